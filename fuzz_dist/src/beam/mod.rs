@@ -1,0 +1,1 @@
+//! The Erlang distribution protocol: a hidden node written in Rust.

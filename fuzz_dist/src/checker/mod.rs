@@ -1,0 +1,1 @@
+//! What the history proves: pure functions from a history to a verdict.

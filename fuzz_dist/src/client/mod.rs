@@ -1,0 +1,1 @@
+//! How operations reach the system under test.

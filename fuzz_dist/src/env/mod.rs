@@ -1,0 +1,1 @@
+//! Hosts, processes, links and capabilities, whatever stands behind them.

@@ -1,0 +1,1 @@
+//! What to do next: pure values that are asked for operations.

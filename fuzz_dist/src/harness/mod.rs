@@ -1,0 +1,1 @@
+//! From registered tests to libtest-mimic trials.

@@ -1,0 +1,1 @@
+//! What happened: compact columns in memory, JSON lines on disk.

@@ -1,0 +1,1 @@
+//! Drives a generator against clients and records what happens.

@@ -1,0 +1,1 @@
+//! Faults as values: targets, durations, evidence, undo.

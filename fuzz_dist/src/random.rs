@@ -1,0 +1,1 @@
+//! Named streams of random numbers, all derived from one seed.

@@ -1,0 +1,1 @@
+//! Names for databases, nemeses, workloads and checkers.

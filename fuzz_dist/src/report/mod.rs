@@ -1,0 +1,1 @@
+//! The screenful that people read.

@@ -1,0 +1,1 @@
+//! The folder that keeps what a run found.

@@ -1,0 +1,1 @@
+//! One test's life, from resolve to verdict.

@@ -1,0 +1,1 @@
+//! Time relative to the start of a test.

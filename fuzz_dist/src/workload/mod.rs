@@ -1,0 +1,1 @@
+//! Operations, client and checkers that belong together.

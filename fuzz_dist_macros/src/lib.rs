@@ -1,0 +1,1 @@
+//! The attributes of `fuzz_dist`; see that crate for how they are used.
