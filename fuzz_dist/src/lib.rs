@@ -17,6 +17,7 @@ pub mod env;
 pub mod lab;
 pub mod node;
 pub mod provision;
+mod sys;
 // parts
 pub mod client;
 pub mod db;
