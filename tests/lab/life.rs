@@ -158,6 +158,10 @@ pub(crate) fn as_an_ordinary_user() {
         cp "$2" "$1/lab-tests"
         mknod -m 0666 "$1/tun" c 10 200
         mount --bind "$1/tun" /dev/net/tun
+        mkdir -p "$1/roots/bin"
+        printf '#!/bin/sh\necho original\n' > "$1/roots/bin/app"
+        chmod 755 "$1/roots/bin/app"
+        export FUZZ_DIST_ROOTS_FOLDER="$1/roots"
         cd "$1/tmp"
         export TMPDIR="$1/tmp" HOME="$1/tmp"
         exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$1/lab-tests" --test-threads=2

@@ -142,9 +142,7 @@ impl Init<'_> {
     }
 
     fn reap(&mut self) -> io::Result<()> {
-        while let Ok(Some((pid, status))) =
-            rustix::process::wait(WaitOptions::NOHANG)
-        {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let pid = pid.as_raw_nonzero().get();
             if self.children.remove(&pid) {
                 let status = status.as_raw();
