@@ -11,6 +11,7 @@ pub mod history;
 // pure
 pub mod checker;
 pub mod generator;
+pub mod grudge;
 // reach
 pub mod beam;
 pub mod env;
