@@ -32,3 +32,13 @@ pub trait Checker: Send + Sync {
     /// The verdict about this history.
     fn check(&self, history: &History) -> Verdict;
 }
+
+// PLACEHOLDER, until the real one comes.
+
+/// A checker of any type.
+pub type AnyChecker = Box<dyn Checker>;
+
+/// Forgets a checker's type.
+pub fn any_checker(checker: impl Checker + 'static) -> AnyChecker {
+    Box::new(checker)
+}
