@@ -1,0 +1,1 @@
+//! Leases between threads and processes.

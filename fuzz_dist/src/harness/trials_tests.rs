@@ -1,0 +1,1 @@
+//! Names and cells of matrices.

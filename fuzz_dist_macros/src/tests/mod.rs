@@ -1,0 +1,1 @@
+//! Messages and spans of the attributes, on token streams.
