@@ -2,9 +2,28 @@
 
 use crate::history::History;
 
+mod compose;
+mod evidence;
+mod finals;
+pub mod histories;
+mod latency;
+mod power;
+mod set_full;
+mod sets;
+mod stats;
 mod verdict;
 
+pub use compose::{Compose, compose};
+pub use power::{Power, power};
+pub use set_full::{SetFull, set_full};
+pub use stats::{Stats, stats};
 pub use verdict::{Anomaly, Validity, Verdict};
+
+/// How many anomalies of a kind a verdict carries; the results count all of them.
+pub(crate) const ANOMALIES_MAX: usize = 16;
+
+/// How many elements a list in the results names.
+pub(crate) const LISTED_MAX: usize = 64;
 
 /// Judges a history.
 ///
