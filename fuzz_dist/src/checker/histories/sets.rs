@@ -259,7 +259,12 @@ impl Simulation<'_> {
                 None => return false,
             },
         };
-        if flaw == Flaw::Flutter && !self.flutter(node, element) {
+        let shown: &[bool] = match flaw {
+            Flaw::Flutter => &[true, false, true],
+            Flaw::Foresee => &[true],
+            _ => &[],
+        };
+        if !self.show(node, element, shown) {
             return false;
         }
         match flaw {
@@ -284,24 +289,26 @@ impl Simulation<'_> {
                 self.replicas[node].insert(at, element);
             }
             Flaw::Invent | Flaw::Resurrect => self.apply(node, element),
-            Flaw::Foresee => self.insert(node, element),
-            Flaw::Flutter => {}
+            Flaw::Foresee | Flaw::Flutter => {}
         }
         self.planted.push(Planted { flaw, element });
         true
     }
 
-    /// One idle client reads an element, does not, and does again.
-    fn flutter(&mut self, node: usize, element: i64) -> bool {
+    /// An idle client reads with and without an element, as told; `false` where none is idle.
+    fn show(&mut self, node: usize, element: i64, reads: &[bool]) -> bool {
+        if reads.is_empty() {
+            return true;
+        }
         let t = node;
         if !matches!(self.threads[t].state, Idle) {
             return false;
         }
         let process = self.threads[t].process;
         self.insert(node, element);
-        for has in [true, false, true] {
+        for has in reads {
             let mut set = self.replicas[node].clone();
-            set.retain(|e| has || *e != element);
+            set.retain(|e| *has || *e != element);
             self.recorder.invoke(process, "read", Value::Nil);
             self.recorder.ok(process, Value::set(set));
         }

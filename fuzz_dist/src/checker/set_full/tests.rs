@@ -317,7 +317,7 @@ fn anomalies_are_bounded_and_counted() {
 
 #[test]
 fn runs_without_flaws_are_valid_and_planted_flaws_are_named() {
-    for seed in 0..30 {
+    for seed in 0..15 {
         let run = SetRun { operations: 400, ..SetRun::default() };
         let (history, _) = run.simulate(Seed(seed));
         let verdict = set_full().check(&history);
@@ -349,7 +349,7 @@ fn runs_without_flaws_are_valid_and_planted_flaws_are_named() {
 
 #[test]
 fn the_twin_agrees_on_random_histories() {
-    for seed in 0..20_000 {
+    for seed in 0..10_000 {
         let history = naive::random_history(Seed(seed));
         let verdict = set_full().check(&history);
         if let Some(difference) = naive::difference(&history, &verdict) {
