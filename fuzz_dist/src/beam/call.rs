@@ -152,7 +152,8 @@ async fn run(connection: &Connection, what: What) -> Result<Term, CallError> {
     let name = what.to_string();
     match what {
         What::Function { module, function, args } => {
-            let group_leader = connection.user().get_or_try_init(|| find_user(connection)).await?;
+            let group_leader =
+                connection.user().get_or_try_init(|| find_user(connection, &name)).await?;
             spawned(connection, &name, group_leader.clone(), module, function, args).await
         }
         What::Rex { module, function, args } => {
@@ -163,11 +164,11 @@ async fn run(connection: &Connection, what: What) -> Result<Term, CallError> {
 }
 
 /// The node's process `user`, or ours that swallows all output if it has none.
-async fn find_user(connection: &Connection) -> Result<Pid, CallError> {
+async fn find_user(connection: &Connection, name: &str) -> Result<Pid, CallError> {
     let ours = connection.shared().caller();
     let (module, function) = (Atom::from_static("erlang"), Atom::from_static("whereis"));
     let args = vec![atom("user")];
-    match spawned(connection, "erlang:whereis/1", ours.clone(), module, function, args).await? {
+    match spawned(connection, name, ours.clone(), module, function, args).await? {
         Term::Pid(user) => Ok(*user),
         _ => Ok(ours),
     }

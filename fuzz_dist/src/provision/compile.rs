@@ -13,7 +13,7 @@ const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 /// Compiles every file that is named after the folder for the results; the exit status tells.
 const PROGRAM: &str = "[Out | Files] = init:get_plain_arguments(), \
     Results = [compile:file(F, [report, debug_info, {outdir, Out}]) || F <- Files], \
-    halt(length([error || R <- Results, element(1, R) =/= ok]), [{flush, true}]).";
+    halt(length([E || E <- Results, not is_tuple(E)])).";
 
 impl Runtime {
     /// Compiles Erlang sources into a folder, and gives the compiled files in the same order.
