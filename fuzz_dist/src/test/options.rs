@@ -347,3 +347,7 @@ pub fn show(duration: Duration) -> String {
         m => format!("{m}ms"),
     }
 }
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;
