@@ -6,6 +6,7 @@ extern crate self as fuzz_dist;
 
 // Layers, lowest first: a module uses only those above it in this list (tests/tidy.rs holds it so).
 // words
+pub mod error;
 pub mod op;
 pub mod random;
 pub mod time;
@@ -14,6 +15,7 @@ pub mod history;
 // pure
 pub mod checker;
 pub mod generator;
+pub mod grudge;
 // reach
 pub mod beam;
 pub mod env;
@@ -57,6 +59,10 @@ macro_rules! main {
 /// What nearly every file of cluster tests needs: `use fuzz_dist::prelude::*;`.
 pub mod prelude {
     pub use crate::checker::{Checker, Verdict};
+    pub use crate::nemesis::{
+        Nemesis, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, link,
+        majority_minority, majority_ring, none, one_way, pause, primaries,
+    };
     pub use crate::test::{Outcome, Test};
     pub use crate::time::{millis, secs};
 }
@@ -65,8 +71,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::checker::{AnyChecker, any_checker};
-    pub use crate::db::{AnyDb, any_db};
-    pub use crate::nemesis::{AnyNemesis, any_nemesis};
+    pub use crate::db::AnyDb;
+    pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
     pub use crate::test::options::{Concurrency, EnvKind, Expect, OnUnknown};
@@ -75,6 +81,16 @@ pub mod __private {
     pub use inventory;
     pub use std::boxed::Box;
     pub use std::time::Duration;
+
+    /// An expression behind `db =`.
+    pub fn any_db(db: impl crate::db::Db) -> AnyDb {
+        std::sync::Arc::new(db)
+    }
+
+    /// An expression behind `nemesis =`.
+    pub fn any_nemesis(nemesis: impl Into<AnyNemesis>) -> AnyNemesis {
+        nemesis.into()
+    }
 
     /// A rate that is an expression of any number type.
     pub fn rate(rate: impl Into<f64>) -> f64 {

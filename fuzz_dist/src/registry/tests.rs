@@ -82,3 +82,27 @@ fn tests_are_named_as_libtest_names_them() {
     check("cluster::sets", "sets::adds");
     check("cluster::sets::grow", "sets::grow::adds");
 }
+
+#[test]
+fn built_in_names_and_aliases_are_there() {
+    let entries = Nemesis::registered();
+    let check = |name: &str, expected: &str| {
+        let entry = find::<Nemesis>(name, &entries, at(1)).unwrap();
+        assert_eq!(entry.name, expected);
+        assert!(!entry.doc.is_empty(), "{name}");
+        assert_ne!(((entry.make)().is_none(), entry.name == "none"), (true, false));
+    };
+    check("none", "none");
+    check("noop", "none");
+    check("majorities_ring", "majority_ring");
+    check("netsplit", "majority_minority");
+    check("crash", "kill");
+    let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+    assert!(names.is_sorted(), "{names:?}");
+    let mut words: Vec<_> =
+        entries.iter().flat_map(|e| e.aliases.iter().chain([&e.name])).collect();
+    words.sort();
+    let all = words.len();
+    words.dedup();
+    assert_eq!(words.len(), all, "some word stands for two things: {words:?}");
+}

@@ -10,22 +10,13 @@ pub use spec::{Body, Location, Part, TrialReport, TrialSpec};
 // PLACEHOLDERS, until the real ones come: everything below.
 
 use crate::checker::Verdict;
+use crate::error::Error;
 
 /// What a test function is given. (Placeholder.)
 #[derive(Debug)]
 pub struct Test {
     /// What is to be run.
     pub spec: TrialSpec,
-}
-
-/// An error that ends a test. (Placeholder.)
-#[derive(Debug)]
-pub struct Error(String);
-
-impl<E: std::error::Error> From<E> for Error {
-    fn from(error: E) -> Self {
-        Error(error.to_string())
-    }
 }
 
 /// What a test ends with. (Placeholder.)
@@ -71,6 +62,6 @@ pub fn run_trial(spec: TrialSpec) -> TrialReport {
     match runtime.block_on(body(Test { spec })) {
         Ok(verdict) if verdict.is_valid() => TrialReport::Passed,
         Ok(verdict) => TrialReport::Failed(verdict.summary()),
-        Err(error) => TrialReport::Failed(error.0),
+        Err(error) => TrialReport::Failed(error.to_string()),
     }
 }

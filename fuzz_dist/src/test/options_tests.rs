@@ -103,31 +103,6 @@ fn what_makes_no_test_is_refused() {
 }
 
 #[test]
-fn a_fault_must_start_and_end_in_the_main_phase() {
-    let options = Options { time_limit: Some(secs(11)), ..Options::default() };
-    let effective = effective(options).unwrap();
-    assert!(effective.check_fault_fits(FIRST_FAULT_AFTER, secs(7)).is_ok());
-    assert_eq!(
-        effective.check_fault_fits(FIRST_FAULT_AFTER, secs(8)).unwrap_err().to_string(),
-        "in a main phase of 11s no fault can start and end: the first starts after 3s and lasts \
-         up to 8s; write `time_limit = \"12s\"` or more, or shorter faults"
-    );
-}
-
-#[test]
-fn the_proposed_time_limit_is_long_enough() {
-    for longest in [secs(8), Duration::from_millis(12_345), secs(120)] {
-        let options = Options { time_limit: Some(secs(1)), ..Options::default() };
-        let refused = effective(options).unwrap().check_fault_fits(FIRST_FAULT_AFTER, longest);
-        let text = refused.unwrap_err().to_string();
-        let proposed = text.split("time_limit = \"").nth(1).unwrap().split('"').next().unwrap();
-        let time_limit = Some(crate::time::parse_duration(proposed).unwrap());
-        let effective = effective(Options { time_limit, ..Options::default() }).unwrap();
-        assert!(effective.check_fault_fits(FIRST_FAULT_AFTER, longest).is_ok(), "{text}");
-    }
-}
-
-#[test]
 fn limits_follow_the_longest_cut() {
     let effective = effective(Options::default()).unwrap();
     assert_eq!(effective.quiesce_limit(Duration::ZERO), secs(30));
