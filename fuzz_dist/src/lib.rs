@@ -78,8 +78,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::checker::{AnyChecker, any_checker};
-    pub use crate::db::{AnyDb, any_db};
-    pub use crate::nemesis::{AnyNemesis, any_nemesis};
+    pub use crate::db::AnyDb;
+    pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
     pub use crate::test::options::{Concurrency, EnvKind, Expect, OnUnknown};
@@ -88,6 +88,16 @@ pub mod __private {
     pub use inventory;
     pub use std::boxed::Box;
     pub use std::time::Duration;
+
+    /// An expression behind `db =`.
+    pub fn any_db(db: impl crate::db::Db) -> AnyDb {
+        std::sync::Arc::new(db)
+    }
+
+    /// An expression behind `nemesis =`.
+    pub fn any_nemesis(nemesis: impl Into<AnyNemesis>) -> AnyNemesis {
+        nemesis.into()
+    }
 
     /// A rate that is an expression of any number type.
     pub fn rate(rate: impl Into<f64>) -> f64 {

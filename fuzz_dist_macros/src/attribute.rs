@@ -27,6 +27,11 @@ impl Errors {
         self.push(Error::new(span, message));
     }
 
+    /// At all of the tokens of something, where [`Errors::at`] would underline the first alone.
+    pub(crate) fn on(&mut self, tokens: &impl quote::ToTokens, message: impl std::fmt::Display) {
+        self.push(Error::new_spanned(tokens, message));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }

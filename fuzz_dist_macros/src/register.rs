@@ -6,7 +6,6 @@ use crate::{test, value};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
-use syn::spanned::Spanned;
 use syn::{Attribute, Ident, Item, LitStr, Token};
 
 /// The item as it was written, and either its registration or everything that is wrong.
@@ -134,7 +133,7 @@ fn maker(item: &Item) -> syn::Result<(&Ident, &[Attribute], TokenStream)> {
         }
         Item::Struct(syn::ItemStruct { generics, .. })
         | Item::Enum(syn::ItemEnum { generics, .. }) => {
-            Err(syn::Error::new(generics.span(), "a registered type cannot be generic"))
+            Err(syn::Error::new_spanned(generics, "a registered type cannot be generic"))
         }
         Item::Fn(item) => {
             let (sig, ident) = (&item.sig, &item.sig.ident);
@@ -142,12 +141,12 @@ fn maker(item: &Item) -> syn::Result<(&Ident, &[Attribute], TokenStream)> {
             {
                 let message = "a registered function is neither generic nor `async`, and takes no \
                                arguments; parameters belong into expressions";
-                return Err(syn::Error::new(sig.span(), message));
+                return Err(syn::Error::new_spanned(sig, message));
             }
             Ok((ident, &item.attrs, quote_spanned!(ident.span()=> #ident())))
         }
-        other => Err(syn::Error::new(
-            other.span(),
+        other => Err(syn::Error::new_spanned(
+            other,
             "a name is registered on a struct or an enum that has a `Default`, or on a function \
              that returns the value",
         )),

@@ -122,39 +122,35 @@ fn reason(key: &keys::Key, value: Option<&Expr>, errors: &mut Errors) -> TokenSt
 fn check_function(function: &ItemFn, errors: &mut Errors) {
     let sig = &function.sig;
     if sig.asyncness.is_none() {
-        errors
-            .at(sig.fn_token.span, "a `#[fuzz_dist::test]` function is `async`: write `async fn`");
+        let message = "a `#[fuzz_dist::test]` function is `async`: write `async fn`";
+        errors.at(sig.fn_token.span, message);
     }
     if !sig.generics.params.is_empty() {
-        errors.at(sig.generics.span(), "a `#[fuzz_dist::test]` function cannot be generic");
+        errors.on(&sig.generics, "a `#[fuzz_dist::test]` function cannot be generic");
     }
+    let argument = "a `#[fuzz_dist::test]` function takes exactly one argument: `test: Test`";
     if let Some(receiver) = sig.receiver() {
-        errors.at(receiver.span(), "a `#[fuzz_dist::test]` function is a free one, without `self`");
-    } else if sig.inputs.len() != 1 {
-        let span = match sig.inputs.iter().nth(1) {
-            Some(second) => second.span(),
-            None => sig.paren_token.span.join(),
-        };
-        errors.at(span, "a `#[fuzz_dist::test]` function takes exactly one argument: `test: Test`");
+        errors.on(receiver, "a `#[fuzz_dist::test]` function is a free one, without `self`");
+    } else if let Some(second) = sig.inputs.iter().nth(1) {
+        errors.on(second, argument);
+    } else if sig.inputs.is_empty() {
+        errors.at(sig.paren_token.span.join(), argument);
     }
     if matches!(sig.output, syn::ReturnType::Default) {
-        errors.at(
-            sig.ident.span(),
-            "a `#[fuzz_dist::test]` function returns a verdict: write `-> Outcome`",
-        );
+        let message = "a `#[fuzz_dist::test]` function returns a verdict: write `-> Outcome`";
+        errors.on(&sig.ident, message);
     }
     for attribute in &function.attrs {
-        let instead = match attribute.path().get_ident().map(Ident::to_string).as_deref() {
+        let name = attribute.path().get_ident().map(Ident::to_string);
+        let instead = match name.as_deref() {
             Some("ignore") => {
-                "write `ignore` or `ignore = \"reason\"` inside of `#[fuzz_dist::test(..)]`"
+                "`ignore` or `ignore = \"reason\"` inside of `#[fuzz_dist::test(..)]`"
             }
-            Some("should_panic") => {
-                "write `expect = \"invalid\"` inside of `#[fuzz_dist::test(..)]`"
-            }
-            Some("test") => "`#[fuzz_dist::test(..)]` alone makes a test of the function",
+            Some("should_panic") => "`expect = \"invalid\"` inside of `#[fuzz_dist::test(..)]`",
+            Some("test") => "`#[fuzz_dist::test(..)]` alone: that makes a test of the function",
             _ => continue,
         };
-        errors.at(attribute.span(), instead);
+        errors.on(attribute, format!("write {instead}"));
     }
 }
 

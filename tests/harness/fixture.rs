@@ -1,5 +1,9 @@
 //! Tests that pass, fail, panic or cannot even start, without any cluster.
 
+use fuzz_dist::db::Db;
+use fuzz_dist::error::Error;
+use fuzz_dist::node::Node;
+use fuzz_dist::op::Name;
 use fuzz_dist::prelude::*;
 
 /// A database that does nothing.
@@ -13,23 +17,24 @@ impl Fixture {
     }
 }
 
-impl fuzz_dist::db::Db for Fixture {}
+impl Db for Fixture {
+    fn name(&self) -> Name {
+        "fixture".into()
+    }
 
-/// A nemesis that does nothing.
-#[derive(Default)]
-struct Calm;
+    async fn start(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
 
-impl Calm {
-    fn every(self, _: std::time::Duration) -> Self {
-        self
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
     }
 }
 
-impl fuzz_dist::nemesis::Nemesis for Calm {}
-
-#[fuzz_dist::nemesis("calm")]
-fn calm() -> Calm {
-    Calm
+/// A nemesis of one's own, made by a function.
+#[fuzz_dist::nemesis("slow_bridge")]
+fn slow_bridge() -> Nemesis {
+    bridge().lasting(secs(60))
 }
 
 fn valid() -> Verdict {
@@ -42,7 +47,7 @@ async fn passes(_test: Test) -> Outcome {
     Ok(valid())
 }
 
-#[fuzz_dist::test(db = "fixture_alias", nemesis = Calm)]
+#[fuzz_dist::test(db = "fixture_alias", nemesis = "majorities_ring")]
 async fn passes_by_alias(_test: Test) -> Verdict {
     valid()
 }
@@ -83,7 +88,7 @@ mod matrix {
 
     #[fuzz_dist::test(
         db = "fixture",
-        nemesis = ["calm", Calm.every(secs(20)), calm().every(millis(50))],
+        nemesis = ["none", "slow_bridge", isolate_dc().every(secs(20))],
         nodes = [3, 5],
     )]
     async fn cells(test: Test) -> Outcome {

@@ -90,19 +90,21 @@ impl Queue<'_> {
         while !locked(&gate) {
             self.wait()?;
         }
-        let files: Vec<File> = (0..self.slots)
+        let mut waiting = (0..self.slots)
             .map(|slot| self.open(&format!("lab-{slot}")))
-            .collect::<Result<_, _>>()?;
-        let mut waiting = files;
+            .collect::<Result<Vec<File>, _>>()?;
+        let wanted = if exclusive { self.slots } else { 1 };
         let mut locks = Vec::new();
         loop {
-            let (taken, free): (Vec<File>, Vec<File>) = waiting.into_iter().partition(|file| {
-                // Only as many as are wanted: a lock that is tried is a lock that is held.
-                (exclusive || locks.is_empty()) && locked(file)
-            });
-            waiting = free;
-            locks.extend(taken);
-            if waiting.is_empty() || !(exclusive || locks.is_empty()) {
+            for file in std::mem::take(&mut waiting) {
+                // No more than wanted: to try a lock is to have it.
+                let list = match locks.len() < wanted && locked(&file) {
+                    true => &mut locks,
+                    false => &mut waiting,
+                };
+                list.push(file);
+            }
+            if locks.len() == wanted {
                 break;
             }
             self.wait()?;

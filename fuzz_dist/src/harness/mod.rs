@@ -18,10 +18,14 @@ pub fn run_main() -> ExitCode {
     crate::lab::agent_main_if_asked();
     crate::embedded::main_if_asked();
     let arguments = arguments::read(std::env::args().collect());
-    let mut trials = trials::all(&registry::tests(), &arguments);
+    let tests = registry::tests();
+    let mut trials = trials::all(&tests, &arguments);
     arguments.retain(&mut trials);
     if arguments.mimic.list {
         return libtest_mimic::run(&arguments.mimic, trials).exit_code();
+    }
+    if tests.is_empty() {
+        eprintln!("fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested");
     }
     signals::install();
     let conclusion = libtest_mimic::run(&arguments.mimic, trials);

@@ -9,6 +9,7 @@ use crate::test::overrides::Overrides;
 use crate::test::{TrialReport, TrialSpec, cancel};
 use libtest_mimic::{Completion, Failed, Trial};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,6 +48,11 @@ fn trial(case: &'static TestCase, cell: Chosen, arguments: &HarnessArguments) ->
             Trial::ignorable_test(name, run).with_ignored_flag(ignore.is_some())
         }
     }
+}
+
+fn note_ignored(reason: &str) {
+    let mut ignored = IGNORED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    *ignored.entry(reason.into()).or_default() += 1;
 }
 
 /// The last line about trials that could not run here.
@@ -125,16 +131,16 @@ fn run_one(
     if fail_fast && FAILED.load(Ordering::Relaxed) {
         return Ok(Completion::ignored_with("an earlier trial failed (--fail-fast)"));
     }
-    let result = report(case, cell, name);
-    if !matches!(result, TrialReport::Passed | TrialReport::Ignored(_)) {
+    // libtest-mimic reports panics; here one only counts as a failure for `--fail-fast`.
+    let result = catch_unwind(AssertUnwindSafe(|| report(case, cell, name)));
+    if !matches!(result, Ok(TrialReport::Passed | TrialReport::Ignored(_))) {
         FAILED.store(true, Ordering::Relaxed);
     }
-    match result {
+    match result.unwrap_or_else(|panic| resume_unwind(panic)) {
         TrialReport::Passed => Ok(Completion::Completed),
         TrialReport::Failed(story) => Err(Failed::from(story)),
         TrialReport::Ignored(reason) => {
-            let mut ignored = IGNORED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            *ignored.entry(reason.clone()).or_default() += 1;
+            note_ignored(&reason);
             Ok(Completion::ignored_with(reason))
         }
     }
@@ -148,16 +154,8 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
         Ok(spec) => spec,
         Err(error) => return TrialReport::Failed(error.to_string()),
     };
-    // Refused before the wait: nobody should queue for an hour to be told of a typing error.
-    let effective = match Overrides::from_env() {
-        Ok(over) => spec.options.effective(&over).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    let effective = match effective {
-        Ok(effective) => effective,
-        Err(error) => return TrialReport::Failed(format!("{error}\n  --> {}", spec.location)),
-    };
-    let lease = match lease::take(&spec.name, effective.exclusive) {
+    let exclusive = spec.options.exclusive.unwrap_or(false);
+    let lease = match lease::take(&spec.name, exclusive) {
         Ok(lease) => lease,
         Err(error) => return TrialReport::Failed(error.to_string()),
     };

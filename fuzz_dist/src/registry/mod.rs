@@ -1,5 +1,6 @@
 //! Names for databases, nemeses, workloads and checkers, collected when the program is linked.
 
+mod builtin;
 #[doc(hidden)]
 pub mod keys;
 mod resolve;
@@ -9,7 +10,7 @@ mod tests;
 
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
-use crate::nemesis::AnyNemesis;
+use crate::nemesis::Nemesis;
 use crate::test::options::Options;
 use crate::test::{Body, Location};
 use crate::workload::AnyWorkload;
@@ -73,7 +74,7 @@ pub enum Setting {
     /// The system under test.
     Db(Choice<AnyDb>),
     /// The faults.
-    Nemesis(Choice<AnyNemesis>),
+    Nemesis(Choice<Nemesis>),
     /// Clients, operations and their checker.
     Workload(Choice<AnyWorkload>),
     /// Further judges of the same history.

@@ -4,7 +4,7 @@ use super::suggest;
 use super::{Choice, Registered, Source};
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
-use crate::nemesis::AnyNemesis;
+use crate::nemesis::Nemesis;
 use crate::test::{Location, Part};
 use crate::workload::AnyWorkload;
 
@@ -36,7 +36,7 @@ macro_rules! named {
 
 named! {
     AnyDb: "db",
-    AnyNemesis: "nemesis",
+    Nemesis: "nemesis",
     AnyWorkload: "workload",
     AnyChecker: "checker",
 }

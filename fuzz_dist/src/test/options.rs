@@ -8,9 +8,6 @@ use crate::random::Seed;
 use std::fmt;
 use std::time::Duration;
 
-/// The first fault starts this long after the main phase, so that a healthy system is seen first.
-pub const FIRST_FAULT_AFTER: Duration = Duration::from_secs(3);
-
 /// Hosts of a cluster unless told otherwise: the fewest that have interesting minorities.
 pub const NODES: usize = 5;
 
@@ -155,19 +152,6 @@ pub enum OptionsError {
         /// The main phase.
         main: Duration,
     },
-    /// The main phase ends before the first fault does.
-    #[error(
-        "in a main phase of {} no fault can start and end: the first starts after {} and lasts up to {}; write `time_limit = \"{}\"` or more, or shorter faults",
-        show(*.main), show(*.first), show(*.longest), show(*.first + *.longest + Duration::from_secs(1))
-    )]
-    NoRoomForFault {
-        /// The main phase.
-        main: Duration,
-        /// When the first fault starts.
-        first: Duration,
-        /// How long a fault may last.
-        longest: Duration,
-    },
 }
 
 impl Options {
@@ -270,17 +254,6 @@ impl Effective {
         }
     }
 
-    /// Refuses a main phase that is over before a fault has started *and* ended.
-    ///
-    /// `first` is when the first fault starts ([`FIRST_FAULT_AFTER`] unless the nemesis says
-    /// otherwise), `longest` how long one may last.
-    pub fn check_fault_fits(&self, first: Duration, longest: Duration) -> Result<(), OptionsError> {
-        if first + longest < self.time_limit {
-            return Ok(());
-        }
-        Err(OptionsError::NoRoomForFault { main: self.time_limit, first, longest })
-    }
-
     /// How long convergence may take: what was said, else max(10 s, longest cut + 30 s).
     pub fn quiesce_limit(&self, longest_cut: Duration) -> Duration {
         let default = (longest_cut + Duration::from_secs(30)).max(Duration::from_secs(10));
@@ -347,3 +320,7 @@ pub fn show(duration: Duration) -> String {
         m => format!("{m}ms"),
     }
 }
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

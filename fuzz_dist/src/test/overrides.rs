@@ -107,3 +107,73 @@ fn missing(text: &str) -> Option<Missing> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::secs;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Overrides, String> {
+        let get = |name: &str| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string())
+        };
+        Overrides::read(get).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_set_is_read_and_nothing_else() {
+        assert_eq!(read(&[]), Ok(Overrides::default()));
+        assert_eq!(read(&[("FUZZ_DIST_SEED", " ")]), Ok(Overrides::default()));
+        let all = read(&[
+            ("FUZZ_DIST_SEED", "0xff"),
+            ("FUZZ_DIST_TIME_LIMIT", "2m"),
+            ("FUZZ_DIST_RATE", "0.5"),
+            ("FUZZ_DIST_NODES", "7"),
+            ("FUZZ_DIST_CONCURRENCY", "2n"),
+            ("FUZZ_DIST_ATTEMPTS", "3"),
+            ("FUZZ_DIST_MISSING", "ignore"),
+        ]);
+        let expected = Overrides {
+            seed: Some(Seed(255)),
+            time_limit: Some(secs(120)),
+            rate: Some(0.5),
+            nodes: Some(7),
+            concurrency: Some(Concurrency::PerNode(2)),
+            attempts: Some(3),
+            missing: Missing::Ignore,
+        };
+        assert_eq!(all, Ok(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_so() {
+        let check = |name, value, message: &str| {
+            assert_eq!(read(&[(name, value)]), Err(message.to_string()));
+        };
+        check(
+            "FUZZ_DIST_SEED",
+            "abc",
+            "FUZZ_DIST_SEED=\"abc\" cannot be read: write a number of 64 bits",
+        );
+        check(
+            "FUZZ_DIST_TIME_LIMIT",
+            "30",
+            "FUZZ_DIST_TIME_LIMIT=\"30\" cannot be read: write a duration, as 30s",
+        );
+        check(
+            "FUZZ_DIST_MISSING",
+            "skip",
+            "FUZZ_DIST_MISSING=\"skip\" cannot be read: write fail or ignore",
+        );
+    }
+
+    #[test]
+    fn the_attribute_reads_durations_alike() {
+        let table = include_str!("../../../fuzz_dist_macros/src/durations.txt");
+        for line in table.lines().filter(|line| !line.starts_with('#')) {
+            let (text, millis) = line.split_once('|').unwrap();
+            let expected = millis.parse().ok().map(Duration::from_millis);
+            assert_eq!(parse_duration(text).ok(), expected, "{text:?}");
+        }
+    }
+}

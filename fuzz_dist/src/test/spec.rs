@@ -4,7 +4,7 @@ use super::options::Options;
 use super::{Outcome, Test};
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
-use crate::nemesis::AnyNemesis;
+use crate::nemesis::Nemesis;
 use crate::workload::AnyWorkload;
 use std::fmt;
 use std::pin::Pin;
@@ -70,7 +70,7 @@ pub struct TrialSpec {
     /// The system under test.
     pub db: Option<Part<AnyDb>>,
     /// The faults.
-    pub nemesis: Option<Part<AnyNemesis>>,
+    pub nemesis: Option<Part<Nemesis>>,
     /// Clients, operations and their checker.
     pub workload: Option<Part<AnyWorkload>>,
     /// Further judges of the same history.

@@ -1,1 +1,0 @@
-//! Messages and spans of the attributes, on token streams.
