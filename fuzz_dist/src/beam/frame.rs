@@ -8,7 +8,10 @@ use super::term::Term;
 pub const TICK: [u8; 4] = [0; 4];
 
 /// One message of an established connection.
-#[expect(clippy::large_enum_variant, reason = "messages are taken apart at once, and most are signals")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "messages are taken apart at once, and most are signals"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A sign of life.

@@ -45,7 +45,11 @@ pub(crate) fn system() -> String {
 
 /// Fetches the packages and unpacks them into `work/root`. What an interrupted run has left in
 /// `work` is used again; apt checks all of it by its hashes.
-pub(crate) fn fetch(work: &Path, lock: &Lock, progress: &dyn Fn(&str)) -> Result<PathBuf, ProvisionError> {
+pub(crate) fn fetch(
+    work: &Path,
+    lock: &Lock,
+    progress: &dyn Fn(&str),
+) -> Result<PathBuf, ProvisionError> {
     Fetch { work, debs: work.join("packages"), lock, progress }.run()
 }
 
@@ -89,7 +93,10 @@ impl Fetch<'_> {
             (Ok(()), _) => Ok(()),
             (Err(_), Err(error)) => Err(error),
             (Err(ProvisionError::FetchFailed { step, output }), Ok(warnings)) => {
-                Err(ProvisionError::FetchFailed { step, output: last_lines(&format!("{warnings}\n{output}")) })
+                Err(ProvisionError::FetchFailed {
+                    step,
+                    output: last_lines(&format!("{warnings}\n{output}")),
+                })
             }
             (Err(error), Ok(_)) => Err(error),
         }
@@ -116,16 +123,27 @@ impl Fetch<'_> {
         self.checked(&step, command, DOWNLOAD_LIMIT)?;
         match packages_in(&self.debs)?.len() {
             found if found == PACKAGES.len() => Ok(()),
-            found => Err(ProvisionError::FetchFailed { step, output: format!("{found} packages came") }),
+            found => {
+                Err(ProvisionError::FetchFailed { step, output: format!("{found} packages came") })
+            }
         }
     }
 
     /// Runs a step; that it fails is an error with what it printed.
-    fn checked(&self, step: &str, command: Command, limit: Duration) -> Result<String, ProvisionError> {
+    fn checked(
+        &self,
+        step: &str,
+        command: Command,
+        limit: Duration,
+    ) -> Result<String, ProvisionError> {
         let failed = |output: String| ProvisionError::FetchFailed { step: step.to_owned(), output };
-        let finished =
-            command::run(command, self.lock.as_input(), limit).map_err(|error| failed(error.to_string()))?;
-        if finished.status.success() { Ok(finished.output) } else { Err(failed(last_lines(&finished.output))) }
+        let finished = command::run(command, self.lock.as_input(), limit)
+            .map_err(|error| failed(error.to_string()))?;
+        if finished.status.success() {
+            Ok(finished.output)
+        } else {
+            Err(failed(last_lines(&finished.output)))
+        }
     }
 }
 

@@ -42,7 +42,11 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Runs a program to its end; its output (both streams) is returned. A program that passes the
 /// limit is killed. Its input has to be empty.
-pub(crate) fn run(mut command: Command, input: Stdio, limit: Duration) -> Result<Finished, ProvisionError> {
+pub(crate) fn run(
+    mut command: Command,
+    input: Stdio,
+    limit: Duration,
+) -> Result<Finished, ProvisionError> {
     let program = command.get_program().to_owned();
     let path = PathBuf::from(&program);
     let mut output =
