@@ -22,9 +22,11 @@ pub mod env;
 pub mod lab;
 pub mod node;
 pub mod provision;
+mod sys;
 // parts
 pub mod client;
 pub mod db;
+pub mod embedded;
 pub mod nemesis;
 pub mod workload;
 // run
@@ -37,6 +39,7 @@ pub mod report;
 pub mod harness;
 pub mod registry;
 
+pub use error::Error;
 pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
 pub use insta;
 
@@ -59,12 +62,16 @@ macro_rules! main {
 /// What nearly every file of cluster tests needs: `use fuzz_dist::prelude::*;`.
 pub mod prelude {
     pub use crate::checker::{Checker, Verdict};
+    pub use crate::db::Db;
+    pub use crate::error::Error;
     pub use crate::nemesis::{
         Nemesis, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, link,
-        majority_minority, majority_ring, none, one_way, pause, primaries,
+        majority_minority, majority_ring, none, one_way, pause,
     };
-    pub use crate::test::{Outcome, Test};
+    pub use crate::node::{Cluster, Node};
+    pub use crate::test::{Add, Outcome, Read, Test};
     pub use crate::time::{millis, secs};
+    pub use crate::workload::{Failure, Workload, g_set, set_workload};
 }
 
 // What the attributes emit refers to; no part of the interface.

@@ -2,9 +2,28 @@
 
 use crate::history::History;
 
+mod compose;
+mod evidence;
+mod finals;
+pub mod histories;
+mod latency;
+mod power;
+mod set_full;
+mod sets;
+mod stats;
 mod verdict;
 
+pub use compose::{Compose, compose};
+pub use power::{Power, power};
+pub use set_full::{SetFull, set_full};
+pub use stats::{Stats, stats};
 pub use verdict::{Anomaly, Validity, Verdict};
+
+/// How many anomalies of a kind a verdict carries; the results count all of them.
+pub(crate) const ANOMALIES_MAX: usize = 16;
+
+/// How many elements a list in the results names.
+pub(crate) const LISTED_MAX: usize = 64;
 
 /// Judges a history.
 ///
@@ -33,12 +52,10 @@ pub trait Checker: Send + Sync {
     fn check(&self, history: &History) -> Verdict;
 }
 
-// PLACEHOLDER, until the real one comes.
-
 /// A checker of any type.
-pub type AnyChecker = Box<dyn Checker>;
+pub type AnyChecker = std::sync::Arc<dyn Checker>;
 
 /// Forgets a checker's type.
 pub fn any_checker(checker: impl Checker + 'static) -> AnyChecker {
-    Box::new(checker)
+    std::sync::Arc::new(checker)
 }

@@ -95,6 +95,14 @@ pub trait Db: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Connects all nodes with each other after the heal. Only done where the test says
+    /// `reconnect = true`, since a database that does not do it by itself has a bug.
+    fn reconnect(&self, cluster: &Cluster) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = cluster;
+        let name = Db::name(self);
+        async move { Err(Error::usage(format!("`{name}` does not say how to reconnect its nodes"))) }
+    }
+
     /// The client of this database for a workload of this name, where it has one.
     fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
         let _ = (workload, node);
@@ -138,6 +146,8 @@ pub trait DynDb: Send + Sync {
         node: &'a Node,
         cluster: &'a Cluster,
     ) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::reconnect`].
+    fn reconnect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>>;
     /// See [`Db::client`].
     fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>>;
     /// See [`Db::workloads`].
@@ -175,6 +185,9 @@ impl<D: Db> DynDb for D {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(Db::rejoin(self, node, cluster))
     }
+    fn reconnect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::reconnect(self, cluster))
+    }
     fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
         Db::client(self, workload, node)
     }
@@ -184,4 +197,9 @@ impl<D: Db> DynDb for D {
     fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
         Db::primaries(self, cluster)
     }
+}
+
+/// Forgets the type of a database.
+pub fn any_db(db: impl Db) -> AnyDb {
+    Arc::new(db)
 }

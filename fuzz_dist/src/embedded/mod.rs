@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, DynClient, OpenError};
+use crate::client::{Client, DynClient, Error as ClientError};
 use crate::db::{Db, Facts};
 use crate::env::Command;
 use crate::error::Error;
@@ -78,6 +78,7 @@ impl Bug {
 /// use fuzz_dist::embedded::{Bug, Embedded};
 /// let broken = Embedded::default().with(Bug::LosesAdd);
 /// ```
+#[fuzz_dist::db("embedded")]
 #[derive(Clone, Debug, Default)]
 pub struct Embedded {
     bug: Option<Bug>,
@@ -205,7 +206,7 @@ impl Client for StoreClient {
         }
     }
 
-    async fn reopen(&mut self) -> Result<(), OpenError> {
+    async fn reopen(&mut self) -> Result<(), ClientError> {
         self.stream = None;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! From registered tests to libtest-mimic trials.
 
 mod arguments;
+mod attempt;
 mod lease;
 mod signals;
 mod trials;
@@ -14,9 +15,8 @@ use std::process::ExitCode;
 /// 0 when everything passed, 101 when something failed, 2 when the command line is wrong.
 pub fn run_main() -> ExitCode {
     // The lab starts this very program again inside of its hosts: that must come first.
-    if let Some(code) = agent_main_if_asked() {
-        return code;
-    }
+    crate::lab::agent_main_if_asked();
+    crate::embedded::main_if_asked();
     let arguments = arguments::read(std::env::args().collect());
     let tests = registry::tests();
     let mut trials = trials::all(&tests, &arguments);
@@ -34,9 +34,4 @@ pub fn run_main() -> ExitCode {
         eprintln!("{line}");
     }
     conclusion.exit_code()
-}
-
-/// The lab's hook, until the lab is there.
-fn agent_main_if_asked() -> Option<ExitCode> {
-    None
 }

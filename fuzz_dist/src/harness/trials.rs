@@ -1,10 +1,12 @@
 //! One libtest-mimic trial for each cell of each test's matrix.
 
 use super::arguments::HarnessArguments;
+use super::attempt::run_trial;
 use super::lease;
 use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
 use crate::test::options::Options;
-use crate::test::{TrialReport, TrialSpec, cancel, run_trial};
+use crate::test::overrides::Overrides;
+use crate::test::{TrialReport, TrialSpec, cancel};
 use libtest_mimic::{Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

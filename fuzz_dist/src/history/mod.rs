@@ -9,10 +9,14 @@ use std::collections::{BTreeMap, HashMap};
 use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
 
+mod disk;
 mod faults;
+mod json;
+mod recorder;
 mod sets;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
+pub use recorder::{Recorder, WriteError};
 use sets::SetColumn;
 pub use sets::SetRead;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::db::AnyDb;
 use crate::error::Error;
-use crate::grudge::Grudge;
+use crate::grudge::{Grudge, Member};
 use crate::history::FaultStatus;
 use crate::node::{BoxFuture, Cluster};
 use crate::op::{Name, NodeId, Value};
@@ -80,12 +80,22 @@ pub trait Fault: Send + Sync + 'static {
         None
     }
 
+    /// Is there anything that it could hit in a cluster of these nodes? Asked before anything is
+    /// started, so that impossible combinations fail at once.
+    ///
+    /// # Errors
+    ///
+    /// A usage error that says what to do instead.
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        let _ = nodes;
+        Ok(())
+    }
+
     /// Chooses what to hit.
     ///
     /// # Errors
     ///
-    /// A usage error where the fault cannot hit anything in this cluster. It is asked once
-    /// before anything is started, so that impossible combinations fail early.
+    /// A usage error where there is nothing to hit now.
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error>;
 
     /// Applies the fault and looks whether it acts.
@@ -109,6 +119,8 @@ pub trait DynFault: Send + Sync {
     fn name(&self) -> Name;
     /// See [`Fault::lasts`].
     fn lasts(&self) -> Option<std::time::Duration>;
+    /// See [`Fault::fits`].
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error>;
     /// See [`Fault::plan`].
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error>;
     /// See [`Fault::start`].
@@ -131,6 +143,9 @@ impl<F: Fault> DynFault for F {
     }
     fn lasts(&self) -> Option<std::time::Duration> {
         Fault::lasts(self)
+    }
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        Fault::fits(self, nodes)
     }
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
         Fault::plan(self, targets, random)
@@ -242,6 +257,15 @@ impl<F: Fault> From<F> for Nemesis {
 }
 
 /// No faults: the run that has to be valid before any other means something.
+#[fuzz_dist::nemesis("none", aliases = ["noop"])]
 pub fn none() -> Nemesis {
     Nemesis::none()
+}
+
+/// What tests hold.
+pub type AnyNemesis = Nemesis;
+
+/// Makes a nemesis of whatever can become one: a fault, lanes of faults.
+pub fn any_nemesis(nemesis: impl Into<Nemesis>) -> Nemesis {
+    nemesis.into()
 }

@@ -16,6 +16,7 @@ const RESTART_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// Finds: acknowledged writes that were only in memory, recovery that forgets or invents,
 /// nodes that come back and never rejoin.
+#[fuzz_dist::nemesis("kill")]
 pub fn kill() -> Nemesis {
     KillFault.into()
 }
@@ -25,6 +26,7 @@ pub fn kill() -> Nemesis {
 /// The kernel goes on acknowledging segments for them, so peers notice nothing until a tick is
 /// missed. Finds: leases that outlive a pause, requests that are executed after their caller
 /// has given up.
+#[fuzz_dist::nemesis("pause")]
 pub fn pause() -> Nemesis {
     PauseFault.into()
 }
