@@ -18,6 +18,8 @@ pub mod lab;
 pub mod node;
 pub mod provision;
 // parts
+#[cfg(feature = "antidote")]
+pub mod antidote;
 pub mod client;
 pub mod db;
 pub mod nemesis;
