@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::client::{Client, malformed, succeeded};
+use super::answer::{malformed, succeeded};
+use super::client::Client;
 use super::error::{Error, RequestKind};
 use super::proto;
 

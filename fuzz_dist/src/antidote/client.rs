@@ -1,10 +1,8 @@
 //! The client of one data centre: transactions of a single request, and the start of longer ones.
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -12,43 +10,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::answer::{
+    check_objects, malformed, parse_answer, read_values, succeeded, update_messages,
+};
 use super::connection::{Connection, Connector, Lost};
-use super::error::{Error, Refusal, RequestKind};
+use super::error::{Error, RequestKind};
 use super::frame::{DEFAULT_LIMIT_BYTES, Frame};
 use super::object::{Object, Update, Value};
-use super::proto::{self, Coded};
+use super::proto;
+use super::token::Token;
 use super::transaction::Transaction;
 
 /// How long an answer is waited for unless told otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The longest part of a server's message that is kept: it sends whole stack traces.
-const MESSAGE_CHARS_MAX: usize = 300;
-
-/// A point in the causal order: everything that a transaction saw and wrote.
-///
-/// Opaque: a clock over all data centres, in the server's own encoding. A transaction started
-/// with it, at any data centre, waits (without limit) until it can see all of that.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Token(Arc<[u8]>);
-
-impl Token {
-    /// The token that `bytes` once were.
-    pub fn from_bytes(bytes: &[u8]) -> Token {
-        Token(bytes.into())
-    }
-
-    /// The token as bytes, to hand it to somebody else.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token({} bytes)", self.0.len())
-    }
-}
 
 /// A session with one server: one connection at most, made when it is first needed.
 ///
@@ -284,83 +258,4 @@ impl Client {
             }
         }
     }
-}
-
-/// Decodes the answer to a request: the message that belongs to it, or an error message.
-pub(super) fn parse_answer<A: Coded>(kind: RequestKind, frame: &Frame) -> Result<A, Error> {
-    let decoded = |error: prost::DecodeError| malformed(kind, &error.to_string());
-    if frame.code == A::CODE {
-        return A::decode(frame.body.as_slice()).map_err(decoded);
-    }
-    if frame.code == proto::ErrorResp::CODE {
-        let error = proto::ErrorResp::decode(frame.body.as_slice()).map_err(decoded)?;
-        let words = String::from_utf8_lossy(&error.message);
-        let message = words.trim().chars().take(MESSAGE_CHARS_MAX).collect();
-        return Err(Error::Refused {
-            request: kind,
-            reason: Refusal::from_number(error.code),
-            message,
-        });
-    }
-    Err(malformed(kind, &format!("message code {} where {} belongs", frame.code, A::CODE)))
-}
-
-pub(super) fn succeeded(
-    kind: RequestKind,
-    success: bool,
-    error_code: Option<u32>,
-) -> Result<(), Error> {
-    if success {
-        return Ok(());
-    }
-    let reason = Refusal::from_number(error_code.unwrap_or(0));
-    Err(Error::Refused { request: kind, reason, message: String::new() })
-}
-
-pub(super) fn malformed(kind: RequestKind, what: &str) -> Error {
-    Error::Malformed { request: kind, what: what.to_string() }
-}
-
-pub(super) fn check_objects(kind: RequestKind, objects: &[Object]) -> Result<(), Error> {
-    if objects.is_empty() { Err(Error::Empty { request: kind }) } else { Ok(()) }
-}
-
-pub(super) fn update_messages(
-    kind: RequestKind,
-    updates: &[(Object, Update)],
-) -> Result<Vec<proto::UpdateOp>, Error> {
-    if updates.is_empty() {
-        return Err(Error::Empty { request: kind });
-    }
-    updates
-        .iter()
-        .map(|(object, update)| {
-            if !update.fits(object.data_type) {
-                return Err(Error::Unfit {
-                    request: kind,
-                    data_type: object.data_type,
-                    update: format!("{update:?}"),
-                });
-            }
-            Ok(proto::UpdateOp { object: object.to_proto(), operation: update.to_proto() })
-        })
-        .collect()
-}
-
-/// The values of `objects` out of the answer to a read of them.
-pub(super) fn read_values(
-    kind: RequestKind,
-    objects: &[Object],
-    answer: proto::ReadObjectsResp,
-) -> Result<Vec<Value>, Error> {
-    succeeded(kind, answer.success, answer.error_code)?;
-    if answer.objects.len() != objects.len() {
-        let what = format!("{} values for {} objects", answer.objects.len(), objects.len());
-        return Err(malformed(kind, &what));
-    }
-    let values = answer.objects.into_iter().zip(objects);
-    values
-        .map(|(value, object)| Value::from_proto(value, object.data_type))
-        .collect::<Result<_, _>>()
-        .map_err(|what| malformed(kind, &what))
 }

@@ -6,18 +6,24 @@
 //! lowest layer. Facts about the protocol: AntidoteDB 0.2.2.
 
 mod admin;
+mod answer;
 mod client;
 mod connection;
 mod error;
 pub mod frame;
+mod fuzzing;
 mod object;
 mod proto;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transaction;
 
 pub use admin::ConnectionDescriptor;
-pub use client::{Client, Token};
+pub use client::Client;
 pub use error::{Ending, Error, Refusal, RequestKind};
+#[doc(hidden)]
+pub use fuzzing::judge_answer;
 pub use object::{DataType, MapKey, Object, Update, Value};
+pub use token::Token;
 pub use transaction::Transaction;

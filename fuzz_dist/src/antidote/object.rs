@@ -79,11 +79,7 @@ pub struct Object {
 
 impl Object {
     /// The object `key` of `bucket`, used with `data_type`.
-    pub fn new(
-        data_type: DataType,
-        bucket: impl Into<Vec<u8>>,
-        key: impl Into<Vec<u8>>,
-    ) -> Object {
+    pub fn new(data_type: DataType, bucket: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Object {
         Object { data_type, bucket: bucket.into(), key: key.into() }
     }
 
@@ -169,8 +165,8 @@ impl Update {
             Update::Assign(_) => matches!(data_type, T::LwwRegister | T::MvRegister),
             Update::Flag(_) => matches!(data_type, T::EnableWinsFlag | T::DisableWinsFlag),
             Update::Map { updates, remove } => {
-                let map = data_type == T::RemovableMap
-                    || (data_type == T::GrowMap && remove.is_empty());
+                let map =
+                    data_type == T::RemovableMap || (data_type == T::GrowMap && remove.is_empty());
                 map && updates.iter().all(|(key, update)| update.fits(key.data_type))
             }
             Update::Reset => !matches!(data_type, T::Counter | T::LwwRegister | T::GrowMap),

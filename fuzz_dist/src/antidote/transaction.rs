@@ -1,6 +1,7 @@
 //! Interactive transactions: reads and writes over several requests that take effect together.
 
-use super::client::{Client, check_objects, read_values, succeeded, update_messages};
+use super::answer::{check_objects, read_values, succeeded, update_messages};
+use super::client::Client;
 use super::error::{Ending, Error, Refusal, RequestKind};
 use super::object::{Object, Update, Value};
 use super::proto;
@@ -122,11 +123,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Ends the transaction if `result` is an error: for certain where the error is certain.
-    fn end_on_error<T>(
-        &mut self,
-        result: Result<T, Error>,
-        on_loss: Ending,
-    ) -> Result<T, Error> {
+    fn end_on_error<T>(&mut self, result: Result<T, Error>, on_loss: Ending) -> Result<T, Error> {
         if let Err(error) = &result {
             self.ending = Some(match error {
                 Error::Refused { reason: Refusal::Aborted, .. } => Ending::Aborted,
