@@ -3,6 +3,7 @@
 
 // Layers, lowest first: a module uses only those above it in this list (tests/tidy.rs holds it so).
 // words
+pub mod error;
 pub mod op;
 pub mod random;
 pub mod time;
@@ -11,6 +12,7 @@ pub mod history;
 // pure
 pub mod checker;
 pub mod generator;
+pub mod grudge;
 // reach
 pub mod beam;
 pub mod env;

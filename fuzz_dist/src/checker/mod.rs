@@ -1,1 +1,34 @@
 //! What the history proves: pure functions from a history to a verdict.
+
+use crate::history::History;
+
+mod verdict;
+
+pub use verdict::{Anomaly, Validity, Verdict};
+
+/// Judges a history.
+///
+/// Checkers do no I/O and know no clock: the same history gives the same verdict.
+///
+/// ```
+/// use fuzz_dist::checker::{Checker, Verdict};
+/// use fuzz_dist::history::History;
+///
+/// /// Some operation succeeded.
+/// struct SomethingWorked;
+///
+/// impl Checker for SomethingWorked {
+///     fn check(&self, history: &History) -> Verdict {
+///         match history.events().any(|e| e.kind == fuzz_dist::op::Kind::Ok) {
+///             true => Verdict::valid("something_worked"),
+///             false => Verdict::unknown("something_worked", "no operation succeeded"),
+///         }
+///     }
+/// }
+///
+/// assert!(!SomethingWorked.check(&History::new(["n1"])).is_valid());
+/// ```
+pub trait Checker: Send + Sync {
+    /// The verdict about this history.
+    fn check(&self, history: &History) -> Verdict;
+}

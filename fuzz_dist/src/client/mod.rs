@@ -1,1 +1,3 @@
 //! How operations reach the system under test.
+/// x
+pub trait DynClient: Send {}
