@@ -24,6 +24,8 @@ pub mod node;
 pub mod provision;
 mod sys;
 // parts
+#[cfg(feature = "antidote")]
+pub mod antidote;
 pub mod client;
 pub mod db;
 pub mod embedded;
