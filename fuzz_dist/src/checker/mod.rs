@@ -2,6 +2,7 @@
 
 use crate::history::History;
 
+pub mod txn;
 mod verdict;
 
 pub use verdict::{Anomaly, Validity, Verdict};
