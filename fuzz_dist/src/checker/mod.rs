@@ -1,1 +1,62 @@
 //! What the history proves: pure functions from a history to a verdict.
+
+use crate::history::History;
+
+mod compose;
+mod evidence;
+mod finals;
+pub mod histories;
+mod latency;
+mod power;
+mod set_full;
+mod sets;
+mod stats;
+pub mod txn;
+mod verdict;
+
+pub use compose::{Compose, compose};
+pub use power::{Power, power};
+pub use set_full::{SetFull, set_full};
+pub use stats::{Stats, stats};
+pub use verdict::{Anomaly, Validity, Verdict};
+
+/// How many anomalies of a kind a verdict carries; the results count all of them.
+pub(crate) const ANOMALIES_MAX: usize = 16;
+
+/// How many elements a list in the results names.
+pub(crate) const LISTED_MAX: usize = 64;
+
+/// Judges a history.
+///
+/// Checkers do no I/O and know no clock: the same history gives the same verdict.
+///
+/// ```
+/// use fuzz_dist::checker::{Checker, Verdict};
+/// use fuzz_dist::history::History;
+///
+/// /// Some operation succeeded.
+/// struct SomethingWorked;
+///
+/// impl Checker for SomethingWorked {
+///     fn check(&self, history: &History) -> Verdict {
+///         match history.events().any(|e| e.kind == fuzz_dist::op::Kind::Ok) {
+///             true => Verdict::valid("something_worked"),
+///             false => Verdict::unknown("something_worked", "no operation succeeded"),
+///         }
+///     }
+/// }
+///
+/// assert!(!SomethingWorked.check(&History::new(["n1"])).is_valid());
+/// ```
+pub trait Checker: Send + Sync {
+    /// The verdict about this history.
+    fn check(&self, history: &History) -> Verdict;
+}
+
+/// A checker of any type.
+pub type AnyChecker = std::sync::Arc<dyn Checker>;
+
+/// Forgets a checker's type.
+pub fn any_checker(checker: impl Checker + 'static) -> AnyChecker {
+    std::sync::Arc::new(checker)
+}

@@ -1,0 +1,134 @@
+//! Final reads: which node gave one, and what it means where one did not.
+
+use super::evidence::node_name;
+use super::{Anomaly, Validity, Verdict};
+use crate::history::History;
+use crate::op::{Kind, NodeId, Phase, Process, Value};
+
+/// What the final reads of a run are worth.
+#[derive(Debug)]
+pub(crate) struct Finals {
+    /// Does the history come from a run with phases? Others are judged without final reads.
+    pub(crate) expected: bool,
+    /// Per node, the completion of its successful final read that was invoked last.
+    pub(crate) reads: Vec<(NodeId, usize)>,
+    validity: Validity,
+    reasons: Vec<String>,
+    anomalies: Vec<Anomaly>,
+}
+
+impl Finals {
+    /// Finds the final reads by the function `read`.
+    pub(crate) fn of(history: &History, read: &str) -> Finals {
+        let mut finals = Finals {
+            expected: run_has_phases(history),
+            reads: Vec::new(),
+            validity: Validity::Valid,
+            reasons: Vec::new(),
+            anomalies: Vec::new(),
+        };
+        let mut last: Vec<Option<(usize, usize)>> = vec![None; history.nodes().len()];
+        let mut nameless = false;
+        let function = history.find_function(read);
+        for i in 0..history.len() {
+            let Some(invoked) = history.invocation(i) else { continue };
+            if Some(history.function_index(i)) != function
+                || history.kind(i) != Kind::Ok
+                || history.phase(invoked) != Phase::Final
+            {
+                continue;
+            }
+            match history.node(i).and_then(|n| last.get_mut(n.index())) {
+                Some(slot) if slot.is_none_or(|(inv, _)| inv < invoked) => {
+                    *slot = Some((invoked, i));
+                }
+                Some(_) => {}
+                None => nameless = true,
+            }
+        }
+        for (n, read) in last.into_iter().enumerate() {
+            finals.reads.extend(read.map(|(_, i)| (NodeId(n as u16), i)));
+        }
+        if finals.expected && !(nameless && finals.reads.is_empty()) {
+            finals.judge(history);
+        }
+        finals
+    }
+
+    fn judge(&mut self, history: &History) {
+        if self.reads.is_empty() {
+            self.doubt("no node gave a final read".into());
+            return;
+        }
+        let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
+        for (n, name) in history.nodes().iter().enumerate() {
+            let node = NodeId(n as u16);
+            let is_idle = idle.iter().any(|v| v.as_text() == Some(name));
+            if is_idle || self.reads.iter().any(|(r, _)| *r == node) {
+                continue;
+            }
+            let status = status(history, node);
+            match (history.heal_proved(), status) {
+                (Some(true), Some((true, true))) => {
+                    let others: Vec<String> =
+                        self.reads.iter().map(|(r, _)| node_name(history, Some(*r))).collect();
+                    let text = format!(
+                        "no final read on {name}: the network was proved healed, its host and its process were alive, and {} answered",
+                        others.join(" ")
+                    );
+                    let proof = self.reads.iter().map(|(_, i)| *i);
+                    self.anomalies.push(
+                        Anomaly::new("no_final_read", &**name)
+                            .explained(text)
+                            .on(Some(node))
+                            .proved_by(proof),
+                    );
+                    self.reasons.push(format!("no final read on {name}"));
+                    self.validity = Validity::Invalid;
+                }
+                (Some(true), Some((host, _))) => {
+                    let dead = if host { "process" } else { "host" };
+                    self.doubt(format!("no final read on {name}: its {dead} was not alive"));
+                }
+                (Some(true), None) => self.doubt(format!(
+                    "no final read on {name}, and nothing recorded whether it was alive"
+                )),
+                _ => self.doubt(format!("no final read on {name}, and no heal was proved")),
+            }
+        }
+    }
+
+    fn doubt(&mut self, reason: String) {
+        self.reasons.push(reason);
+        self.validity = self.validity.max(Validity::Unknown);
+    }
+
+    /// Adds to a verdict what missing final reads mean for it.
+    pub(crate) fn apply(&self, verdict: &mut Verdict) {
+        if self.validity > verdict.validity {
+            verdict.validity = self.validity;
+            verdict.reasons.clear();
+        }
+        if self.validity == verdict.validity {
+            verdict.reasons.extend(self.reasons.iter().cloned());
+        }
+        verdict.anomalies.extend(self.anomalies.iter().cloned());
+    }
+}
+
+/// Runs record phases after the main one; histories that come from elsewhere have none.
+fn run_has_phases(history: &History) -> bool {
+    (0..history.len()).rev().any(|i| history.phase(i) >= Phase::Heal)
+}
+
+/// Were the host and the process of a node alive after the final reads?
+fn status(history: &History, node: NodeId) -> Option<(bool, bool)> {
+    (0..history.len()).rev().find_map(|i| {
+        let says = history.process(i) == Process::RUNTIME
+            && history.node(i) == Some(node)
+            && &**history.function(i) == "status";
+        let value = says.then(|| history.other(i)).flatten()?;
+        let alive = |what| value.get(what) == Some(&Value::Bool(true));
+        Some((alive("host"), alive("process")))
+    })
+}

@@ -1,0 +1,325 @@
+//! The verdict of `set_full`, its anomalies and its figures.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::super::evidence::{count, listed, node_name};
+use super::super::latency::Quantiles;
+use super::super::sets::{NONE, Outcome};
+use super::super::{ANOMALIES_MAX, Anomaly, LISTED_MAX, Verdict};
+use super::SetFull;
+use super::analysis::{Fate, latency_ns};
+use super::convergence::convergence;
+use super::explain::Facts;
+use super::sessions::{Finding, Sessions};
+use crate::op::{Process, Value};
+
+/// How many of the stalest elements the results show.
+const WORST_STALE: usize = 8;
+
+pub(super) struct Report<'a> {
+    pub(super) options: &'a SetFull,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) sessions: &'a Sessions,
+}
+
+impl Report<'_> {
+    pub(super) fn verdict(&self) -> Verdict {
+        let mut verdict = Verdict::valid("set_full");
+        let mut reasons = Vec::new();
+        self.vanished(&mut verdict, &mut reasons);
+        self.intruders(&mut verdict, &mut reasons);
+        if self.options.linearizable {
+            let stale = &self.facts.analysis.stale;
+            let anomalies = stale.iter().take(ANOMALIES_MAX).map(|id| self.facts.stale(*id));
+            verdict.anomalies.extend(anomalies);
+            self.because(stale.iter().copied(), "stale", "stale", &mut reasons);
+        }
+        if self.options.sessions {
+            self.session_anomalies(&mut verdict, &mut reasons);
+        }
+        let stable = self.ids(Fate::Stable).next().is_some();
+        match (reasons.is_empty(), stable) {
+            (true, true) => verdict,
+            (true, false) => {
+                let why = "no element is stable: none was read by the read that was invoked last";
+                Verdict { anomalies: verdict.anomalies, ..Verdict::unknown("set_full", why) }
+            }
+            // Staleness is judged only where something is stable, which it then is.
+            (false, _) => {
+                let mut invalid = Verdict::invalid("set_full", reasons.remove(0));
+                invalid.reasons.extend(reasons);
+                invalid.anomalies = verdict.anomalies;
+                invalid
+            }
+        }
+    }
+
+    fn ids(&self, fate: Fate) -> impl Iterator<Item = u32> + '_ {
+        let fates = self.facts.analysis.fate.iter().enumerate();
+        fates.filter(move |(_, f)| **f == fate).map(|(id, _)| id as u32)
+    }
+
+    fn because(
+        &self,
+        ids: impl Iterator<Item = u32> + Clone,
+        one: &str,
+        many: &str,
+        reasons: &mut Vec<String>,
+    ) {
+        let n = ids.clone().count();
+        if n > 0 {
+            let first: Vec<Value> = ids.take(9).map(|id| self.facts.name(id)).collect();
+            let mut shown = listed(&first);
+            if n > first.len() {
+                shown = format!("{} and {} more", listed(&first[..8]), n - 8);
+            }
+            let word = if n == 1 { one } else { many };
+            reasons.push(format!("{} {word}: {shown}", count(n, "element")));
+        }
+    }
+
+    /// Lost and missing elements.
+    fn vanished(&self, verdict: &mut Verdict, reasons: &mut Vec<String>) {
+        let facts = self.facts;
+        let lost: Vec<u32> = self.ids(Fate::Lost).collect();
+        let fate = &facts.analysis.fate;
+        let missing: Vec<(usize, Vec<u32>)> = (facts.analysis.nodes.iter().enumerate())
+            .map(|(s, node)| {
+                let ids = node.missing.iter().copied();
+                (s, ids.filter(|id| fate[*id as usize] == Fate::Missing).collect())
+            })
+            .filter(|(_, ids): &(usize, Vec<u32>)| !ids.is_empty())
+            .collect();
+        let explained = lost.iter().take(ANOMALIES_MAX).copied();
+        let also = missing.iter().flat_map(|(_, ids)| ids.iter().take(ANOMALIES_MAX).copied());
+        let lives = facts.lives(explained.clone().chain(also));
+        verdict.anomalies.extend(explained.map(|id| facts.lost(id, &lives[&id])));
+        self.because(lost.iter().copied(), "was lost", "were lost", reasons);
+        for (s, ids) in &missing {
+            let shown = ids.iter().take(ANOMALIES_MAX);
+            verdict.anomalies.extend(shown.map(|id| facts.missing(*id, &lives[id], *s)));
+            let node = node_name(facts.history, facts.streams.streams[*s].node);
+            let words = [format!("is missing on {node}"), format!("are missing on {node}")];
+            self.because(ids.iter().copied(), &words[0], &words[1], reasons);
+        }
+    }
+
+    /// Elements that must not be where they were read.
+    fn intruders(&self, verdict: &mut Verdict, reasons: &mut Vec<String>) {
+        let (facts, a) = (self.facts, self.facts.analysis);
+        let early: Vec<(u32, u32)> = a
+            .early
+            .iter()
+            .map(|(id, s, read)| (*id, facts.streams.streams[*s].completed[*read as usize]))
+            .collect();
+        for (kind, found, one, many) in [
+            (
+                "unexpected",
+                &a.unexpected,
+                "was read that nobody added",
+                "were read that nobody added",
+            ),
+            (
+                "resurrected",
+                &a.resurrected,
+                "was read whose add had failed",
+                "were read whose adds had failed",
+            ),
+            (
+                "early",
+                &early,
+                "was read before its add was invoked",
+                "were read before their adds were invoked",
+            ),
+        ] {
+            let shown = found.iter().take(ANOMALIES_MAX);
+            verdict.anomalies.extend(shown.map(|(id, read)| facts.intruder(kind, *id, *read)));
+            self.because(found.iter().map(|(id, _)| *id), one, many, reasons);
+        }
+        let duplicates = self.duplicates();
+        let shown = duplicates.iter().take(ANOMALIES_MAX);
+        verdict
+            .anomalies
+            .extend(shown.map(|(id, event, times)| facts.duplicate(*id, *event, *times)));
+        let (one, many) = ("was read twice at a time", "were read twice at a time");
+        self.because(duplicates.iter().map(|d| d.0), one, many, reasons);
+    }
+
+    fn duplicates(&self) -> Vec<(u32, u32, u32)> {
+        let all = self.facts.streams.duplicates.iter();
+        let mut all: Vec<_> = all.map(|(id, d)| (*id, d.event, d.times)).collect();
+        all.sort_unstable_by_key(|(id, event, _)| (*event, *id));
+        all
+    }
+
+    fn session_anomalies(&self, verdict: &mut Verdict, reasons: &mut Vec<String>) {
+        let s = self.sessions;
+        for (kind, found, text) in [
+            (
+                "read_your_writes",
+                &s.read_your_writes,
+                "was not read by the client that had added it",
+            ),
+            (
+                "monotonic_reads",
+                &s.monotonic_reads,
+                "was read by a client and lacking in its later read",
+            ),
+            ("flutter", &s.flutter, "was read, lacking, and read again by one client"),
+        ] {
+            for f in found.iter().take(ANOMALIES_MAX) {
+                let last = f.events[f.events.len() - 1] as usize;
+                let moments: Vec<String> = (f.events.iter())
+                    .map(|e| self.facts.history.time(*e as usize).to_string())
+                    .collect();
+                let text = format!(
+                    "{} {text}: client {}, at {}",
+                    self.facts.name(f.id),
+                    Process(f.process),
+                    moments.join(", ")
+                );
+                verdict.anomalies.push(
+                    Anomaly::new(kind, self.facts.name(f.id))
+                        .explained(text)
+                        .on(self.facts.history.node(last))
+                        .at(self.facts.history.time(last))
+                        .proved_by(f.events.iter().map(|e| *e as usize)),
+                );
+            }
+            self.because(found.iter().map(|f| f.id), text, text, reasons);
+        }
+    }
+
+    pub(super) fn figures(&self, verdict: Verdict) -> Verdict {
+        let (facts, a) = (self.facts, self.facts.analysis);
+        let adds = facts.adds;
+        let acknowledged = adds.outcome.iter().filter(|o| **o == Outcome::Acknowledged).count();
+        let verdict = verdict
+            .with("attempt_count", adds.len())
+            .with("acknowledged_count", acknowledged)
+            .with("read_count", facts.streams.streams.iter().map(|s| s.len()).sum::<usize>());
+        let fates = [
+            ("stable", Fate::Stable),
+            ("lost", Fate::Lost),
+            ("missing", Fate::Missing),
+            ("never_read", Fate::NeverRead),
+        ];
+        let verdict = fates.into_iter().fold(verdict, |v, (name, fate)| {
+            let ids: Vec<u32> = self.ids(fate).collect();
+            // What is as it should be is counted only.
+            if fate == Fate::Stable {
+                v.with("stable_count", ids.len())
+            } else {
+                self.list(v, name, &ids)
+            }
+        });
+        let ids = |found: &[(u32, u32)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let early: Vec<u32> = a.early.iter().map(|(id, ..)| *id).collect();
+        let duplicates: Vec<u32> = self.duplicates().iter().map(|d| d.0).collect();
+        let verdict = self.list(verdict, "unexpected", &ids(&a.unexpected));
+        let verdict = self.list(verdict, "resurrected", &ids(&a.resurrected));
+        let verdict = self.list(verdict, "early", &early);
+        let verdict = self.list(verdict, "duplicate", &duplicates);
+        let verdict = self.list(verdict, "recovered", &a.recovered);
+        let verdict = self.list(verdict, "stale", &a.stale);
+        let verdict = self.sessions(self.latencies(verdict)).with("nodes", self.nodes());
+        let limit = facts.history.meta("quiesce_limit_ms").and_then(Value::as_int);
+        let verdict = verdict.with("quiesce_limit_ms", limit);
+        match convergence(facts.history, adds, facts.streams) {
+            None => verdict,
+            Some(c) => verdict.with("converged", c.converged).with("convergence_ms", c.time_ms),
+        }
+    }
+
+    /// The number of elements, and the first of them.
+    fn list(&self, verdict: Verdict, name: &str, ids: &[u32]) -> Verdict {
+        let shown: Vec<Json> =
+            ids.iter().take(LISTED_MAX).map(|id| json_of(&self.facts.name(*id))).collect();
+        let verdict = verdict.with(format!("{name}_count"), ids.len());
+        if shown.is_empty() { verdict } else { verdict.with(name, shown) }
+    }
+
+    fn latencies(&self, verdict: Verdict) -> Verdict {
+        let (history, a) = (self.facts.history, self.facts.analysis);
+        let of = |fate: Fate, last: &[u32]| {
+            let ns = self.ids(fate).filter(|id| a.known[*id as usize] != NONE);
+            let ns = ns.map(|id| latency_ns(history, last[id as usize], a.known[id as usize]));
+            Quantiles::of(ns.collect())
+        };
+        let mut worst: Vec<(u64, u32)> = (a.stale.iter())
+            .map(|id| {
+                (latency_ns(history, a.last_absent[*id as usize], a.known[*id as usize]), *id)
+            })
+            .collect();
+        worst.sort_by_key(|(ns, id)| (std::cmp::Reverse(*ns), *id));
+        worst.truncate(WORST_STALE);
+        let worst: Vec<Json> = worst
+            .into_iter()
+            .map(|(ns, id)| {
+                json!({
+                    "element": json_of(&self.facts.name(id)),
+                    "latency_ns": ns,
+                    "known_event": a.known[id as usize],
+                    "last_absent_event": a.last_absent[id as usize],
+                    "explanation": self.facts.stale(id).explanation,
+                })
+            })
+            .collect();
+        verdict
+            .with("stable_latencies_ns", of(Fate::Stable, &a.last_absent))
+            .with("lost_latencies_ns", of(Fate::Lost, &a.last_present))
+            .with("worst_stale", worst)
+    }
+
+    fn sessions(&self, verdict: Verdict) -> Verdict {
+        let s = self.sessions;
+        let first = |found: &[Finding]| {
+            let shown = found.iter().take(ANOMALIES_MAX);
+            shown
+                .map(|f| json!({"client": f.process, "element": json_of(&self.facts.name(f.id)), "events": f.events}))
+                .collect::<Vec<Json>>()
+        };
+        let mut verdict = verdict;
+        for (name, found) in [
+            ("read_your_writes", &s.read_your_writes),
+            ("monotonic_reads", &s.monotonic_reads),
+            ("flutter", &s.flutter),
+        ] {
+            verdict = verdict.with(format!("{name}_count"), found.len());
+            if !found.is_empty() {
+                verdict = verdict.with(name, first(found));
+            }
+        }
+        if s.cut_short { verdict.with("sessions_at_least", true) } else { verdict }
+    }
+
+    /// Figures per node.
+    fn nodes(&self) -> BTreeMap<String, Json> {
+        let facts = self.facts;
+        let both = facts.streams.streams.iter().zip(&facts.analysis.nodes);
+        both.map(|(stream, node)| {
+            let figures = json!({
+                "reads": stream.len(),
+                "missing_count": node.missing.len(),
+                "late_count": node.late.len(),
+                "stale_count": node.stale,
+                "latencies_ns": node.latencies_ns,
+            });
+            (node_name(facts.history, stream.node), figures)
+        })
+        .collect()
+    }
+}
+
+/// An element as JSON: numbers and texts as such, everything else as people write it.
+fn json_of(value: &Value) -> Json {
+    match value {
+        Value::Int(n) => json!(n),
+        Value::Text(t) => json!(t),
+        Value::Bool(b) => json!(b),
+        Value::Nil => Json::Null,
+        other => json!(other.to_string()),
+    }
+}

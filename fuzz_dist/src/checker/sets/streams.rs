@@ -1,0 +1,331 @@
+//! The reads of each node as one stream of changes.
+//!
+//! Reads of large sets are stored as differences to the former read on the same node. A stream
+//! keeps that: per read only what appeared and what vanished, so that judging costs about as
+//! much as there are changes, and never the number of elements times the number of reads.
+
+use std::collections::HashMap;
+
+use super::{Adds, Elements, NONE};
+use crate::history::History;
+use crate::op::{Kind, NodeId, Phase, Value};
+
+/// The successful reads of a node in the order of their completion.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    /// The node that served them.
+    pub(crate) node: Option<NodeId>,
+    /// The event of each invocation.
+    pub(crate) invoked: Vec<u32>,
+    /// The event of each completion; ascending.
+    pub(crate) completed: Vec<u32>,
+    /// What appeared and vanished, in the order of the reads.
+    pub(crate) changes: Vec<Change>,
+    /// A number that differs, but for a chance of about 2^-64, where the sets read differ.
+    pub(crate) fingerprint: Vec<u64>,
+    /// How many of the acknowledged elements each read has.
+    pub(crate) acknowledged: Vec<u32>,
+    /// For each read, which of it and those before was invoked last.
+    latest: Vec<u32>,
+}
+
+/// An element appears in a read, or is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) id: u32,
+    place: u32,
+}
+
+impl Change {
+    fn new(id: u32, read: usize, present: bool) -> Change {
+        Change { id, place: (read as u32) << 1 | u32::from(present) }
+    }
+
+    /// The place of the read in its stream.
+    pub(crate) fn read(self) -> u32 {
+        self.place >> 1
+    }
+
+    /// Did it appear?
+    pub(crate) fn appears(self) -> bool {
+        self.place & 1 == 1
+    }
+}
+
+impl Stream {
+    /// How many reads there are.
+    pub(crate) fn len(&self) -> usize {
+        self.invoked.len()
+    }
+
+    /// Which of the reads `from..to` was invoked last; `None` where there are none.
+    ///
+    /// Reads stand in the order of their completion. A read before `from` that was invoked
+    /// after all of `from..to` means that those were all open when it completed, so the loop
+    /// takes no more steps than there are clients on the node.
+    pub(crate) fn last_invoked(&self, from: u32, to: u32) -> Option<u32> {
+        if from >= to {
+            return None;
+        }
+        let latest = self.latest[to as usize - 1];
+        if latest >= from {
+            return Some(latest);
+        }
+        (from..to).max_by_key(|r| self.invoked[*r as usize])
+    }
+
+    /// The node's last final read, by invocation.
+    pub(crate) fn final_read(&self, history: &History) -> Option<u32> {
+        (0..self.len() as u32)
+            .filter(|r| history.phase(self.invoked[*r as usize] as usize) == Phase::Final)
+            .max_by_key(|r| self.invoked[*r as usize])
+    }
+
+    /// The runs of reads that have each of the elements `ids`, as half-open ranges of places.
+    pub(crate) fn runs(&self, ids: &HashMap<u32, usize>) -> Vec<Vec<(u32, u32)>> {
+        let mut runs: Vec<Vec<(u32, u32)>> = vec![Vec::new(); ids.len()];
+        for change in &self.changes {
+            let Some(slot) = ids.get(&change.id) else { continue };
+            match change.appears() {
+                true => runs[*slot].push((change.read(), self.len() as u32)),
+                false => {
+                    if let Some(last) = runs[*slot].last_mut() {
+                        last.1 = change.read();
+                    }
+                }
+            }
+        }
+        runs
+    }
+}
+
+/// An element that one read has more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Duplicate {
+    /// The first read that has it twice.
+    pub(crate) event: u32,
+    /// The greatest number of times that a read has it.
+    pub(crate) times: u32,
+}
+
+/// A successful read whose value is no set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable(pub(crate) usize);
+
+/// All reads of a history.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    /// One per node that served a read, in the order of the nodes.
+    pub(crate) streams: Vec<Stream>,
+    /// Elements that were read more than once at a time.
+    pub(crate) duplicates: HashMap<u32, Duplicate>,
+}
+
+impl Streams {
+    /// Gathers the successful reads by node.
+    ///
+    /// # Errors
+    ///
+    /// The first successful read whose value is neither a set nor a list.
+    pub(crate) fn of(
+        history: &History,
+        read: &str,
+        elements: &mut Elements,
+        adds: &Adds,
+    ) -> Result<Streams, Unreadable> {
+        let mut all = Streams::default();
+        let mut by_node: Vec<Vec<u32>> = Vec::new();
+        let function = history.find_function(read);
+        for i in 0..history.len() {
+            if Some(history.function_index(i)) == function
+                && history.kind(i) == Kind::Ok
+                && history.process(i).is_client()
+            {
+                let slot = history.node(i).map_or(0, |n| n.index() + 1);
+                if by_node.len() <= slot {
+                    by_node.resize_with(slot + 1, Vec::new);
+                }
+                by_node[slot].push(i as u32);
+            }
+        }
+        let mut builder = Builder { history, elements, adds, state: State::default() };
+        for (slot, events) in by_node.into_iter().enumerate().filter(|(_, e)| !e.is_empty()) {
+            let node = slot.checked_sub(1).map(|n| NodeId(n as u16));
+            all.streams.push(builder.stream(node, events, &mut all.duplicates)?);
+        }
+        Ok(all)
+    }
+}
+
+struct Builder<'a> {
+    history: &'a History,
+    elements: &'a mut Elements,
+    adds: &'a Adds,
+    state: State,
+}
+
+/// The set as of the last read of the stream that is being built.
+#[derive(Default)]
+struct State {
+    count: Vec<u32>,
+    /// The stamp of the whole read that had the element last.
+    seen: Vec<u32>,
+    stamp: u32,
+    /// Everything with a count, and perhaps some that vanished since the last whole read.
+    present: Vec<u32>,
+    spare: Vec<u32>,
+    fingerprint: u64,
+    acknowledged: u32,
+}
+
+impl Builder<'_> {
+    fn stream(
+        &mut self,
+        node: Option<NodeId>,
+        events: Vec<u32>,
+        duplicates: &mut HashMap<u32, Duplicate>,
+    ) -> Result<Stream, Unreadable> {
+        self.reset();
+        let mut stream = Stream {
+            node,
+            invoked: Vec::with_capacity(events.len()),
+            completed: Vec::new(),
+            changes: Vec::new(),
+            fingerprint: Vec::with_capacity(events.len()),
+            acknowledged: Vec::with_capacity(events.len()),
+            latest: Vec::with_capacity(events.len()),
+        };
+        let mut former = None;
+        for (place, event) in events.iter().enumerate() {
+            let i = *event as usize;
+            let invoked = self.history.invocation(i).unwrap_or(i) as u32;
+            stream.invoked.push(invoked);
+            let latest = stream.latest.last().copied().unwrap_or(0);
+            let newer = invoked >= stream.invoked[latest as usize];
+            stream.latest.push(if newer { place as u32 } else { latest });
+            let mut sink = Sink { changes: &mut stream.changes, duplicates, place, event: *event };
+            match self.history.set_read(i) {
+                Some(read) if read.base.is_some() && read.base == former => {
+                    self.difference(read.added, read.removed, &mut sink);
+                }
+                Some(read) if read.base.is_none() => {
+                    self.whole(read.added, |e, n| e.int(*n), &mut sink);
+                }
+                Some(_) => {
+                    let Value::Set(set) = self.history.value(i) else { return Err(Unreadable(i)) };
+                    self.whole(set.as_slice(), |e, n| e.int(*n), &mut sink);
+                }
+                None => {
+                    let items = self.history.other(i).and_then(Value::as_list);
+                    self.whole(items.ok_or(Unreadable(i))?, |e, v| e.value(v), &mut sink);
+                }
+            }
+            stream.fingerprint.push(self.state.fingerprint);
+            stream.acknowledged.push(self.state.acknowledged);
+            former = Some(i);
+        }
+        stream.completed = events;
+        Ok(stream)
+    }
+
+    fn reset(&mut self) {
+        let s = &mut self.state;
+        for id in s.present.drain(..) {
+            s.count[id as usize] = 0;
+        }
+        (s.fingerprint, s.acknowledged) = (0, 0);
+        s.reach(self.elements.len());
+    }
+
+    fn difference(&mut self, added: &[i64], removed: &[i64], sink: &mut Sink<'_>) {
+        for n in removed {
+            let id = self.elements.int(*n);
+            let count = self.state.count[id as usize].saturating_sub(1);
+            self.state.set(id, count, self.adds, sink);
+        }
+        for n in added {
+            let id = self.elements.int(*n);
+            self.state.reach(self.elements.len());
+            let count = self.state.count[id as usize] + 1;
+            if count == 1 {
+                self.state.present.push(id);
+            }
+            self.state.set(id, count, self.adds, sink);
+        }
+    }
+
+    fn whole<T>(
+        &mut self,
+        items: &[T],
+        number: impl Fn(&mut Elements, &T) -> u32,
+        sink: &mut Sink<'_>,
+    ) {
+        let mut present = std::mem::take(&mut self.state.spare);
+        present.clear();
+        self.state.stamp += 1;
+        let stamp = self.state.stamp;
+        for item in items {
+            let id = number(self.elements, item);
+            self.state.reach(self.elements.len());
+            let first = self.state.seen[id as usize] != stamp;
+            if first {
+                self.state.seen[id as usize] = stamp;
+                present.push(id);
+            }
+            let count = self.state.count[id as usize];
+            if !first || count != 1 {
+                // The common case, once before and once now, needs nothing.
+                self.state.set(id, if first { 1 } else { count + 1 }, self.adds, sink);
+            }
+        }
+        let former = std::mem::replace(&mut self.state.present, present);
+        for id in &former {
+            if self.state.seen[*id as usize] != stamp && self.state.count[*id as usize] > 0 {
+                self.state.set(*id, 0, self.adds, sink);
+            }
+        }
+        self.state.spare = former;
+    }
+}
+
+struct Sink<'a> {
+    changes: &'a mut Vec<Change>,
+    duplicates: &'a mut HashMap<u32, Duplicate>,
+    place: usize,
+    event: u32,
+}
+
+impl State {
+    fn reach(&mut self, len: usize) {
+        if self.count.len() < len {
+            self.count.resize(len, 0);
+            self.seen.resize(len, 0);
+        }
+    }
+
+    fn set(&mut self, id: u32, count: u32, adds: &Adds, sink: &mut Sink<'_>) {
+        let former = std::mem::replace(&mut self.count[id as usize], count);
+        let step = i64::from(count) - i64::from(former);
+        self.fingerprint = self.fingerprint.wrapping_add(scramble(id).wrapping_mul(step as u64));
+        if (former == 0) != (count == 0) {
+            sink.changes.push(Change::new(id, sink.place, count > 0));
+            if (id as usize) < adds.len() && adds.acknowledged(id as usize) != NONE {
+                let n = i64::from(self.acknowledged) + if count > 0 { 1 } else { -1 };
+                self.acknowledged = n as u32;
+            }
+        }
+        if count > 1 {
+            let d = sink.duplicates.entry(id).or_insert(Duplicate { event: sink.event, times: 0 });
+            d.times = d.times.max(count);
+            d.event = d.event.min(sink.event);
+        }
+    }
+}
+
+/// The finaliser of MurmurHash3: spreads a small number over 64 bits.
+fn scramble(id: u32) -> u64 {
+    let mut z = (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    z = (z ^ (z >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    z ^ (z >> 33)
+}

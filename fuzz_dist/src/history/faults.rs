@@ -1,0 +1,192 @@
+//! Faults as the history tells them: when each began, was seen to act, ended, was seen undone.
+//!
+//! A fault is recorded as up to four events of [`Process::NEMESIS`] whose function is the
+//! fault's name and whose value is a map with `id`, `edge` and, on the edges that report a
+//! check, `status` and `evidence`.
+
+use super::History;
+use crate::op::{Kind, Name, Process, Value};
+use crate::time::Time;
+
+/// The four points in a fault's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Edge {
+    /// About to be applied.
+    Start,
+    /// Applied, and its effect checked.
+    Started,
+    /// About to be undone.
+    Stop,
+    /// Undone, and that checked.
+    Stopped,
+}
+
+impl Edge {
+    /// As it is written in histories.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Edge::Start => "start",
+            Edge::Started => "started",
+            Edge::Stop => "stop",
+            Edge::Stopped => "stopped",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Edge> {
+        [Edge::Start, Edge::Started, Edge::Stop, Edge::Stopped]
+            .into_iter()
+            .find(|e| e.as_str() == text)
+    }
+
+    /// The kind of the event that records this edge.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Edge::Start | Edge::Stop => Kind::Invoke,
+            Edge::Started | Edge::Stopped => Kind::Info,
+        }
+    }
+}
+
+/// What a check of a fault's effect said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FaultStatus {
+    /// It was seen to act (or, at its end, seen to be undone).
+    Installed,
+    /// It was seen not to act.
+    Ineffective,
+    /// The check could not tell.
+    Indeterminate,
+}
+
+impl FaultStatus {
+    /// As it is written in histories.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FaultStatus::Installed => "installed",
+            FaultStatus::Ineffective => "ineffective",
+            FaultStatus::Indeterminate => "indeterminate",
+        }
+    }
+
+    fn parse(text: &str) -> FaultStatus {
+        match text {
+            "installed" => FaultStatus::Installed,
+            "ineffective" => FaultStatus::Ineffective,
+            _ => FaultStatus::Indeterminate,
+        }
+    }
+}
+
+/// One fault's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultSpan {
+    /// Its number within the run.
+    pub id: i64,
+    /// Its name, such as `majority_minority`.
+    pub name: Name,
+    /// What it hit, drawn for people: `{n1 n2} | {n3 n4 n5}`.
+    pub shape: String,
+    /// When it was about to be applied.
+    pub start: Time,
+    /// When it was known to act.
+    pub started: Option<Time>,
+    /// When it was about to be undone.
+    pub stop: Option<Time>,
+    /// When it was seen undone.
+    pub stopped: Option<Time>,
+    /// Did it act?
+    pub status: FaultStatus,
+    /// Was it seen undone?
+    pub undone: bool,
+    /// What the checks at its start and end saw.
+    pub evidence: Vec<Value>,
+    /// The event of its start.
+    pub event: usize,
+}
+
+impl FaultSpan {
+    /// Could the fault be felt at `time`: from its start until it was seen undone?
+    pub fn active_at(&self, time: Time) -> bool {
+        self.start <= time && self.stopped.is_none_or(|end| time <= end)
+    }
+}
+
+impl History {
+    /// The value of the event that records an edge of a fault.
+    pub fn fault_value(
+        id: i64,
+        edge: Edge,
+        shape: &str,
+        check: Option<(FaultStatus, Value)>,
+    ) -> Value {
+        let mut entries = vec![("id", id.into()), ("edge", edge.as_str().into())];
+        if edge == Edge::Start {
+            entries.push(("shape", shape.into()));
+        }
+        if let Some((status, evidence)) = check {
+            entries.push(("status", status.as_str().into()));
+            entries.push(("evidence", evidence));
+        }
+        Value::map(entries)
+    }
+
+    /// All faults of the run, in the order of their start.
+    pub fn faults(&self) -> Vec<FaultSpan> {
+        let mut faults: Vec<FaultSpan> = Vec::new();
+        for i in (0..self.len()).filter(|i| self.process(*i) == Process::NEMESIS) {
+            let Some(value) = self.other(i) else { continue };
+            let Some(id) = value.get("id").and_then(Value::as_int) else { continue };
+            let Some(edge) = value.get("edge").and_then(Value::as_text).and_then(Edge::parse)
+            else {
+                continue;
+            };
+            if edge == Edge::Start {
+                faults.push(FaultSpan {
+                    id,
+                    name: self.function(i).clone(),
+                    shape: value.get("shape").and_then(Value::as_text).unwrap_or("").into(),
+                    start: self.time(i),
+                    started: None,
+                    stop: None,
+                    stopped: None,
+                    status: FaultStatus::Indeterminate,
+                    undone: false,
+                    evidence: Vec::new(),
+                    event: i,
+                });
+                continue;
+            }
+            let Some(fault) = faults.iter_mut().rev().find(|f| f.id == id) else { continue };
+            let status = value.get("status").and_then(Value::as_text).map(FaultStatus::parse);
+            fault.evidence.extend(value.get("evidence").cloned());
+            match edge {
+                Edge::Start => unreachable!("handled above"),
+                Edge::Started => {
+                    fault.started = Some(self.time(i));
+                    fault.status = status.unwrap_or(FaultStatus::Indeterminate);
+                }
+                Edge::Stop => fault.stop = Some(self.time(i)),
+                Edge::Stopped => {
+                    fault.stopped = Some(self.time(i));
+                    fault.undone = status == Some(FaultStatus::Installed);
+                }
+            }
+        }
+        faults
+    }
+
+    /// How long the longest fault was felt, from its start until it was seen undone.
+    pub fn longest_fault(&self) -> std::time::Duration {
+        let end = |f: &FaultSpan| f.stopped.or(f.stop).unwrap_or(f.start);
+        let spans = self.faults();
+        spans.iter().map(|f| end(f).since(f.start)).max().unwrap_or_default()
+    }
+
+    /// Was the healing after the main phase proved? `None` where the run recorded no heal.
+    pub fn heal_proved(&self) -> Option<bool> {
+        (0..self.len())
+            .rev()
+            .filter(|i| self.process(*i) == Process::NEMESIS && &**self.function(*i) == "heal")
+            .find_map(|i| self.other(i)?.get("proved").map(|v| *v == Value::Bool(true)))
+    }
+}

@@ -1,0 +1,184 @@
+//! The column of sets: each read as a difference to the former one of the same node.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::NONE;
+use crate::op::{IntSet, NodeId};
+
+/// After so many differences in a row, or as soon as they have grown to the size of the set
+/// itself, a read is stored whole: putting a read together stays cheap, and all whole reads
+/// together cost no more than the differences between them.
+const CHAIN_MAX: u32 = 256;
+
+/// A read of a set as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetRead<'a> {
+    /// The event whose set this one differs from; `None` where `added` is the whole set.
+    pub base: Option<usize>,
+    /// What this read has and its base does not, ascending; once for each multiplicity.
+    pub added: &'a [i64],
+    /// What the base has and this read does not, ascending.
+    pub removed: &'a [i64],
+    /// The size of the whole set, multiplicities counted.
+    pub len: usize,
+}
+
+/// A set as a file holds it; whoever gives it has made sure that it makes sense.
+pub(super) struct StoredSet<'a> {
+    pub(super) event: u32,
+    /// The record that this one differs from.
+    pub(super) base: Option<u32>,
+    pub(super) added: &'a [i64],
+    pub(super) removed: &'a [i64],
+    pub(super) len: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct SetColumn {
+    records: Vec<Record>,
+    elements: Vec<i64>,
+    last: HashMap<(Option<NodeId>, u16), Last>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    event: u32,
+    /// Index of the record that this one differs from.
+    base: u32,
+    start: u32,
+    added: u32,
+    removed: u32,
+    len: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Last {
+    record: u32,
+    set: IntSet,
+    chain: u32,
+    changes: usize,
+}
+
+impl SetColumn {
+    pub(super) fn push(&mut self, event: u32, node: Option<NodeId>, f: u16, set: IntSet) -> u32 {
+        let id = self.records.len() as u32;
+        let start = self.elements.len() as u32;
+        let len = set.as_slice().len();
+        let key = (node, f);
+        let mut next = Last { record: id, set, chain: 0, changes: 0 };
+        let mut base = NONE;
+        let mut removed = Vec::new();
+        if let Some(last) = self.last.get(&key).filter(|l| l.chain < CHAIN_MAX) {
+            let budget = len.saturating_sub(last.changes);
+            if difference(
+                last.set.as_slice(),
+                next.set.as_slice(),
+                &mut self.elements,
+                &mut removed,
+                budget,
+            ) {
+                base = last.record;
+                next.chain = last.chain + 1;
+                next.changes = last.changes + self.elements.len() - start as usize + removed.len();
+            } else {
+                self.elements.truncate(start as usize);
+                removed.clear();
+            }
+        }
+        if base == NONE {
+            self.elements.extend_from_slice(next.set.as_slice());
+        }
+        let added = self.elements.len() as u32 - start;
+        self.elements.extend_from_slice(&removed);
+        self.records.push(Record {
+            event,
+            base,
+            start,
+            added,
+            removed: removed.len() as u32,
+            len: len as u32,
+        });
+        self.last.insert(key, next);
+        id
+    }
+
+    /// Keeps a set in the form in which a file holds it. The next read of the same node and
+    /// function through [`SetColumn::push`] is stored whole.
+    pub(super) fn push_stored(&mut self, set: StoredSet<'_>) -> u32 {
+        let id = self.records.len() as u32;
+        let start = self.elements.len() as u32;
+        self.elements.extend_from_slice(set.added);
+        self.elements.extend_from_slice(set.removed);
+        self.records.push(Record {
+            event: set.event,
+            base: set.base.unwrap_or(NONE),
+            start,
+            added: set.added.len() as u32,
+            removed: set.removed.len() as u32,
+            len: set.len as u32,
+        });
+        id
+    }
+
+    pub(super) fn get(&self, id: u32) -> SetRead<'_> {
+        let r = self.records[id as usize];
+        let (added, removed) = self.elements
+            [r.start as usize..(r.start + r.added + r.removed) as usize]
+            .split_at(r.added as usize);
+        let base = (r.base != NONE).then(|| self.records[r.base as usize].event as usize);
+        SetRead { base, added, removed, len: r.len as usize }
+    }
+
+    /// The whole set, ascending.
+    pub(super) fn materialize(&self, id: u32) -> Vec<i64> {
+        let mut chain = vec![id];
+        while self.records[chain[chain.len() - 1] as usize].base != NONE {
+            chain.push(self.records[chain[chain.len() - 1] as usize].base);
+        }
+        let mut counts: BTreeMap<i64, u32> = BTreeMap::new();
+        for id in chain.into_iter().rev() {
+            let read = self.get(id);
+            for n in read.added {
+                *counts.entry(*n).or_default() += 1;
+            }
+            for n in read.removed {
+                *counts.get_mut(n).expect("a difference removes what its base has") -= 1;
+            }
+        }
+        counts.into_iter().flat_map(|(n, k)| std::iter::repeat_n(n, k as usize)).collect()
+    }
+}
+
+/// Merges two ascending lists into what was added and what was removed; gives up with `false`
+/// as soon as more than `budget` changes are found.
+fn difference(
+    old: &[i64],
+    new: &[i64],
+    added: &mut Vec<i64>,
+    removed: &mut Vec<i64>,
+    budget: usize,
+) -> bool {
+    let (mut i, mut j, mut changes) = (0, 0, 0);
+    while i < old.len() || j < new.len() {
+        match (old.get(i), new.get(j)) {
+            (Some(a), Some(b)) if a == b => {
+                i += 1;
+                j += 1;
+                continue;
+            }
+            (Some(a), b) if b.is_none_or(|b| a < b) => {
+                removed.push(*a);
+                i += 1;
+            }
+            _ => {
+                added.push(new[j]);
+                j += 1;
+            }
+        }
+        changes += 1;
+        if changes > budget {
+            return false;
+        }
+    }
+    true
+}
