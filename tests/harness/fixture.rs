@@ -67,6 +67,19 @@ async fn errs(_test: Test) -> Result<Verdict, std::io::Error> {
     Err(std::io::Error::other("out of luck"))
 }
 
+#[fuzz_dist::test(db = "fixture")]
+async fn panics(_test: Test) -> Outcome {
+    panic!("out of order")
+}
+
+/// A limit that is a constant, and one whole machine.
+#[fuzz_dist::test(db = "fixture", time_limit = LIMIT, rate = 5_u32, exclusive)]
+async fn passes_in_time(_test: Test) -> Outcome {
+    Ok(valid())
+}
+
+const LIMIT: std::time::Duration = secs(3);
+
 #[fuzz_dist::test(db = "fixture", ignore = "takes an hour")]
 async fn is_ignored(_test: Test) -> Outcome {
     Ok(valid())
@@ -77,9 +90,29 @@ async fn misspelt(_test: Test) -> Outcome {
     Ok(valid())
 }
 
-#[fuzz_dist::test(db = "fixture", nodes = 5, concurrency = 3)]
-async fn too_few_clients(_test: Test) -> Outcome {
+#[fuzz_dist::test(db = "fixture", nemesis = "majority_rung")]
+async fn misspelt_nemesis(_test: Test) -> Outcome {
     Ok(valid())
+}
+
+#[fuzz_dist::test(db = "fixture")]
+async fn snapshot_that_is_missing(_test: Test) -> Outcome {
+    fuzz_dist::insta::assert_snapshot!("nobody accepted this");
+    Ok(valid())
+}
+
+#[fuzz_dist::test(db = "fixture", ignore)]
+async fn waits(_test: Test) -> Outcome {
+    println!("waiting");
+    let why = fuzz_dist::test::cancel::cancelled().await;
+    println!("torn down after {why}");
+    Ok(Verdict::unknown("fixture", "interrupted"))
+}
+
+#[fuzz_dist::test(db = "fixture", ignore, exclusive = true)]
+async fn hangs(_test: Test) -> Outcome {
+    println!("hanging");
+    std::future::pending().await
 }
 
 mod matrix {
@@ -88,14 +121,21 @@ mod matrix {
 
     #[fuzz_dist::test(
         db = "fixture",
-        nemesis = ["none", "slow_bridge", isolate_dc().every(secs(20))],
-        nodes = [3, 5],
+        nemesis = ["none", "slow_bridge", isolate_node().every(secs(20))],
+        nodes = [4, 5],
     )]
-    async fn cells(test: Test) -> Outcome {
+    async fn cells(_test: Test) -> Outcome {
         // A body need not be `Send`.
-        let name = Rc::new(test.spec.name.clone());
+        let verdict = Rc::new(valid());
         tokio::task::yield_now().await;
-        println!("ran {name} with suffix {}", test.spec.cell.as_deref().unwrap_or("none"));
-        Ok(valid())
+        Ok(Rc::unwrap_or_clone(verdict))
+    }
+
+    #[fuzz_dist::test(db = "fixture", nemesis = ["none", "bridge"])]
+    async fn snapshots(_test: Test) -> Outcome {
+        let verdict = valid();
+        fuzz_dist::insta::assert_snapshot!(verdict.summary());
+        fuzz_dist::insta::assert_snapshot!("named", verdict.summary());
+        Ok(verdict)
     }
 }

@@ -11,6 +11,7 @@ mod power;
 mod set_full;
 mod sets;
 mod stats;
+pub mod txn;
 mod verdict;
 
 pub use compose::{Compose, compose};
