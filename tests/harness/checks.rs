@@ -58,7 +58,12 @@ fn listing_gives_names_and_nothing_else() {
     let names: Vec<&str> = ignored.stdout.lines().collect();
     assert_eq!(
         names,
-        ["fixture::is_ignored: test", "fixture::waits: test", "fixture::hangs: test"]
+        [
+            "fixture::is_ignored: test",
+            "fixture::waits: test",
+            "fixture::is_stuck: test",
+            "fixture::hangs: test"
+        ]
     );
 }
 
@@ -161,17 +166,17 @@ fn sigterm_lets_trials_tear_down() {
     waiting.stdout.until("waiting");
     waiting.signal("TERM");
     let ended = waiting.end();
-    ended.ended_with(101).says("SIGTERM: healing").says("torn down after SIGTERM");
+    ended.ended_with(101).says("SIGTERM: healing").says("let go").says("no verdict: SIGTERM");
 }
 
 fn a_second_interrupt_ends_at_once() {
     let runtime = Runtime::new();
-    let hanging = runtime.start("fixture::hangs --exact --ignored", &[]);
-    hanging.stdout.until("hanging");
-    hanging.signal("INT");
-    hanging.stderr.until("SIGINT: healing");
-    hanging.signal("INT");
-    hanging.end().ended_with(130).says("SIGINT again: ending at once");
+    let stuck = runtime.start("fixture::is_stuck --exact --ignored", &[]);
+    stuck.stdout.until("stuck");
+    stuck.signal("INT");
+    stuck.stderr.until("SIGINT: healing");
+    stuck.signal("INT");
+    stuck.end().ended_with(130).says("SIGINT again: ending at once");
 }
 
 fn a_trial_waits_for_its_turn_until_the_other_process_is_killed() {

@@ -101,12 +101,28 @@ async fn snapshot_that_is_missing(_test: Test) -> Outcome {
     Ok(valid())
 }
 
+/// What a test holds is dropped when it is interrupted.
+struct Held;
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        println!("let go");
+    }
+}
+
 #[fuzz_dist::test(db = "fixture", ignore)]
 async fn waits(_test: Test) -> Outcome {
+    let _held = Held;
     println!("waiting");
-    let why = fuzz_dist::test::cancel::cancelled().await;
-    println!("torn down after {why}");
-    Ok(Verdict::unknown("fixture", "interrupted"))
+    std::future::pending().await
+}
+
+/// Blocks its thread, so that no wish to stop reaches it.
+#[fuzz_dist::test(db = "fixture", ignore)]
+async fn is_stuck(_test: Test) -> Outcome {
+    println!("stuck");
+    std::thread::sleep(secs(60));
+    Ok(valid())
 }
 
 #[fuzz_dist::test(db = "fixture", ignore, exclusive = true)]
