@@ -185,7 +185,8 @@ impl<F: FnMut(Process) -> Boxed + Send> Generator for EachProcess<F> {
 
 /// Ranges of threads; see [`reserve`].
 pub struct Reserve {
-    parts: Vec<(ThreadSet, Boxed)>,
+    ranges: Vec<ThreadSet>,
+    parts: Vec<Boxed>,
     soonest: Soonest,
 }
 
@@ -204,46 +205,44 @@ pub fn reserve(
     ranges: impl IntoIterator<Item = (usize, Boxed)>,
     rest: impl Generator + 'static,
 ) -> Reserve {
-    let mut from = 0;
-    let mut parts: Vec<(ThreadSet, Boxed)> = Vec::new();
+    let (mut from, mut sets, mut parts) = (0, Vec::new(), Vec::new());
     for (n, part) in ranges {
-        parts.push((ThreadSet::range(from, from + n), part));
+        sets.push(ThreadSet::range(from, from + n));
+        parts.push(part);
         from += n;
     }
-    parts.push((ThreadSet::range(from, ThreadSet::CAPACITY), rest.boxed()));
-    Reserve { parts, soonest: Soonest::default() }
+    sets.push(ThreadSet::range(from, ThreadSet::CAPACITY));
+    parts.push(rest.boxed());
+    Reserve { ranges: sets, parts, soonest: Soonest::default() }
 }
 
 impl Generator for Reserve {
     fn next(&mut self, ctx: &Context<'_>) -> Next {
-        let parts = std::cell::RefCell::new(&mut self.parts);
-        self.soonest.next(
-            parts.borrow().len(),
+        let Reserve { ranges, parts, soonest } = self;
+        soonest.next(
+            parts.len(),
             ctx,
-            |i| ctx.all.and(&parts.borrow()[i].0).len() as i64,
+            |i| ctx.all.and(&ranges[i]).len() as i64,
             |i| {
-                let (threads, part) = &mut parts.borrow_mut()[i];
-                let narrowed = ctx.narrowed(threads);
+                let narrowed = ctx.narrowed(&ranges[i]);
                 // A range without any thread would be pending for ever.
                 if narrowed.all.is_empty() {
                     return Some(Next::Exhausted);
                 }
-                Some(part.next(&narrowed))
+                Some(parts[i].next(&narrowed))
             },
         )
     }
     fn take(&mut self, ctx: &Context<'_>) {
-        let parts = &mut self.parts;
-        let weight = |i: usize| ctx.all.and(&parts[i].0).len() as i64;
-        if let Some(i) = self.soonest.take(weight) {
-            let (threads, part) = &mut parts[i];
-            part.take(&ctx.narrowed(threads));
+        let Reserve { ranges, parts, soonest } = self;
+        if let Some(i) = soonest.take(|i| ctx.all.and(&ranges[i]).len() as i64) {
+            parts[i].take(&ctx.narrowed(&ranges[i]));
         }
     }
     fn update(&mut self, ctx: &Context<'_>, update: &Update<'_>) {
-        for (threads, part) in &mut self.parts {
-            if threads.contains(update.thread) {
-                part.update(&ctx.narrowed(threads), update);
+        for (range, part) in self.ranges.iter().zip(&mut self.parts) {
+            if range.contains(update.thread) {
+                part.update(&ctx.narrowed(range), update);
             }
         }
     }

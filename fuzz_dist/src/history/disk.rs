@@ -53,6 +53,11 @@ impl Writer {
         let failed = |why: std::io::Error| WriteError { path: path.into(), why: why.to_string() };
         let mut file = File::create_new(path).map_err(failed)?;
         file.write_all(first).map_err(failed)?;
+        Writer::start(path, file)
+    }
+
+    fn start(path: &Path, file: File) -> Result<Writer, WriteError> {
+        let failed = |why: std::io::Error| WriteError { path: path.into(), why: why.to_string() };
         let shared = Arc::new(Shared {
             path: path.into(),
             state: Mutex::default(),
@@ -65,6 +70,13 @@ impl Writer {
             move || shared.write_until_ended(file)
         });
         Ok(Writer { shared, thread: Some(thread.map_err(failed)?) })
+    }
+
+    /// Writes to what is there already, such as a device that is always full.
+    #[cfg(test)]
+    pub(super) fn to_existing(path: &Path) -> std::io::Result<Writer> {
+        let file = File::options().write(true).open(path)?;
+        Ok(Writer::start(path, file).expect("a thread can be had"))
     }
 
     /// Is there any use in appending?

@@ -12,10 +12,13 @@ use crate::time::Time;
 mod disk;
 mod faults;
 mod json;
+mod line;
+mod load;
 mod recorder;
 mod sets;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
+pub use load::{LoadError, Loaded, Torn};
 pub use recorder::{Recorder, WriteError};
 use sets::SetColumn;
 pub use sets::SetRead;

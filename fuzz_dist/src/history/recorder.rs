@@ -80,6 +80,11 @@ impl Recorder {
         Ok(Recorder::new(history, Some(writer)))
     }
 
+    #[cfg(test)]
+    pub(super) fn with_writer(history: History, writer: Writer) -> Recorder {
+        Recorder::new(history, Some(writer))
+    }
+
     fn new(history: History, writer: Option<Writer>) -> Recorder {
         let state = Mutex::new(State { history, line: Vec::new() });
         Recorder(Arc::new(Shared { state, writer }))

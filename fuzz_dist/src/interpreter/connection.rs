@@ -26,10 +26,6 @@ impl Connection {
     pub(super) fn is_ready(&self) -> bool {
         matches!(self, Connection::Ready(_))
     }
-
-    pub(super) fn is_none(&self) -> bool {
-        matches!(self, Connection::None)
-    }
 }
 
 /// Where a thread's operations go, and how long they may take.
