@@ -2,6 +2,15 @@
 
 use crate::history::History;
 
+mod compose;
+mod evidence;
+mod finals;
+pub mod histories;
+mod latency;
+mod power;
+mod set_full;
+mod sets;
+mod stats;
 pub mod txn;
 mod verdict;
 
