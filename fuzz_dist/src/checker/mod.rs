@@ -2,11 +2,15 @@
 
 use crate::history::History;
 
+mod calls;
 mod compose;
+mod convergence;
 mod evidence;
 mod finals;
 pub mod histories;
 mod latency;
+mod or_set;
+mod pn_counter;
 mod power;
 mod set_full;
 mod sets;
@@ -14,6 +18,9 @@ mod stats;
 mod verdict;
 
 pub use compose::{Compose, compose};
+pub use convergence::{Convergence, convergence};
+pub use or_set::{OrSet, or_set};
+pub use pn_counter::{PnCounter, pn_counter};
 pub use power::{Power, power};
 pub use set_full::{SetFull, set_full};
 pub use stats::{Stats, stats};
