@@ -66,6 +66,12 @@ impl Ranges {
         }
     }
 
+    /// All sums with a larger number in them.
+    pub(crate) fn shifted(&self, n: i128) -> Ranges {
+        let ranges = self.ranges.iter().map(|(low, high)| (low + n, high + n)).collect();
+        Ranges { ranges, approximate: self.approximate }
+    }
+
     /// Is `n` a possible sum?
     pub(crate) fn contains(&self, n: i128) -> bool {
         let i = self.ranges.partition_point(|r| r.1 < n);

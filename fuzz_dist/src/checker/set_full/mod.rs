@@ -29,6 +29,8 @@ use super::sets::{Elements, Streams, Unreadable};
 use super::{Checker, Verdict};
 use crate::history::History;
 use crate::op::Name;
+#[cfg(test)]
+pub(crate) use naive::random_history;
 use report::Report;
 
 /// Judges sets that only grow; see [`set_full`].

@@ -188,6 +188,13 @@ impl Hasher for Mix {
     fn write_i64(&mut self, n: i64) {
         self.write_u64(n as u64);
     }
+    fn write_u128(&mut self, n: u128) {
+        self.write_u64(n as u64);
+        self.write_u64((n >> 64) as u64);
+    }
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
     fn write_u32(&mut self, n: u32) {
         self.write_u64(u64::from(n));
     }
