@@ -46,9 +46,9 @@ struct Group {
     value: Value,
     /// The write's invocation; `None` for the initial value, which is older than everything.
     written: Option<usize>,
-    /// The earliest completion, and what completed.
+    /// One more than the event of the earliest completion; 0 is before everything.
     end: usize,
-    /// The latest invocation.
+    /// One more than the event of the latest invocation.
     begin: usize,
     /// The read that completed first.
     first_read: Option<usize>,
@@ -114,8 +114,8 @@ fn groups(history: &History) -> Result<Vec<Group>, String> {
             let first = groups[former].written.unwrap_or(0);
             return Err(format!("{value} is written twice, at events {first} and {i}"));
         }
-        let end = call.acknowledged().unwrap_or(usize::MAX);
-        groups.push(Group { value, written: Some(i), end, begin: i, first_read: None });
+        let end = call.acknowledged().map_or(usize::MAX, |c| c + 1);
+        groups.push(Group { value, written: Some(i), end, begin: i + 1, first_read: None });
     }
     for i in 0..history.len() {
         let Some(began) = history.invocation(i) else { continue };
@@ -130,8 +130,8 @@ fn groups(history: &History) -> Result<Vec<Group>, String> {
             groups.len() - 1
         });
         let group = &mut groups[id];
-        group.end = group.end.min(i);
-        group.begin = group.begin.max(began);
+        group.end = group.end.min(i + 1);
+        group.begin = group.begin.max(began + 1);
         group.first_read = group.first_read.or(Some(i));
     }
     // A write of unknown outcome that nobody read need not have happened.
@@ -196,13 +196,15 @@ fn crossings(history: &History, groups: &[Group]) -> Vec<Anomaly> {
 }
 
 fn crossing(history: &History, a: &Group, b: &Group) -> Anomaly {
+    let at = |place: usize| history.time(place.clamp(1, history.len()) - 1);
     let sure = |g: &Group| {
-        format!(
-            "some operation with {} completed by {} and one began at {}",
-            g.value,
-            history.time(g.end.min(history.len() - 1)),
-            history.time(g.begin)
-        )
+        let (value, end, begin) = (&g.value, at(g.end), at(g.begin));
+        match (g.end, g.begin) {
+            (0, _) => {
+                format!("{value} was there from the start, and some read of it began at {begin}")
+            }
+            _ => format!("an operation with {value} completed by {end}, and one began at {begin}"),
+        }
     };
     let text = format!(
         "{} and {} cannot have followed one another: {}; {}",
@@ -212,12 +214,13 @@ fn crossing(history: &History, a: &Group, b: &Group) -> Anomaly {
         sure(b)
     );
     let mut events = vec![a.end, a.begin, b.end, b.begin];
-    events.retain(|e| *e < history.len());
+    events.retain(|e| (1..=history.len()).contains(e));
+    events.iter_mut().for_each(|e| *e -= 1);
     events.sort_unstable();
     events.dedup();
     Anomaly::new("not_linearizable", b.value.clone())
         .explained(text)
-        .on(history.node(b.begin))
-        .at(history.time(b.begin))
+        .on(history.node(b.begin.max(1) - 1))
+        .at(at(b.begin))
         .proved_by(events)
 }
