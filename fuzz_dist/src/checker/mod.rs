@@ -11,6 +11,8 @@ pub mod histories;
 mod latency;
 mod lease;
 mod linear;
+mod log_pattern;
+mod offset_log;
 mod or_set;
 mod perf;
 mod pn_counter;
@@ -27,9 +29,12 @@ pub use compose::{Compose, compose};
 pub use convergence::{Convergence, convergence};
 pub use lease::{Lease, lease};
 pub use linear::{
-    CasRegister, Counter, CounterModel, DistinctRegister, Fifo, Independent, Linearizable, Model,
-    Mutex, SetModel, Step, counter, distinct_register, explains, independent, linearizable,
+    CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
+    Linearizable, Model, Mutex, SetModel, Step, counter, distinct_register, explains, fifo,
+    independent, linearizable,
 };
+pub use log_pattern::{LogPattern, log_pattern};
+pub use offset_log::{OffsetLog, offset_log};
 pub use or_set::{OrSet, or_set};
 pub use perf::{Perf, perf};
 pub use pn_counter::{PnCounter, pn_counter};

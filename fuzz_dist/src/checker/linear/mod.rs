@@ -7,6 +7,7 @@
 //! speaks of pending operations only and never of the whole history.
 
 mod counter;
+mod fifo;
 mod independent;
 mod model;
 mod registers;
@@ -16,6 +17,7 @@ mod tests;
 mod witness;
 
 pub use counter::{Counter, counter};
+pub use fifo::{FifoQueue, fifo};
 pub use independent::{Independent, independent};
 pub use model::{CasRegister, CounterModel, Fifo, Model, Mutex, SetModel};
 pub use registers::{DistinctRegister, distinct_register};

@@ -15,13 +15,16 @@ use crate::op::NodeId;
 /// How many increments an explanation names.
 const NAMED: usize = 4;
 
+/// Figures by name.
+type Figures = Vec<(&'static str, Json)>;
+
 /// Judges the final reads; gives reasons with anomalies, and figures.
 pub(super) fn judge(
     history: &History,
     adds: &[Add],
     finals: &Finals,
     faults: &Faults,
-) -> (Vec<(String, Anomaly)>, Vec<(&'static str, Json)>) {
+) -> (Vec<(String, Anomaly)>, Figures) {
     let acknowledged: i128 = (adds.iter())
         .filter(|a| a.call.outcome == Outcome::Acknowledged)
         .map(|a| i128::from(a.delta))
