@@ -7,7 +7,11 @@ mod isolation;
 mod report;
 #[cfg(test)]
 mod twin;
+mod weak;
 
 pub use append::{ListAppend, list_append};
 pub use core::{Shape, Status, Transactions, Unjudgeable};
 pub use isolation::Isolation;
+pub use weak::{
+    Level, SessionGuarantees, Weak, causal, read_atomic, read_committed, session_guarantees, weak,
+};
