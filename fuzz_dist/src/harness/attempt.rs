@@ -24,44 +24,54 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
         Ok(effective) => effective,
         Err(error) => return TrialReport::Failed(format!("{error}\n  --> {}", spec.location)),
     };
-    let mut told = Vec::new();
-    let mut reports = Vec::new();
+    let mut attempts = Vec::new();
     for attempt in 0..effective.attempts {
-        let (report, text) = run_attempt(&spec, &over, &effective, attempt);
-        let last = matches!(report, TrialReport::Ignored(_));
-        reports.push(report);
-        told.push(text);
+        let done = run_attempt(&spec, &over, &effective, attempt);
+        let last = matches!(done.0, TrialReport::Ignored(_));
+        attempts.push(done);
         if last {
             break;
         }
         if let Some(why) = cancel::requested().filter(|_| attempt + 1 < effective.attempts) {
             let story = format!("stopped by {why} after {} attempts", attempt + 1);
-            reports.push(TrialReport::Failed(story.clone()));
-            told.push(story);
+            attempts.push((TrialReport::Failed(story), String::new()));
             break;
         }
     }
-    conclude(&effective, reports, &told)
+    conclude(effective.expect, &attempts)
 }
 
 /// With several attempts at a known loss one that shows it is enough; anything else has to
-/// hold in every attempt.
-fn conclude(effective: &Effective, reports: Vec<TrialReport>, told: &[String]) -> TrialReport {
-    let passed = reports.iter().filter(|r| **r == TrialReport::Passed).count();
-    let enough = match effective.expect {
+/// hold in every attempt. Each attempt comes with its screenful.
+fn conclude(expect: Expect, attempts: &[(TrialReport, String)]) -> TrialReport {
+    let reports = || attempts.iter().map(|(report, _)| report);
+    let passed = reports().filter(|r| **r == TrialReport::Passed).count();
+    let enough = match expect {
         Expect::Invalid => passed > 0,
-        Expect::Valid => passed == reports.len(),
+        Expect::Valid => passed == attempts.len(),
     };
     if enough {
         return TrialReport::Passed;
     }
-    if let Some(ignored) = reports.iter().find(|r| matches!(r, TrialReport::Ignored(_))) {
+    // What failed is not hidden by what could not run.
+    if !reports().any(|r| matches!(r, TrialReport::Failed(_)))
+        && let Some(ignored) = reports().find(|r| matches!(r, TrialReport::Ignored(_)))
+    {
         return ignored.clone();
     }
-    let story = told.join("\n");
-    match reports.len() {
-        1 => TrialReport::Failed(story),
-        n => TrialReport::Failed(format!("{passed} of {n} attempts passed\n{story}")),
+    let story = |(report, screenful): &(TrialReport, String)| match report {
+        TrialReport::Failed(story) => story.clone(),
+        TrialReport::Ignored(reason) => format!("could not run: {reason}"),
+        TrialReport::Passed => screenful.clone(),
+    };
+    let stories: Vec<String> = attempts.iter().map(story).collect();
+    match stories.as_slice() {
+        [only] => TrialReport::Failed(only.clone()),
+        all => TrialReport::Failed(format!(
+            "{passed} of {} attempts passed\n{}",
+            all.len(),
+            all.join("\n")
+        )),
     }
 }
 
@@ -85,7 +95,7 @@ fn run_attempt(
     let finished = runtime.block_on(session.finish(outcome));
     drop(session);
     runtime.shutdown_timeout(RUNTIME_LIMIT);
-    let text = tell(spec, &finished, seed);
+    let text = tell(spec, &finished, effective, seed);
     let report = report_of(&finished, over, effective, &text);
     let expected = report == TrialReport::Passed && effective.expect == Expect::Invalid;
     let mut err = std::io::stderr();
@@ -143,7 +153,12 @@ async fn total_limit(session: &Session, effective: &Effective) -> Duration {
 }
 
 /// Writes what was found into the store, and gives the screenful.
-fn tell(spec: &TrialSpec, finished: &Finished, seed: crate::random::Seed) -> String {
+fn tell(
+    spec: &TrialSpec,
+    finished: &Finished,
+    said: &Effective,
+    seed: crate::random::Seed,
+) -> String {
     let mut notes = finished.notes.clone();
     if let Some(store) = &finished.store {
         notes.extend(keep(spec, finished, seed, store).err().map(|e| e.to_string()));
@@ -153,7 +168,7 @@ fn tell(spec: &TrialSpec, finished: &Finished, seed: crate::random::Seed) -> Str
         promise: spec.doc.to_string(),
         seed,
         folder: finished.store.as_ref().map(|s| s.dir().to_path_buf()),
-        options: finished.effective.as_ref().map(ToString::to_string).unwrap_or_default(),
+        options: finished.effective.as_ref().unwrap_or(said).to_string(),
         notes,
     };
     match &finished.outcome {
@@ -222,5 +237,38 @@ fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str
             "a known loss was expected, but this run is not invalid\n{text}"
         )),
         _ => failed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `p`assed, `f`ailed, `i`gnored.
+    fn check(expect: Expect, attempts: &str, expected: TrialReport) {
+        let report = |c: char| match c {
+            'p' => (TrialReport::Passed, "valid".into()),
+            'f' => (TrialReport::Failed("lost".into()), "screenful".into()),
+            _ => (TrialReport::Ignored("no Erlang".into()), String::new()),
+        };
+        let attempts: Vec<(TrialReport, String)> = attempts.chars().map(report).collect();
+        assert_eq!(conclude(expect, &attempts), expected);
+    }
+
+    #[test]
+    fn a_promise_holds_in_every_attempt_and_a_loss_shows_in_one() {
+        let failed = |text: &str| TrialReport::Failed(text.into());
+        let ignored = || TrialReport::Ignored("no Erlang".into());
+        check(Expect::Valid, "p", TrialReport::Passed);
+        check(Expect::Valid, "ppp", TrialReport::Passed);
+        check(Expect::Valid, "f", failed("lost"));
+        check(Expect::Valid, "pf", failed("1 of 2 attempts passed\nvalid\nlost"));
+        check(Expect::Valid, "i", ignored());
+        check(Expect::Valid, "pi", ignored());
+        let both = "0 of 2 attempts passed\nlost\ncould not run: no Erlang";
+        check(Expect::Valid, "fi", failed(both));
+        check(Expect::Invalid, "fp", TrialReport::Passed);
+        check(Expect::Invalid, "ff", failed("0 of 2 attempts passed\nlost\nlost"));
+        check(Expect::Invalid, "i", ignored());
     }
 }

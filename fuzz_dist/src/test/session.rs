@@ -103,6 +103,8 @@ impl Session {
 
     pub(super) fn effective(&self, options: &Options) -> Result<Effective, Error> {
         let effective = options.effective(&self.over).map_err(|e| Error::usage(e.to_string()))?;
+        // Where nobody chose a seed, every call draws one; what counts is this attempt's.
+        let effective = Effective { seed: self.seed, ..effective };
         let _ = self.effective.set(effective.clone());
         Ok(effective)
     }
