@@ -24,6 +24,8 @@ pub mod node;
 pub mod provision;
 mod sys;
 // parts
+#[cfg(feature = "antidote")]
+pub mod antidote;
 pub mod client;
 pub mod db;
 pub mod embedded;
@@ -61,12 +63,13 @@ macro_rules! main {
 
 /// What nearly every file of cluster tests needs: `use fuzz_dist::prelude::*;`.
 pub mod prelude {
+    pub use crate::args;
     pub use crate::checker::{Checker, Verdict};
-    pub use crate::db::Db;
+    pub use crate::db::{Db, ErlangApp};
     pub use crate::error::Error;
     pub use crate::nemesis::{
         Nemesis, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, link,
-        majority_minority, majority_ring, none, one_way, pause,
+        majority_minority, majority_ring, none, one_way, pause, restart_after,
     };
     pub use crate::node::{Cluster, Node};
     pub use crate::test::{Add, Outcome, Read, Test};

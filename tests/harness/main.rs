@@ -5,6 +5,7 @@
 
 mod checks;
 mod fixture;
+mod program;
 
 use std::process::ExitCode;
 

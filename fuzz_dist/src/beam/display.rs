@@ -129,17 +129,42 @@ const RESERVED: [&str; 28] = [
     "orelse", "receive", "rem", "try", "when",
 ];
 
+/// The shortest digits that read back as the same float, with or without exponent: whichever takes
+/// fewer characters, as Erlang chooses; an exponent always where not all integers are floats.
 impl Display for Float {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // Rust's shortest form lacks what makes Erlang read a float: a point before the exponent.
-        let magnitude = self.0.abs();
-        if magnitude != 0.0 && !(1e-5..1e16).contains(&magnitude) {
-            let text = format!("{:e}", self.0);
-            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let point = if mantissa.contains('.') { "" } else { ".0" };
-            write!(f, "{mantissa}{point}e{exponent}")
+        const EXACT_MAX: f64 = (1u64 << 53) as f64;
+        // Rust's shortest form with exponent: d.ddde±x
+        let text = format!("{:e}", self.0.abs());
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits = mantissa.replace('.', "");
+        let exponent: i32 = exponent.parse().unwrap_or(0);
+        // The digits before the point if there is no exponent; zeros fill up on either side.
+        let before = exponent + 1;
+        let count = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+        let zeros = if before < 0 { -before } else { (before - count).max(0) };
+        let exponent_text = exponent.to_string();
+        let exponent_cost = exponent_text.len() as i32 + if count == 1 { 3 } else { 2 };
+        let outside = before < 0 || before >= count;
+        if self.0.is_sign_negative() {
+            f.write_str("-")?;
+        }
+        if (outside && zeros + 2 > exponent_cost) || self.0.abs() >= EXACT_MAX {
+            let (first, rest) = digits.split_at(1);
+            return write!(
+                f,
+                "{first}.{}e{exponent_text}",
+                if rest.is_empty() { "0" } else { rest }
+            );
+        }
+        let zeros = "0".repeat(zeros as usize);
+        if before <= 0 {
+            write!(f, "0.{zeros}{digits}")
+        } else if before >= count {
+            write!(f, "{digits}{zeros}.0")
         } else {
-            write!(f, "{:?}", self.0)
+            let (whole, fraction) = digits.split_at(before as usize);
+            write!(f, "{whole}.{fraction}")
         }
     }
 }

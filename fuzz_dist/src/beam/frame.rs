@@ -8,6 +8,10 @@ use super::term::Term;
 pub const TICK: [u8; 4] = [0; 4];
 
 /// One message of an established connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "messages are taken apart at once, and most are signals"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A sign of life.
@@ -35,8 +39,11 @@ pub enum FrameError {
     Undecodable(#[from] DecodeError),
 }
 
+/// A message's body, and the bytes after it.
+pub type BodyAndRest<'a> = (&'a [u8], &'a [u8]);
+
 /// The first message's body and the bytes after it, once all of it is there; `None` before that.
-pub fn split(bytes: &[u8], limit: usize) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn split(bytes: &[u8], limit: usize) -> Result<Option<BodyAndRest<'_>>, FrameError> {
     let Some((header, rest)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(*header) as usize;
     if length > limit {

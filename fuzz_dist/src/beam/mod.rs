@@ -42,3 +42,6 @@ pub use monitor::{Down, Monitor};
 pub use node_spec::NodeSpec;
 pub use options::{Connect, Options};
 pub use term::{Atom, Bits, Export, Float, Pid, Port, Reference, Term, atom, charlist};
+
+#[cfg(test)]
+mod tests;

@@ -274,10 +274,9 @@ impl Shared {
     /// Puts an event into a mailbox; a full one loses it, since the connection must not stand still.
     fn post(&self, to: &Pid, event: Event) {
         let mut state = self.lock();
-        if let Some(mailbox) = state.mailboxes.get(&(to.id | to.serial << 15)) {
-            if mailbox.events.try_send(event).is_err() {
-                state.events_dropped += 1;
-            }
+        let mailbox = state.mailboxes.get(&(to.id | to.serial << 15));
+        if mailbox.is_some_and(|mailbox| mailbox.events.try_send(event).is_err()) {
+            state.events_dropped += 1;
         }
     }
 

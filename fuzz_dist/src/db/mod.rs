@@ -1,5 +1,9 @@
 //! The system under test: how it is prepared, started, found ready, formed into a cluster.
 
+mod erlang;
+
+pub use erlang::ErlangApp;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,9 +201,4 @@ impl<D: Db> DynDb for D {
     fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
         Db::primaries(self, cluster)
     }
-}
-
-/// Forgets the type of a database.
-pub fn any_db(db: impl Db) -> AnyDb {
-    Arc::new(db)
 }

@@ -31,7 +31,13 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
         let last = matches!(report, TrialReport::Ignored(_));
         reports.push(report);
         told.push(text);
-        if last || cancel::requested().is_some() {
+        if last {
+            break;
+        }
+        if let Some(why) = cancel::requested().filter(|_| attempt + 1 < effective.attempts) {
+            let story = format!("stopped by {why} after {} attempts", attempt + 1);
+            reports.push(TrialReport::Failed(story.clone()));
+            told.push(story);
             break;
         }
     }
@@ -80,7 +86,7 @@ fn run_attempt(
     drop(session);
     runtime.shutdown_timeout(RUNTIME_LIMIT);
     let text = tell(spec, &finished, seed);
-    let report = report_of(&finished, over, &text);
+    let report = report_of(&finished, over, effective, &text);
     let expected = report == TrialReport::Passed && effective.expect == Expect::Invalid;
     let mut err = std::io::stderr();
     // What fails is told under `failures:`; everything else is told here.
@@ -98,7 +104,6 @@ fn run_body(
     session: &std::sync::Arc<Session>,
     effective: &Effective,
 ) -> Outcome {
-    let limit = effective.total_limit(effective.time_limit);
     let body = async {
         let test = session.test();
         tokio::select! {
@@ -106,7 +111,7 @@ fn run_body(
             why = cancel::cancelled() => {
                 Err(Error::cancelled().context(format!("{why} while {}", session.stage())))
             }
-            () = tokio::time::sleep(limit) => Err(Error::deadline(format!(
+            limit = total_limit(session, effective) => Err(Error::deadline(format!(
                 "the total limit of {limit:?} passed while {}; raise `total_limit`",
                 session.stage()
             ))),
@@ -120,6 +125,20 @@ fn run_body(
             let text = text.unwrap_or_else(|| "without a message".into());
             Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")))
         }
+    }
+}
+
+/// Completes when the attempt has taken too long in total, with the limit.
+async fn total_limit(session: &Session, effective: &Effective) -> Duration {
+    let started = tokio::time::Instant::now();
+    loop {
+        // Asked again and again: the user's function may give the test more time.
+        let limit = session.total_limit(effective);
+        let left = limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return limit;
+        }
+        tokio::time::sleep(left.min(Duration::from_secs(1))).await;
     }
 }
 
@@ -177,7 +196,7 @@ fn keep(
     Ok(())
 }
 
-fn report_of(finished: &Finished, over: &Overrides, text: &str) -> TrialReport {
+fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str) -> TrialReport {
     let failed = || TrialReport::Failed(text.to_string());
     let verdict: &Verdict = match &finished.outcome {
         Ok(verdict) => verdict,
@@ -190,7 +209,8 @@ fn report_of(finished: &Finished, over: &Overrides, text: &str) -> TrialReport {
             };
         }
     };
-    let Some(effective) = &finished.effective else { return failed() };
+    // A function that never asked for its cluster has a verdict of its own all the same.
+    let effective = finished.effective.as_ref().unwrap_or(said);
     match (effective.expect, verdict.validity) {
         (Expect::Valid, Validity::Valid) | (Expect::Invalid, Validity::Invalid) => {
             TrialReport::Passed

@@ -5,7 +5,6 @@ use super::attempt::run_trial;
 use super::lease;
 use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
 use crate::test::options::Options;
-use crate::test::overrides::Overrides;
 use crate::test::{TrialReport, TrialSpec, cancel};
 use libtest_mimic::{Completion, Failed, Trial};
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use super::wire::{self, Received, Receiver};
 use crate::sys::fork::{Fork, SingleThreaded};
 use crate::sys::namespace;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{PidfdFlags, Signal};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -36,6 +36,8 @@ pub fn agent_main_if_asked() {
 }
 
 fn run() -> io::Result<()> {
+    // Whatever else the harness was started with (a shell's pipes) is not the hosts' business.
+    crate::sys::fork::close_all_but_standard()?;
     let control = take_stdin()?;
     let mut receiver = Receiver::new();
     let (id, begin, harness) = match receiver.receive::<Begin>(&control)? {
@@ -99,6 +101,6 @@ fn watch(harness: &OwnedFd, init: &OwnedFd) -> io::Result<()> {
     // With a pid namespace's init everything in it dies, in nested ones too.
     let _ = rustix::process::pidfd_send_signal(init, Signal::KILL);
     let options = rustix::process::WaitOptions::empty();
-    let _ = rustix::io::retry_on_intr(|| rustix::process::waitpid(None::<Pid>, options));
+    let _ = rustix::io::retry_on_intr(|| rustix::process::wait(options));
     Ok(())
 }

@@ -54,7 +54,7 @@ enum Never {}
 fn become_program(plan: &StartPlan, stdout: OwnedFd, stderr: OwnedFd) -> Result<Never, Failure> {
     // A session of its own: its group is signalled as a whole, and no terminal is in reach.
     rustix::process::setsid().at(Step::Other("make a session".into()))?;
-    signals::unblock_all().at(Step::Other("unblock signals".into()))?;
+    signals::as_for_a_new_program().at(Step::Other("reset signals".into()))?;
     if let Some(uid) = plan.uid {
         take_uid(uid).at(Step::TakeUid)?;
     }

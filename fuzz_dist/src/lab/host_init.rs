@@ -11,7 +11,7 @@ use crate::sys::fork::SingleThreaded;
 use crate::sys::{namespace, signals};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::WaitOptions;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
@@ -26,6 +26,8 @@ pub(super) fn main(control: OwnedFd, single: &SingleThreaded, plan: HostPlan) ->
     let made = match set_up(&plan, &mut notes) {
         Ok(tun) => {
             let sent = wire::send(&control, 0, Reply::Ready { notes }, &[tun.as_fd()]);
+            // The harness alone keeps it, and decides when the device ends.
+            drop(tun);
             sent.and_then(|()| Init { control, single, children: BTreeSet::new() }.serve())
         }
         Err(failure) => wire::send(&control, 0, Reply::Failed(failure), &[]),
@@ -140,9 +142,7 @@ impl Init<'_> {
     }
 
     fn reap(&mut self) -> io::Result<()> {
-        while let Ok(Some((pid, status))) =
-            rustix::process::waitpid(None::<Pid>, WaitOptions::NOHANG)
-        {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let pid = pid.as_raw_nonzero().get();
             if self.children.remove(&pid) {
                 let status = status.as_raw();

@@ -6,7 +6,7 @@ use super::root;
 use super::wire::{self, Received, Receiver};
 use crate::sys::fork::{Fork, SingleThreaded};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Signal, WaitOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -44,7 +44,7 @@ fn serve(control: OwnedFd, agent: OwnedFd, single: &SingleThreaded) -> io::Resul
         if !ends[1].revents().is_empty() {
             return Ok(());
         }
-        while let Ok(Some(_)) = rustix::process::waitpid(None::<Pid>, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         let message = match receiver.receive::<Request>(&control)? {
             Received::Message(message, _) => message,
             Received::Closed => return Ok(()),

@@ -7,7 +7,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recu
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Lays everything; what had to be done in another way than asked for is told in `notes`.
@@ -98,6 +98,10 @@ fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(
 
 /// Lays a view of `lower` at `target` whose changes go to `own`, which outlives the host.
 fn overlay(lower: &Path, own: &Path, target: &Path) -> io::Result<()> {
+    // What belongs to nobody that is known here could be read through a view, but not changed.
+    if fs::metadata(lower)?.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it belongs to another user"));
+    }
     let (upper, work) = (own.join("upper"), own.join("work"));
     fs::create_dir_all(&upper)?;
     fs::create_dir_all(&work)?;
@@ -107,15 +111,7 @@ fn overlay(lower: &Path, own: &Path, target: &Path) -> io::Result<()> {
     mount_overlay(&format!("lowerdir={lower},upperdir={upper},workdir={work_text}"), target)?;
     // The kernel makes a folder without any rights there, which would stop every later cleaning.
     let _ = fs::set_permissions(work.join("work"), fs::Permissions::from_mode(0o700));
-    // A view onto which nothing can be written (another user's files) is none.
-    let trial = target.join(".fuzz_dist_trial");
-    match fs::write(&trial, "").and_then(|()| fs::remove_file(&trial)) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            unmount(target, UnmountFlags::DETACH)?;
-            Err(error)
-        }
-    }
+    Ok(())
 }
 
 fn mount_overlay(options: &str, target: &Path) -> io::Result<()> {
@@ -148,13 +144,29 @@ pub(super) fn make_point(target: &Path, is_dir: bool) -> Result<(), Failure> {
     let rest = target.strip_prefix(below).unwrap_or(target);
     let skeleton = new_skeleton().mounting(target.to_string_lossy())?;
     create(&skeleton.join(rest), is_dir).mounting(target.to_string_lossy())?;
-    // Two layers and nothing to write on: the folder as it is, with the new place in it.
+    // Two layers and nothing to write on: the folder as it is, with the new place in it. Such a
+    // view would not show what is mounted below the folder; then every entry is laid by itself.
     let layers = format!("lowerdir={}:{}", escaped(&skeleton), escaped(below));
-    if mount_overlay(&layers, below).is_ok() && target.exists() {
+    if !has_mounts(below) && mount_overlay(&layers, below).is_ok() && target.exists() {
         return Ok(());
     }
     copy_entries(below, &skeleton).mounting(below.to_string_lossy())?;
-    mount_bind_recursive(&skeleton, below).mounting(below.to_string_lossy())
+    mount_bind_recursive(&skeleton, below).mounting(below.to_string_lossy())?;
+    root::read_only(below, false)
+}
+
+/// Whether something is mounted below a folder; yes, if that is not to be found out.
+fn has_mounts(folder: &Path) -> bool {
+    // The lab's init has no /proc of its own.
+    let mounts = fs::read_to_string("/proc/self/mountinfo")
+        .or_else(|_| fs::read_to_string(outside("/proc/self/mountinfo")));
+    mounts.map_or(true, |mounts| {
+        mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .map(Path::new)
+            .any(|point| point != folder && point.starts_with(folder))
+    })
 }
 
 fn create(path: &Path, is_dir: bool) -> io::Result<()> {

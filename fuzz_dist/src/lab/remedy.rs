@@ -76,9 +76,7 @@ pub(super) fn remedy(step: &Step, errno: i32, machine: &Machine) -> String {
                 user.max_mnt_namespaces=10000"
             .into();
     }
-    if *step == Step::OpenTun && errno == libc::ENOENT
-        || *step == Step::OpenTun && !machine.tun_exists
-    {
+    if *step == Step::OpenTun && (errno == libc::ENOENT || !machine.tun_exists) {
         return match machine.container {
             true => "start the container with --device /dev/net/tun".into(),
             false => "sudo modprobe tun (and, if it is still missing: sudo mkdir -p /dev/net && \
@@ -96,11 +94,12 @@ pub(super) fn remedy(step: &Step, errno: i32, machine: &Machine) -> String {
         return "sudo sysctl -w kernel.unprivileged_userns_clone=1".into();
     }
     let by_apparmor = machine.apparmor_restricts.is_some_and(|on| on != 0);
-    if denied && by_apparmor && !machine.container {
+    let network = matches!(step, Step::OpenTun | Step::MakeTun | Step::Network(_));
+    if denied && (namespaces || network) && by_apparmor && !machine.container {
         // There, creating the namespace succeeds, and a later step is denied.
         return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0".into();
     }
-    if denied && machine.container {
+    if denied && (namespaces || network) && machine.container {
         return CONTAINER.into();
     }
     match step {

@@ -48,8 +48,15 @@ pub(super) fn build(hosts_file: &str) -> Result<(), Failure> {
             _ => {}
         }
     }
-    rustix::process::pivot_root(new, &new.join(&OUTSIDE[1..])).mounting("the new root")?;
+    rustix::process::pivot_root(new, new.join(&OUTSIDE[1..])).mounting("the new root")?;
     std::env::set_current_dir("/").mounting("the new root")?;
+    // Before anything is mounted below /etc, since a place that is missing there covers it.
+    for file in ["hosts", "hostname", "resolv.conf"] {
+        let path = Path::new("/etc").join(file);
+        if fs::symlink_metadata(&path).is_err() {
+            super::mounts::make_point(&path, false)?;
+        }
+    }
     write_hosts(hosts_file)?;
     bind_file(&lab_file("hosts"), Path::new("/etc/hosts"))
 }

@@ -1,6 +1,7 @@
 //! Messages with descriptors over a SEQPACKET socket.
 
 use super::protocol::Message;
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -70,13 +71,19 @@ impl Receiver {
     ) -> io::Result<Received<T>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
+        let mut once = || {
             let buffer = &mut [IoSliceMut::new(&mut self.0)];
             rustix::net::recvmsg(&socket, buffer, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        });
+        };
+        let mut received = rustix::io::retry_on_intr(&mut once);
+        if matches!(received, Err(Errno::CONNRESET)) {
+            // An end that closed without having read everything is told of first; what it had to
+            // say before is still there.
+            received = rustix::io::retry_on_intr(&mut once);
+        }
         let received = match received {
             Ok(received) if received.bytes == 0 => return Ok(Received::Closed),
-            Err(rustix::io::Errno::CONNRESET) => return Ok(Received::Closed),
+            Err(Errno::CONNRESET) => return Ok(Received::Closed),
             other => other?,
         };
         if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
@@ -92,5 +99,32 @@ impl Receiver {
             .collect();
         let message = serde_json::from_slice(&self.0[..received.bytes])?;
         Ok(Received::Message(message, fds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_an_end_that_did_not_listen_are_heard() {
+        let (one, other) = pair().unwrap();
+        send(&one, 1, "unread", &[]).unwrap();
+        send(&other, 2, "last words", &[one.as_fd()]).unwrap();
+        drop(other);
+        let mut receiver = Receiver::new();
+        match receiver.receive::<String>(&one).unwrap() {
+            Received::Message(message, fds) => {
+                assert_eq!((message.id, &*message.body, fds.len()), (2, "last words", 1));
+            }
+            Received::Closed => panic!("the last words were lost"),
+        }
+        assert!(matches!(receiver.receive::<String>(&one).unwrap(), Received::Closed));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_refused() {
+        let (one, _other) = pair().unwrap();
+        assert!(send(&one, 1, "x".repeat(MESSAGE_MAX), &[]).is_err());
     }
 }

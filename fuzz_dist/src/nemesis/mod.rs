@@ -18,6 +18,7 @@ use crate::random::Stream;
 
 mod partition;
 mod process;
+mod restart;
 mod timing;
 
 pub use partition::{
@@ -25,6 +26,7 @@ pub use partition::{
     majority_minority, majority_ring, one_way, primaries,
 };
 pub use process::{KillFault, PauseFault, kill, pause};
+pub use restart::restart_after;
 pub use timing::{Timing, Window, windows};
 
 /// What a fault may touch.
@@ -260,12 +262,4 @@ impl<F: Fault> From<F> for Nemesis {
 #[fuzz_dist::nemesis("none", aliases = ["noop"])]
 pub fn none() -> Nemesis {
     Nemesis::none()
-}
-
-/// What tests hold.
-pub type AnyNemesis = Nemesis;
-
-/// Makes a nemesis of whatever can become one: a fault, lanes of faults.
-pub fn any_nemesis(nemesis: impl Into<Nemesis>) -> Nemesis {
-    nemesis.into()
 }

@@ -16,7 +16,7 @@ const RESTART_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// Finds: acknowledged writes that were only in memory, recovery that forgets or invents,
 /// nodes that come back and never rejoin.
-#[fuzz_dist::nemesis("kill")]
+#[fuzz_dist::nemesis("kill", aliases = ["crash"])]
 pub fn kill() -> Nemesis {
     KillFault.into()
 }

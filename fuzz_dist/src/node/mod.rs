@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::op::NodeId;
 
 mod cluster;
+mod erlang;
 mod links;
 
 pub use crate::env::BoxFuture;
@@ -38,6 +39,7 @@ struct Inner {
     address: IpAddr,
     env: Arc<dyn Environment>,
     processes: Mutex<Vec<Process>>,
+    erlang: erlang::Lines,
 }
 
 impl Node {
@@ -48,8 +50,8 @@ impl Node {
         env: Arc<dyn Environment>,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let processes = Mutex::default();
-        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes })))
+        let (processes, erlang) = Default::default();
+        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes, erlang })))
     }
 
     /// Its place among the nodes.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::cache::{create_folder, remove_folder};
+use super::cache::{Lock, create_folder, remove_folder};
 use super::command;
 use super::error::{ProvisionError, io_error};
 
@@ -45,73 +45,112 @@ pub(crate) fn system() -> String {
 
 /// Fetches the packages and unpacks them into `work/root`. What an interrupted run has left in
 /// `work` is used again; apt checks all of it by its hashes.
-pub(crate) fn fetch(work: &Path, progress: &dyn Fn(&str)) -> Result<PathBuf, ProvisionError> {
-    let debs = work.join("packages");
-    for folder in ["state/lists/partial", "cache/archives/partial", "packages"] {
-        create_folder(&work.join(folder))?;
-    }
-    download(work, &debs, progress)?;
-    let root = work.join("root");
-    remove_folder(&root)?;
-    create_folder(&root)?;
-    for deb in packages_in(&debs)? {
-        let mut unpack = Command::new("dpkg");
-        unpack.arg("-x").arg(&deb).arg(&root);
-        checked(&format!("unpacking {}", deb.display()), unpack, UNPACK_LIMIT)?;
-    }
-    Ok(root)
-}
-
-/// Tries the package lists that the system has, then lists fetched into a folder of ours: those of
-/// the system may be missing, or name versions that the servers have no longer.
-fn download(work: &Path, debs: &Path, progress: &dyn Fn(&str)) -> Result<(), ProvisionError> {
-    let system = configuration(work, None)?;
-    if download_with(&system, debs, progress).is_ok() {
-        return Ok(());
-    }
-    let lists = configuration(work, Some(&work.join("state")))?;
-    progress("fetching the package lists (about 10 MB)");
-    let updated = checked("apt-get update", apt_get(&lists, &["update"]), UPDATE_LIMIT);
-    // An update may fail in part, for a source that has nothing to do with Erlang; what was fetched may do.
-    match (download_with(&lists, debs, progress), updated) {
-        (Err(error), Ok(_)) => Err(error),
-        (Err(_), Err(error)) => Err(error),
-        (Ok(()), _) => Ok(()),
-    }
-}
-
-fn download_with(
-    config: &Path,
-    debs: &Path,
+pub(crate) fn fetch(
+    work: &Path,
+    lock: &Lock,
     progress: &dyn Fn(&str),
-) -> Result<(), ProvisionError> {
-    let step = format!("apt-get download {}", PACKAGES.join(" "));
-    let mut arguments = vec!["--print-uris", "download"];
-    arguments.extend(PACKAGES);
-    let uris = checked(&step, apt_get(config, &arguments), DOWNLOAD_LIMIT)?;
-    let wanted: Vec<(String, u64)> = uris.lines().filter_map(name_and_bytes).collect();
-    let bytes: u64 = wanted.iter().map(|(_, bytes)| bytes).sum();
-    progress(&format!(
-        "fetching the Erlang runtime ({}: {:.1} MB)",
-        PACKAGES.join(", "),
-        bytes as f64 / 1e6
-    ));
-    // Packages of other versions, left by a run of long ago, must not be unpacked over each other.
-    for left in packages_in(debs)? {
-        let name = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !wanted.iter().any(|(wanted, _)| *wanted == name) {
-            fs::remove_file(&left).map_err(io_error("remove", left))?;
+) -> Result<PathBuf, ProvisionError> {
+    Fetch { work, debs: work.join("packages"), lock, progress }.run()
+}
+
+struct Fetch<'a> {
+    work: &'a Path,
+    debs: PathBuf,
+    lock: &'a Lock,
+    progress: &'a dyn Fn(&str),
+}
+
+impl Fetch<'_> {
+    fn run(&self) -> Result<PathBuf, ProvisionError> {
+        for folder in ["state/lists/partial", "cache/archives/partial", "packages"] {
+            create_folder(&self.work.join(folder))?;
+        }
+        self.download()?;
+        let root = self.work.join("root");
+        remove_folder(&root)?;
+        create_folder(&root)?;
+        for deb in packages_in(&self.debs)? {
+            let mut unpack = Command::new("dpkg");
+            unpack.arg("-x").arg(&deb).arg(&root);
+            self.checked(&format!("unpacking {}", deb.display()), unpack, UNPACK_LIMIT)?;
+        }
+        Ok(root)
+    }
+
+    /// Tries the package lists that the system has, then lists fetched into a folder of ours: those
+    /// of the system may be missing, or name versions that the servers have no longer.
+    fn download(&self) -> Result<(), ProvisionError> {
+        let system = configuration(self.work, None)?;
+        if self.download_with(&system).is_ok() {
+            return Ok(());
+        }
+        let lists = configuration(self.work, Some(&self.work.join("state")))?;
+        (self.progress)("fetching the package lists (about 10 MB)");
+        let updated = self.checked("apt-get update", apt_get(&lists, &["update"]), UPDATE_LIMIT);
+        // An update may fail in part, for a source that has nothing to do with Erlang; what was
+        // fetched may do. If not, what the update said comes nearer to the cause.
+        match (self.download_with(&lists), updated) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Err(error)) => Err(error),
+            (Err(ProvisionError::FetchFailed { step, output }), Ok(warnings)) => {
+                Err(ProvisionError::FetchFailed {
+                    step,
+                    output: last_lines(&format!("{warnings}\n{output}")),
+                })
+            }
+            (Err(error), Ok(_)) => Err(error),
         }
     }
-    let mut command = apt_get(config, &arguments[1..]);
-    command.current_dir(debs);
-    checked(&step, command, DOWNLOAD_LIMIT)?;
-    match packages_in(debs)?.len() {
-        found if found == PACKAGES.len() => Ok(()),
-        found => {
-            Err(ProvisionError::FetchFailed { step, output: format!("{found} packages came") })
+
+    fn download_with(&self, config: &Path) -> Result<(), ProvisionError> {
+        let step = format!("apt-get download {}", PACKAGES.join(" "));
+        let mut arguments = vec!["--print-uris", "download"];
+        arguments.extend(PACKAGES);
+        let uris = self.checked(&step, apt_get(config, &arguments), DOWNLOAD_LIMIT)?;
+        let wanted: Vec<(String, u64)> = uris.lines().filter_map(name_and_bytes).collect();
+        let megabytes = wanted.iter().map(|(_, bytes)| *bytes as f64 / 1e6).sum::<f64>();
+        let packages = PACKAGES.join(", ");
+        (self.progress)(&format!("fetching the Erlang runtime ({packages}: {megabytes:.1} MB)"));
+        // Packages of other versions, left by a run of long ago, must not be unpacked over each other.
+        for left in packages_in(&self.debs)? {
+            let name = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !wanted.iter().any(|(wanted, _)| *wanted == name) {
+                fs::remove_file(&left).map_err(io_error("remove", left))?;
+            }
+        }
+        let mut command = apt_get(config, &arguments[1..]);
+        command.current_dir(&self.debs);
+        self.checked(&step, command, DOWNLOAD_LIMIT)?;
+        match packages_in(&self.debs)?.len() {
+            found if found == PACKAGES.len() => Ok(()),
+            found => {
+                Err(ProvisionError::FetchFailed { step, output: format!("{found} packages came") })
+            }
         }
     }
+
+    /// Runs a step; that it fails is an error with what it printed.
+    fn checked(
+        &self,
+        step: &str,
+        command: Command,
+        limit: Duration,
+    ) -> Result<String, ProvisionError> {
+        let failed = |output: String| ProvisionError::FetchFailed { step: step.to_owned(), output };
+        let finished = command::run(command, self.lock.as_input(), limit)
+            .map_err(|error| failed(error.to_string()))?;
+        if finished.status.success() {
+            Ok(finished.output)
+        } else {
+            Err(failed(last_lines(&finished.output)))
+        }
+    }
+}
+
+/// Enough of what a program has printed to see why it failed.
+fn last_lines(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(6)..].join("\n")
 }
 
 /// File name and size in a line of `--print-uris`: `'URI' name size hash`.
@@ -165,15 +204,4 @@ fn apt_get(config: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
     command.arg("--quiet=2").arg("-c").arg(config).args(arguments).env("LC_ALL", "C");
     command
-}
-
-/// Runs a step; that it fails is an error with what it printed.
-fn checked(step: &str, command: Command, limit: Duration) -> Result<String, ProvisionError> {
-    let failed = |output: String| ProvisionError::FetchFailed { step: step.to_owned(), output };
-    let finished = command::run(command, limit).map_err(|error| failed(error.to_string()))?;
-    if finished.status.success() {
-        return Ok(finished.output);
-    }
-    let lines: Vec<&str> = finished.output.lines().collect();
-    Err(failed(lines[lines.len().saturating_sub(6)..].join("\n")))
 }

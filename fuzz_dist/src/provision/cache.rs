@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::error::{ProvisionError, io_error};
@@ -26,15 +27,17 @@ const LOCK_LIMIT: Duration = Duration::from_secs(600);
 /// How often a lock that somebody else holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// A lock among processes. It ends with the value, and with the process.
+/// A lock among processes. It ends with the value, and with the process, and with the programs
+/// that it was given to as their input.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code)] File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// Takes the lock; `waiting` is called once if somebody else holds it.
     pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock, ProvisionError> {
         use rustix::fs::{FlockOperation, flock};
-        let file = File::create(path).map_err(io_error("create the lock file", path))?;
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = open.map_err(io_error("create the lock file", path))?;
         let deadline = Instant::now() + LOCK_LIMIT;
         let mut waiting = Some(waiting);
         loop {
@@ -51,6 +54,12 @@ impl Lock {
             }
             std::thread::sleep(LOCK_POLL);
         }
+    }
+
+    /// The lock file as the (empty) input of a program, which then holds the lock as well: where we
+    /// are killed, nobody fetches into the same folder before the program has ended.
+    pub(crate) fn as_input(&self) -> Stdio {
+        self.0.try_clone().map_or_else(|_| Stdio::null(), Stdio::from)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Command lines as values, and programs that are run with a limit of time.
 
 use std::io::{self, Read, Seek};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -41,22 +40,25 @@ const OUTPUT_BYTES_MAX: u64 = 64 << 10;
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Runs a program to its end, without input; its output (both streams) is returned. A program that
-/// passes the limit is killed, with everything that it has started.
-pub(crate) fn run(mut command: Command, limit: Duration) -> Result<Finished, ProvisionError> {
+/// Runs a program to its end; its output (both streams) is returned. A program that passes the
+/// limit is killed. Its input has to be empty.
+pub(crate) fn run(
+    mut command: Command,
+    input: Stdio,
+    limit: Duration,
+) -> Result<Finished, ProvisionError> {
     let program = command.get_program().to_owned();
     let path = PathBuf::from(&program);
     let mut output =
         tempfile().map_err(io_error("make a temporary file for the output of", &path))?;
     let clone = || output.try_clone().map_err(io_error("keep the output of", &path));
-    command.stdin(Stdio::null()).stdout(clone()?).stderr(clone()?).process_group(0);
+    command.stdin(input).stdout(clone()?).stderr(clone()?);
     let mut child = command.spawn().map_err(io_error("start", &path))?;
     let deadline = Instant::now() + limit;
     let status = loop {
         match child.try_wait().map_err(io_error("wait for", &path))? {
             Some(status) => break status,
             None if Instant::now() >= deadline => {
-                kill_group(child.id());
                 let _ = child.kill();
                 let _ = child.wait();
                 let program = program.to_string_lossy().into_owned();
@@ -67,13 +69,6 @@ pub(crate) fn run(mut command: Command, limit: Duration) -> Result<Finished, Pro
     };
     let output = tail(&mut output).map_err(io_error("read the output of", &path))?;
     Ok(Finished { status, output })
-}
-
-/// The child leads a process group of its own, so the group's id is its own, too, until it is waited for.
-fn kill_group(leader: u32) {
-    if let Some(group) = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
 }
 
 fn tail(output: &mut std::fs::File) -> io::Result<String> {

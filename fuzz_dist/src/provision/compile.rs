@@ -1,6 +1,7 @@
 //! Erlang sources compiled on the spot, with the compiler of the runtime that will run them.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::cache::create_folder;
@@ -35,7 +36,7 @@ impl Runtime {
         args.extend(names.iter().cloned());
         let mut command = self.erl(args).to_command();
         command.env("HOME", "/").env("ERL_CRASH_DUMP_SECONDS", "0");
-        let finished = command::run(command, COMPILE_LIMIT)?;
+        let finished = command::run(command, Stdio::null(), COMPILE_LIMIT)?;
         if !finished.status.success() {
             return Err(ProvisionError::Compile {
                 sources: names.join(", "),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::apt;
@@ -165,14 +165,14 @@ impl Runtime {
         create_folder(&cache)?;
         let say = |text: &str| eprintln!("fuzz_dist: {text}");
         let waiting = || say("waiting for another test that fetches the Erlang runtime");
-        let _lock = Lock::take(&cache.join(format!("{name}.lock")), waiting)?;
+        let lock = Lock::take(&cache.join(format!("{name}.lock")), waiting)?;
         // Whoever held the lock before us may have put it there.
         if let Ok(runtime) = Runtime::at(&root) {
             return Ok(runtime);
         }
         say(&format!("no Erlang runtime on the PATH: fetching one, once, into {}", home.display()));
         let work = cache.join(format!("{name}.fetching"));
-        let unpacked = apt::fetch(&work, &say)?;
+        let unpacked = apt::fetch(&work, &lock, &say)?;
         Runtime::at(unpacked.join("usr/lib/erlang"))?.check()?;
         // It appears whole or not at all.
         remove_folder(&home)?;
@@ -193,7 +193,7 @@ impl Runtime {
         command.env("HOME", "/").env("ERL_CRASH_DUMP_SECONDS", "0");
         let does_not_start =
             |output| ProvisionError::DoesNotStart { root: self.root.clone(), output };
-        let finished = command::run(command, START_LIMIT)
+        let finished = command::run(command, Stdio::null(), START_LIMIT)
             .map_err(|error| does_not_start(error.to_string()))?;
         if finished.status.success() { Ok(()) } else { Err(does_not_start(finished.output)) }
     }
@@ -203,7 +203,7 @@ impl Runtime {
 fn ask_root(erl: &Path) -> Option<PathBuf> {
     let mut command = Command::new(erl);
     command.args(["-noshell", "-eval", "io:format(\"~nroot:~ts~n\", [code:root_dir()]), halt(0)."]);
-    let finished = command::run(command, START_LIMIT).ok()?;
+    let finished = command::run(command, Stdio::null(), START_LIMIT).ok()?;
     finished.output.lines().rev().find_map(|line| line.strip_prefix("root:")).map(PathBuf::from)
 }
 

@@ -1,6 +1,5 @@
 //! Names for databases, nemeses, workloads and checkers, collected when the program is linked.
 
-mod builtin;
 #[doc(hidden)]
 pub mod keys;
 mod resolve;

@@ -58,9 +58,15 @@ pub(crate) fn child_deaths() -> io::Result<OwnedFd> {
     }
 }
 
-/// Lets every signal through again, as a program expects that is about to be executed.
-pub(crate) fn unblock_all() -> io::Result<()> {
-    // SAFETY: as above.
+/// Lets every signal through and handles none, as a program expects that is about to be executed:
+/// a shell's background job, for one, starts with interrupts ignored.
+pub(crate) fn as_for_a_new_program() -> io::Result<()> {
+    for signal in 1..=64 {
+        // SAFETY: no handler is installed. Signals that cannot be set (KILL, STOP, those that the C
+        // library keeps for itself) are refused, which is as good.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: as in `child_deaths`.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);

@@ -1,5 +1,7 @@
 //! What a client's code says when an operation did not succeed: definite, or unknown.
 
+use crate::beam::CallError;
+use crate::error::Error;
 use crate::op::{Completion, OpError, Value};
 
 /// An operation that did not succeed, and whether it may have happened all the same.
@@ -35,8 +37,25 @@ impl Failure {
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
-    fn from(error: E) -> Failure {
+/// Definite only where the call certainly was not executed.
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Failure {
+        let told = OpError::new(error.kind(), error.to_string());
+        match error.certainly_not_executed() {
+            true => Failure::Definite(told),
+            false => Failure::Unknown(told),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::unknown("io", error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
         Failure::unknown("error", error)
     }
 }

@@ -113,22 +113,29 @@ async fn terms_print_as_erlang_prints_them() {
     ];
     for expression in expressions {
         let term = eval(&node, expression).await;
-        let printed: String = node
-            .call(
-                "lists",
-                "flatten",
-                args![
-                    node.call::<Term>(
-                        "io_lib",
-                        "format",
-                        args![charlist("~0p"), vec![term.clone()]]
-                    )
-                    .await
-                    .unwrap()
-                ],
-            )
-            .await
-            .unwrap();
+        let characters: Term =
+            node.call("io_lib", "format", (charlist("~0p"), vec![term.clone()])).await.unwrap();
+        let printed: String = node.call("lists", "flatten", args![characters]).await.unwrap();
         assert_eq!(term.to_string(), printed, "of {expression}");
+    }
+}
+
+#[tokio::test]
+async fn floats_print_as_erlang_prints_them() {
+    let lone = lone_node();
+    let node = lone.node.connect().await;
+    let digits = [1.0, -1.5, 1.25, 12.0, 123.0, 1234.5, 9.007199254740991, 123456789.0];
+    let small =
+        digits.iter().flat_map(|digit| (-25..25).map(move |power| digit * 10f64.powi(power)));
+    let floats: Vec<f64> = small
+        .chain([0.0, -0.0, f64::MAX, f64::MIN_POSITIVE, 5e-324, 9_007_199_254_740_991.0])
+        .collect();
+    let characters: Term =
+        node.call("io_lib", "format", (charlist("~w"), vec![floats.clone()])).await.unwrap();
+    let text: String = node.call("lists", "flatten", args![characters]).await.unwrap();
+    let expected: Vec<&str> = text.trim_matches(['[', ']']).split(',').collect();
+    assert_eq!(expected.len(), floats.len());
+    for (float, expected) in floats.iter().zip(expected) {
+        assert_eq!(Term::from(*float).to_string(), expected);
     }
 }

@@ -1,0 +1,52 @@
+//! How fast the transactional checkers are: from a history, and from columns that were read.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use fuzz_dist::checker::Checker;
+use fuzz_dist::checker::txn::generate::{Load, Store};
+use fuzz_dist::checker::txn::{Level, Shape, Transactions, list_append, weak};
+
+fn lists(c: &mut Criterion) {
+    let mut group = c.benchmark_group("list_append");
+    group.sample_size(10);
+    for n in [10_000, 100_000, 1_000_000] {
+        let history = Load::new(n).sessions(20).history(Shape::Lists, Store::StrictSerializable);
+        let txns = Transactions::read(&history, Shape::Lists).expect("it is well-formed");
+        let verdict = list_append().judge(&txns);
+        assert!(verdict.is_valid());
+        let bytes = verdict.results["bytes"].as_u64().unwrap_or(0);
+        println!("list_append/{n}: {} B per transaction", bytes / n as u64);
+        group.bench_with_input(BenchmarkId::new("judge", n), &txns, |b, txns| {
+            b.iter(|| black_box(list_append().judge(txns)));
+        });
+        group.bench_with_input(BenchmarkId::new("history", n), &history, |b, history| {
+            b.iter(|| black_box(list_append().check(history)));
+        });
+    }
+    group.finish();
+}
+
+/// 50 sessions, 8 micro-operations each, half of them writes, on 5 replicas.
+fn axioms(c: &mut Criterion) {
+    for n in [100_000, 1_000_000] {
+        let load = Load::new(n).sessions(50).keys(n / 10).ops(8, 8).writes_per_key(1 << 30);
+        let history = load.history(Shape::Registers, Store::Causal { replicas: 5 });
+        let txns = Transactions::read(&history, Shape::Registers).expect("it is well-formed");
+        drop(history);
+        for level in [Level::ReadCommitted, Level::ReadAtomic, Level::Causal] {
+            let mut group = c.benchmark_group(level.as_str());
+            group.sample_size(10);
+            let verdict = weak(level).judge(&txns);
+            assert!(verdict.is_valid());
+            println!("{}/{n}: {} bytes besides clocks", level.as_str(), verdict.results["bytes"]);
+            group.bench_with_input(BenchmarkId::new("judge", n), &txns, |b, txns| {
+                b.iter(|| black_box(weak(level).judge(txns)));
+            });
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, lists, axioms);
+criterion_main!(benches);

@@ -1,0 +1,81 @@
+//! A partition whose smaller side is restarted as it ends: divergence becomes loss.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::process::restart;
+use super::{Check, DynFault, Fault, Lane, Nemesis, Plan, Targets};
+use crate::error::Error;
+use crate::grudge::{Member, majority};
+use crate::history::FaultStatus;
+use crate::op::{Name, NodeId, Value};
+use crate::random::Stream;
+
+/// The same faults, but the nodes that see no majority are killed as each one ends, and started
+/// again once the network is whole.
+///
+/// They are killed while they are still apart: the others know them as gone already and notice
+/// nothing, whereas a kill after the heal makes `global` of OTP 25 and later throw further nodes
+/// out (`prevent_overlapping_partitions`).
+///
+/// Databases that let both sides of a split go on often keep what both acknowledged until one
+/// side is restarted and takes over the other's state. Finds: loss that a partition alone only
+/// prepares, as mnesia's.
+pub fn restart_after(nemesis: impl Into<Nemesis>) -> Nemesis {
+    let nemesis = nemesis.into();
+    let lanes = nemesis.lanes().iter().map(|lane| Lane {
+        fault: Arc::new(RestartAfter(lane.fault.clone())),
+        timing: lane.timing,
+    });
+    Nemesis { lanes: lanes.collect() }
+}
+
+struct RestartAfter(Arc<dyn DynFault>);
+
+/// The nodes that see no majority.
+fn smaller_side(plan: &Plan) -> Vec<NodeId> {
+    let Some(grudge) = &plan.grudge else { return plan.nodes.clone() };
+    let n = grudge.nodes();
+    let few = (0..n).filter(|i| grudge.sees(*i).len() < majority(n));
+    few.map(|i| NodeId(i as u16)).collect()
+}
+
+impl Fault for RestartAfter {
+    fn name(&self) -> Name {
+        format!("{}_restart", self.0.name()).into()
+    }
+
+    fn lasts(&self) -> Option<Duration> {
+        self.0.lasts()
+    }
+
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        self.0.fits(nodes)
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        self.0.plan(targets, random)
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        self.0.start(targets, plan).await
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let restarted = smaller_side(plan);
+        let mut names = Vec::new();
+        for id in &restarted {
+            let node = targets.cluster.node(*id);
+            node.kill().await?;
+            names.push(node.name().to_string());
+        }
+        let healed = self.0.stop(targets, plan).await?;
+        for id in &restarted {
+            restart(targets, targets.cluster.node(*id)).await?;
+        }
+        let status = if restarted.is_empty() { FaultStatus::Indeterminate } else { healed.status };
+        let evidence =
+            Value::map([("network", healed.evidence), ("restarted", Value::list(names))]);
+        Ok(Check { status, evidence })
+    }
+}
