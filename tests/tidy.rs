@@ -1,1 +1,179 @@
-//! The rules of the code that no compiler checks: layers, file sizes, the home of `unsafe`.
+//! The rules of the code that no compiler checks: layers, file sizes, the home of `unsafe`,
+//! what the pure layers must not touch, and formatting.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The layers, lowest first. A module uses only modules of lower layers, or earlier ones of its
+/// own; ARCHITECTURE.md says what each is for.
+const LAYERS: [(&str, &[&str]); 8] = [
+    ("words", &["time", "random", "error", "op"]),
+    ("record", &["history"]),
+    ("pure", &["grudge", "generator", "checker"]),
+    ("reach", &["sys", "env", "lab", "beam", "provision", "node"]),
+    ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
+    ("run", &["store", "interpreter", "test"]),
+    ("show", &["report"]),
+    ("shell", &["registry", "harness", "prelude", "keys"]),
+];
+
+/// Longer files have more than one subject.
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below `folder` with this extension, with their text.
+fn files(folder: &Path, extension: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let Ok(entries) = fs::read_dir(folder) else { return found };
+    for entry in entries.map(|e| e.expect("a readable folder").path()) {
+        if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with(".git") {
+            found.extend(files(&entry, extension));
+        } else if entry.extension().is_some_and(|e| e == extension) {
+            let text = fs::read_to_string(&entry).expect("source files are UTF-8");
+            found.push((entry, text));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rust_files() -> Vec<(PathBuf, String)> {
+    let files = files(&root(), "rs");
+    assert!(files.len() > 20, "the sources were not found");
+    files
+}
+
+/// The module of the library that a file belongs to: `checker` for `src/checker/set.rs`.
+fn module_of(file: &Path) -> Option<String> {
+    let inside = file.strip_prefix(root().join("fuzz_dist/src")).ok()?;
+    let first = inside.components().next()?.as_os_str().to_str()?;
+    Some(first.trim_end_matches(".rs").to_string()).filter(|m| m != "lib")
+}
+
+fn rank(module: &str) -> Option<usize> {
+    LAYERS.iter().flat_map(|(_, modules)| *modules).position(|m| *m == module)
+}
+
+/// The modules that a line of code names as `crate::module`.
+fn uses(line: &str) -> Vec<&str> {
+    let code = line.split("//").next().unwrap_or("");
+    code.match_indices("crate::")
+        .filter(|(at, _)| !code[..*at].ends_with('$'))
+        .map(|(at, word)| {
+            let rest = &code[at + word.len()..];
+            &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())]
+        })
+        .filter(|module| rank(module).is_some())
+        .collect()
+}
+
+#[test]
+fn modules_use_only_lower_layers() {
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let Some(module) = module_of(&file) else { continue };
+        let Some(mine) = rank(&module) else {
+            panic!("{} is in no layer; add `{module}` to LAYERS", file.display());
+        };
+        // Tests may reach for whatever helps them.
+        if file.ends_with("tests.rs") || file.components().any(|c| c.as_os_str() == "tests") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        for (n, line) in code.lines().enumerate() {
+            for used in uses(line) {
+                if rank(used).is_some_and(|theirs| theirs > mine) {
+                    wrong.push(format!("{}:{}: `{module}` uses `{used}`", file.display(), n + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "modules of higher layers are used:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_layers_touch_nothing_outside() {
+    const FORBIDDEN: [&str; 7] =
+        ["tokio", "std::fs", "std::net", "std::process", "Instant", "SystemTime", "std::env"];
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let pure = LAYERS[2].1;
+        if !module_of(&file).is_some_and(|m| pure.contains(&m.as_str())) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or("");
+        for (n, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            if let Some(word) = FORBIDDEN.iter().find(|w| code.contains(**w)) {
+                wrong.push(format!("{}:{}: {word}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "pure layers do no I/O and know no clock:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stays_at_home() {
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        if module_of(&file).as_deref() == Some("sys") || file.ends_with("tidy.rs") {
+            continue;
+        }
+        for (n, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            if ["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"]
+                .iter()
+                .any(|w| code.contains(w))
+            {
+                wrong.push(format!("{}:{}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "`unsafe` belongs into fuzz_dist/src/sys:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_have_one_subject_and_say_which() {
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        if file.components().any(|c| c.as_os_str() == "ui") {
+            continue;
+        }
+        if text.lines().count() > LINES_MAX {
+            wrong.push(format!("{}: {} lines", file.display(), text.lines().count()));
+        }
+        if !text.starts_with("//! ") {
+            wrong.push(format!("{}: does not begin by saying what it is for", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn architecture_names_every_module() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let library = fs::read_dir(root().join("fuzz_dist/src")).expect("the library's sources");
+    for entry in library.map(|e| e.expect("a readable folder").path()) {
+        let Some(module) = module_of(&entry) else { continue };
+        assert!(text.contains(&format!("`{module}`")), "ARCHITECTURE.md does not name `{module}`");
+    }
+}
+
+#[test]
+fn the_code_is_formatted() {
+    let output = Command::new(env!("CARGO"))
+        .args(["fmt", "--all", "--check"])
+        .current_dir(root())
+        .output()
+        .expect("cargo fmt starts");
+    assert!(
+        output.status.success(),
+        "run `cargo fmt --all`:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

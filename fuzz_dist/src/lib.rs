@@ -1,8 +1,12 @@
 //! Cluster tests for BEAM applications under `cargo test`: the real application in a real
 //! cluster, real environmental faults, and checkers that judge the recorded history.
 
+// What the attributes emit says `::fuzz_dist::..`, and built-ins are registered by them as well.
+extern crate self as fuzz_dist;
+
 // Layers, lowest first: a module uses only those above it in this list (tests/tidy.rs holds it so).
 // words
+pub mod error;
 pub mod op;
 pub mod random;
 pub mod time;
@@ -11,15 +15,20 @@ pub mod history;
 // pure
 pub mod checker;
 pub mod generator;
+pub mod grudge;
 // reach
 pub mod beam;
 pub mod env;
 pub mod lab;
 pub mod node;
 pub mod provision;
+mod sys;
 // parts
+#[cfg(feature = "antidote")]
+pub mod antidote;
 pub mod client;
 pub mod db;
+pub mod embedded;
 pub mod nemesis;
 pub mod workload;
 // run
@@ -31,3 +40,75 @@ pub mod report;
 // shell
 pub mod harness;
 pub mod registry;
+
+pub use error::Error;
+pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
+pub use insta;
+
+/// Defines `fn main` of a target with `harness = false`: runs its `#[fuzz_dist::test]`s.
+///
+/// ```no_run
+/// use fuzz_dist::prelude::*;
+///
+/// fuzz_dist::main!();
+/// ```
+#[macro_export]
+macro_rules! main {
+    () => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::harness::run_main()
+        }
+    };
+}
+
+/// What nearly every file of cluster tests needs: `use fuzz_dist::prelude::*;`.
+pub mod prelude {
+    pub use crate::args;
+    pub use crate::checker::{Checker, Verdict};
+    pub use crate::db::{Db, ErlangApp};
+    pub use crate::error::Error;
+    pub use crate::nemesis::{
+        Nemesis, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, link,
+        majority_minority, majority_ring, none, one_way, pause, restart_after,
+    };
+    pub use crate::node::{Cluster, Node};
+    pub use crate::test::{Add, Outcome, Read, Test};
+    pub use crate::time::{millis, secs};
+    pub use crate::workload::{Failure, Workload, g_set, set_workload};
+}
+
+// What the attributes emit refers to; no part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::checker::{AnyChecker, any_checker};
+    pub use crate::db::AnyDb;
+    pub use crate::nemesis::Nemesis as AnyNemesis;
+    pub use crate::random::Seed;
+    pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
+    pub use crate::test::options::{Concurrency, EnvKind, Expect, OnUnknown};
+    pub use crate::test::{IntoOutcome, Location};
+    pub use crate::workload::{AnyWorkload, any_workload};
+    pub use inventory;
+    pub use std::boxed::Box;
+    pub use std::time::Duration;
+
+    /// An expression behind `db =`.
+    pub fn any_db(db: impl crate::db::Db) -> AnyDb {
+        std::sync::Arc::new(db)
+    }
+
+    /// An expression behind `nemesis =`.
+    pub fn any_nemesis(nemesis: impl Into<AnyNemesis>) -> AnyNemesis {
+        nemesis.into()
+    }
+
+    /// A rate that is an expression of any number type.
+    pub fn rate(rate: impl Into<f64>) -> f64 {
+        rate.into()
+    }
+
+    /// A concurrency that is an expression: a number of clients, or a `Concurrency`.
+    pub fn concurrency(concurrency: impl Into<Concurrency>) -> Concurrency {
+        concurrency.into()
+    }
+}

@@ -1,1 +1,87 @@
 //! The attributes of `fuzz_dist`; see that crate for how they are used.
+
+mod attribute;
+mod duration;
+mod keys;
+mod label;
+mod register;
+mod suggest;
+mod test;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use keys::Plug;
+use proc_macro::TokenStream;
+
+/// Makes a cluster test of an `async fn(test: Test) -> Outcome`.
+///
+/// ```ignore
+/// #[fuzz_dist::test(db = "antidote", nemesis = ["none", "bridge"], time_limit = "30s")]
+/// async fn acknowledged_adds_are_never_lost(test: Test) -> Outcome {
+///     test.workload(g_set()).run().await
+/// }
+/// ```
+///
+/// A string selects what is registered under that name; any other value is an expression of the
+/// right type. An array is a matrix: one trial for each element, and for each cell of the product
+/// where several keys are arrays. Only `db` is required.
+///
+/// | key | value | meaning |
+/// |---|---|---|
+/// | `db` | name or expression | the system under test |
+/// | `nemesis` | name or expression | the faults; none if not given |
+/// | `workload` | name or expression | clients, operations and their checker |
+/// | `checker` | name or expression, or an array of them | further judges of the same history |
+/// | `nodes` | integer | hosts of the cluster |
+/// | `env` | `"local"` | where the hosts are |
+/// | `rate` | number | operations per second, of all clients together |
+/// | `concurrency` | integer or `"2n"` | clients in total, or on each node |
+/// | `time_limit` | duration | length of the main phase alone |
+/// | `setup_limit`, `op_limit`, `quiesce_limit`, `total_limit` | duration | deadlines of the other stages |
+/// | `seed` | integer | repeats the schedule of a run |
+/// | `ignore` | alone or reason | runs only when asked for |
+/// | `expect` | `"invalid"` | a known loss: passes with that verdict alone |
+/// | `attempts` | integer | runs with that many derived seeds |
+/// | `unknown` | `"warn"` | an unknown verdict does not fail |
+/// | `reconnect` | bool | reconnect nodes after a heal |
+/// | `sessions` | bool | session guarantees count for the verdict |
+/// | `exclusive` | bool | no other cluster test on the machine beside it |
+///
+/// Durations are written `"500ms"`, `"30s"`, `"2m"`, `"1h"`, or are expressions of type
+/// `std::time::Duration`.
+#[proc_macro_attribute]
+pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    test::expand(args.into(), item.into()).into()
+}
+
+/// Registers a database by name: a type with `Default`, or a function that returns one.
+///
+/// ```ignore
+/// #[fuzz_dist::db("shop", aliases = ["web_shop"])]
+/// fn shop() -> Release {
+///     Release::at("_build/prod/rel/shop").nodes(3)
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn db(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Db, args.into(), item.into()).into()
+}
+
+/// Registers a nemesis by name: a type with `Default`, or a function that returns one.
+#[proc_macro_attribute]
+pub fn nemesis(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Nemesis, args.into(), item.into()).into()
+}
+
+/// Registers a workload by name: a type with `Default`, or a function that returns one.
+#[proc_macro_attribute]
+pub fn workload(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Workload, args.into(), item.into()).into()
+}
+
+/// Registers a checker by name: a type with `Default`, or a function that returns one.
+#[proc_macro_attribute]
+pub fn checker(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Checker, args.into(), item.into()).into()
+}

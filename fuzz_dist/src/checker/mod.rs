@@ -22,6 +22,7 @@ mod sets;
 mod simple_set;
 mod stats;
 mod total_queue;
+pub mod txn;
 mod unique_ids;
 mod verdict;
 
@@ -80,4 +81,12 @@ pub(crate) const LISTED_MAX: usize = 64;
 pub trait Checker: Send + Sync {
     /// The verdict about this history.
     fn check(&self, history: &History) -> Verdict;
+}
+
+/// A checker of any type.
+pub type AnyChecker = std::sync::Arc<dyn Checker>;
+
+/// Forgets a checker's type.
+pub fn any_checker(checker: impl Checker + 'static) -> AnyChecker {
+    std::sync::Arc::new(checker)
 }

@@ -1,1 +1,204 @@
-//! The system under test.
+//! The system under test: how it is prepared, started, found ready, formed into a cluster.
+
+mod erlang;
+
+pub use erlang::ErlangApp;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::DynClient;
+use crate::env::HostSpec;
+use crate::error::Error;
+use crate::node::{BoxFuture, Cluster, Node};
+use crate::op::{Name, Value};
+
+/// What a run has to know of a database before it starts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The effective net_ticktime of its nodes, where they speak distributed Erlang.
+    pub net_ticktime: Option<Duration>,
+    /// How long convergence may take after the heal, where the database needs longer than the
+    /// default of max(10 s, longest cut + 30 s).
+    pub quiesce_limit: Option<Duration>,
+    /// How long a cut has to be for this database to notice, where the default is too short.
+    pub cut: Option<Duration>,
+    /// Whatever else reports and checkers should state, by name.
+    pub meta: Vec<(Name, Value)>,
+}
+
+/// A system under test.
+///
+/// One value serves all nodes of one run. Its steps are called in the order in which they stand
+/// here; each has a limit, and an error says what happened on which node.
+///
+/// ```
+/// use fuzz_dist::db::Db;
+/// use fuzz_dist::error::Error;
+/// use fuzz_dist::env::Command;
+/// use fuzz_dist::node::Node;
+/// use fuzz_dist::op::Name;
+///
+/// /// A server that is one program and ready when it accepts connections.
+/// struct Echo;
+///
+/// impl Db for Echo {
+///     fn name(&self) -> Name { "echo".into() }
+///     async fn start(&self, node: &Node) -> Result<(), Error> {
+///         node.spawn(Command::new("/usr/bin/echo-server").args(["--port", "7"])).await?;
+///         Ok(())
+///     }
+///     async fn ready(&self, node: &Node) -> Result<(), Error> {
+///         node.connect(7).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Db: Send + Sync + 'static {
+    /// Its name, as in `db = "antidote"`.
+    fn name(&self) -> Name;
+
+    /// What a run has to know beforehand.
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    /// Fetches, finds, compiles whatever the hosts need; nothing runs yet. May take minutes the
+    /// first time and should tell its progress on stderr.
+    fn prepare(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The hosts for a cluster of `nodes` nodes, with what is mounted into them. By default
+    /// `n1` … `nN`, each a node, each its own data centre.
+    fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
+        Ok((1..=nodes).map(|i| HostSpec::node(format!("n{i}"))).collect())
+    }
+
+    /// Starts its processes on a node: at set-up, and again after a kill.
+    fn start(&self, node: &Node) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Asks once whether the node serves; asked again until it does or the limit has passed, so
+    /// it has to answer within a second or so and must never wait for long.
+    fn ready(&self, node: &Node) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Makes a cluster of nodes that are ready.
+    fn form(&self, cluster: &Cluster) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = cluster;
+        async { Ok(()) }
+    }
+
+    /// What a node needs after a restart to take part again; it is ready by then.
+    fn rejoin(
+        &self,
+        node: &Node,
+        cluster: &Cluster,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (node, cluster);
+        async { Ok(()) }
+    }
+
+    /// Connects all nodes with each other after the heal. Only done where the test says
+    /// `reconnect = true`, since a database that does not do it by itself has a bug.
+    fn reconnect(&self, cluster: &Cluster) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = cluster;
+        let name = Db::name(self);
+        async move { Err(Error::usage(format!("`{name}` does not say how to reconnect its nodes"))) }
+    }
+
+    /// The client of this database for a workload of this name, where it has one.
+    fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
+        let _ = (workload, node);
+        None
+    }
+
+    /// The workloads that [`Db::client`] knows, for messages.
+    fn workloads(&self) -> Vec<Name> {
+        Vec::new()
+    }
+
+    /// The nodes that lead, as far as the database can tell.
+    fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
+        let _ = cluster;
+        Vec::new()
+    }
+}
+
+/// [`Db`] with boxed futures: what runs hold.
+pub type AnyDb = Arc<dyn DynDb>;
+
+/// [`Db`] with boxed futures; see there for what each step does.
+pub trait DynDb: Send + Sync {
+    /// See [`Db::name`].
+    fn name(&self) -> Name;
+    /// See [`Db::facts`].
+    fn facts(&self) -> Facts;
+    /// See [`Db::prepare`].
+    fn prepare(&self) -> BoxFuture<'_, Result<(), Error>>;
+    /// See [`Db::hosts`].
+    fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error>;
+    /// See [`Db::start`].
+    fn start<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::ready`].
+    fn ready<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::form`].
+    fn form<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::rejoin`].
+    fn rejoin<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::reconnect`].
+    fn reconnect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::client`].
+    fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>>;
+    /// See [`Db::workloads`].
+    fn workloads(&self) -> Vec<Name>;
+    /// See [`Db::primaries`].
+    fn primaries(&self, cluster: &Cluster) -> Vec<Node>;
+}
+
+impl<D: Db> DynDb for D {
+    fn name(&self) -> Name {
+        Db::name(self)
+    }
+    fn facts(&self) -> Facts {
+        Db::facts(self)
+    }
+    fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(Db::prepare(self))
+    }
+    fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
+        Db::hosts(self, nodes)
+    }
+    fn start<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::start(self, node))
+    }
+    fn ready<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::ready(self, node))
+    }
+    fn form<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::form(self, cluster))
+    }
+    fn rejoin<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::rejoin(self, node, cluster))
+    }
+    fn reconnect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::reconnect(self, cluster))
+    }
+    fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
+        Db::client(self, workload, node)
+    }
+    fn workloads(&self) -> Vec<Name> {
+        Db::workloads(self)
+    }
+    fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
+        Db::primaries(self, cluster)
+    }
+}

@@ -1,1 +1,37 @@
 //! From registered tests to libtest-mimic trials.
+
+mod arguments;
+mod attempt;
+mod lease;
+mod signals;
+mod trials;
+
+use crate::registry;
+use std::process::ExitCode;
+
+/// Runs the registered tests as the command line says; `fuzz_dist::main!()` calls it.
+///
+/// It behaves as libtest's harness does, for `cargo test` and `cargo nextest` alike, and returns
+/// 0 when everything passed, 101 when something failed, 2 when the command line is wrong.
+pub fn run_main() -> ExitCode {
+    // The lab starts this very program again inside of its hosts: that must come first.
+    crate::lab::agent_main_if_asked();
+    crate::embedded::main_if_asked();
+    let arguments = arguments::read(std::env::args().collect());
+    let tests = registry::tests();
+    let mut trials = trials::all(&tests, &arguments);
+    arguments.retain(&mut trials);
+    if arguments.mimic.list {
+        return libtest_mimic::run(&arguments.mimic, trials).exit_code();
+    }
+    if tests.is_empty() {
+        eprintln!("fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested");
+    }
+    signals::install();
+    let conclusion = libtest_mimic::run(&arguments.mimic, trials);
+    // Standard error: whoever reads `--format json` from standard output expects nothing else.
+    if let Some(line) = trials::ignored_line() {
+        eprintln!("{line}");
+    }
+    conclusion.exit_code()
+}

@@ -175,6 +175,13 @@ impl History {
         faults
     }
 
+    /// How long the longest fault was felt, from its start until it was seen undone.
+    pub fn longest_fault(&self) -> std::time::Duration {
+        let end = |f: &FaultSpan| f.stopped.or(f.stop).unwrap_or(f.start);
+        let spans = self.faults();
+        spans.iter().map(|f| end(f).since(f.start)).max().unwrap_or_default()
+    }
+
     /// Was the healing after the main phase proved? `None` where the run recorded no heal.
     pub fn heal_proved(&self) -> Option<bool> {
         (0..self.len())

@@ -9,10 +9,17 @@ use std::collections::{BTreeMap, HashMap};
 use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
 
+mod disk;
 mod faults;
+mod json;
+mod line;
+mod load;
+mod recorder;
 mod sets;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
+pub use load::{LoadError, Loaded, Torn};
+pub use recorder::{Recorder, WriteError};
 use sets::SetColumn;
 pub use sets::SetRead;
 

@@ -23,6 +23,16 @@ pub struct SetRead<'a> {
     pub len: usize,
 }
 
+/// A set as a file holds it; whoever gives it has made sure that it makes sense.
+pub(super) struct StoredSet<'a> {
+    pub(super) event: u32,
+    /// The record that this one differs from.
+    pub(super) base: Option<u32>,
+    pub(super) added: &'a [i64],
+    pub(super) removed: &'a [i64],
+    pub(super) len: usize,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct SetColumn {
     records: Vec<Record>,
@@ -89,6 +99,24 @@ impl SetColumn {
             len: len as u32,
         });
         self.last.insert(key, next);
+        id
+    }
+
+    /// Keeps a set in the form in which a file holds it. The next read of the same node and
+    /// function through [`SetColumn::push`] is stored whole.
+    pub(super) fn push_stored(&mut self, set: StoredSet<'_>) -> u32 {
+        let id = self.records.len() as u32;
+        let start = self.elements.len() as u32;
+        self.elements.extend_from_slice(set.added);
+        self.elements.extend_from_slice(set.removed);
+        self.records.push(Record {
+            event: set.event,
+            base: set.base.unwrap_or(NONE),
+            start,
+            added: set.added.len() as u32,
+            removed: set.removed.len() as u32,
+            len: set.len as u32,
+        });
         id
     }
 

@@ -1,1 +1,113 @@
 //! Drives a generator against clients and records what happens.
+//!
+//! Thread `i` of `concurrency` speaks to node `i mod n`. On it runs one process at a time, at
+//! first number `i`; when nobody knows what became of an operation, that process is dead, and
+//! the next one, `process + concurrency`, begins with a new client. All clients are polled
+//! within one task: an operation costs no message between tasks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::client::DynOpener;
+use crate::generator::{Generator, Thread};
+use crate::history::Recorder;
+use crate::op::{Invocation, Phase, Process};
+use crate::time::Clock;
+
+mod connection;
+mod counters;
+mod options;
+mod pool;
+mod run;
+
+use connection::Connection;
+pub use counters::{Counters, Counts, Observer, Sent};
+pub use options::{Ended, Options, OptionsError, Outcome};
+use run::Run;
+
+/// Runs generators, phase after phase, with threads and clients that last.
+pub struct Interpreter {
+    clock: Clock,
+    recorder: Recorder,
+    options: Options,
+    counters: Arc<Counters>,
+    observer: Option<Arc<dyn Observer>>,
+    threads: Vec<ThreadState>,
+    processes: Vec<Process>,
+    cursor: Thread,
+}
+
+struct ThreadState {
+    connection: Connection,
+    /// The operation in flight.
+    op: Option<Invocation>,
+    /// Attempts to connect that failed in a row.
+    failures: u32,
+}
+
+impl Interpreter {
+    /// An interpreter whose threads have no clients yet.
+    ///
+    /// # Errors
+    ///
+    /// When the options contradict each other.
+    pub fn new(
+        clock: Clock,
+        recorder: Recorder,
+        options: Options,
+    ) -> Result<Interpreter, OptionsError> {
+        options.validate()?;
+        let threads = 0..options.concurrency;
+        Ok(Interpreter {
+            clock,
+            recorder,
+            counters: Arc::default(),
+            observer: None,
+            processes: threads.clone().map(|i| Process(i.into())).collect(),
+            threads: threads
+                .map(|_| ThreadState { connection: Connection::None, op: None, failures: 0 })
+                .collect(),
+            cursor: Thread(0),
+            options,
+        })
+    }
+
+    /// With somebody who watches.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Interpreter {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// The live counts of all phases.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Runs a generator to its end, until `time_limit` has passed, or until `cancel` says true.
+    ///
+    /// Operations in flight at the end are awaited for a bounded time, and then recorded as
+    /// unknown. Clients and processes go over to the next call.
+    pub async fn run(
+        &mut self,
+        phase: Phase,
+        generator: &mut dyn Generator,
+        opener: &dyn DynOpener,
+        time_limit: Duration,
+        cancel: &mut watch::Receiver<bool>,
+    ) -> Outcome {
+        let before = self.counters.now();
+        let start = self.clock.now();
+        let mut run = Run::new(self, phase, opener, start + time_limit);
+        let ended = run.work(generator, cancel).await;
+        let abandoned = run.drain(generator, ended).await;
+        drop(run);
+        let counts = self.counters.now().since(&before);
+        Outcome { ended, counts, abandoned, start, end: self.clock.now() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

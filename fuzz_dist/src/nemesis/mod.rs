@@ -1,1 +1,265 @@
 //! Faults as values: targets, durations, evidence, undo.
+//!
+//! A [`Nemesis`] is a list of lanes that run side by side; a [`Lane`] repeats one [`Fault`]
+//! with a [`Timing`]. A fault first draws a [`Plan`] (a pure choice from a seeded stream, so that
+//! the schedule can be repeated), is then started, checked, and at its end undone and checked
+//! again.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::db::AnyDb;
+use crate::error::Error;
+use crate::grudge::{Grudge, Member};
+use crate::history::FaultStatus;
+use crate::node::{BoxFuture, Cluster};
+use crate::op::{Name, NodeId, Value};
+use crate::random::Stream;
+
+mod partition;
+mod process;
+mod restart;
+mod timing;
+
+pub use partition::{
+    PartitionFault, bridge, custom, halves, isolate_all, isolate_dc, isolate_node, link,
+    majority_minority, majority_ring, one_way, primaries,
+};
+pub use process::{KillFault, PauseFault, kill, pause};
+pub use restart::restart_after;
+pub use timing::{Timing, Window, windows};
+
+/// What a fault may touch.
+#[derive(Clone, Copy)]
+pub struct Targets<'a> {
+    /// Hosts, nodes and links.
+    pub cluster: &'a Cluster,
+    /// The system under test, for faults that need its help.
+    pub db: &'a AnyDb,
+}
+
+/// What one occurrence of a fault is going to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Drawn for people: `{n1 n2} | {n3 n4 n5}`, `n2 n4`.
+    pub shape: String,
+    /// The nodes that it hits.
+    pub nodes: Vec<NodeId>,
+    /// Who drops whose packets, for partitions.
+    pub grudge: Option<Grudge>,
+    /// Whatever else the fault has to remember.
+    pub detail: Value,
+}
+
+/// What a look at a fault's effect showed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// At the start: does it act? At the end: is it undone?
+    pub status: FaultStatus,
+    /// What was seen.
+    pub evidence: Value,
+}
+
+impl Check {
+    /// `Installed` where `seen` is true, `Ineffective` otherwise.
+    pub fn seen(seen: bool, evidence: impl Into<Value>) -> Check {
+        let status = if seen { FaultStatus::Installed } else { FaultStatus::Ineffective };
+        Check { status, evidence: evidence.into() }
+    }
+}
+
+/// A kind of trouble.
+///
+/// `start` and `stop` have to be safe to repeat: when a run is interrupted, `stop` is called
+/// for every plan whose `start` was begun.
+pub trait Fault: Send + Sync + 'static {
+    /// The name under which it stands in histories and reports.
+    fn name(&self) -> Name;
+
+    /// How long it lasts when nobody says it; `None` for the run's default, zero for faults
+    /// that are over at once.
+    fn lasts(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    /// Is there anything that it could hit in a cluster of these nodes? Asked before anything is
+    /// started, so that impossible combinations fail at once.
+    ///
+    /// # Errors
+    ///
+    /// A usage error that says what to do instead.
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        let _ = nodes;
+        Ok(())
+    }
+
+    /// Chooses what to hit.
+    ///
+    /// # Errors
+    ///
+    /// A usage error where there is nothing to hit now.
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error>;
+
+    /// Applies the fault and looks whether it acts.
+    fn start(
+        &self,
+        targets: Targets<'_>,
+        plan: &Plan,
+    ) -> impl Future<Output = Result<Check, Error>> + Send;
+
+    /// Undoes the fault and looks whether it is gone.
+    fn stop(
+        &self,
+        targets: Targets<'_>,
+        plan: &Plan,
+    ) -> impl Future<Output = Result<Check, Error>> + Send;
+}
+
+/// [`Fault`] with boxed futures, so that lanes can hold any.
+pub trait DynFault: Send + Sync {
+    /// See [`Fault::name`].
+    fn name(&self) -> Name;
+    /// See [`Fault::lasts`].
+    fn lasts(&self) -> Option<std::time::Duration>;
+    /// See [`Fault::fits`].
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error>;
+    /// See [`Fault::plan`].
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error>;
+    /// See [`Fault::start`].
+    fn start<'a>(
+        &'a self,
+        targets: Targets<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Check, Error>>;
+    /// See [`Fault::stop`].
+    fn stop<'a>(
+        &'a self,
+        targets: Targets<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Check, Error>>;
+}
+
+impl<F: Fault> DynFault for F {
+    fn name(&self) -> Name {
+        Fault::name(self)
+    }
+    fn lasts(&self) -> Option<std::time::Duration> {
+        Fault::lasts(self)
+    }
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        Fault::fits(self, nodes)
+    }
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        Fault::plan(self, targets, random)
+    }
+    fn start<'a>(
+        &'a self,
+        targets: Targets<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Check, Error>> {
+        Box::pin(Fault::start(self, targets, plan))
+    }
+    fn stop<'a>(
+        &'a self,
+        targets: Targets<'a>,
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Check, Error>> {
+        Box::pin(Fault::stop(self, targets, plan))
+    }
+}
+
+/// One fault, again and again.
+#[derive(Clone)]
+pub struct Lane {
+    /// What happens.
+    pub fault: Arc<dyn DynFault>,
+    /// When, how long, how often.
+    pub timing: Timing,
+}
+
+/// Faults in lanes that run side by side.
+///
+/// ```
+/// use fuzz_dist::nemesis::{Nemesis, bridge, pause};
+/// use fuzz_dist::time::secs;
+///
+/// let both: Nemesis = bridge().every(secs(20)).lasting(secs(8)).and(pause());
+/// assert_eq!(&*both.name(), "bridge+pause");
+/// ```
+#[derive(Clone, Default)]
+pub struct Nemesis {
+    lanes: Vec<Lane>,
+}
+
+impl Nemesis {
+    /// No faults.
+    pub fn none() -> Nemesis {
+        Nemesis::default()
+    }
+
+    /// One lane of this fault, with the run's default timing.
+    pub fn of(fault: impl Fault) -> Nemesis {
+        Nemesis { lanes: vec![Lane { fault: Arc::new(fault), timing: Timing::default() }] }
+    }
+
+    /// The lanes of both, side by side.
+    #[must_use]
+    pub fn and(mut self, other: impl Into<Nemesis>) -> Nemesis {
+        self.lanes.extend(other.into().lanes);
+        self
+    }
+
+    /// The first fault of every lane so long after the start of the main phase (default 3 s).
+    #[must_use]
+    pub fn after(self, first: std::time::Duration) -> Nemesis {
+        self.timed(|t| t.first = Some(first))
+    }
+
+    /// Every fault lasts so long (default: the longer of 8 s and twice net_ticktime).
+    #[must_use]
+    pub fn lasting(self, lasting: std::time::Duration) -> Nemesis {
+        self.timed(|t| t.lasting = Some(lasting))
+    }
+
+    /// A fault starts so often, counted from start to start (default: the rest between two is
+    /// drawn from half to one and a half times the length of the fault).
+    #[must_use]
+    pub fn every(self, period: std::time::Duration) -> Nemesis {
+        self.timed(|t| t.every = Some(period))
+    }
+
+    fn timed(mut self, change: impl Fn(&mut Timing)) -> Nemesis {
+        self.lanes.iter_mut().for_each(|lane| change(&mut lane.timing));
+        self
+    }
+
+    /// The lanes.
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// Are faults asked for at all?
+    pub fn is_none(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// The names of its faults, joined: `bridge+pause`; `none` without any.
+    pub fn name(&self) -> Name {
+        if self.lanes.is_empty() {
+            return "none".into();
+        }
+        self.lanes.iter().map(|l| l.fault.name().to_string()).collect::<Vec<_>>().join("+").into()
+    }
+}
+
+impl<F: Fault> From<F> for Nemesis {
+    fn from(fault: F) -> Nemesis {
+        Nemesis::of(fault)
+    }
+}
+
+/// No faults: the run that has to be valid before any other means something.
+#[fuzz_dist::nemesis("none", aliases = ["noop"])]
+pub fn none() -> Nemesis {
+    Nemesis::none()
+}

@@ -1,1 +1,250 @@
-//! The handle to one node of the cluster that databases, clients and nemeses use.
+//! The handles to the cluster that databases, clients and nemeses use.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use crate::env::{Command, Environment, HostId, HostSpec, Process, ProcessState, Signal};
+use crate::error::Error;
+use crate::op::NodeId;
+
+mod cluster;
+mod erlang;
+mod links;
+
+pub use crate::env::BoxFuture;
+pub use cluster::Cluster;
+pub use links::{Links, Proof};
+
+/// How long a connection within a host may take to be made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long the kernel may take until signalled processes are seen gone, stopped, going on.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// One node of the cluster: a host, and the database's processes on it.
+///
+/// A handle: clones speak of the same node.
+#[derive(Clone, Debug)]
+pub struct Node(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: NodeId,
+    host: HostId,
+    spec: HostSpec,
+    address: IpAddr,
+    env: Arc<dyn Environment>,
+    processes: Mutex<Vec<Process>>,
+    erlang: erlang::Lines,
+}
+
+impl Node {
+    fn new(
+        id: NodeId,
+        host: HostId,
+        spec: HostSpec,
+        env: Arc<dyn Environment>,
+    ) -> Result<Node, Error> {
+        let address = env.address(host).map_err(Error::environment)?;
+        let (processes, erlang) = Default::default();
+        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes, erlang })))
+    }
+
+    /// Its place among the nodes.
+    pub fn id(&self) -> NodeId {
+        self.0.id
+    }
+
+    /// Its name, as `n1`.
+    pub fn name(&self) -> &str {
+        &self.0.spec.name
+    }
+
+    /// Its data centre, where it has one.
+    pub fn group(&self) -> Option<&str> {
+        self.0.spec.group.as_deref()
+    }
+
+    /// Its host in the environment.
+    pub fn host(&self) -> HostId {
+        self.0.host
+    }
+
+    /// The address at which the other hosts reach it.
+    pub fn address(&self) -> IpAddr {
+        self.0.address
+    }
+
+    /// The environment that its host belongs to.
+    pub fn env(&self) -> &Arc<dyn Environment> {
+        &self.0.env
+    }
+
+    /// Its data folder, as its own processes see it.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone.
+    pub fn data_dir(&self) -> Result<PathBuf, Error> {
+        self.0.env.data_dir(self.0.host).map_err(Error::environment)
+    }
+
+    /// Where its data folder (`data`) and log files (`logs`) lie for the harness.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone.
+    pub fn folder(&self) -> Result<PathBuf, Error> {
+        self.0.env.folder(self.0.host).map_err(Error::environment)
+    }
+
+    /// Starts a process of the database. Its output goes into the run's store.
+    ///
+    /// # Errors
+    ///
+    /// When the program is not there or the system refuses.
+    pub async fn spawn(&self, command: Command) -> Result<Process, Error> {
+        let what = format!("starting {} on {}", command.name, self.name());
+        let process = self
+            .0
+            .env
+            .start(self.0.host, command)
+            .await
+            .map_err(|e| Error::setup(e).context(what))?;
+        self.lock().push(process.clone());
+        Ok(process)
+    }
+
+    /// Runs a command on the host to its end and gives what it wrote.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, does not end within `limit`, or ends badly.
+    pub async fn run(&self, command: Command, limit: Duration) -> Result<String, Error> {
+        let what = format!("running {} on {}", command.name, self.name());
+        let finished = self.0.env.run(self.0.host, command, limit).await;
+        let finished = finished.map_err(|e| Error::setup(e).context(&what))?;
+        if finished.status.success() {
+            return Ok(finished.text());
+        }
+        let said = format!("{}: {} {}", finished.status, finished.text(), finished.error_text());
+        Err(Error::setup(said.trim()).context(what))
+    }
+
+    /// A connection to a port of this node, made on its own host: no partition touches it.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there, or nobody answers within 5 s.
+    pub async fn connect(&self, port: u16) -> Result<TcpStream, std::io::Error> {
+        let to = SocketAddr::new(self.0.address, port);
+        let stream = self.0.env.connect(self.0.host, to, CONNECT_LIMIT).await;
+        let stream = stream.map_err(std::io::Error::other)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Is any process alive that was started with [`Node::spawn`]? A paused one is.
+    pub fn is_running(&self) -> bool {
+        self.lock().iter().any(Process::is_alive)
+    }
+
+    /// The processes that were started on it and have not ended.
+    pub fn processes(&self) -> Vec<Process> {
+        let mut processes = self.lock();
+        processes.retain(Process::is_alive);
+        processes.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
+        self.0.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every process on the host as `program pid state`: evidence.
+    pub async fn process_states(&self) -> Vec<String> {
+        let Ok(all) = self.0.env.processes(self.0.host).await else { return Vec::new() };
+        all.iter().map(|p| format!("{} {} {:?}", p.program, p.pid, p.state)).collect()
+    }
+
+    /// Kills every process on the host; `true` when all were seen gone.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone or refuses.
+    pub async fn kill(&self) -> Result<bool, Error> {
+        self.signal(Signal::Kill, |s| s == ProcessState::Dead).await
+    }
+
+    /// Stops every process on the host; `true` when all were seen stopped.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone or refuses.
+    pub async fn pause(&self) -> Result<bool, Error> {
+        self.signal(Signal::Stop, |s| matches!(s, ProcessState::Stopped | ProcessState::Dead)).await
+    }
+
+    /// Lets every process on the host go on; `true` when none was seen stopped any more.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone or refuses.
+    pub async fn resume(&self) -> Result<bool, Error> {
+        self.signal(Signal::Cont, |s| s != ProcessState::Stopped).await
+    }
+
+    async fn signal(
+        &self,
+        signal: Signal,
+        done: impl Fn(ProcessState) -> bool,
+    ) -> Result<bool, Error> {
+        let env = &self.0.env;
+        env.signal_host(self.0.host, signal).await.map_err(Error::environment)?;
+        let end = Instant::now() + SIGNAL_LIMIT;
+        loop {
+            let all = env.processes(self.0.host).await.map_err(Error::environment)?;
+            if all.iter().all(|p| done(p.state)) {
+                return Ok(true);
+            }
+            if Instant::now() > end {
+                return Ok(false);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Asks again and again until the answer is good.
+///
+/// # Errors
+///
+/// A deadline error with the last answer when `limit` passes; each single question is bounded by
+/// what is left of it.
+pub async fn wait_until<T, F>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let end = tokio::time::Instant::now() + limit;
+    let mut pause = Duration::from_millis(10);
+    let mut last = "it never answered".to_string();
+    loop {
+        match tokio::time::timeout_at(end, ask()).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(e)) => last = e.to_string(),
+            Err(_) => {}
+        }
+        if tokio::time::Instant::now() + pause >= end {
+            return Err(Error::deadline(format!("{what} was not ready within {limit:?}: {last}")));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(Duration::from_millis(250));
+    }
+}

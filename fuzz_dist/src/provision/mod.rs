@@ -1,1 +1,12 @@
-//! What a test needs on the machine before it can start: the Erlang runtime, releases.
+//! What a test needs on the machine before it can start: the Erlang runtime, compiled sources.
+
+mod apt;
+mod cache;
+mod command;
+mod compile;
+mod erlang;
+mod error;
+
+pub use command::CommandLine;
+pub use erlang::Runtime;
+pub use error::ProvisionError;

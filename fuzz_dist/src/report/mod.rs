@@ -1,1 +1,191 @@
-//! The screenful that people read.
+//! The screenful that people read when a run has ended.
+
+mod results;
+
+pub use results::results;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::checker::{Anomaly, Validity, Verdict};
+use crate::history::{FaultSpan, FaultStatus, History};
+use crate::op::{Kind, Phase, Value};
+use crate::random::Seed;
+
+/// So many anomalies are told; the rest is in results.json.
+const ANOMALIES_MAX: usize = 5;
+
+/// What a run was, besides its history and verdict.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// The trial's name.
+    pub name: String,
+    /// The first line of the test function's documentation.
+    pub promise: String,
+    /// The seed of this attempt.
+    pub seed: Seed,
+    /// The folder that keeps what the run found.
+    pub folder: Option<PathBuf>,
+    /// The effective options in one line.
+    pub options: String,
+    /// What else people should know, such as an environment's notes.
+    pub notes: Vec<String>,
+}
+
+/// The whole screenful.
+pub fn screenful(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}: {}", facts.name, sentence(verdict));
+    if !facts.promise.is_empty() && verdict.validity == Validity::Invalid {
+        let _ = writeln!(out, "  the promise was: {}", facts.promise.trim());
+    }
+    anomalies(&mut out, verdict);
+    out.push('\n');
+    let _ = writeln!(out, "  {}", operations(history));
+    for line in faults(history) {
+        let _ = writeln!(out, "  {line}");
+    }
+    if let Some(line) = convergence(history) {
+        let _ = writeln!(out, "  {line}");
+    }
+    for note in &facts.notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
+    let _ = writeln!(out, "  options: {}", facts.options);
+    if let Some(folder) = &facts.folder {
+        let _ = writeln!(out, "  report: {}", folder.display());
+    }
+    let _ = writeln!(out, "  again: {}", again(facts));
+    if cfg!(debug_assertions) {
+        out.push_str(
+            "  note: this build of fuzz_dist is not optimised; put `[profile.dev.package.\"*\"] \
+             opt-level = 3` into Cargo.toml\n",
+        );
+    }
+    out
+}
+
+/// The verdict in a sentence.
+pub fn sentence(verdict: &Verdict) -> String {
+    let mut reasons: Vec<&str> = verdict.reasons.iter().map(String::as_str).collect();
+    reasons.dedup();
+    match reasons.is_empty() {
+        true => verdict.validity.to_string(),
+        false => format!("{} - {}", verdict.validity, reasons.join("; ")),
+    }
+}
+
+fn anomalies(out: &mut String, verdict: &Verdict) {
+    // Some of every kind, since the tenth lost element tells less than the first duplicate.
+    let mut by_kind: BTreeMap<&str, Vec<&Anomaly>> = BTreeMap::new();
+    for anomaly in &verdict.anomalies {
+        by_kind.entry(&anomaly.kind).or_default().push(anomaly);
+    }
+    let each = (ANOMALIES_MAX / by_kind.len().max(1)).max(1);
+    for (kind, all) in by_kind {
+        for anomaly in all.iter().take(each) {
+            let _ = writeln!(out, "\n  {kind} {}", anomaly.subject);
+            for line in wrapped(&anomaly.explanation, 94) {
+                let _ = writeln!(out, "    {line}");
+            }
+        }
+        if all.len() > each {
+            let _ = writeln!(out, "    … and {} more {kind}", all.len() - each);
+        }
+    }
+}
+
+/// Breaks text into lines of at most `width` characters, at blanks.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
+/// What was done: `operations: add 812 ok, 3 info; read 790 ok`.
+fn operations(history: &History) -> String {
+    let mut counts: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+    for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
+        counts.entry(history.function(i)).or_default()[history.kind(i) as usize] += 1;
+    }
+    if counts.is_empty() {
+        return "operations: none".into();
+    }
+    let told = counts.into_iter().map(|(f, [invoked, ok, fail, info])| {
+        let info = info + invoked.saturating_sub(ok + fail + info);
+        let mut parts = vec![format!("{ok} ok")];
+        parts.extend((fail > 0).then(|| format!("{fail} fail")));
+        parts.extend((info > 0).then(|| format!("{info} unknown")));
+        format!("{f} {}", parts.join(", "))
+    });
+    format!("operations: {}", told.collect::<Vec<_>>().join("; "))
+}
+
+fn faults(history: &History) -> Vec<String> {
+    let faults = history.faults();
+    if faults.is_empty() {
+        return vec!["faults: none".into()];
+    }
+    let mut lines: Vec<String> =
+        faults.iter().take(6).map(|f| format!("fault: {}", life(f))).collect();
+    if faults.len() > 6 {
+        lines.push(format!("… and {} more faults", faults.len() - 6));
+    }
+    lines
+}
+
+fn life(fault: &FaultSpan) -> String {
+    let status = match fault.status {
+        FaultStatus::Installed if fault.undone => "seen to act and to be undone".to_string(),
+        FaultStatus::Installed => "seen to act, not seen undone".into(),
+        other => other.as_str().into(),
+    };
+    let end = fault.stopped.or(fault.stop).map_or("?".into(), |t| t.to_string());
+    format!("{} {}, {} to {end} ({status})", fault.name, fault.shape, fault.start)
+}
+
+fn convergence(history: &History) -> Option<String> {
+    let told = match history.meta("converged_ms")? {
+        Value::Int(ms) => {
+            format!("all nodes agreed {:?} after the heal", Duration::from_millis(*ms as u64))
+        }
+        _ => {
+            let waited = history.meta("quiesce_ms").and_then(Value::as_int).unwrap_or(0);
+            format!(
+                "the nodes did not agree within {:?} after the heal",
+                Duration::from_millis(waited as u64)
+            )
+        }
+    };
+    let reads = (0..history.len())
+        .filter(|i| history.phase(*i) == Phase::Final && history.kind(*i) == Kind::Ok)
+        .count();
+    Some(format!("{told}; {reads} final reads"))
+}
+
+/// The command that runs the same schedule again.
+fn again(facts: &RunFacts) -> String {
+    let exe = std::env::current_exe().unwrap_or_default();
+    let name = exe.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let example = exe.parent().and_then(Path::file_name).is_some_and(|f| f == "examples");
+    let target = match name.rsplit_once('-') {
+        // cargo puts a hash of 16 digits behind the names of test binaries
+        Some((target, hash)) if hash.len() == 16 => target.to_string(),
+        _ => name,
+    };
+    let run = match example {
+        true => format!("cargo run --example {target} --"),
+        false => format!("cargo test --test {target} --"),
+    };
+    format!("FUZZ_DIST_SEED={} {run} --exact {}", facts.seed, facts.name)
+}

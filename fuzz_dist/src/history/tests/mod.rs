@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod disk;
+mod killed;
+
 fn event(process: u32, kind: Kind, f: &str, value: Value) -> Event {
     Event {
         time: Time(0),

@@ -1,0 +1,197 @@
+//! What a lab costs: its start, a change of all links, and the way of packets through it.
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use fuzz_dist::env::{Environment, HostId, HostSpec, LinkMatrix};
+use fuzz_dist::lab::{Lab, LabOptions, agent_main_if_asked};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const N1: HostId = HostId::new(0);
+const N2: HostId = HostId::new(1);
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn main() {
+    agent_main_if_asked();
+    let mut criterion = Criterion::default().configure_from_args();
+    start(&mut criterion);
+    set_links(&mut criterion);
+    transfer(&mut criterion);
+    round_trip(&mut criterion);
+    criterion.final_summary();
+    let _ = std::fs::remove_dir_all(folder());
+}
+
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("fuzz_dist-bench-{}", std::process::id()))
+}
+
+fn lab(hosts: usize) -> Lab {
+    Lab::start(LabOptions::new(folder(), HostSpec::nodes(hosts))).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// From nothing to hosts that can be used, and back.
+fn start(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lab/start");
+    group.sample_size(20);
+    for hosts in [1, 5, 50] {
+        group.bench_function(BenchmarkId::from_parameter(hosts), |bencher| {
+            bencher.iter_custom(|times| {
+                (0..times).fold(Duration::ZERO, |sum, _| {
+                    let started = Instant::now();
+                    let lab = lab(hosts);
+                    let took = started.elapsed();
+                    drop(lab);
+                    sum + took
+                })
+            });
+        });
+    }
+    group.finish();
+    criterion.bench_function("lab/drop/5", |bencher| {
+        bencher.iter_batched(|| lab(5), drop, criterion::BatchSize::PerIteration);
+    });
+}
+
+/// The cut of a majority from a minority, and its heal, without traffic and under it.
+fn set_links(criterion: &mut Criterion) {
+    for hosts in [5, 50] {
+        let lab = lab(hosts);
+        let mut cut = LinkMatrix::default();
+        let ids: Vec<HostId> = lab.hosts().iter().map(|(id, _)| *id).collect();
+        let (minority, majority) = ids.split_at((hosts - 1) / 2);
+        for one in minority {
+            majority.iter().for_each(|other| cut.cut_both(*one, *other));
+        }
+        let open = LinkMatrix::default();
+        let runtime = runtime();
+        let mut toggle = |name: String| {
+            criterion.bench_function(&name, |bencher| {
+                let mut next = [&cut, &open].into_iter().cycle();
+                bencher.iter(|| {
+                    let links = next.next().unwrap_or(&open);
+                    runtime.block_on(lab.set_links(black_box(links))).unwrap();
+                });
+            });
+        };
+        toggle(format!("lab/set_links/{hosts}/idle"));
+        if hosts == 5 {
+            let flood = flood(&runtime, &lab);
+            let sending = runtime.spawn(flood);
+            toggle(format!("lab/set_links/{hosts}/tcp flood"));
+            sending.abort();
+        }
+    }
+}
+
+/// Data without end between two hosts on the same side of the cut.
+fn flood(runtime: &tokio::runtime::Runtime, lab: &Lab) -> impl Future<Output = ()> + use<> {
+    let (mut near, mut far) = runtime.block_on(connected(lab));
+    async move {
+        let (block, mut sink) = (vec![7; 1 << 18], vec![0; 1 << 18]);
+        let send = async { while near.write_all(&block).await.is_ok() {} };
+        let receive = async { while far.read(&mut sink).await.is_ok_and(|n| n > 0) {} };
+        tokio::join!(send, receive);
+    }
+}
+
+async fn connected(lab: &Lab) -> (TcpStream, TcpStream) {
+    let address = SocketAddr::new(lab.address(N2).unwrap(), 7000);
+    let listener = lab.listen(N2, address).await.unwrap();
+    let (near, far) = tokio::join!(lab.connect(N1, address, LIMIT), listener.accept());
+    (near.unwrap(), far.unwrap().0)
+}
+
+/// The same over this machine's loopback: what TCP itself costs.
+async fn loopback() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (near.unwrap(), far.unwrap().0)
+}
+
+const BLOCK: usize = 1 << 18;
+const LENGTH: usize = 64 << 20;
+
+fn send_all((mut near, mut far): (TcpStream, TcpStream), times: u64) -> Duration {
+    let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let total = LENGTH * times as usize;
+    let started = Instant::now();
+    let sender = thread("sender").spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let block = vec![7; BLOCK];
+        runtime.block_on(async {
+            for _ in 0..total / BLOCK {
+                near.write_all(&block).await.unwrap();
+            }
+        });
+        near
+    });
+    let mut sink = vec![0; BLOCK];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut left = total;
+        while left > 0 {
+            left -= far.read(&mut sink).await.unwrap();
+        }
+    });
+    let took = started.elapsed();
+    let _ = sender.unwrap().join();
+    took
+}
+
+/// Bulk data over one TCP connection.
+fn transfer(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lab/tcp 64 MB");
+    group.sample_size(20).throughput(Throughput::Bytes(LENGTH as u64));
+    let (lab, runtime) = (lab(2), runtime());
+    group.bench_function("n1 to n2", |bencher| {
+        bencher.iter_custom(|times| send_all(runtime.block_on(connected(&lab)), times));
+    });
+    group.bench_function("loopback", |bencher| {
+        bencher.iter_custom(|times| send_all(runtime.block_on(loopback()), times));
+    });
+    group.finish();
+}
+
+/// One byte there and back.
+fn round_trip(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lab/round trip");
+    let (lab, runtime) = (lab(2), runtime());
+    for name in ["n1 to n2", "loopback"] {
+        let (near, far) = match name {
+            "loopback" => runtime.block_on(loopback()),
+            _ => runtime.block_on(connected(&lab)),
+        };
+        let blocking = |stream: TcpStream| {
+            let stream = stream.into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream
+        };
+        let (mut near, mut far) = (blocking(near), blocking(far));
+        let echo = std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            let mut byte = [0];
+            while far.read_exact(&mut byte).is_ok() && far.write_all(&byte).is_ok() {}
+        });
+        group.bench_function(name, |bencher| {
+            use std::io::{Read, Write};
+            let mut byte = [0];
+            bencher.iter(|| {
+                near.write_all(&byte).unwrap();
+                near.read_exact(&mut byte).unwrap();
+            });
+        });
+        drop(near);
+        let _ = echo.join();
+    }
+    group.finish();
+}

@@ -1,0 +1,160 @@
+%% A grow-only set that is replicated by mnesia: a table with one row per element and a copy on
+%% every node.
+%%
+%% This is what a careful application looks like that trusts mnesia to keep its copies equal. It
+%% does not: nodes that lost sight of each other and meet again stay apart ("inconsistent
+%% database"), both sides having accepted writes, until one of them is restarted. The restarted
+%% node then takes the table from the others, and what only it had acknowledged is gone.
+%% With {majority, true} a node that sees no majority accepts no writes, and nothing is lost.
+%%
+%% Life of a cluster:
+%%   1. start/1 on every node when it boots;
+%%   2. form/1 once, on any node, when all of them are up;
+%%   3. a node that is restarted needs start/1 only: it joins its peers again by itself.
+-module(mnesia_set).
+
+-export([start/1, form/1, formed/0, add/1, read/0]).
+-export([keep_connected/1, rejoin/1]).
+
+-define(TABLE, mnesia_set).
+-define(PING_INTERVAL_MS, 1000).
+-define(REJOIN_INTERVAL_MS, 200).
+-define(TABLE_LIMIT_MS, 10000).
+
+%% peers:    the nodes of the cluster, this one among them or not.
+%% copies:   where each node keeps its copy. Disc copies survive a restart in the folder that the
+%%           flag `-mnesia dir '"..."'` names.
+%% majority: whether a write needs more than half of the copies.
+-type options() :: #{
+    peers := [node()],
+    copies => ram_copies | disc_copies,
+    majority => boolean()
+}.
+
+%% Starts this node's part. Does not wait for the other nodes.
+-spec start(options()) -> ok.
+start(Options) ->
+    Peers = maps:get(peers, Options) -- [node()],
+    persistent_term:put(?MODULE, Options#{peers := Peers}),
+    lists:foreach(fun(Peer) -> spawn(?MODULE, keep_connected, [Peer]) end, Peers),
+    case has_disc_schema() of
+        %% The tables are known from the disc; mnesia finds the other nodes by itself.
+        true -> ok = mnesia:start();
+        false -> spawn(?MODULE, rejoin, [Peers])
+    end,
+    ok.
+
+%% Creates the cluster of these nodes, all of which have been started. Where it exists already,
+%% nothing is done.
+-spec form([node()]) -> ok | {error, term()}.
+form(Nodes) ->
+    case formed() of
+        true -> ok;
+        false -> create(Nodes, maps:get(copies, options(), ram_copies))
+    end.
+
+%% Does this node have its copy of the set, ready to be used?
+-spec formed() -> boolean().
+formed() ->
+    mnesia:system_info(is_running) =:= yes andalso
+        lists:member(?TABLE, mnesia:system_info(tables)) andalso
+        lists:member(node(), mnesia:table_info(?TABLE, active_replicas)).
+
+%% Adds an element. `ok` is the promise that it will be read from now on.
+%%
+%% `{error, {no_majority, _}}` comes before anything is written. Of other errors mnesia says that
+%% the transaction was undone, too.
+-spec add(term()) -> ok | {error, term()}.
+add(Element) ->
+    case mnesia:transaction(fun() -> mnesia:write({?TABLE, Element, true}) end) of
+        {atomic, ok} -> ok;
+        {aborted, Reason} -> {error, Reason}
+    end.
+
+%% All elements that this node's copy has. Exits where there is no copy (yet).
+-spec read() -> [term()].
+read() ->
+    lists:sort(mnesia:dirty_all_keys(?TABLE)).
+
+create(Nodes, ram_copies) ->
+    on_every(Nodes, mnesia, start, []),
+    {ok, _} = mnesia:change_config(extra_db_nodes, Nodes -- [node()]),
+    create_table(Nodes, ram_copies);
+create(Nodes, disc_copies) ->
+    on_every(Nodes, mnesia, stop, []),
+    case mnesia:create_schema(Nodes) of
+        ok ->
+            on_every(Nodes, mnesia, start, []),
+            create_table(Nodes, disc_copies);
+        {error, Reason} ->
+            {error, Reason}
+    end.
+
+create_table(Nodes, Copies) ->
+    Definition = [
+        {Copies, Nodes},
+        {attributes, [element, present]},
+        {majority, maps:get(majority, options(), false)}
+    ],
+    case mnesia:create_table(?TABLE, Definition) of
+        {atomic, ok} -> wait_for_table();
+        {aborted, {already_exists, ?TABLE}} -> wait_for_table();
+        {aborted, Reason} -> {error, Reason}
+    end.
+
+wait_for_table() ->
+    case mnesia:wait_for_tables([?TABLE], ?TABLE_LIMIT_MS) of
+        ok -> ok;
+        Other -> {error, Other}
+    end.
+
+on_every(Nodes, Module, Function, Arguments) ->
+    [{ok, _} = {ok, erpc:call(Node, Module, Function, Arguments)} || Node <- Nodes],
+    ok.
+
+%% Looks for a peer that has the set, and joins it; ends when this node has the set, be it that
+%% form/1 was faster. Other nodes find nothing to join before the cluster is formed.
+rejoin(Peers) ->
+    case formed() of
+        true ->
+            ok;
+        false ->
+            lists:any(fun(Peer) -> try_join(Peer) end, Peers),
+            timer:sleep(?REJOIN_INTERVAL_MS),
+            rejoin(Peers)
+    end.
+
+try_join(Peer) ->
+    %% Only peers that are connected are asked: connecting is another process's work.
+    lists:member(Peer, nodes()) andalso
+        try erpc:call(Peer, ?MODULE, formed, [], 1000) of
+            true -> join(Peer);
+            false -> false
+        catch
+            _:_ -> false
+        end.
+
+%% Fetches the tables' definitions from a peer; that this node has a copy is written in them, so
+%% mnesia loads it. (The copy of a node that was never part of the cluster is added.)
+join(Peer) ->
+    ok = mnesia:start(),
+    case mnesia:change_config(extra_db_nodes, [Peer]) of
+        {ok, [_ | _]} ->
+            mnesia:add_table_copy(?TABLE, node(), maps:get(copies, options(), ram_copies)),
+            wait_for_table() =:= ok;
+        _ ->
+            false
+    end.
+
+%% Connects to a peer again and again, as applications do that want to find each other after a
+%% failure: Erlang itself connects only when something is sent.
+keep_connected(Peer) ->
+    net_kernel:connect_node(Peer),
+    timer:sleep(?PING_INTERVAL_MS),
+    keep_connected(Peer).
+
+has_disc_schema() ->
+    filelib:is_file(filename:join(mnesia:system_info(directory), "schema.DAT")).
+
+options() ->
+    persistent_term:get(?MODULE, #{}).

@@ -1,0 +1,8 @@
+//! The client against a scripted peer, against bytes of a real server, and against nonsense.
+
+mod answers;
+mod decoding;
+mod faults;
+mod peer;
+mod recorded;
+mod transactions;

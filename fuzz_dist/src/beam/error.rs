@@ -1,0 +1,244 @@
+//! What can go wrong between us and a node, told so that a user knows whether the call may have had an effect.
+
+use std::io;
+use std::time::Duration;
+
+use super::control::Process;
+use super::encode::EncodeError;
+use super::epmd::EpmdError;
+use super::from_term::{ConvertError, shortened};
+use super::handshake::HandshakeError;
+use super::term::Term;
+
+/// Why there is no connection to a node.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A node's name is `name@host`.
+    #[error("`{0}` is no node name: expected name@host")]
+    BadNodeName(String),
+    /// The port mapper of the node's host does not answer.
+    #[error("failed to ask epmd (port {port}) on the host of {peer}: {error}")]
+    EpmdUnreachable {
+        /// The node.
+        peer: String,
+        /// epmd's port.
+        port: u16,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The port mapper knows no such node.
+    #[error("failed to find {peer} through epmd: {error}")]
+    NotRegistered {
+        /// The node.
+        peer: String,
+        /// What epmd answered.
+        error: EpmdError,
+    },
+    /// The node's distribution port does not answer.
+    #[error("failed to reach {peer} on its distribution port {port}: {error}")]
+    Unreachable {
+        /// The node.
+        peer: String,
+        /// The distribution port.
+        port: u16,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The node answered, but not with a connection.
+    #[error("failed to connect to {peer}: {error}")]
+    Handshake {
+        /// The node.
+        peer: String,
+        /// What the handshake came to.
+        error: HandshakeError,
+    },
+    /// It took too long.
+    #[error("failed to connect to {peer} within {} ms", .limit.as_millis())]
+    TimedOut {
+        /// The node.
+        peer: String,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// The node, or its host, closed it.
+    #[error("the node closed the connection")]
+    ByPeer,
+    /// The system reported an error.
+    #[error("the connection broke: {0}")]
+    Io(String),
+    /// Nothing came for too long, not even a tick.
+    #[error("nothing was heard of the node for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The node sent what we cannot understand.
+    #[error("the node broke the protocol: {0}")]
+    Protocol(String),
+    /// We closed it.
+    #[error("the connection was closed on our side")]
+    Local,
+}
+
+/// The class of an Erlang exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// `error`: a crash, such as `badmatch`, `undef`, or an Elixir exception.
+    Error,
+    /// `exit`: the process was made to exit, as by a `gen_server:call` that timed out.
+    Exit,
+    /// `throw`.
+    Throw,
+}
+
+/// Why a call gave no result.
+///
+/// Whether it *may have been executed* is what a history needs to know: see
+/// [`CallError::certainly_not_executed`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// The function was executed, and raised an exception.
+    #[error("exception on {peer}: {}", exception(.class, .reason))]
+    Exception {
+        /// The node.
+        peer: String,
+        /// The exception's class.
+        class: Class,
+        /// The exception's reason.
+        reason: Term,
+        /// Where it was raised; an empty list if that is not told.
+        stacktrace: Term,
+    },
+    /// No answer came in time. It may come, and take effect, later.
+    #[error("no answer from {peer} to {what} within {} ms", .limit.as_millis())]
+    TimedOut {
+        /// The node.
+        peer: String,
+        /// What was called.
+        what: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The connection ended after the call had been sent.
+    #[error("connection to {peer} lost while {what} was in flight: {reason}")]
+    Disconnected {
+        /// The node.
+        peer: String,
+        /// What was called.
+        what: String,
+        /// Why the connection ended.
+        reason: CloseReason,
+    },
+    /// There was no connection any more; nothing was sent.
+    #[error("not connected to {peer}: {reason}")]
+    NotConnected {
+        /// The node.
+        peer: String,
+        /// Why the connection ended.
+        reason: CloseReason,
+    },
+    /// Nobody was registered under the name, or the process was gone.
+    #[error("no process {process} on {peer}")]
+    NoProcess {
+        /// The node.
+        peer: String,
+        /// Who was called.
+        process: Process,
+    },
+    /// The process that was called ended before it answered.
+    #[error("{process} on {peer} ended before it answered: {}", shortened(.reason))]
+    ServerDown {
+        /// The node.
+        peer: String,
+        /// Who was called.
+        process: Process,
+        /// Its exit reason.
+        reason: Term,
+    },
+    /// The node could not start a process for the call.
+    #[error("{peer} could not start a process for the call: {}", shortened(.reason))]
+    NotStarted {
+        /// The node.
+        peer: String,
+        /// The node's reason.
+        reason: Term,
+    },
+    /// The arguments cannot be sent to Erlang; nothing was sent.
+    #[error("an argument cannot be sent: {0}")]
+    NotEncodable(#[from] EncodeError),
+    /// Too many calls wait for answers on this connection; nothing was sent.
+    #[error("{limit} calls wait for an answer of {peer} already, which is the limit")]
+    TooManyPending {
+        /// The node.
+        peer: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// The function was executed, and returned something else than was asked for.
+    #[error("unexpected result from {peer}: {error}")]
+    UnexpectedResult {
+        /// The node.
+        peer: String,
+        /// What was expected and what came.
+        error: ConvertError,
+    },
+}
+
+impl CallError {
+    /// Is it certain that the function was not executed, and never will be?
+    ///
+    /// Nothing was sent, or the node said that it could not start. Of a process that was not there
+    /// it is *not* certain: one may be registered between our watch and our message. Exceptions
+    /// are for the application to judge.
+    pub fn certainly_not_executed(&self) -> bool {
+        match self {
+            CallError::NotConnected { .. }
+            | CallError::NotStarted { .. }
+            | CallError::NotEncodable(_)
+            | CallError::TooManyPending { .. } => true,
+            CallError::Exception { .. }
+            | CallError::TimedOut { .. }
+            | CallError::Disconnected { .. }
+            | CallError::NoProcess { .. }
+            | CallError::ServerDown { .. }
+            | CallError::UnexpectedResult { .. } => false,
+        }
+    }
+
+    /// A short word for the kind of error, the same in every version, to count and group by.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            CallError::Exception { .. } => "exception",
+            CallError::TimedOut { .. } => "timeout",
+            CallError::Disconnected { .. } => "disconnected",
+            CallError::NotConnected { .. } => "not_connected",
+            CallError::NoProcess { .. } => "noproc",
+            CallError::ServerDown { .. } => "server_down",
+            CallError::NotStarted { .. } => "not_started",
+            CallError::NotEncodable(_) => "not_encodable",
+            CallError::TooManyPending { .. } => "too_many_pending",
+            CallError::UnexpectedResult { .. } => "unexpected_result",
+        }
+    }
+}
+
+/// An exception as Elixir's message, if it has one, or as the class and the reason.
+fn exception(class: &Class, reason: &Term) -> String {
+    let class = match class {
+        Class::Error => "error",
+        Class::Exit => "exit",
+        Class::Throw => "throw",
+    };
+    if let Term::Map(fields) = reason {
+        let field = |name| fields.get(&super::term::atom(name));
+        if let (Some(module), Some(message)) =
+            (field("__struct__"), field("message").and_then(Term::as_text))
+        {
+            let module = module.as_atom().map_or("", |name| name.as_str());
+            return format!("{}: {message}", module.trim_start_matches("Elixir."));
+        }
+    }
+    format!("{class}: {}", shortened(reason))
+}

@@ -1,0 +1,114 @@
+//! The two tasks that serve a connection: one reads what the node sends, one writes what waits to be sent.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Duration, timeout};
+
+use super::error::CloseReason;
+use super::frame::{self, Message, TICK};
+use super::shared::Shared;
+
+/// What is read at once at most.
+const READ_BYTES: usize = 64 << 10;
+
+/// What has been handed over when we close is still sent, within this time.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+
+pub(crate) fn spawn(socket: TcpStream, shared: &Arc<Shared>) {
+    let (reading, writing) = socket.into_split();
+    let (for_reader, for_writer) = (shared.clone(), shared.clone());
+    tokio::spawn(async move {
+        let reason = tokio::select! {
+            reason = read(reading, &for_reader) => reason,
+            () = for_reader.closed() => CloseReason::Local,
+        };
+        for_reader.close(reason);
+    });
+    tokio::spawn(async move {
+        let mut writing = writing;
+        let broken = tokio::select! {
+            error = write(&mut writing, &for_writer) => Some(error),
+            () = for_writer.closed() => None,
+        };
+        match broken {
+            Some(error) => for_writer.close(CloseReason::Io(error.to_string())),
+            None => flush(&mut writing, &for_writer).await,
+        }
+    });
+}
+
+async fn read(mut socket: OwnedReadHalf, shared: &Shared) -> CloseReason {
+    let limit = shared.options.message_bytes_max;
+    let silence = shared.options.silence_limit;
+    let mut buffer = Vec::with_capacity(READ_BYTES);
+    loop {
+        // Room grows with what has really come, never with what a length announces.
+        buffer.reserve(READ_BYTES.max(buffer.len() / 2));
+        match timeout(silence, socket.read_buf(&mut buffer)).await {
+            Ok(Ok(0)) => return CloseReason::ByPeer,
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return CloseReason::ByPeer;
+            }
+            Ok(Err(error)) => return CloseReason::Io(error.to_string()),
+            Err(_) => return CloseReason::Silent(silence),
+        }
+        let mut rest = &buffer[..];
+        loop {
+            let parsed = match frame::split(rest, limit) {
+                Ok(Some((body, after))) => {
+                    rest = after;
+                    frame::parse(body)
+                }
+                Ok(None) => break,
+                Err(error) => Err(error),
+            };
+            match parsed {
+                Ok(Message::Tick) => {
+                    shared.outbox.try_push(&TICK);
+                }
+                Ok(Message::Signal(control, payload)) => shared.receive(control, payload),
+                Err(error) => return CloseReason::Protocol(error.to_string()),
+            }
+        }
+        let left = rest.len();
+        let used = buffer.len() - left;
+        buffer.drain(..used);
+        // After a large message the memory is given back.
+        if left < READ_BYTES {
+            buffer.shrink_to(4 * READ_BYTES);
+        }
+    }
+}
+
+/// Writes until that fails. A node drops a peer that says nothing, even one that it sends to all
+/// the time (then it sends no ticks that could be answered): we tick by ourselves.
+async fn write(socket: &mut OwnedWriteHalf, shared: &Shared) -> io::Error {
+    let mut buffer = Vec::with_capacity(READ_BYTES);
+    loop {
+        if timeout(shared.options.tick_after, shared.outbox.take(&mut buffer)).await.is_err() {
+            buffer.clear();
+            buffer.extend(TICK);
+        }
+        if let Err(error) = socket.write_all(&buffer).await {
+            return error;
+        }
+        buffer.clear();
+        buffer.shrink_to(4 * READ_BYTES);
+    }
+}
+
+async fn flush(socket: &mut OwnedWriteHalf, shared: &Shared) {
+    let mut buffer = Vec::new();
+    shared.outbox.take_now(&mut buffer);
+    // If it cannot be sent, the connection is gone, as was intended.
+    let _ = timeout(FLUSH_LIMIT, async {
+        socket.write_all(&buffer).await?;
+        socket.shutdown().await
+    })
+    .await;
+}

@@ -1,0 +1,11 @@
+//! What all transactional checkers share: columns, graphs, cycles, and how cycles are told.
+
+pub(crate) mod cycles;
+pub(crate) mod graph;
+pub(crate) mod intern;
+pub(crate) mod peel;
+pub(crate) mod read;
+pub(crate) mod tell;
+pub(crate) mod txns;
+
+pub use txns::{Shape, Status, Transactions, Unjudgeable};

@@ -1,0 +1,113 @@
+//! Anomalies to plant into histories: each a few transactions on keys of their own.
+
+use super::script;
+use crate::checker::txn::core::Shape;
+use crate::history::History;
+use crate::op::{Kind, Process};
+
+/// An anomaly as a script, and the name under which a checker must report it.
+#[derive(Clone, Copy, Debug)]
+pub struct Plant {
+    /// The name.
+    pub name: &'static str,
+    /// What the values are.
+    pub shape: Shape,
+    /// The transactions; see [`script`](super::script()).
+    pub script: &'static str,
+}
+
+const fn lists(name: &'static str, script: &'static str) -> Plant {
+    Plant { name, shape: Shape::Lists, script }
+}
+
+const fn registers(name: &'static str, script: &'static str) -> Plant {
+    Plant { name, shape: Shape::Registers, script }
+}
+
+/// One of each phenomenon that `list_append` and `rw_register` name. Those for registers use
+/// the keys `px` and `py`, and show the order of versions by transactions that read and write.
+pub const PLANTS: &[Plant] = &[
+    lists(
+        "G0",
+        "0: append px 1, append py 1\n1: append px 2, append py 2\n--\n2: r px [1 2], r py [2 1]",
+    ),
+    lists("G1a", "0 fail: append px 1\n1: r px [1]"),
+    lists("G1b", "0: append px 1, append px 2\n1: r px [1]\n--\n2: r px [1 2]"),
+    lists("G1c", "0: append px 1, r py [1]\n1: append py 1, r px [1]"),
+    lists("G-single", "0: append px 1, append py 1\n1: r px [1], r py []\n--\n2: r py [1]"),
+    lists(
+        "G-nonadjacent",
+        "0: append px 1\n1: append py 1\n2: r px [1], r py []\n3: r py [1], r px []",
+    ),
+    lists("G2-item", "0: r px [], append py 1\n1: r py [], append px 1\n--\n2: r px [1], r py [1]"),
+    lists("lost-update", "0: r px [], append px 1\n1: r px [], append px 2\n--\n2: r px [1 2]"),
+    lists("internal", "0: append px 1, r px []"),
+    lists("incompatible-order", "0: append px 1\n1: append px 2\n--\n2: r px [1 2]\n3: r px [2 1]"),
+    lists("duplicate-elements", "0: append px 1\n--\n1: r px [1 1]"),
+    lists("dirty-update", "0 fail: append px 1\n1: append px 2\n--\n2: r px [1 2]"),
+    lists("thin-air", "0: append px 1\n--\n1: r px [1 7]"),
+    lists("G0-process", "0: append px 1\n0: append px 2\n1: r px [2 1]"),
+    lists("G0-realtime", "0: append px 1\n--\n1: append px 2\n--\n2: r px [2 1]"),
+    lists("G1c-process", "0: r px [1]\n0: append py 1\n1: r py [1], append px 1"),
+    lists("G1c-realtime", "0: r px [1]\n--\n1: append px 1"),
+    lists("G-single-process", "0: append px 1\n0: r px []\n1: r px [1]"),
+    lists("G-single-realtime", "0: append px 1\n--\n1: r px []\n--\n2: r px [1]"),
+    lists(
+        "G-nonadjacent-process",
+        "0: append py 1\n1: r py [1], r px []\n2: append px 1\n2: r py []\n--\n3: r px [1]",
+    ),
+    lists(
+        "G-nonadjacent-realtime",
+        "0: append py 1\n1: r py [1], r px []\n2: append px 1\n-- 2\n3: r py []\n--\n4: r px [1]",
+    ),
+    lists(
+        "G2-item-process",
+        "0: append px 1, r py []\n1: append py 1\n1: r px []\n--\n2: r px [1], r py [1]",
+    ),
+    lists(
+        "G2-item-realtime",
+        "0: append px 1, r py []\n1: append py 1\n-- 1\n2: r px []\n--\n3: r px [1], r py [1]",
+    ),
+    registers("G1a", "0 fail: w px 1\n1: r px 1"),
+    registers("G1b", "0: w px 1, w px 2\n1: r px 1"),
+    registers("G1c", "0: w px 1, r py 1\n1: w py 1, r px 1"),
+    registers("G-single", "0: w px 1, w py 1\n1: r px 1, r py nil"),
+    registers("G-nonadjacent", "0: w px 1\n1: w py 1\n2: r px 1, r py nil\n3: r py 1, r px nil"),
+    registers("G2-item", "0: r px nil, w py 1\n1: r py nil, w px 1"),
+    registers("lost-update", "0: r px nil, w px 1\n1: r px nil, w px 2"),
+    registers("internal", "0: w px 1, r px nil"),
+    registers("thin-air", "0: w px 1\n1: r px 7"),
+    registers("G-single-process", "0: w px 1\n0: r px nil"),
+    registers("G-single-realtime", "0: w px 1\n--\n1: r px nil"),
+    registers("G1c-process", "0: r px 1\n0: w py 1\n1: r py 1, w px 1"),
+];
+
+/// Puts a planted anomaly into a history at an event, by processes of its own.
+pub fn plant(history: &History, at: usize, plant: &Plant) -> History {
+    splice(history, at, &script(plant.script).expect("the scripts here are well-formed"))
+}
+
+/// Puts all events of `other` before event `at` of `history`, with processes that `history`
+/// does not have; the times of the events before and after it are kept.
+pub fn splice(history: &History, at: usize, other: &History) -> History {
+    let mut merged = History::new(history.nodes().iter().cloned());
+    let processes = (0..history.len()).map(|i| history.process(i)).filter(|p| p.is_client());
+    let base = processes.map(|p| p.0 + 1).max().unwrap_or(0);
+    let mut add = |event| merged.push(event).expect("both histories are well-formed");
+    for i in 0..=history.len() {
+        if i == at.min(history.len()) {
+            for mut event in other.events() {
+                event.process = Process(event.process.0 + base);
+                if i > 0 {
+                    event.time = history.time(i - 1);
+                }
+                add(event);
+            }
+        }
+        if i < history.len() {
+            add(history.event(i));
+        }
+    }
+    debug_assert!((0..merged.len()).any(|i| merged.kind(i) == Kind::Invoke) || merged.is_empty());
+    merged
+}

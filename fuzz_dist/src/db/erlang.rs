@@ -1,0 +1,325 @@
+//! Applications of Erlang modules: compiled on the spot, one node per host.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{Db, Facts};
+use crate::args;
+use crate::beam::{Atom, NodeSpec, Term};
+use crate::env::{Command, HostSpec, Mount};
+use crate::error::Error;
+use crate::node::{Cluster, Node, wait_until};
+use crate::op::{Name, Value};
+use crate::provision::{CommandLine, Runtime};
+
+/// Erlang's default net_ticktime.
+const NET_TICKTIME_S: u32 = 60;
+/// The usual port of epmd: every host has its own network, so that all can use it.
+const EPMD_PORT: u16 = 4369;
+/// Where hosts see the compiled modules.
+const EBIN: &str = "/srv/fuzz_dist/ebin";
+/// The part before the `@` of node names.
+const NODE_NAME: &str = "app";
+/// How long the nodes may take to see each other.
+const MESH_LIMIT: Duration = Duration::from_secs(30);
+
+/// An application of a few Erlang modules on a cluster of plain Erlang nodes.
+///
+/// The modules are compiled on the spot with the runtime that is found on the PATH, named by
+/// `FUZZ_DIST_ERLANG`, or fetched. Every host runs its own epmd and one node `app@n1`, `app@n2`, ….
+///
+/// ```
+/// use fuzz_dist::db::ErlangApp;
+///
+/// let app = ErlangApp::new("mnesia_set", ["examples/mnesia_set/mnesia_set.erl"])
+///     .net_ticktime(4)
+///     .start("mnesia_set:start(#{peers => Peers, majority => true})")
+///     .form("mnesia_set", "form");
+/// ```
+#[derive(Debug)]
+pub struct ErlangApp {
+    name: Name,
+    sources: Vec<PathBuf>,
+    net_ticktime_s: u32,
+    overlapping_partitions: Option<bool>,
+    flags: Vec<String>,
+    start: Option<String>,
+    form: Option<(String, String)>,
+    formed: Option<(String, String)>,
+    prepared: Mutex<Option<Prepared>>,
+}
+
+#[derive(Clone, Debug)]
+struct Prepared {
+    runtime: Runtime,
+    /// Removed with the last clone.
+    ebin: std::sync::Arc<Folder>,
+}
+
+impl ErlangApp {
+    /// An application of these sources; paths are relative to the package that is tested.
+    pub fn new<P: Into<PathBuf>>(
+        name: impl Into<Name>,
+        sources: impl IntoIterator<Item = P>,
+    ) -> ErlangApp {
+        ErlangApp {
+            name: name.into(),
+            sources: sources.into_iter().map(Into::into).collect(),
+            net_ticktime_s: NET_TICKTIME_S,
+            overlapping_partitions: None,
+            flags: Vec::new(),
+            start: None,
+            form: None,
+            formed: None,
+            prepared: Mutex::default(),
+        }
+    }
+
+    /// After how many seconds without a sign of life another node is down (Erlang's default is
+    /// 60); runs of half a minute need 4 or 8.
+    #[must_use]
+    pub fn net_ticktime(mut self, seconds: u32) -> ErlangApp {
+        self.net_ticktime_s = seconds;
+        self
+    }
+
+    /// Switches `prevent_overlapping_partitions` of the kernel; OTP's default since 25 is `true`.
+    #[must_use]
+    pub fn prevent_overlapping_partitions(mut self, on: bool) -> ErlangApp {
+        self.overlapping_partitions = Some(on);
+        self
+    }
+
+    /// Further flags of the virtual machine, one word each.
+    #[must_use]
+    pub fn flags<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> ErlangApp {
+        self.flags.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    /// The expression that every node evaluates at its start, also after a restart. `Peers` is
+    /// the list of all nodes' names.
+    #[must_use]
+    pub fn start(mut self, expression: impl Into<String>) -> ErlangApp {
+        self.start = Some(expression.into());
+        self
+    }
+
+    /// The function of one argument, the list of all nodes, that makes a cluster of them; called
+    /// once, on the first node.
+    #[must_use]
+    pub fn form(mut self, module: &str, function: &str) -> ErlangApp {
+        self.form = Some((module.into(), function.into()));
+        self
+    }
+
+    /// The function without arguments that says on every node whether it takes part.
+    #[must_use]
+    pub fn formed(mut self, module: &str, function: &str) -> ErlangApp {
+        self.formed = Some((module.into(), function.into()));
+        self
+    }
+
+    fn prepared(&self) -> Result<Prepared, Error> {
+        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        prepared.clone().ok_or_else(|| Error::setup("the Erlang runtime was not prepared"))
+    }
+
+    fn spec(&self, node: &Node) -> NodeSpec {
+        let hosts = node.env().hosts();
+        let peers: Vec<String> =
+            hosts.iter().map(|(_, h)| format!("'{}'", erlang_name(&h.name))).collect();
+        let mut spec = NodeSpec::new(erlang_name(node.name()), self.cookie())
+            .net_ticktime(self.net_ticktime_s)
+            .code_path(EBIN)
+            .flags(self.flags.clone());
+        if let Some(on) = self.overlapping_partitions {
+            spec = spec.prevent_overlapping_partitions(on);
+        }
+        if let Some(start) = &self.start {
+            spec = spec.eval(format!("Peers = [{}], {start}", peers.join(", ")));
+        }
+        spec
+    }
+
+    fn cookie(&self) -> String {
+        format!("fuzz_dist_{}", self.name)
+    }
+
+    /// Does this node see all others, and does the application say that it takes part?
+    async fn takes_part(&self, node: &Node, cluster: &Cluster) -> Result<(), Error> {
+        let control = node.control().await.map_err(Error::setup)?;
+        for other in cluster.nodes() {
+            let name = Atom::from(erlang_name(other.name()).as_str());
+            let known: Atom = control
+                .call(
+                    "erpc",
+                    "call",
+                    args![
+                        name.clone(),
+                        Atom::from("erlang"),
+                        Atom::from("node"),
+                        Vec::<Term>::new()
+                    ],
+                )
+                .await
+                .map_err(|e| Error::setup(e).context(format!("reaching {}", other.name())))?;
+            if known != name {
+                return Err(Error::setup(format!("{name} calls itself {known}")));
+            }
+        }
+        if let Some((module, function)) = &self.formed {
+            let formed: bool =
+                control.call(module, function, args![]).await.map_err(Error::setup)?;
+            if !formed {
+                return Err(Error::setup(format!("{module}:{function}() says false")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn erlang_name(host: &str) -> String {
+    format!("{NODE_NAME}@{host}")
+}
+
+/// A command line as a process of a host.
+fn command(line: CommandLine, name: &str) -> Command {
+    let program = line.program.to_string_lossy().into_owned();
+    let command = Command::new(program).named(name).args(line.args);
+    line.env.into_iter().fold(command, |command, (name, value)| command.env(name, value))
+}
+
+impl Db for ErlangApp {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn facts(&self) -> Facts {
+        let overlapping = self.overlapping_partitions.map_or("default".into(), |on| on.to_string());
+        Facts {
+            net_ticktime: Some(Duration::from_secs(self.net_ticktime_s.into())),
+            meta: vec![("prevent_overlapping_partitions".into(), Value::from(overlapping))],
+            ..Facts::default()
+        }
+    }
+
+    async fn prepare(&self) -> Result<(), Error> {
+        let sources = self.sources.clone();
+        let preparing = tokio::task::spawn_blocking(move || {
+            let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
+            let ebin = Folder::new()?;
+            runtime.compile(&sources, &ebin.0).map_err(Error::setup)?;
+            Ok::<_, Error>(Prepared { runtime, ebin: ebin.into() })
+        });
+        let prepared = preparing.await??;
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(prepared);
+        Ok(())
+    }
+
+    fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
+        let mut hosts = HostSpec::nodes(nodes);
+        // Asked before anything is prepared, too: then only names and groups matter.
+        if let Ok(prepared) = self.prepared() {
+            let mount = |host: HostSpec| host.mount(Mount::bind(&prepared.ebin.0, EBIN));
+            hosts = hosts.into_iter().map(mount).collect();
+        }
+        Ok(hosts)
+    }
+
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        let prepared = self.prepared()?;
+        let spec = self.spec(node);
+        node.speaks_erlang(spec.name.clone(), spec.cookie.clone());
+        node.spawn(command(prepared.runtime.epmd(EPMD_PORT), "epmd")).await?;
+        let port = || async { node.connect(EPMD_PORT).await.map_err(Error::setup) };
+        wait_until(&format!("epmd on {}", node.name()), Duration::from_secs(10), port).await?;
+        let spec = NodeSpec {
+            home: node.data_dir()?,
+            crash_dump: Some(node.data_dir()?.join("erl_crash.dump")),
+            ..spec
+        };
+        node.spawn(command(prepared.runtime.node(&spec), "erlang")).await?;
+        Ok(())
+    }
+
+    async fn ready(&self, node: &Node) -> Result<(), Error> {
+        let control = node.control().await.map_err(Error::setup)?;
+        let started: (Atom, Atom) =
+            control.call("init", "get_status", args![]).await.map_err(Error::setup)?;
+        match started.0 == Atom::from("started") {
+            true => Ok(()),
+            false => Err(Error::setup(format!("the node is {}", started.0))),
+        }
+    }
+
+    async fn form(&self, cluster: &Cluster) -> Result<(), Error> {
+        let Some(first) = cluster.nodes().first() else { return Ok(()) };
+        self.reconnect(cluster).await?;
+        if let Some((module, function)) = &self.form {
+            let control = first.control().await.map_err(Error::setup)?;
+            let names: Vec<Atom> = cluster
+                .nodes()
+                .iter()
+                .map(|n| Atom::from(erlang_name(n.name()).as_str()))
+                .collect();
+            let forming = control.call::<()>(module, function, args![names]);
+            forming.within(MESH_LIMIT).await.map_err(Error::setup)?;
+        }
+        for node in cluster.nodes() {
+            let what = format!("{} as a part of the cluster", node.name());
+            wait_until(&what, MESH_LIMIT, || self.takes_part(node, cluster)).await?;
+        }
+        Ok(())
+    }
+
+    /// The application takes part again by itself, or it does not: that is what is tested. Only
+    /// its own processes are waited for.
+    async fn rejoin(&self, _node: &Node, _cluster: &Cluster) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn reconnect(&self, cluster: &Cluster) -> Result<(), Error> {
+        for node in cluster.nodes() {
+            let control = node.control().await.map_err(Error::setup)?;
+            for other in cluster.nodes().iter().filter(|other| other.id() != node.id()) {
+                let name = Atom::from(erlang_name(other.name()).as_str());
+                let connect = || async {
+                    let connecting =
+                        control.call("net_kernel", "connect_node", args![name.clone()]);
+                    match connecting.await.map_err(Error::setup)? {
+                        true => Ok(()),
+                        false => Err(Error::setup(format!("{name} cannot be reached"))),
+                    }
+                };
+                let what = format!("{} connecting to {}", node.name(), other.name());
+                wait_until(&what, MESH_LIMIT, connect).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder of this process, gone with it.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Folder, Error> {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("fuzz_dist-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|e| {
+            Error::environment(format!("{} could not be made: {e}", path.display()))
+        })?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(Path::new(&self.0));
+    }
+}

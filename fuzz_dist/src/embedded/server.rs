@@ -1,0 +1,226 @@
+//! The store's process: a log of elements, pushed to every peer until it has them all.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Bug, PORT};
+
+/// The hidden first argument that makes a program this store.
+pub(super) const ARGUMENT: &str = "__fuzz_dist_embedded_store";
+
+/// Between two pushes to a peer.
+const PUSH_EVERY: Duration = Duration::from_millis(20);
+/// A peer that does not answer for so long is tried anew.
+const PEER_TIMEOUT: Duration = Duration::from_millis(500);
+/// So many elements in one push.
+const PUSH_MAX: usize = 10_000;
+/// The age of the picture from which a stale read is answered.
+const STALE: Duration = Duration::from_secs(2);
+
+/// Runs the store and never returns, where this process was started as one.
+pub fn main_if_asked() {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() != Some(ARGUMENT) {
+        return;
+    }
+    let path = args.next().expect("the path of the log");
+    let bug = args.next().and_then(|b| Bug::parse(&b));
+    let peers: Vec<String> = args.collect();
+    match serve(&path, bug, peers) {
+        Ok(()) => std::process::exit(0),
+        Err(e) => {
+            eprintln!("the embedded store ends: {e}");
+            std::process::exit(1)
+        }
+    }
+}
+
+struct State {
+    log: Vec<i64>,
+    present: HashSet<i64>,
+    file: File,
+    probes: BTreeSet<String>,
+    /// Elements that peers must not get, for [`Bug::ForgetsPeers`].
+    kept_back: HashSet<i64>,
+    peers_out_of_reach: HashSet<String>,
+    stale: (Instant, Vec<i64>),
+    adds: u64,
+    reads: u64,
+}
+
+type Shared = Arc<Mutex<State>>;
+
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(path: &str, bug: Option<Bug>, peers: Vec<String>) -> std::io::Result<()> {
+    let mut text = String::new();
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    file.read_to_string(&mut text)?;
+    // A line without an end was being written when the process was killed: never acknowledged.
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    file.set_len(whole.len() as u64)?;
+    let log: Vec<i64> = whole.lines().filter_map(|l| l.parse().ok()).collect();
+    let state = State {
+        present: log.iter().copied().collect(),
+        log,
+        file,
+        probes: BTreeSet::new(),
+        kept_back: HashSet::new(),
+        peers_out_of_reach: HashSet::new(),
+        stale: (Instant::now(), Vec::new()),
+        adds: 0,
+        reads: 0,
+    };
+    let shared: Shared = Arc::new(Mutex::new(state));
+    let listener = TcpListener::bind(("0.0.0.0", PORT))?;
+    for peer in peers {
+        let shared = shared.clone();
+        thread::spawn(move || push_for_ever(&peer, &shared));
+    }
+    for stream in listener.incoming() {
+        let (stream, shared) = (stream?, shared.clone());
+        thread::spawn(move || answer_lines(stream, &shared, bug));
+    }
+    Ok(())
+}
+
+fn answer_lines(stream: TcpStream, shared: &Shared, bug: Option<Bug>) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut writer = stream.try_clone()?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 0 {
+        let mut answer = lock(shared).answer(&line, bug)?;
+        answer.push('\n');
+        writer.write_all(answer.as_bytes())?;
+        line.clear();
+    }
+    Ok(())
+}
+
+impl State {
+    fn answer(&mut self, line: &str, bug: Option<Bug>) -> std::io::Result<String> {
+        let mut words = line.split_whitespace();
+        Ok(match words.next() {
+            Some("add") => match words.next().and_then(|n| n.parse().ok()) {
+                Some(n) => self.add(n, bug)?,
+                None => "an add needs a whole number".into(),
+            },
+            Some("read") => self.read(bug),
+            Some("merge") => {
+                for n in words.filter_map(|n| n.parse().ok()) {
+                    self.insert(n)?;
+                }
+                "ok".into()
+            }
+            Some("probe") => {
+                self.probes.extend(words.map(str::to_string));
+                "ok".into()
+            }
+            Some("probes") => self.probes.iter().cloned().collect::<Vec<_>>().join(" "),
+            Some("size") => self.log.len().to_string(),
+            _ => "unknown".into(),
+        })
+    }
+
+    fn add(&mut self, n: i64, bug: Option<Bug>) -> std::io::Result<String> {
+        self.adds += 1;
+        let chosen = self.adds.is_multiple_of(20);
+        match bug {
+            Some(Bug::LosesAdd) if chosen => return Ok("ok".into()),
+            Some(Bug::ResurrectsFailed) if chosen => {
+                self.insert(n)?;
+                return Ok("refused".into());
+            }
+            Some(Bug::ForgetsPeers) if !self.peers_out_of_reach.is_empty() => {
+                self.kept_back.insert(n);
+            }
+            _ => {}
+        }
+        self.insert(n)?;
+        Ok("ok".into())
+    }
+
+    fn insert(&mut self, n: i64) -> std::io::Result<()> {
+        if self.present.insert(n) {
+            // One write: a kill leaves a whole line or a line without an end.
+            self.file.write_all(format!("{n}\n").as_bytes())?;
+            self.log.push(n);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, bug: Option<Bug>) -> String {
+        self.reads += 1;
+        let chosen = self.reads.is_multiple_of(7);
+        if self.stale.0.elapsed() > STALE {
+            self.stale = (Instant::now(), self.log.clone());
+        }
+        let mut elements = match bug {
+            Some(Bug::ReadsStale) if chosen => self.stale.1.clone(),
+            _ => self.log.clone(),
+        };
+        match bug {
+            Some(Bug::Duplicates) if chosen => elements.extend(self.log.first()),
+            Some(Bug::Invents) if chosen => elements.push(-1),
+            _ => {}
+        }
+        let words = elements.iter().map(|n| format!(" {n}"));
+        std::iter::once("set".to_string()).chain(words).collect()
+    }
+}
+
+/// Sends a peer whatever it has not acknowledged yet, for as long as the process lives.
+fn push_for_ever(peer: &str, shared: &Shared) {
+    let mut acknowledged = 0;
+    loop {
+        let gone = push_while_connected(peer, shared, &mut acknowledged).is_err();
+        if gone {
+            lock(shared).peers_out_of_reach.insert(peer.to_string());
+        }
+        thread::sleep(PUSH_EVERY);
+    }
+}
+
+fn push_while_connected(
+    peer: &str,
+    shared: &Shared,
+    acknowledged: &mut usize,
+) -> std::io::Result<()> {
+    let address = (peer, PORT)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| std::io::Error::other("no address"))?;
+    let mut stream = TcpStream::connect_timeout(&address, PEER_TIMEOUT)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PEER_TIMEOUT))?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    lock(shared).peers_out_of_reach.remove(peer);
+    loop {
+        let (line, upto) = {
+            let state = lock(shared);
+            let upto = state.log.len().min(*acknowledged + PUSH_MAX);
+            let news = state.log[*acknowledged..upto].iter();
+            let news = news.filter(|n| !state.kept_back.contains(n)).map(|n| format!(" {n}"));
+            let merge: String = std::iter::once("merge".to_string()).chain(news).collect();
+            let probes: Vec<&str> = state.probes.iter().map(String::as_str).collect();
+            (format!("{merge}\nprobe {}\n", probes.join(" ")), upto)
+        };
+        stream.write_all(line.as_bytes())?;
+        let mut answers = [String::new(), String::new()];
+        for answer in &mut answers {
+            if reader.read_line(answer)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        *acknowledged = upto;
+        thread::sleep(PUSH_EVERY);
+    }
+}

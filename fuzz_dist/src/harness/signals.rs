@@ -1,0 +1,41 @@
+//! Ctrl-C and SIGTERM: the first asks the trials to heal and tear down, the second ends the process.
+
+use crate::test::cancel;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// By convention, 128 and the number of SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// Listens on a thread of its own, since every trial has its own runtime and some have none yet.
+pub(super) fn install() {
+    let listener = std::thread::Builder::new().name("signals".into()).spawn(listen);
+    if let Err(error) = listener {
+        eprintln!("signals end this process at once, without tear-down: {error}");
+    }
+}
+
+fn listen() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    let result = runtime.and_then(|runtime| runtime.block_on(forward()));
+    if let Err(error) = result {
+        eprintln!("signals end this process at once, without tear-down: {error}");
+    }
+}
+
+async fn forward() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    loop {
+        let name = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        };
+        if cancel::requested().is_some() {
+            eprintln!("\n{name} again: ending at once");
+            // Hosts live in namespaces of this process's children, which end with it.
+            std::process::exit(INTERRUPTED);
+        }
+        eprintln!("\n{name}: healing, collecting logs and tearing down; once more ends at once");
+        cancel::request(name);
+    }
+}

@@ -1,0 +1,281 @@
+//! Reading a history back from its lines.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::line::{Line, Stored};
+use super::sets::StoredSet;
+use super::{History, Slot, json};
+use crate::op::{Event, Kind, Name, NodeId, OpError, Phase, Process, Value};
+use crate::time::Time;
+
+/// A history that was read from a file.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What happened.
+    pub history: History,
+    /// The beginning of a record that was never completed, where the file ends with one: the
+    /// harness was killed, or the disk was full.
+    pub torn: Option<Torn>,
+}
+
+/// A last line that was not written to its end; it is no part of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// Its number, from 1.
+    pub line: usize,
+    /// How much of it there is.
+    pub bytes: usize,
+}
+
+/// A file that is no history.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The system refused.
+    #[error("could not read the history {path}: {source}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line that means nothing.
+    #[error("line {line} of the history {path}: expected {expected}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What should have stood there, and what did.
+        expected: String,
+    },
+}
+
+impl History {
+    /// Reads a history from the file of a [`Recorder`](super::Recorder), up to its last
+    /// complete record.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or a line of it is malformed: a record that is missing
+    /// in the middle would make every verdict worthless.
+    pub fn load(path: impl AsRef<Path>) -> Result<Loaded, LoadError> {
+        let path = path.as_ref();
+        let refused = |source| LoadError::Refused { path: path.into(), source };
+        let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(refused)?);
+        let mut loader = Loader::default();
+        let mut text = Vec::new();
+        let mut line = 0;
+        loop {
+            text.clear();
+            if file.read_until(b'\n', &mut text).map_err(refused)? == 0 {
+                break;
+            }
+            line += 1;
+            let malformed = |expected| LoadError::Malformed { path: path.into(), line, expected };
+            match serde_json::from_slice::<Line<'_>>(&text) {
+                Ok(parsed) => loader.line(parsed).map_err(malformed)?,
+                Err(_) if !text.ends_with(b"\n") => {
+                    if loader.history.is_none() {
+                        return Err(malformed(HEADER.into()));
+                    }
+                    let torn = Some(Torn { line, bytes: text.len() });
+                    return Ok(Loaded { history: loader.history.unwrap_or_default(), torn });
+                }
+                Err(error) => return Err(malformed(format!("{EVENT}: {error}"))),
+            }
+        }
+        match loader.history {
+            Some(history) => Ok(Loaded { history, torn: None }),
+            None => {
+                let (path, expected) = (path.into(), HEADER.into());
+                Err(LoadError::Malformed { path, line: 1, expected })
+            }
+        }
+    }
+}
+
+const HEADER: &str =
+    "the first line of a history, such as {\"fuzz_dist_history\":1,\"nodes\":[\"n1\"],\"meta\":{}}";
+const EVENT: &str = "an event with index, time, process, type, f, value and phase, or a fact";
+
+#[derive(Default)]
+struct Loader {
+    history: Option<History>,
+    nodes: HashMap<Name, NodeId>,
+    names: HashMap<String, Name>,
+    /// The last set of each node and function: differences build upon it.
+    sets: HashMap<(Option<NodeId>, u16), LastSet>,
+}
+
+#[derive(Default)]
+struct LastSet {
+    /// Its event and its record.
+    stored: Option<(u32, u32)>,
+    counts: BTreeMap<i64, u32>,
+    len: usize,
+}
+
+impl Loader {
+    fn line(&mut self, line: Line<'_>) -> Result<(), String> {
+        if self.history.is_none() {
+            return self.header(line);
+        }
+        if line.index.is_some() {
+            return self.event(line);
+        }
+        let history = self.history.as_mut().expect("looked at above");
+        for (key, value) in line.meta.ok_or(EVENT)? {
+            history.set_meta(key, value.whole()?);
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, line: Line<'_>) -> Result<(), String> {
+        match line.fuzz_dist_history {
+            Some(json::VERSION) => {}
+            Some(version) => {
+                return Err(format!(
+                    "version {} of the format, but it is version {version}",
+                    json::VERSION
+                ));
+            }
+            None => return Err(HEADER.into()),
+        }
+        let nodes: Vec<Name> = line.nodes.ok_or(HEADER)?;
+        for (i, node) in nodes.iter().enumerate() {
+            let id = NodeId(u16::try_from(i).map_err(|_| "fewer than 65536 nodes")?);
+            if self.nodes.insert(node.clone(), id).is_some() {
+                return Err(format!("nodes of different names, but there are two of {node}"));
+            }
+        }
+        let mut history = History::new(nodes);
+        for (key, value) in line.meta.unwrap_or_default() {
+            history.set_meta(key, value.whole()?);
+        }
+        self.history = Some(history);
+        Ok(())
+    }
+
+    fn event(&mut self, line: Line<'_>) -> Result<(), String> {
+        let next = self.history.as_ref().map_or(0, History::len);
+        if line.index != Some(next as u64) {
+            let index = line.index.unwrap_or_default();
+            return Err(format!("the event of index {next}, but this is the one of {index}"));
+        }
+        let node = match line.node {
+            None => None,
+            Some(node) => Some(node.find(&self.nodes)?),
+        };
+        let kind = parse_word(
+            &line.kind.ok_or("a type")?.0,
+            &[Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info],
+            Kind::as_str,
+        )?;
+        let phase = parse_word(&line.phase.ok_or("a phase")?.0, &Phase::ALL, Phase::as_str)?;
+        let f = self.name(&line.f.ok_or("a function f")?.0);
+        let error = line.error.map(|e| OpError { kind: self.name(&e.kind.0), text: e.text });
+        let event = Event {
+            time: Time(line.time.ok_or("a time")?),
+            process: line.process.map_or(Err("a process"), |p| Ok(Process(p.0)))?,
+            node,
+            kind,
+            f,
+            value: Value::Nil,
+            error,
+            phase,
+        };
+        self.push(event, line.value)
+    }
+
+    fn push(&mut self, mut event: Event, value: Stored) -> Result<(), String> {
+        let history = self.history.as_mut().ok_or(HEADER)?;
+        let index = history.len() as u32;
+        let (base, added, removed) = match value {
+            Stored::Set(added) => (None, added, Vec::new()),
+            Stored::Difference { base, added, removed } => (Some(base), added, removed),
+            Stored::Value(value) => {
+                event.value = value;
+                history.push(event).map_err(|e| format!("an event that can be: {e}"))?;
+                return Ok(());
+            }
+        };
+        let node = event.node;
+        history.push(event).map_err(|e| format!("an event that can be: {e}"))?;
+        let key = (node, history.function[index as usize]);
+        let last = self.sets.entry(key).or_default();
+        let set = StoredSet {
+            event: index,
+            base: last.follow(base, &added, &removed)?,
+            added: &added,
+            removed: &removed,
+            len: last.len,
+        };
+        let record = history.sets.push_stored(set);
+        last.stored = Some((index, record));
+        history.value[index as usize] = Slot::Set(record);
+        Ok(())
+    }
+
+    fn name(&mut self, text: &str) -> Name {
+        if let Some(name) = self.names.get(text) {
+            return name.clone();
+        }
+        let name: Name = text.into();
+        self.names.insert(text.into(), name.clone());
+        name
+    }
+}
+
+impl LastSet {
+    /// Becomes the set that is stored, and gives the record that it builds upon.
+    fn follow(
+        &mut self,
+        base: Option<u64>,
+        added: &[i64],
+        removed: &[i64],
+    ) -> Result<Option<u32>, String> {
+        if !added.is_sorted() || !removed.is_sorted() {
+            return Err("the numbers of a set in ascending order".into());
+        }
+        let before = match (base, self.stored) {
+            (None, _) => {
+                *self = LastSet::default();
+                None
+            }
+            (Some(base), Some((event, record))) if base == u64::from(event) => Some(record),
+            (Some(base), last) => {
+                let last = last
+                    .map_or("there is none".into(), |(event, _)| format!("which is event {event}"));
+                return Err(format!(
+                    "a difference to the last set of the same node and function ({last}), but it is one to event {base}"
+                ));
+            }
+        };
+        for n in added {
+            *self.counts.entry(*n).or_default() += 1;
+        }
+        for n in removed {
+            match self.counts.get_mut(n) {
+                Some(1) => drop(self.counts.remove(n)),
+                Some(count) => *count -= 1,
+                None => return Err(format!("a difference to a set that holds {n}")),
+            }
+        }
+        self.len = self.len + added.len() - removed.len();
+        Ok(before)
+    }
+}
+
+fn parse_word<T: Copy>(
+    text: &str,
+    words: &[T],
+    as_str: impl Fn(T) -> &'static str,
+) -> Result<T, String> {
+    words.iter().copied().find(|word| as_str(*word) == text).ok_or_else(|| {
+        let known: Vec<&str> = words.iter().map(|word| as_str(*word)).collect();
+        format!("one of {}, but it is \"{text}\"", known.join(", "))
+    })
+}

@@ -1,0 +1,244 @@
+//! The network between the hosts: a thread for every port reads its packets and writes them to
+//! their receiver's device.
+
+use super::counters::Counters;
+use super::packet::{self, FRAME_MAX, HOSTS_MAX, To};
+use super::policy::{Decision, LinkSet, Policy};
+use super::watch::{Fate, Sighting, Watcher};
+use crate::env::{Error, HostId, LinkCounters, LinkMatrix};
+use crate::sys::epoch::{EpochCell, EpochReader, Replaced};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// What a port's thread needs for a packet: replaced as a whole, so that a change of many links
+/// is one change, and so that none of the old is acted on afterwards.
+struct Table {
+    policy: Policy,
+    ports: Vec<Option<Arc<Port>>>,
+    watcher: Option<Arc<dyn Watcher>>,
+}
+
+/// A host's end of the network.
+struct Port {
+    tun: OwnedFd,
+    /// Wakes the port's thread for its end.
+    stop: OwnedFd,
+}
+
+/// What the next table is made of.
+#[derive(Default)]
+struct Wanted {
+    links: LinkMatrix,
+    watched: LinkSet,
+    watcher: Option<Arc<dyn Watcher>>,
+    ports: BTreeMap<usize, (Arc<Port>, JoinHandle<()>)>,
+    hosts: usize,
+}
+
+pub(super) struct Switch {
+    table: Arc<EpochCell<Table>>,
+    counters: Arc<Counters>,
+    wanted: Mutex<Wanted>,
+}
+
+impl Switch {
+    pub(super) fn new() -> Self {
+        let table = Table { policy: Policy::default(), ports: Vec::new(), watcher: None };
+        Switch {
+            table: EpochCell::new(table, HOSTS_MAX),
+            counters: Arc::new(Counters::new()),
+            wanted: Mutex::default(),
+        }
+    }
+
+    /// Plugs in a host's device and starts to serve it.
+    pub(super) fn plug(&self, host: HostId, tun: OwnedFd) -> Result<(), Error> {
+        let what = format!("plug host {host:?} into the switch");
+        let nonblocking = rustix::fs::fcntl_getfl(&tun)
+            .and_then(|flags| rustix::fs::fcntl_setfl(&tun, flags | rustix::fs::OFlags::NONBLOCK));
+        nonblocking.map_err(|error| Error::io(&*what)(error.into()))?;
+        let stop =
+            eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| Error::io(&*what)(error.into()))?;
+        let reader = self.table.reader().ok_or_else(|| Error::Invalid("too many hosts".into()))?;
+        let port = Arc::new(Port { tun, stop });
+        let worker = Worker {
+            from: host,
+            port: Arc::clone(&port),
+            reader,
+            counters: Arc::clone(&self.counters),
+        };
+        let mut wanted = self.wanted();
+        let thread = std::thread::Builder::new()
+            .name(format!("switch {host:?}"))
+            .spawn(move || worker.run())
+            .map_err(Error::io(what))?;
+        wanted.hosts = wanted.hosts.max(host.index() + 1);
+        wanted.ports.insert(host.index(), (port, thread));
+        self.publish(&wanted)
+    }
+
+    /// Takes a host's device out. It is closed elsewhere, later: closing takes 30 ms.
+    pub(super) fn unplug(&self, host: HostId) -> Result<(), Error> {
+        let mut wanted = self.wanted();
+        let Some((port, thread)) = wanted.ports.remove(&host.index()) else { return Ok(()) };
+        let published = self.publish(&wanted);
+        drop(wanted);
+        close_later(vec![(port, thread)]);
+        published
+    }
+
+    /// Puts a matrix into force; when it returns, nothing of the former one is.
+    pub(super) fn set_links(&self, links: &LinkMatrix) -> Result<(), Error> {
+        let mut wanted = self.wanted();
+        wanted.links.clone_from(links);
+        self.publish(&wanted)
+    }
+
+    /// Shows the packets of these links to a watcher, and of no others.
+    pub(super) fn watch(
+        &self,
+        links: LinkSet,
+        watcher: Option<Arc<dyn Watcher>>,
+    ) -> Result<(), Error> {
+        let mut wanted = self.wanted();
+        (wanted.watched, wanted.watcher) = (links, watcher);
+        self.publish(&wanted)
+    }
+
+    pub(super) fn links(&self) -> LinkMatrix {
+        self.wanted().links.clone()
+    }
+
+    pub(super) fn counters(&self) -> LinkCounters {
+        self.counters.snapshot(self.wanted().hosts)
+    }
+
+    fn publish(&self, wanted: &Wanted) -> Result<(), Error> {
+        let mut ports = vec![None; wanted.hosts];
+        for (index, (port, _)) in &wanted.ports {
+            ports[*index] = Some(Arc::clone(port));
+        }
+        let policy = Policy::new(&wanted.links, &wanted.watched);
+        match self.table.replace(Table { policy, ports, watcher: wanted.watcher.clone() }) {
+            Replaced::Drained => Ok(()),
+            Replaced::StillRead => Err(Error::TimedOut {
+                what: "a packet on its way under the former links".into(),
+                limit: std::time::Duration::from_secs(1),
+            }),
+        }
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let ports = std::mem::take(&mut self.wanted().ports);
+        // The table holds the devices, too; they shall be closed in the background.
+        let empty = Table { policy: Policy::default(), ports: Vec::new(), watcher: None };
+        let _ = self.table.replace(empty);
+        close_later(ports.into_values().collect());
+    }
+}
+
+/// Ends the ports' threads and closes their devices in the background.
+fn close_later(ports: Vec<(Arc<Port>, JoinHandle<()>)>) {
+    for (port, _) in &ports {
+        let _ = rustix::io::write(&port.stop, &1_u64.to_ne_bytes());
+    }
+    let close = move || {
+        for (port, thread) in ports {
+            let _ = thread.join();
+            drop(port);
+        }
+    };
+    // Without a thread the devices are closed here, slowly: dropping the closure does it.
+    let _ = std::thread::Builder::new().name("switch closing".into()).spawn(close);
+}
+
+/// The thread of one port.
+struct Worker {
+    from: HostId,
+    port: Arc<Port>,
+    reader: EpochReader<Table>,
+    counters: Arc<Counters>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let port = Arc::clone(&self.port);
+        let mut frame = vec![0; FRAME_MAX];
+        loop {
+            match rustix::io::read(&port.tun, &mut frame) {
+                Ok(length) => self.forward(&frame[..length]),
+                Err(Errno::AGAIN) => {
+                    let mut ends = [
+                        PollFd::new(&port.tun, PollFlags::IN),
+                        PollFd::new(&port.stop, PollFlags::IN),
+                    ];
+                    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+                    let _ = poll(&mut ends, Some(&second));
+                    if !ends[1].revents().is_empty() {
+                        return;
+                    }
+                }
+                Err(Errno::INTR) => {}
+                // The device is gone or was switched off within the host.
+                Err(_) => {
+                    let mut ends = [PollFd::new(&port.stop, PollFlags::IN)];
+                    let pause = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+                    if poll(&mut ends, Some(&pause)).is_ok_and(|ready| ready > 0) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn forward(&mut self, frame: &[u8]) {
+        let (from, counters) = (self.from.index(), &self.counters);
+        match packet::destination(packet::ip(frame)) {
+            To::Host(to) => self.reader.with(|table| table.pass(counters, from, to, frame)),
+            To::All => self.reader.with(|table| {
+                for to in (0..table.ports.len()).filter(|to| *to != from) {
+                    if table.ports[to].is_some() {
+                        table.pass(counters, from, to, frame);
+                    }
+                }
+            }),
+            To::Nobody => {}
+        }
+    }
+}
+
+impl Table {
+    /// Decides on one frame for one receiver, and carries the decision out.
+    fn pass(&self, counters: &Counters, from: usize, to: usize, frame: &[u8]) {
+        let link = counters.link(from, to);
+        let number = link.next_packet();
+        let deliver = match self.policy.decide(from, to) {
+            Decision::Deliver => true,
+            Decision::Drop => false,
+            Decision::Show => self.watcher.as_ref().is_none_or(|watcher| {
+                let [from, to] = [from, to].map(|host| HostId::new(host as u16));
+                let packet = packet::ip(frame);
+                watcher.see(Sighting { from, to, number, packet }) == Fate::Deliver
+            }),
+        };
+        if !deliver {
+            return link.dropped();
+        }
+        match self.ports.get(to).and_then(Option::as_ref) {
+            Some(port) if rustix::io::write(&port.tun, frame).is_ok() => {
+                link.delivered(packet::ip(frame).len());
+            }
+            _ => link.failed(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Partitions of the network: drawn as grudges, applied as link matrices, proved by probes.
+
+use super::{Check, Fault, Nemesis, Plan, Targets};
+use crate::error::Error;
+use crate::grudge::{Grudge, Member, Partition};
+use crate::node::Node;
+use crate::op::{Name, Value};
+use crate::random::{Seed, Stream};
+
+/// A partition of some kind; see the functions beside it.
+#[derive(Clone, Debug)]
+pub struct PartitionFault(pub Partition);
+
+/// A random majority apart from the minority. Finds: splits that both go on and cannot be
+/// merged, writes that are acknowledged without a quorum.
+#[fuzz_dist::nemesis("majority_minority", aliases = ["netsplit", "majorities_minorities"])]
+pub fn majority_minority() -> Nemesis {
+    PartitionFault(Partition::MajorityMinority).into()
+}
+
+/// Every node sees a majority, and no two see the same one. Finds: leaders that each believe to
+/// have a quorum, and views of the cluster that never agree. At least 4 nodes.
+#[fuzz_dist::nemesis("majority_ring", aliases = ["majorities_ring", "ring"])]
+pub fn majority_ring() -> Nemesis {
+    PartitionFault(Partition::MajorityRing).into()
+}
+
+/// Two halves and one node that sees both. Finds: failure detectors that are transitive.
+#[fuzz_dist::nemesis("bridge")]
+pub fn bridge() -> Nemesis {
+    PartitionFault(Partition::Bridge).into()
+}
+
+/// Two halves. Finds: an even cluster in which both or none go on.
+#[fuzz_dist::nemesis("halves")]
+pub fn halves() -> Nemesis {
+    PartitionFault(Partition::Halves).into()
+}
+
+/// One random node apart from all others. Finds: what a single node acknowledges alone.
+#[fuzz_dist::nemesis("isolate_node")]
+pub fn isolate_node() -> Nemesis {
+    PartitionFault(Partition::IsolateNode).into()
+}
+
+/// One random data centre, every node of it, apart from the others. Finds: replication between
+/// data centres that loses what was written meanwhile.
+#[fuzz_dist::nemesis("isolate_dc", aliases = ["isolate_group"])]
+pub fn isolate_dc() -> Nemesis {
+    PartitionFault(Partition::IsolateGroup).into()
+}
+
+/// Every node apart from every other. Finds: whatever is acknowledged without anybody else.
+#[fuzz_dist::nemesis("isolate_all")]
+pub fn isolate_all() -> Nemesis {
+    PartitionFault(Partition::IsolateAll).into()
+}
+
+/// One node is not heard by half of the others, but hears them. Finds: failure detectors that
+/// take what they hear for a proof of being heard.
+#[fuzz_dist::nemesis("one_way")]
+pub fn one_way() -> Nemesis {
+    PartitionFault(Partition::OneWay).into()
+}
+
+/// One random link, both directions. Finds: what `prevent_overlapping_partitions` does to a
+/// whole cluster because of one link.
+#[fuzz_dist::nemesis("link")]
+pub fn link() -> Nemesis {
+    PartitionFault(Partition::Link).into()
+}
+
+/// The nodes that lead apart from the others. Needs a database that names them.
+#[fuzz_dist::nemesis("primaries")]
+pub fn primaries() -> Nemesis {
+    PartitionFault(Partition::Primaries).into()
+}
+
+/// Exactly this grudge.
+pub fn custom(grudge: Grudge) -> Nemesis {
+    PartitionFault(Partition::Custom(grudge)).into()
+}
+
+fn members(targets: Targets<'_>) -> Vec<Member> {
+    let leaders = targets.db.primaries(targets.cluster);
+    let member = |node: &Node| Member {
+        name: node.name().into(),
+        group: node.group().map(Into::into),
+        primary: leaders.iter().any(|l| l.id() == node.id()),
+    };
+    targets.cluster.nodes().iter().map(member).collect()
+}
+
+impl Fault for PartitionFault {
+    fn name(&self) -> Name {
+        self.0.name().into()
+    }
+
+    /// Drawn once for nothing. Who leads is not known yet: for `primaries` somebody is supposed to.
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        let mut nodes = nodes.to_vec();
+        if let (Partition::Primaries, Some(first)) = (&self.0, nodes.first_mut()) {
+            first.primary = true;
+        }
+        let drawn = self.0.draw(&nodes, &mut Seed(0).stream("fits"));
+        drawn.map(drop).map_err(|e| Error::usage(e.to_string()))
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        let members = members(targets);
+        let grudge = self.0.draw(&members, random).map_err(|e| Error::usage(e.to_string()))?;
+        let names: Vec<&str> = members.iter().map(|m| &*m.name).collect();
+        let hit = |id: usize| (0..members.len()).any(|o| o != id && !grudge.linked(id, o));
+        let nodes = targets.cluster.nodes().iter().map(Node::id);
+        Ok(Plan {
+            shape: grudge.shape(&names),
+            nodes: nodes.filter(|id| hit(id.index())).collect(),
+            grudge: Some(grudge),
+            detail: Value::Nil,
+        })
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let grudge = plan.grudge.as_ref().expect("a partition's plan has a grudge");
+        let links = targets.cluster.links();
+        links.add(grudge).await?;
+        let proof = links.prove().await;
+        Ok(Check { status: proof.status(), evidence: proof.evidence() })
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let grudge = plan.grudge.as_ref().expect("a partition's plan has a grudge");
+        let links = targets.cluster.links();
+        links.remove(grudge).await?;
+        let proof = links.prove().await;
+        Ok(Check { status: proof.status(), evidence: proof.evidence() })
+    }
+}

@@ -1,0 +1,134 @@
+//! Faults of processes: killed and started again, or paused.
+
+use std::time::Duration;
+
+use super::{Check, Fault, Nemesis, Plan, Targets};
+use crate::error::Error;
+use crate::grudge::minority;
+use crate::node::{Node, wait_until};
+use crate::op::{Name, NodeId, Value};
+use crate::random::Stream;
+
+/// How long a node may take to be ready again after it was started again.
+const RESTART_LIMIT: Duration = Duration::from_secs(60);
+
+/// Kills all processes of some nodes (SIGKILL) and starts the database again at the end.
+///
+/// Finds: acknowledged writes that were only in memory, recovery that forgets or invents,
+/// nodes that come back and never rejoin.
+#[fuzz_dist::nemesis("kill", aliases = ["crash"])]
+pub fn kill() -> Nemesis {
+    KillFault.into()
+}
+
+/// Stops all processes of some nodes (SIGSTOP) and lets them go on at the end.
+///
+/// The kernel goes on acknowledging segments for them, so peers notice nothing until a tick is
+/// missed. Finds: leases that outlive a pause, requests that are executed after their caller
+/// has given up.
+#[fuzz_dist::nemesis("pause")]
+pub fn pause() -> Nemesis {
+    PauseFault.into()
+}
+
+/// See [`kill`].
+#[derive(Clone, Copy, Debug)]
+pub struct KillFault;
+
+/// See [`pause`].
+#[derive(Clone, Copy, Debug)]
+pub struct PauseFault;
+
+/// A random minority, at least one node.
+fn some_nodes(targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    let mut nodes: Vec<NodeId> = targets.cluster.nodes().iter().map(Node::id).collect();
+    if nodes.is_empty() {
+        return Err(Error::usage("there are no nodes whose processes could be hit"));
+    }
+    let most = minority(nodes.len()).max(1);
+    random.shuffle(&mut nodes);
+    nodes.truncate(1 + random.index(most));
+    nodes.sort_unstable();
+    let names: Vec<&str> = nodes.iter().map(|id| targets.cluster.node(*id).name()).collect();
+    Ok(Plan { shape: names.join(" "), nodes, ..Plan::default() })
+}
+
+/// Every process of the nodes that were hit, with its state.
+async fn states(targets: Targets<'_>, plan: &Plan) -> Value {
+    let mut entries = Vec::new();
+    for id in &plan.nodes {
+        let node = targets.cluster.node(*id);
+        entries.push((Value::from(node.name()), Value::from(node.process_states().await)));
+    }
+    Value::Map(entries.into())
+}
+
+impl Fault for KillFault {
+    fn name(&self) -> Name {
+        "kill".into()
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        some_nodes(targets, random)
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let mut gone = true;
+        for id in &plan.nodes {
+            gone &= targets.cluster.node(*id).kill().await?;
+        }
+        Ok(Check::seen(gone, states(targets, plan).await))
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let mut problems = Vec::new();
+        for id in &plan.nodes {
+            let node = targets.cluster.node(*id);
+            if let Err(e) = restart(targets, node).await {
+                problems.push(format!("{}: {e}", node.name()));
+            }
+        }
+        let evidence = match problems.is_empty() {
+            true => states(targets, plan).await,
+            false => Value::list(problems.clone()),
+        };
+        Ok(Check::seen(problems.is_empty(), evidence))
+    }
+}
+
+/// Starts the database on a node whose processes are gone, and waits until it takes part.
+pub(crate) async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
+    if node.is_running() {
+        return Ok(());
+    }
+    targets.db.start(node).await?;
+    let what = format!("{} after its restart", node.name());
+    wait_until(&what, RESTART_LIMIT, || targets.db.ready(node)).await?;
+    targets.db.rejoin(node, targets.cluster).await
+}
+
+impl Fault for PauseFault {
+    fn name(&self) -> Name {
+        "pause".into()
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        some_nodes(targets, random)
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let mut stopped = true;
+        for id in &plan.nodes {
+            stopped &= targets.cluster.node(*id).pause().await?;
+        }
+        Ok(Check::seen(stopped, states(targets, plan).await))
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let mut going = true;
+        for id in &plan.nodes {
+            going &= targets.cluster.node(*id).resume().await?;
+        }
+        Ok(Check::seen(going, states(targets, plan).await))
+    }
+}

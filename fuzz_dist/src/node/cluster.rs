@@ -1,0 +1,75 @@
+//! All hosts of a test, and the links between its nodes.
+
+use std::sync::Arc;
+
+use super::{Links, Node};
+use crate::env::{Environment, Role};
+use crate::error::Error;
+use crate::op::NodeId;
+
+/// The hosts of a test in their environment.
+///
+/// A handle: clones speak of the same cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    env: Arc<dyn Environment>,
+    nodes: Vec<Node>,
+    others: Vec<Node>,
+    links: Links,
+}
+
+impl Cluster {
+    /// The cluster of all hosts that the environment has.
+    ///
+    /// # Errors
+    ///
+    /// When a host is gone already.
+    pub fn new(env: Arc<dyn Environment>) -> Result<Cluster, Error> {
+        let (mut nodes, mut others) = (Vec::new(), Vec::new());
+        for (host, spec) in env.hosts() {
+            let list = if spec.role == Role::Node { &mut nodes } else { &mut others };
+            let id = u16::try_from(list.len())
+                .map_err(|_| Error::usage("a cluster has at most 65535 nodes"))?;
+            list.push(Node::new(NodeId(id), host, spec, env.clone())?);
+        }
+        let links = Links::new(env.clone(), nodes.clone());
+        Ok(Cluster(Arc::new(Inner { env, nodes, others, links })))
+    }
+
+    /// The nodes of the database, in the test's order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.0.nodes
+    }
+
+    /// Hosts with another role: services, clients.
+    pub fn others(&self) -> &[Node] {
+        &self.0.others
+    }
+
+    /// One node.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.0.nodes[id.index()]
+    }
+
+    /// The node of this name.
+    pub fn find(&self, name: &str) -> Option<&Node> {
+        self.0.nodes.iter().find(|n| n.name() == name)
+    }
+
+    /// The links between the nodes.
+    pub fn links(&self) -> &Links {
+        &self.0.links
+    }
+
+    /// The environment.
+    pub fn env(&self) -> &Arc<dyn Environment> {
+        &self.0.env
+    }
+}

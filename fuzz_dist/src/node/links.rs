@@ -1,0 +1,205 @@
+//! The links between the nodes: partitions that overlap, applied at once, and proved by probes.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Node;
+use crate::env::{Environment, Error as EnvError, LinkCounters, LinkMatrix};
+use crate::error::Error;
+use crate::grudge::Grudge;
+use crate::history::FaultStatus;
+use crate::op::Value;
+
+/// Nobody listens there, so that whoever is reached refuses at once: that proves the way there
+/// and back.
+const PROBE_PORT: u16 = 9;
+/// Long enough for an answer on a busy machine; a link that has to be open gets more chances.
+const PROBE_LIMIT: Duration = Duration::from_millis(250);
+/// How often a link that should be open is asked before it counts as silent.
+const PROBE_TRIES: u32 = 8;
+/// So many probes at once.
+const PROBES_MAX: usize = 64;
+
+/// The links between the nodes of a cluster.
+#[derive(Debug)]
+pub struct Links {
+    env: Arc<dyn Environment>,
+    nodes: Vec<Node>,
+    active: Mutex<Vec<Grudge>>,
+}
+
+impl Links {
+    pub(super) fn new(env: Arc<dyn Environment>, nodes: Vec<Node>) -> Links {
+        Links { env, nodes, active: Mutex::default() }
+    }
+
+    /// Adds a partition to those that act already. Once this returns, no packet that it drops
+    /// is delivered any more.
+    ///
+    /// # Errors
+    ///
+    /// When the environment refuses.
+    pub async fn add(&self, grudge: &Grudge) -> Result<(), Error> {
+        self.lock().push(grudge.clone());
+        self.apply().await
+    }
+
+    /// Ends one partition; others go on. One that does not act is none to end.
+    ///
+    /// # Errors
+    ///
+    /// When the environment refuses.
+    pub async fn remove(&self, grudge: &Grudge) -> Result<(), Error> {
+        {
+            let mut active = self.lock();
+            if let Some(i) = active.iter().position(|g| g == grudge) {
+                active.swap_remove(i);
+            }
+        }
+        self.apply().await
+    }
+
+    /// Ends all partitions.
+    ///
+    /// # Errors
+    ///
+    /// When the environment refuses.
+    pub async fn heal(&self) -> Result<(), Error> {
+        self.lock().clear();
+        self.apply().await
+    }
+
+    /// What all acting partitions drop together.
+    pub fn grudge(&self) -> Grudge {
+        self.lock().iter().fold(Grudge::none(self.nodes.len()), Grudge::union)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Grudge>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn apply(&self) -> Result<(), Error> {
+        let mut matrix = LinkMatrix::default();
+        for (from, to) in self.grudge().cuts() {
+            matrix.cut(self.nodes[from].host(), self.nodes[to].host());
+        }
+        self.env.set_links(&matrix).await.map_err(Error::environment)
+    }
+
+    /// Looks whether the network is as the acting partitions say: every node knocks at every
+    /// other, and the counters of every directed link say what was dropped meanwhile.
+    pub async fn prove(&self) -> Proof {
+        let expected = self.grudge();
+        let before = self.env.counters();
+        let n = self.nodes.len();
+        let mut probes = JoinSet::new();
+        let mut silent = Vec::new();
+        for from in 0..n {
+            for to in (0..n).filter(|to| *to != from) {
+                if probes.len() >= PROBES_MAX
+                    && let Some(Ok(Some(link))) = probes.join_next().await
+                {
+                    silent.push(link);
+                }
+                let open = expected.linked(from, to);
+                let (env, host) = (self.env.clone(), self.nodes[from].host());
+                let address = SocketAddr::new(self.nodes[to].address(), PROBE_PORT);
+                probes.spawn(async move {
+                    let tries = if open { PROBE_TRIES } else { 1 };
+                    for _ in 0..tries {
+                        if answers(env.connect(host, address, PROBE_LIMIT).await.err()) {
+                            return None;
+                        }
+                    }
+                    Some((from, to))
+                });
+            }
+        }
+        while let Some(done) = probes.join_next().await {
+            silent.extend(done.ok().flatten());
+        }
+        silent.sort_unstable();
+        let counters = self.env.counters().since(&before);
+        self.compare(expected, &silent, &counters)
+    }
+
+    fn compare(
+        &self,
+        expected: Grudge,
+        silent: &[(usize, usize)],
+        counters: &LinkCounters,
+    ) -> Proof {
+        let counted = self.env.capabilities().link_counters;
+        let n = self.nodes.len();
+        let (mut leaks, mut dead, mut dropped) = (Vec::new(), Vec::new(), 0);
+        let link =
+            |a: usize, b: usize| format!("{} -> {}", self.nodes[a].name(), self.nodes[b].name());
+        for (from, to) in (0..n).flat_map(|a| (0..n).map(move |b| (a, b))).filter(|(a, b)| a != b) {
+            let count = counters.get(self.nodes[from].host(), self.nodes[to].host());
+            dropped += count.dropped_packets;
+            let cut = expected.drops(to, from);
+            let answered = silent.binary_search(&(from, to)).is_err();
+            if expected.linked(from, to) && !answered {
+                dead.push(link(from, to));
+            }
+            if cut && (answered || counted && count.dropped_packets == 0) {
+                leaks.push(link(from, to));
+            }
+        }
+        Proof {
+            expected,
+            names: self.nodes.iter().map(|n| n.name().into()).collect(),
+            leaks,
+            dead,
+            dropped,
+        }
+    }
+}
+
+/// A refusal is an answer, and so is an open door.
+fn answers(error: Option<EnvError>) -> bool {
+    match error {
+        None => true,
+        Some(EnvError::Io { source, .. }) => source.kind() == std::io::ErrorKind::ConnectionRefused,
+        Some(_) => false,
+    }
+}
+
+/// What a look at all links showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    expected: Grudge,
+    names: Vec<String>,
+    /// Links that should be cut and are not.
+    leaks: Vec<String>,
+    /// Links that should be open and are silent.
+    dead: Vec<String>,
+    dropped: u64,
+}
+
+impl Proof {
+    /// `Installed` where everything is as it should be, `Ineffective` where a link that should
+    /// be cut carries packets, `Indeterminate` where one that should be open is silent.
+    pub fn status(&self) -> FaultStatus {
+        match (self.leaks.is_empty(), self.dead.is_empty()) {
+            (false, _) => FaultStatus::Ineffective,
+            (true, false) => FaultStatus::Indeterminate,
+            (true, true) => FaultStatus::Installed,
+        }
+    }
+
+    /// The matrix that was expected, the links that differ, the packets dropped meanwhile.
+    pub fn evidence(&self) -> Value {
+        let rows = self.expected.to_string();
+        let matrix = self.names.iter().zip(rows.lines()).map(|(n, row)| format!("{n} {row}"));
+        Value::map([
+            ("matrix", Value::list(matrix)),
+            ("leaks", Value::list(self.leaks.clone())),
+            ("silent", Value::list(self.dead.clone())),
+            ("dropped_packets", Value::Int(self.dropped as i64)),
+        ])
+    }
+}

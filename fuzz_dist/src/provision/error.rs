@@ -1,0 +1,103 @@
+//! Why something that a test needs is not there, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why the Erlang runtime, or something made with it, is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The folder that was named holds no runtime.
+    #[error(
+        "no Erlang runtime in {root}{named_by}: {reason}; expected the folder that `code:root_dir()` prints, such as \
+         /usr/lib/erlang"
+    )]
+    NoRuntimeAt {
+        /// The folder.
+        root: PathBuf,
+        /// Who named it, as ` (named by FUZZ_DIST_ERLANG)`, or nothing.
+        named_by: &'static str,
+        /// What is missing.
+        reason: String,
+    },
+    /// There is no runtime on the PATH, and this is no system that it can be fetched for.
+    #[error(
+        "no Erlang runtime found on the PATH, and it cannot be fetched here: {reason}\n{}",
+        remedy()
+    )]
+    CannotFetch {
+        /// Why not.
+        reason: String,
+    },
+    /// Fetching the packages failed.
+    #[error("failed to fetch the Erlang runtime: {step}: {output}\n{}", remedy())]
+    FetchFailed {
+        /// What was being done.
+        step: String,
+        /// The last lines that the program printed, or what the system said.
+        output: String,
+    },
+    /// Another process has been fetching it for too long.
+    #[error(
+        "another process has held {lock} for more than {} s: it fetches the Erlang runtime, or hangs; end it and \
+         start again",
+        .limit.as_secs()
+    )]
+    Locked {
+        /// The lock file.
+        lock: PathBuf,
+        /// How long we waited.
+        limit: Duration,
+    },
+    /// The runtime was unpacked and does not start.
+    #[error("the Erlang runtime in {root} does not start: {output}\n{}", remedy())]
+    DoesNotStart {
+        /// Where it lies.
+        root: PathBuf,
+        /// What it printed.
+        output: String,
+    },
+    /// The compiler refused the sources.
+    #[error("failed to compile {sources}:\n{output}")]
+    Compile {
+        /// The files.
+        sources: String,
+        /// The compiler's messages.
+        output: String,
+    },
+    /// A file or program could not be used.
+    #[error("failed to {action} {path}: {error}")]
+    Io {
+        /// What was to be done.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A program did not end in time.
+    #[error("{program} did not end within {} s", .limit.as_secs())]
+    TimedOut {
+        /// The program.
+        program: String,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// What a user can do who has no runtime.
+fn remedy() -> String {
+    format!(
+        "help: install the packages {} (on other systems: Erlang/OTP 25 or later with the compiler and mnesia), or set \
+         FUZZ_DIST_ERLANG to the folder of a runtime; `cargo run --release --example embedded` needs none",
+        super::apt::PACKAGES.join(", ")
+    )
+}
+
+pub(crate) fn io_error(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> ProvisionError {
+    let path = path.into();
+    move |error| ProvisionError::Io { action, path, error }
+}

@@ -1,0 +1,67 @@
+//! The keys of `#[fuzz_dist::test(...)]` as documented constants.
+//!
+//! The attribute mentions the constant of every key that it is given, at the key's own place, so
+//! that an editor shows these texts where the key is written.
+#![allow(non_upper_case_globals)]
+
+/// One key of the attribute.
+#[derive(Debug)]
+pub struct Key;
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+        $($(#[doc = $doc])+ pub const $name: Key = Key;)+
+    };
+}
+
+keys! {
+    /// `db = "name"` or `db = <expression>`: the system under test. An array is a matrix.
+    db;
+    /// `nemesis = "name"` or `nemesis = <expression>`: the faults; none if not given. An array is
+    /// a matrix.
+    nemesis;
+    /// `workload = "name"` or `workload = <expression>`: clients, operations and their checker.
+    /// An array is a matrix.
+    workload;
+    /// `checker = "name"`, `checker = <expression>`, or an array of them: further judges of the
+    /// same history.
+    checker;
+    /// `nodes = 5`: hosts of the cluster; 5 if not given.
+    nodes;
+    /// `env = "local"`: where the hosts are; so far in namespaces on this machine.
+    env;
+    /// `rate = 100`: operations per second, of all clients together; 100 if not given.
+    rate;
+    /// `concurrency = 10` or `concurrency = "2n"`: clients in total or on each node, at least one
+    /// on every node; 2 on each if not given.
+    concurrency;
+    /// `time_limit = "30s"`: length of the main phase alone, set-up and final reads not counted;
+    /// 30 s if not given.
+    time_limit;
+    /// `setup_limit = "2m"`: deadline of provisioning, start and cluster formation together.
+    setup_limit;
+    /// `op_limit = "5s"`: deadline of one operation, after which its outcome is unknown.
+    op_limit;
+    /// `quiesce_limit = "40s"`: how long the nodes may take to converge after the heal;
+    /// max(10 s, longest cut + 30 s) if not given.
+    quiesce_limit;
+    /// `total_limit = "5m"`: deadline of a run as a whole; the sum of its stages if not given.
+    total_limit;
+    /// `seed = 42`: repeats the schedule of operations and faults; drawn and printed if not given.
+    seed;
+    /// `ignore` or `ignore = "reason"`: runs only when asked for by `--ignored`.
+    ignore;
+    /// `expect = "invalid"`: a known loss. The trial passes with that verdict alone, and prints
+    /// the explanation.
+    expect;
+    /// `attempts = 3`: runs with that many seeds, each derived from the first.
+    attempts;
+    /// `unknown = "warn"`: an unknown verdict warns; it fails if this is not given.
+    unknown;
+    /// `reconnect = true`: the framework reconnects the nodes after a heal, and says so.
+    reconnect;
+    /// `sessions = true`: findings about session guarantees count for the verdict.
+    sessions;
+    /// `exclusive = true`: no other cluster test runs on this machine at the same time.
+    exclusive;
+}

@@ -1,0 +1,57 @@
+//! Forking into new namespaces, with a descriptor of the child (clone3).
+
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// Proof that this process had one thread when it was asked.
+///
+/// After a fork only the calling thread exists in the child: a lock that another thread held
+/// (the allocator's, for one) would stay locked for ever. The agents therefore never start threads.
+pub(crate) struct SingleThreaded(PhantomData<*const ()>);
+
+/// Which side of the fork the caller is on.
+pub(crate) enum Fork {
+    Child,
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+impl SingleThreaded {
+    /// Counts this process's threads; fails if there are several.
+    pub(crate) fn check() -> io::Result<Self> {
+        match std::fs::read_dir("/proc/self/task")?.count() {
+            1 => Ok(SingleThreaded(PhantomData)),
+            n => Err(io::Error::other(format!("{n} threads where one is needed to fork"))),
+        }
+    }
+
+    /// Forks; the child is created in the new namespaces that `flags` (CLONE_NEW*) name.
+    pub(crate) fn fork(&self, flags: libc::c_int) -> io::Result<Fork> {
+        let mut pidfd: RawFd = -1;
+        // SAFETY: clone_args is plain integers, for which zero means "not asked for".
+        let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+        args.flags = flags as u64 | libc::CLONE_PIDFD as u64;
+        args.pidfd = &raw mut pidfd as u64;
+        args.exit_signal = libc::SIGCHLD as u64;
+        // SAFETY: without CLONE_VM and with no stack given this is a fork: the child runs on a copy
+        // of this stack. `self` says that no other thread can have held a lock.
+        let pid = unsafe {
+            libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>())
+        };
+        match pid {
+            0 => Ok(Fork::Child),
+            pid if pid < 0 => Err(io::Error::last_os_error()),
+            // SAFETY: the kernel has just written a new descriptor there, and nobody else owns it.
+            pid => {
+                Ok(Fork::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+            }
+        }
+    }
+}
+
+/// Closes every descriptor above standard error. Only for a process that has opened none yet.
+pub(crate) fn close_all_but_standard() -> io::Result<()> {
+    // SAFETY: the caller owns no descriptor that could be closed behind its back.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,15 @@
+//! The only home of `unsafe`: small safe wrappers around kernel interfaces that no crate wraps.
+#![allow(unsafe_code)]
+
+pub(crate) mod device;
+pub(crate) mod epoch;
+pub(crate) mod fork;
+pub(crate) mod namespace;
+pub(crate) mod signals;
+
+use std::io;
+
+/// Turns the -1 of a C function into the error that it left behind.
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

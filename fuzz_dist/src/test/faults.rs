@@ -1,0 +1,194 @@
+//! Faults while they act: begun, checked, ended, checked again, each step recorded.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::live::Live;
+use crate::error::Error;
+use crate::history::{Edge, FaultStatus, History};
+use crate::nemesis::{Check, DynFault, Lane, Plan, Targets, Window};
+use crate::op::{Event, Name, Phase, Process, Value};
+use crate::random::Stream;
+use crate::time::Time;
+
+/// How long one step of a fault may take: starting it, or undoing it with a restart.
+const STEP_LIMIT: Duration = Duration::from_secs(90);
+
+/// The faults that act now.
+#[derive(Default)]
+pub(super) struct Faults {
+    next: AtomicI64,
+    active: Mutex<Vec<Active>>,
+    /// What went wrong with faults themselves, in sentences.
+    problems: Mutex<Vec<String>>,
+}
+
+#[derive(Clone)]
+struct Active {
+    id: i64,
+    fault: Arc<dyn DynFault>,
+    plan: Plan,
+}
+
+impl Faults {
+    /// The faults that act, for people: `bridge {n1 n2} - n3 - {n4 n5}`.
+    pub(super) fn shown(&self) -> Vec<String> {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.iter().map(|a| format!("{} {}", a.fault.name(), a.plan.shape)).collect()
+    }
+
+    /// What went wrong with faults themselves.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn problem(&self, text: String) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}
+
+impl Live {
+    fn targets(&self) -> Targets<'_> {
+        Targets { cluster: &self.cluster, db: &self.db }
+    }
+
+    /// Records an event of the nemesis.
+    pub(super) fn record_nemesis(&self, f: Name, edge: Edge, value: Value) {
+        let event = Event {
+            time: self.clock.now(),
+            process: Process::NEMESIS,
+            node: None,
+            kind: edge.kind(),
+            f,
+            value,
+            error: None,
+            phase: self.phase(),
+        };
+        // Events of the nemesis have no partner, so that none can be malformed.
+        let _ = self.recorder.record(event);
+    }
+
+    /// Draws a plan, applies it, checks it; gives the number under which it acts.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing to hit. A fault that was begun and failed counts as begun.
+    pub(super) async fn begin(
+        &self,
+        fault: Arc<dyn DynFault>,
+        random: &mut Stream,
+    ) -> Result<(i64, FaultStatus), Error> {
+        let plan = fault.plan(self.targets(), random)?;
+        let id = self.faults.next.fetch_add(1, Ordering::Relaxed);
+        let active = Active { id, fault: fault.clone(), plan: plan.clone() };
+        self.faults.active.lock().unwrap_or_else(PoisonError::into_inner).push(active);
+        let value = History::fault_value(id, Edge::Start, &plan.shape, None);
+        self.record_nemesis(fault.name(), Edge::Start, value);
+        let started = tokio::time::timeout(STEP_LIMIT, fault.start(self.targets(), &plan)).await;
+        let check = self.checked(&fault, "starting", started);
+        let status = check.status;
+        let value = History::fault_value(id, Edge::Started, "", Some((status, check.evidence)));
+        self.record_nemesis(fault.name(), Edge::Started, value);
+        Ok((id, status))
+    }
+
+    /// Undoes a fault that acts; does nothing where it was undone already.
+    pub(super) async fn end(&self, id: i64) -> Option<FaultStatus> {
+        let active = {
+            let mut all = self.faults.active.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = all.iter().position(|a| a.id == id)?;
+            all.remove(at)
+        };
+        let Active { fault, plan, .. } = active;
+        self.record_nemesis(
+            fault.name(),
+            Edge::Stop,
+            History::fault_value(id, Edge::Stop, "", None),
+        );
+        let stopped = tokio::time::timeout(STEP_LIMIT, fault.stop(self.targets(), &plan)).await;
+        let check = self.checked(&fault, "undoing", stopped);
+        let status = check.status;
+        let value = History::fault_value(id, Edge::Stopped, "", Some((status, check.evidence)));
+        self.record_nemesis(fault.name(), Edge::Stopped, value);
+        Some(status)
+    }
+
+    fn checked(
+        &self,
+        fault: &Arc<dyn DynFault>,
+        doing: &str,
+        result: Result<Result<Check, Error>, tokio::time::error::Elapsed>,
+    ) -> Check {
+        let problem = match result {
+            Ok(Ok(check)) => return check,
+            Ok(Err(e)) => format!("{doing} `{}` failed: {e}", fault.name()),
+            Err(_) => format!("{doing} `{}` took longer than {STEP_LIMIT:?}", fault.name()),
+        };
+        self.faults.problem(problem.clone());
+        Check { status: FaultStatus::Indeterminate, evidence: problem.into() }
+    }
+
+    /// Undoes all faults that act, the last one first; were all seen undone?
+    pub(super) async fn end_all(&self) -> bool {
+        let ids: Vec<i64> = {
+            let all = self.faults.active.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter().rev().map(|a| a.id).collect()
+        };
+        let mut undone = true;
+        for id in ids {
+            undone &= matches!(self.end(id).await, None | Some(FaultStatus::Installed));
+        }
+        undone
+    }
+
+    /// Runs one lane until its last window, or until `stop` says true.
+    pub(super) async fn run_lane(
+        self: Arc<Self>,
+        lane: Lane,
+        windows: Vec<Window>,
+        start: Time,
+        mut random: Stream,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        for window in windows {
+            if self.stopped_before(start + window.start, &mut stop).await {
+                return;
+            }
+            let id = match self.begin(lane.fault.clone(), &mut random).await {
+                Ok((id, _)) => id,
+                Err(e) => {
+                    self.faults
+                        .problem(format!("`{}` could not be planned: {e}", lane.fault.name()));
+                    continue;
+                }
+            };
+            let stopped = self.stopped_before(start + window.end, &mut stop).await;
+            self.end(id).await;
+            if stopped {
+                return;
+            }
+        }
+    }
+
+    /// Waits until `time`; did `stop` say true before?
+    async fn stopped_before(&self, time: Time, stop: &mut watch::Receiver<bool>) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.clock.instant(time)) => false,
+            said = stop.wait_for(|stop| *stop) => said.is_ok(),
+        }
+    }
+
+    /// The phase that new events belong to.
+    pub(super) fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a phase.
+    pub(super) fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+}

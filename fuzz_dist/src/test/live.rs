@@ -1,0 +1,161 @@
+//! The running test: a cluster that is up, its history, its faults, its operations.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::faults::Faults;
+use super::options::Effective;
+use super::progress::Progress;
+use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
+use crate::db::AnyDb;
+use crate::error::Error;
+use crate::generator::{Generator, Thread};
+use crate::history::Recorder;
+use crate::interpreter::{Ended, Interpreter, Outcome};
+use crate::nemesis::{Nemesis, Window, windows};
+use crate::node::{Cluster, Node};
+use crate::op::{NodeId, Phase};
+use crate::random::Seed;
+use crate::time::{Clock, Time};
+use crate::workload::Workload;
+
+/// How much longer lanes may take than the main phase: undoing a kill is a restart.
+const LANES_LIMIT: Duration = Duration::from_secs(120);
+
+/// A test whose cluster is up.
+pub(crate) struct Live {
+    pub(crate) cluster: Cluster,
+    pub(crate) db: AnyDb,
+    pub(crate) nemesis: Nemesis,
+    pub(crate) workload: Workload,
+    pub(crate) effective: Effective,
+    pub(crate) seed: Seed,
+    pub(crate) clock: Clock,
+    pub(crate) recorder: Recorder,
+    pub(super) faults: Faults,
+    pub(super) phase: Mutex<Phase>,
+    pub(super) interpreter: tokio::sync::Mutex<Interpreter>,
+    pub(super) cancel: watch::Sender<bool>,
+    pub(super) healed: AtomicBool,
+    pub(super) progress: Progress,
+}
+
+/// Opens the workload's clients, or the database's own for that workload.
+pub(super) struct LiveOpener<'a>(pub(super) &'a Live);
+
+impl DynOpener for LiveOpener<'_> {
+    fn open(
+        &self,
+        _thread: Thread,
+        node: NodeId,
+    ) -> BoxFuture<'_, Result<Box<dyn DynClient>, ClientError>> {
+        let client = self.0.client(self.0.cluster.node(node));
+        Box::pin(async move { client.map_err(|e| ClientError::new("no_client", e.to_string())) })
+    }
+}
+
+impl Live {
+    /// A new client of a node.
+    ///
+    /// # Errors
+    ///
+    /// Where neither workload nor database has one.
+    pub(super) fn client(&self, node: &Node) -> Result<Box<dyn DynClient>, Error> {
+        let name = self.workload.name();
+        self.workload.open(node).or_else(|| self.db.client(name, node)).ok_or_else(|| {
+            Error::usage(format!(
+                "`{}` has no client for the workload `{name}`; it has clients for {:?}. Use one of \
+                 these, or give the workload a client of its own",
+                self.db.name(),
+                self.db.workloads(),
+            ))
+        })
+    }
+
+    /// The windows in which the faults of every lane act.
+    ///
+    /// # Errors
+    ///
+    /// Where a fault cannot start and end within the main phase.
+    pub(crate) fn schedule(
+        nemesis: &Nemesis,
+        db: &AnyDb,
+        effective: &Effective,
+        seed: Seed,
+    ) -> Result<Vec<Vec<Window>>, Error> {
+        let facts = db.facts();
+        let lanes = nemesis.lanes().iter().enumerate();
+        let schedule = lanes.map(|(i, lane)| {
+            let lasts = lane.timing.lasts(lane.fault.lasts().or(facts.cut), facts.net_ticktime);
+            let mut random = seed.stream(&format!("nemesis/{i}/windows"));
+            windows(&lane.fault.name(), &lane.timing, lasts, effective.time_limit, &mut random)
+        });
+        schedule.collect()
+    }
+
+    /// Operations at their rate, and faults in their lanes, until the time limit.
+    pub(crate) async fn main_phase(self: &Arc<Self>) -> Result<(), Error> {
+        self.enter(Phase::Main);
+        let start = self.clock.now();
+        self.progress.main_ends(start + self.effective.time_limit);
+        let schedule = Live::schedule(&self.nemesis, &self.db, &self.effective, self.seed)?;
+        let (stop, stopped) = watch::channel(false);
+        let mut lanes = tokio::task::JoinSet::new();
+        for (i, (lane, windows)) in self.nemesis.lanes().iter().zip(schedule).enumerate() {
+            let random = self.seed.stream(&format!("nemesis/{i}"));
+            let live = self.clone();
+            lanes.spawn(live.run_lane(lane.clone(), windows, start, random, stopped.clone()));
+        }
+        let mean = Duration::from_secs_f64(1.0 / self.effective.rate);
+        let operations = self.workload.operations(self.seed.derive("operations"));
+        let mut operations = operations.stagger(mean, self.seed.stream("rate"));
+        let outcome = self.drive(Phase::Main, &mut operations, self.effective.time_limit).await;
+        if !matches!(outcome.ended, Ended::TimeLimit) {
+            let _ = stop.send(true);
+        }
+        let all_lanes = async { while lanes.join_next().await.is_some() {} };
+        if tokio::time::timeout(LANES_LIMIT, all_lanes).await.is_err() {
+            self.faults.problem(format!("faults were not undone within {LANES_LIMIT:?}"));
+        }
+        self.recorder.set_meta("main_start_ns", start.0 as i64);
+        self.recorder.set_meta("main_end_ns", outcome.end.0 as i64);
+        match outcome.ended {
+            Ended::Cancelled => Err(Error::cancelled()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a generator against the clients.
+    pub(super) async fn drive(
+        &self,
+        phase: Phase,
+        generator: &mut dyn Generator,
+        limit: Duration,
+    ) -> Outcome {
+        let mut interpreter = self.interpreter.lock().await;
+        let mut cancel = self.cancel.subscribe();
+        interpreter.run(phase, generator, &LiveOpener(self), limit, &mut cancel).await
+    }
+
+    /// Nodes whose processes ended although no fault killed them, told in sentences.
+    pub(super) fn ended_by_themselves(&self) -> Vec<String> {
+        let dead = self.cluster.nodes().iter().filter(|n| !n.is_running());
+        let told = dead.map(|node| {
+            let logs = node.folder().unwrap_or_default().join("logs");
+            format!(
+                "the processes on {} ended by themselves; what they said is in {}",
+                node.name(),
+                logs.display()
+            )
+        });
+        told.collect()
+    }
+
+    /// Now, on the test's clock.
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,216 @@
+//! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::live::Live;
+use super::options::Effective;
+use super::progress::{self, Progress};
+use super::session::Session;
+use super::{Plan, cancel};
+use crate::db::AnyDb;
+use crate::env::{Environment, HostSpec, Role};
+use crate::error::Error;
+use crate::grudge::Member;
+use crate::history::Recorder;
+use crate::interpreter::{Interpreter, Options as InterpreterOptions};
+use crate::lab::{Lab, LabOptions};
+use crate::nemesis::Nemesis;
+use crate::node::{Cluster, Node, wait_until};
+use crate::op::{Name, Phase, Value};
+use crate::time::Clock;
+use crate::workload::Workload;
+
+/// How long fetching and compiling may take the first time, apart from the set-up limit.
+const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// What is known before anything is started.
+struct Resolved {
+    db: AnyDb,
+    workload: Workload,
+    nemesis: Nemesis,
+    effective: Effective,
+}
+
+/// Brings the cluster of a plan up.
+///
+/// # Errors
+///
+/// What kept it from coming up, and where.
+pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live>, Error> {
+    let resolved = resolve(session, plan)?;
+    let store = session.store()?;
+    session.enter("preparing what the hosts need");
+    let prepare = tokio::time::timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
+    prepare.unwrap_or_else(|_| {
+        Err(Error::deadline(format!("it took longer than {PREPARE_LIMIT:?}")))
+    })?;
+
+    let limit = resolved.effective.setup_limit;
+    match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
+        Ok(live) => live,
+        Err(_) => Err(Error::deadline(format!(
+            "the set-up limit of {limit:?} passed while {}; raise `setup_limit`, or look into the \
+             logs of the hosts",
+            session.stage()
+        ))),
+    }
+}
+
+/// Refuses what cannot work before anything is started.
+fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
+    let effective = session.effective(&plan.options)?;
+    let db = plan.db.clone().ok_or_else(|| Error::usage("the test names no `db`"))?;
+    let workload = plan.workload.clone().ok_or_else(|| {
+        Error::usage("the test has no workload; say `workload = \"g_set\"`, or `test.workload(..)`")
+    })?;
+    let nemesis = plan.nemesis.clone();
+    let hosts = db.hosts(effective.nodes)?;
+    let members: Vec<Member> = hosts
+        .iter()
+        .filter(|h| h.role == Role::Node)
+        .map(|h| Member {
+            group: h.group.as_deref().map(Name::from),
+            ..Member::new(h.name.as_str())
+        })
+        .collect();
+    for lane in nemesis.lanes() {
+        lane.fault.fits(&members)?;
+    }
+    Live::schedule(&nemesis, &db, &effective, session.seed())?;
+    Ok(Resolved { db, workload, nemesis, effective })
+}
+
+async fn bring_up(
+    session: &Session,
+    resolved: Resolved,
+    folder: &std::path::Path,
+) -> Result<Arc<Live>, Error> {
+    let Resolved { db, workload, nemesis, effective } = resolved;
+    session.enter("bringing the hosts up");
+    let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
+    let options = LabOptions::new(folder.join("hosts"), hosts);
+    let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
+    let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
+    let cluster = Cluster::new(env)?;
+    session.up(&cluster);
+
+    let clock = Clock::start();
+    let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
+    let history = folder.join("history.jsonl");
+    let recorder = Recorder::to_file(&history, names, facts(&db, &workload, &nemesis, session))?;
+    session.recording(&recorder);
+    let nodes = cluster.nodes().len() as u16;
+    let interpreter = Interpreter::new(
+        clock,
+        recorder.clone(),
+        InterpreterOptions {
+            concurrency: u16::try_from(effective.clients).unwrap_or(u16::MAX),
+            op_timeout: effective.op_limit,
+            drain_timeout: effective.op_limit + Duration::from_secs(1),
+            pure_functions: workload.pure_functions().to_vec(),
+            ..InterpreterOptions::for_nodes(nodes)
+        },
+    )?;
+
+    session.enter("starting the nodes");
+    each(&cluster, |node| {
+        let db = db.clone();
+        async move { db.start(&node).await }
+    })
+    .await?;
+    session.enter("waiting until the nodes are ready");
+    let limit = effective.setup_limit;
+    each(&cluster, |node| {
+        let db = db.clone();
+        async move { ready(&db, &node, limit).await }
+    })
+    .await?;
+    session.enter("forming the cluster");
+    db.form(&cluster).await.map_err(|e| e.context("forming the cluster"))?;
+
+    let (cancelled, _) = watch::channel(false);
+    let live = Arc::new(Live {
+        cluster,
+        db,
+        nemesis,
+        workload,
+        effective,
+        seed: session.seed(),
+        clock,
+        recorder,
+        faults: Default::default(),
+        phase: Mutex::new(Phase::Setup),
+        progress: Progress::new(interpreter.counters()),
+        interpreter: tokio::sync::Mutex::new(interpreter),
+        cancel: cancelled,
+        healed: AtomicBool::new(false),
+    });
+    session.enter("running");
+    progress::show(&live);
+    Ok(live)
+}
+
+/// Does something on all nodes at once; the first error ends it.
+async fn each<F, Fut>(cluster: &Cluster, action: F) -> Result<(), Error>
+where
+    F: Fn(Node) -> Fut,
+    Fut: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    for node in cluster.nodes() {
+        tasks.spawn(action(node.clone()));
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+/// Waits until a node serves, or its processes have ended: then there is nothing to wait for.
+async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
+    let probing = wait_until(node.name(), limit, || db.ready(node));
+    let died = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if !node.is_running() {
+                return Error::setup(format!(
+                    "the processes on {} ended by themselves before it was ready; what they said \
+                     is in {}",
+                    node.name(),
+                    node.folder().unwrap_or_default().join("logs").display()
+                ));
+            }
+        }
+    };
+    tokio::select! {
+        ready = probing => ready,
+        error = died => Err(error),
+        why = cancel::cancelled() => Err(Error::cancelled().context(why)),
+    }
+}
+
+fn facts(
+    db: &AnyDb,
+    workload: &Workload,
+    nemesis: &Nemesis,
+    session: &Session,
+) -> Vec<(Name, Value)> {
+    let facts = db.facts();
+    let mut meta: Vec<(Name, Value)> = vec![
+        ("test".into(), session.name().into()),
+        ("db".into(), db.name().into()),
+        ("workload".into(), workload.name().clone().into()),
+        ("nemesis".into(), nemesis.name().into()),
+        ("seed".into(), session.seed().to_string().into()),
+    ];
+    if let Some(t) = facts.net_ticktime {
+        meta.push(("net_ticktime_ms".into(), Value::Int(t.as_millis() as i64)));
+    }
+    meta.extend(facts.meta);
+    meta
+}

@@ -1,0 +1,191 @@
+//! One attempt at a test: what it holds, and how it ends whatever happens.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::judge::{judge, run_verdict};
+use super::live::Live;
+use super::options::{Effective, Options};
+use super::overrides::Overrides;
+use super::provision::provision;
+use super::{Outcome, Plan, Test, TrialSpec, progress};
+use crate::checker::{AnyChecker, Verdict, power, stats};
+use crate::error::Error;
+use crate::history::{History, Recorder};
+use crate::node::Cluster;
+use crate::random::Seed;
+use crate::store::Store;
+
+/// How long the end of an interrupted run may take: undoing faults, with restarts.
+const HEAL_LIMIT: Duration = Duration::from_secs(120);
+
+/// One attempt at a test.
+///
+/// It outlives the user's function, so that whatever becomes of that (an error, a panic, an
+/// interruption) faults are undone, the history is kept and judged, and nothing stays behind.
+pub struct Session {
+    spec: TrialSpec,
+    over: Overrides,
+    seed: Seed,
+    live: OnceCell<Arc<Live>>,
+    store: OnceLock<Store>,
+    cluster: OnceLock<Cluster>,
+    recorder: OnceLock<Recorder>,
+    effective: OnceLock<Effective>,
+    stage: Mutex<&'static str>,
+    judged: Mutex<Option<Verdict>>,
+}
+
+/// How an attempt ended.
+pub struct Finished {
+    /// The verdict, or what kept the run from one.
+    pub outcome: Outcome,
+    /// What the checkers say, also where the outcome is an error.
+    pub judged: Option<Verdict>,
+    /// What was recorded.
+    pub history: Arc<History>,
+    /// Where it is kept.
+    pub store: Option<Store>,
+    /// The effective options, where they were good.
+    pub effective: Option<Effective>,
+    /// What people should know: an environment's notes.
+    pub notes: Vec<String>,
+}
+
+impl Session {
+    /// An attempt that has not begun.
+    pub fn new(spec: TrialSpec, over: Overrides, seed: Seed) -> Arc<Session> {
+        Arc::new(Session {
+            spec,
+            over,
+            seed,
+            live: OnceCell::new(),
+            store: OnceLock::new(),
+            cluster: OnceLock::new(),
+            recorder: OnceLock::new(),
+            effective: OnceLock::new(),
+            stage: Mutex::new("resolving the test"),
+            judged: Mutex::new(None),
+        })
+    }
+
+    /// What the user's function is given.
+    pub fn test(self: &Arc<Self>) -> Test {
+        let spec = &self.spec;
+        let plan = Plan {
+            db: spec.db.map(|p| (p.make)()),
+            nemesis: spec.nemesis.map(|p| (p.make)()).unwrap_or_default(),
+            workload: spec.workload.map(|p| (p.make)()),
+            checkers: spec.checkers.iter().map(|p| (p.make)()).collect(),
+            options: spec.options.clone(),
+        };
+        Test::new(self.clone(), plan)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub(super) fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    pub(super) fn enter(&self, stage: &'static str) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    /// What is being done, for messages: it fits behind "while".
+    pub fn stage(&self) -> &'static str {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn effective(&self, options: &Options) -> Result<Effective, Error> {
+        let effective = options.effective(&self.over).map_err(|e| Error::usage(e.to_string()))?;
+        let _ = self.effective.set(effective.clone());
+        Ok(effective)
+    }
+
+    pub(super) fn store(&self) -> Result<&Store, Error> {
+        if self.store.get().is_none() {
+            let _ = self.store.set(Store::create(&crate::store::root(), &self.spec.name)?);
+        }
+        Ok(self.store.get().expect("it was set above"))
+    }
+
+    pub(super) fn up(&self, cluster: &Cluster) {
+        let _ = self.cluster.set(cluster.clone());
+    }
+
+    pub(super) fn recording(&self, recorder: &Recorder) {
+        let _ = self.recorder.set(recorder.clone());
+    }
+
+    /// The running cluster, provisioned at first use.
+    pub(super) async fn live(&self, plan: &Plan) -> Result<Arc<Live>, Error> {
+        self.live.get_or_try_init(|| provision(self, plan)).await.cloned()
+    }
+
+    /// The verdict of all checkers over what was recorded so far.
+    pub(super) async fn judge(&self, live: &Live, plan: &Plan, extra: Vec<AnyChecker>) -> Outcome {
+        self.enter("judging the history");
+        let (history, written) = live.recorder.finish();
+        let mut problems = live.faults.problems();
+        problems.extend(written.err().map(|e| e.to_string()));
+        problems.extend(live.ended_by_themselves());
+        let kinds = live.workload.kinds().to_vec();
+        let asked: Vec<String> =
+            live.nemesis.lanes().iter().map(|l| l.fault.name().to_string()).collect();
+        let mut checkers = live.workload.checkers().to_vec();
+        checkers.extend(plan.checkers.iter().cloned());
+        checkers.extend(extra);
+        checkers.push(Arc::new(power().kinds(kinds).faults_asked(!asked.is_empty())));
+        checkers.push(Arc::new(stats()));
+        let judging = tokio::task::spawn_blocking(move || {
+            let history = Arc::new(history);
+            let run = run_verdict(&history, &asked, &problems);
+            let judged = judge(&history, checkers);
+            Verdict::compose("verdict", std::iter::once(run).chain(judged.parts))
+        });
+        let verdict = judging.await?;
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
+        Ok(verdict)
+    }
+
+    /// Ends the attempt: undoes faults, judges what was recorded where nobody did it yet, and
+    /// takes everything down.
+    pub async fn finish(&self, outcome: Outcome) -> Finished {
+        if let Some(live) = self.live.get() {
+            let _ = live.cancel.send(true);
+            let healing = async {
+                live.heal().await;
+                live.record_states().await;
+            };
+            if tokio::time::timeout(HEAL_LIMIT, healing).await.is_err() {
+                eprintln!("fuzz_dist: undoing the faults took longer than {HEAL_LIMIT:?}");
+            }
+            if outcome.is_err() && self.judged().is_none() {
+                let _ = self.judge(live, &Plan::default(), Vec::new()).await;
+            }
+        }
+        progress::clear();
+        let notes = self.cluster.get().map(|c| c.env().capabilities().notes).unwrap_or_default();
+        let history = match self.recorder.get() {
+            Some(recorder) => recorder.finish().0,
+            None => History::default(),
+        };
+        Finished {
+            outcome,
+            judged: self.judged(),
+            history: Arc::new(history),
+            store: self.store.get().cloned(),
+            effective: self.effective.get().cloned(),
+            notes,
+        }
+    }
+
+    fn judged(&self) -> Option<Verdict> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,173 @@
+//! After the main phase: heal and prove it, wait until the nodes agree, read every node once more.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::live::Live;
+use crate::error::Error;
+use crate::generator::{Any, Boxed, Generator, each_node, nothing, once};
+use crate::history::{Edge, FaultStatus};
+use crate::interpreter::Ended;
+use crate::node::Node;
+use crate::op::{Event, Kind, NodeId, Phase, Process, Value};
+use crate::time::Time;
+
+/// Between two rounds of reads while the run waits for convergence.
+const ROUND_EVERY: Duration = Duration::from_millis(250);
+/// How often the healing is proved anew before it counts as not proved.
+const PROOFS_MAX: u32 = 5;
+
+impl Live {
+    /// The rest of a run after its operations: heal, quiesce, final reads.
+    ///
+    /// # Errors
+    ///
+    /// When somebody interrupts it.
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
+        self.heal().await;
+        let healed = self.now();
+        let Some(read) = self.workload.final_read().cloned() else { return Ok(()) };
+        self.enter(Phase::Quiesce);
+        self.quiesce(&read, healed).await?;
+        self.enter(Phase::Final);
+        // A read that fails is tried again within the same bound.
+        let end = self.now() + self.effective.op_limit * 3;
+        let mut silent: Vec<NodeId> = self.cluster.nodes().iter().map(Node::id).collect();
+        let from = self.recorder.len();
+        while !silent.is_empty() && self.now() < end {
+            let mut reads = self.each_node(|node| match silent.contains(&node) {
+                true => once(read.clone()).boxed(),
+                false => nothing().boxed(),
+            });
+            let outcome = self.drive(Phase::Final, &mut reads, end.since(self.now())).await;
+            if matches!(outcome.ended, Ended::Cancelled) {
+                return Err(Error::cancelled());
+            }
+            let answers = self.answers(from);
+            silent.retain(|node| answers[node.index()].is_none());
+            if !silent.is_empty() {
+                tokio::time::sleep(ROUND_EVERY).await;
+            }
+        }
+        self.record_states().await;
+        Ok(())
+    }
+
+    /// One generator for each node, on the threads that speak to it.
+    fn each_node(&self, make: impl FnMut(NodeId) -> Boxed) -> Any {
+        each_node(self.cluster.nodes().len() as u16, self.effective.clients, make)
+    }
+
+    /// Undoes every fault and proves that the network is whole and the processes go on.
+    ///
+    /// Safe to call again: what is undone already stays so.
+    pub(crate) async fn heal(&self) {
+        if self.healed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.enter(Phase::Heal);
+        let mut undone = self.end_all().await;
+        if let Err(e) = self.cluster.links().heal().await {
+            self.faults.problem(format!("healing the links failed: {e}"));
+            undone = false;
+        }
+        let mut proof = self.cluster.links().prove().await;
+        for _ in 1..PROOFS_MAX {
+            if proof.status() == FaultStatus::Installed {
+                break;
+            }
+            proof = self.cluster.links().prove().await;
+        }
+        let proved = undone && proof.status() == FaultStatus::Installed;
+        let value = Value::map([("proved", proved.into()), ("evidence", proof.evidence())]);
+        self.record_nemesis("heal".into(), Edge::Stopped, value);
+        if self.effective.reconnect {
+            let result = self.db.reconnect(&self.cluster).await;
+            if let Err(e) = result {
+                self.faults.problem(format!("reconnecting the nodes failed: {e}"));
+            }
+            self.recorder.set_meta("reconnected", true);
+        }
+    }
+
+    /// Reads in rounds until all nodes agree twice in a row on all that the history promises.
+    async fn quiesce(&self, read: &crate::op::Invocation, healed: Time) -> Result<(), Error> {
+        let longest = self.recorder.with(|h| h.longest_fault());
+        let limit = self.effective.quiesce_limit.or(self.db.facts().quiesce_limit);
+        let limit = limit.unwrap_or_else(|| self.effective.quiesce_limit(longest));
+        let end = healed + limit;
+        let mut agreed: Option<Value> = None;
+        loop {
+            let round = self.now();
+            let from = self.recorder.len();
+            let mut reads = self.each_node(|_| once(read.clone()).boxed());
+            let outcome = self.drive(Phase::Quiesce, &mut reads, self.effective.op_limit * 2).await;
+            if matches!(outcome.ended, Ended::Cancelled) {
+                return Err(Error::cancelled());
+            }
+            let now = self.common(&self.answers(from));
+            if now.is_some() && now == agreed {
+                self.recorder.set_meta("converged_ms", round.since(healed).as_millis() as i64);
+                break;
+            }
+            agreed = now;
+            if self.now() + ROUND_EVERY >= end {
+                self.recorder.set_meta("converged_ms", Value::Nil);
+                break;
+            }
+            tokio::time::sleep(ROUND_EVERY).await;
+        }
+        self.recorder.set_meta("quiesce_ms", self.now().since(healed).as_millis() as i64);
+        self.recorder.set_meta("quiesce_limit_ms", limit.as_millis() as i64);
+        Ok(())
+    }
+
+    /// What each node answered since event `from`.
+    fn answers(&self, from: usize) -> Vec<Option<Value>> {
+        let mut answers = vec![None; self.cluster.nodes().len()];
+        self.recorder.with(|history| {
+            for i in from..history.len() {
+                if let (Kind::Ok, true, Some(node)) =
+                    (history.kind(i), history.process(i).is_client(), history.node(i))
+                {
+                    answers[node.index()] = Some(history.value(i));
+                }
+            }
+        });
+        answers
+    }
+
+    /// The value that all nodes gave, where it holds everything that the history promises.
+    fn common(&self, answers: &[Option<Value>]) -> Option<Value> {
+        let first = answers.first()?.as_ref()?;
+        let equal = answers.iter().all(|a| a.as_ref() == Some(first));
+        let complete = || self.recorder.with(|h| self.workload.is_complete(h, first));
+        (equal && complete()).then(|| first.clone())
+    }
+
+    /// Records of every node whether its host and its processes are alive: a node that gives no
+    /// final read is judged by that.
+    pub(super) async fn record_states(&self) {
+        for node in self.cluster.nodes() {
+            let host = self.cluster.env().processes(node.host()).await.is_ok();
+            let value = Value::map([("host", host.into()), ("process", node.is_running().into())]);
+            self.record_runtime(node, "status", value);
+        }
+    }
+
+    /// Records something that the runtime says of a node.
+    pub(super) fn record_runtime(&self, node: &Node, f: &str, value: Value) {
+        let event = Event {
+            time: self.clock.now(),
+            process: Process::RUNTIME,
+            node: Some(node.id()),
+            kind: Kind::Info,
+            f: f.into(),
+            value,
+            error: None,
+            phase: self.phase(),
+        };
+        // Events of the runtime have no partner, so that none can be malformed.
+        let _ = self.recorder.record(event);
+    }
+}

@@ -1,0 +1,61 @@
+//! What a client's code says when an operation did not succeed: definite, or unknown.
+
+use crate::beam::CallError;
+use crate::error::Error;
+use crate::op::{Completion, OpError, Value};
+
+/// An operation that did not succeed, and whether it may have happened all the same.
+///
+/// Errors that say nothing about it become `Unknown` with `?`: an error is no proof that nothing
+/// happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It certainly did not happen.
+    Definite(OpError),
+    /// It may have happened, may happen later, may never.
+    Unknown(OpError),
+}
+
+impl Failure {
+    /// It certainly did not happen.
+    pub fn definite(kind: &str, text: impl std::fmt::Display) -> Failure {
+        Failure::Definite(OpError::new(kind, text.to_string()))
+    }
+
+    /// It may have happened.
+    pub fn unknown(kind: &str, text: impl std::fmt::Display) -> Failure {
+        Failure::Unknown(OpError::new(kind, text.to_string()))
+    }
+
+    /// The completion of an operation that ended like this.
+    pub fn completion(result: Result<Value, Failure>) -> Completion {
+        match result {
+            Ok(value) => Completion::Ok(value),
+            Err(Failure::Definite(error)) => Completion::Fail(error),
+            Err(Failure::Unknown(error)) => Completion::Info(error),
+        }
+    }
+}
+
+/// Definite only where the call certainly was not executed.
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Failure {
+        let told = OpError::new(error.kind(), error.to_string());
+        match error.certainly_not_executed() {
+            true => Failure::Definite(told),
+            false => Failure::Unknown(told),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::unknown("io", error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::unknown("error", error)
+    }
+}

@@ -1,0 +1,8 @@
+//! The distribution protocol and the Erlang runtime, tried with real Erlang nodes on this machine's loopback.
+
+mod applications;
+mod calls;
+mod faults;
+mod provision;
+mod support;
+mod terms;

@@ -1,0 +1,206 @@
+//! What comes out of the harness, for every way of calling it.
+
+use crate::program::{Runtime, run};
+use libtest_mimic::{Failed, Trial};
+
+pub(crate) fn all() -> Vec<Trial> {
+    macro_rules! trials {
+        ($($name:ident),+ $(,)?) => {
+            vec![$(Trial::test(stringify!($name), || -> Result<(), Failed> {
+                $name();
+                Ok(())
+            })),+]
+        };
+    }
+    trials![
+        listing_gives_names_and_nothing_else,
+        filters_are_those_of_libtest,
+        failures_tell_a_short_story,
+        names_that_stand_for_nothing_fail_their_own_trial,
+        every_cell_of_a_matrix_is_a_trial,
+        snapshots_are_the_same_in_one_process_and_in_many,
+        reasons_for_ignoring_are_shown,
+        ignored_trials_run_when_asked_for,
+        the_first_failure_can_end_it,
+        unreadable_variables_are_refused,
+        sigterm_lets_trials_tear_down,
+        a_second_interrupt_ends_at_once,
+        a_trial_waits_for_its_turn_until_the_other_process_is_killed,
+        a_wait_has_a_limit,
+        waiting_can_be_interrupted,
+    ]
+}
+
+const PASSING: [&str; 4] = ["passes", "passes_by_alias", "passes_by_expression", "passes_in_time"];
+
+fn fixture(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| format!("fixture::{name}")).collect()
+}
+
+/// `tests/harness/fixture.rs:LINE:COLUMN` of the first place of some text.
+fn place(text: &str) -> String {
+    let source = include_str!("fixture.rs");
+    let at = source.find(text).expect("the fixture has it");
+    let line = source[..at].matches('\n').count() + 1;
+    let column = at - source[..at].rfind('\n').expect("not in the first line");
+    format!("tests/harness/fixture.rs:{line}:{column}")
+}
+
+fn listing_gives_names_and_nothing_else() {
+    let list = run("--list --format terse");
+    list.ended_with(0);
+    assert_eq!(list.stderr, "");
+    let names: Vec<&str> = list.stdout.lines().collect();
+    assert!(names.iter().all(|line| line.ends_with(": test")), "{names:?}");
+    assert!(names.contains(&"fixture::misspelt: test"));
+    assert!(names.contains(&"fixture::matrix::cells::none::nodes_4: test"));
+    let ignored = run("--list --format terse --ignored");
+    let names: Vec<&str> = ignored.stdout.lines().collect();
+    assert_eq!(
+        names,
+        ["fixture::is_ignored: test", "fixture::waits: test", "fixture::hangs: test"]
+    );
+}
+
+fn filters_are_those_of_libtest() {
+    let check = |arguments: &str, names: &[&str]| {
+        let ended = run(arguments);
+        ended.ended_with(0);
+        assert_eq!(ended.trials("ok"), fixture(names), "{arguments}");
+    };
+    check("fixture::passes", &PASSING);
+    check("fixture::passes --exact --nocapture", &PASSING[..1]);
+    check("fixture::passes fixture::passes_by_alias --exact", &PASSING[..2]);
+    check("passes_by_a passes_by_e --no-capture --test-threads=1", &PASSING[1..3]);
+    check("passes --skip by_alias --skip in_time", &[PASSING[0], PASSING[2]]);
+    check("nothing_is_called_so", &[]);
+}
+
+fn failures_tell_a_short_story() {
+    let ended = run("fixture::fails fixture::errs fixture::panics fixture::passes --exact");
+    ended.ended_with(101);
+    assert_eq!(ended.trials("ok"), fixture(&["passes"]));
+    assert_eq!(ended.trials("FAILED"), fixture(&["fails", "errs", "panics"]));
+    ended.says("---- fixture::fails ----").says("invalid");
+    ended.says("---- fixture::errs ----").says("out of luck");
+    ended.says("---- fixture::panics ----").says("out of order");
+    ended.says("test result: FAILED. 1 passed; 3 failed");
+}
+
+fn names_that_stand_for_nothing_fail_their_own_trial() {
+    let ended = run("fixture::misspelt fixture::misspelt_nemesis fixture::passes --exact");
+    ended.ended_with(101);
+    assert_eq!(ended.trials("ok"), fixture(&["passes"]));
+    ended.says("unknown db \"fixtrue\"; did you mean \"fixture\"?");
+    ended.says(&format!("--> {}", place("\"fixtrue\"")));
+    ended.says("unknown nemesis \"majority_rung\"; did you mean \"majority_ring\"?");
+    ended.says(&format!("--> {}", place("\"majority_rung\"")));
+    ended.says("slow_bridge");
+}
+
+const CELLS: [&str; 6] = [
+    "none::nodes_4",
+    "none::nodes_5",
+    "slow_bridge::nodes_4",
+    "slow_bridge::nodes_5",
+    "isolate_node_every_20s::nodes_4",
+    "isolate_node_every_20s::nodes_5",
+];
+
+fn every_cell_of_a_matrix_is_a_trial() {
+    let ended = run("matrix::cells --test-threads=2");
+    ended.ended_with(0);
+    let mut names = ended.trials("ok");
+    names.sort();
+    let mut expected: Vec<_> =
+        CELLS.iter().map(|cell| format!("fixture::matrix::cells::{cell}")).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+}
+
+fn snapshots_are_the_same_in_one_process_and_in_many() {
+    let together = run("matrix::snapshots");
+    together.ended_with(0);
+    let names = together.trials("ok");
+    assert_eq!(names.len(), 2);
+    for name in names {
+        run(&format!("{name} --exact --nocapture")).ended_with(0);
+    }
+    // They are compared indeed: without the cell's own file, this trial fails.
+    run("fixture::snapshot_that_is_missing --exact").ended_with(101).says("snapshot assertion");
+}
+
+fn reasons_for_ignoring_are_shown() {
+    let ended = run("fixture::is_ignored");
+    ended.ended_with(0).says("ignored (takes an hour)").says("1 ignored");
+}
+
+fn ignored_trials_run_when_asked_for() {
+    for flag in ["--ignored", "--include-ignored"] {
+        let ended = run(&format!("fixture::is_ignored {flag}"));
+        ended.ended_with(0);
+        assert_eq!(ended.trials("ok"), fixture(&["is_ignored"]));
+    }
+}
+
+fn the_first_failure_can_end_it() {
+    let ended = run("fixture::fails fixture::errs --exact --fail-fast --test-threads=1");
+    ended.ended_with(101);
+    assert_eq!(ended.trials("FAILED"), fixture(&["fails"]));
+    assert_eq!(ended.trials("ignored (an earlier trial failed"), fixture(&["errs"]));
+}
+
+fn unreadable_variables_are_refused() {
+    let ended = Runtime::new().run("fixture::passes --exact", &[("FUZZ_DIST_RATE", "fast")]);
+    ended.ended_with(101).says("FUZZ_DIST_RATE=\"fast\" cannot be read");
+}
+
+fn sigterm_lets_trials_tear_down() {
+    let runtime = Runtime::new();
+    let waiting = runtime.start("fixture::waits --exact --ignored", &[]);
+    waiting.stdout.until("waiting");
+    waiting.signal("TERM");
+    let ended = waiting.end();
+    ended.ended_with(101).says("SIGTERM: healing").says("torn down after SIGTERM");
+}
+
+fn a_second_interrupt_ends_at_once() {
+    let runtime = Runtime::new();
+    let hanging = runtime.start("fixture::hangs --exact --ignored", &[]);
+    hanging.stdout.until("hanging");
+    hanging.signal("INT");
+    hanging.stderr.until("SIGINT: healing");
+    hanging.signal("INT");
+    hanging.end().ended_with(130).says("SIGINT again: ending at once");
+}
+
+fn a_trial_waits_for_its_turn_until_the_other_process_is_killed() {
+    let runtime = Runtime::new();
+    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
+    holder.stdout.until("hanging");
+    let waiter = runtime.start("fixture::passes --exact", &[]);
+    waiter.stderr.until("fixture::passes waits for its turn on this machine");
+    waiter.stderr.until("fixture::hangs (process ");
+    holder.signal("KILL");
+    waiter.end().ended_with(0);
+}
+
+fn a_wait_has_a_limit() {
+    let runtime = Runtime::new();
+    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
+    holder.stdout.until("hanging");
+    let limited = runtime.run("fixture::passes --exact", &[("FUZZ_DIST_WAIT_LIMIT", "10ms")]);
+    limited.ended_with(101).says("waited 0 s for a turn").says("fixture::hangs (process ");
+}
+
+fn waiting_can_be_interrupted() {
+    let runtime = Runtime::new();
+    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
+    holder.stdout.until("hanging");
+    let waiter = runtime.start("fixture::passes fixture::fails --exact --test-threads=1", &[]);
+    waiter.stderr.until("waits for its turn");
+    waiter.signal("TERM");
+    let ended = waiter.end();
+    ended.ended_with(101).says("stopped by SIGTERM while waiting");
+    ended.says("not started: stopped by SIGTERM");
+}

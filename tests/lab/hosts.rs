@@ -1,0 +1,192 @@
+//! What a host is: a name, a network, a file system and folders of its own.
+
+use super::support::*;
+use fuzz_dist::env::{Command, Environment, Error, HostSpec, Mount, Role};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("hosts_reach_each_other_by_name", hosts_reach_each_other_by_name),
+    ("a_host_has_its_own_places", a_host_has_its_own_places),
+    ("a_host_changes_nothing_of_the_machine", a_host_changes_nothing_of_the_machine),
+    ("folders_are_laid_read_only", folders_are_laid_read_only),
+    ("folders_are_laid_copy_on_write", folders_are_laid_copy_on_write),
+    ("another_users_folder_is_copied", another_users_folder_is_copied),
+    ("hosts_come_and_go", hosts_come_and_go),
+    ("names_and_places_are_checked", names_and_places_are_checked),
+];
+
+fn hosts_reach_each_other_by_name() {
+    with_lab(3, async |lab| {
+        for host in [N1, N2, N3] {
+            lab.start(host, helper(&["serve", "7000"])).await.unwrap();
+        }
+        let hosts = lab.hosts();
+        for (from, _) in &hosts {
+            for (_, to) in &hosts {
+                eventually("an answer", async || {
+                    let command = helper(&["ask", &format!("{}:7000", to.name)]);
+                    let finished = lab.run(*from, command, LIMIT).await.unwrap();
+                    finished.status.success() && finished.text() == to.name
+                })
+                .await;
+            }
+        }
+    });
+}
+
+fn a_host_has_its_own_places() {
+    with_hosts(HostSpec::nodes(2), async |lab, folder| {
+        assert_eq!(text(&lab, N1, "uname -n; cat /etc/hostname").await, "n1\nn1");
+        assert_eq!(
+            text(&lab, N2, "echo $FUZZ_DIST_HOST $HOME; pwd").await,
+            "n2 /fuzz_dist/home\n/fuzz_dist"
+        );
+        for place in ["/tmp", "/run", "/dev/shm", "$HOME", "."] {
+            text(&lab, N1, &format!("echo 1 > {place}/mine")).await;
+            let seen = sh(&lab, N2, &format!("cat {place}/mine")).await;
+            assert!(!seen.status.success(), "{place} is shared");
+        }
+        assert_eq!(fs::read_to_string(folder.join("n1/data/mine")).unwrap(), "1\n");
+        assert_eq!(fs::read_to_string(folder.join("n1/data/home/mine")).unwrap(), "1\n");
+        // Only the host's own processes: the shell, and what it starts; its init is PID 1.
+        let own = text(&lab, N1, "cd /proc; echo [0-9]*").await;
+        assert!(own.starts_with("1 ") && own.split(' ').count() <= 3, "{own}");
+        // A secret of the harness's environment stays there.
+        assert!(!text(&lab, N1, "env").await.contains("CARGO"));
+    });
+}
+
+fn a_host_changes_nothing_of_the_machine() {
+    let folder = Folder::new();
+    // Even where this process could.
+    let here = folder.0.join("outside");
+    fs::create_dir(&here).unwrap();
+    with_lab(1, async |lab| {
+        for place in ["/", "/etc", "/usr", "/var", "/var/tmp", "/.lab"] {
+            let tried = sh(&lab, N1, &format!("echo 1 > {place}/fuzz_dist_trial")).await;
+            assert!(!tried.status.success(), "{place} can be written to");
+        }
+        for file in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {
+            assert!(!sh(&lab, N1, &format!("echo 1 > {file}")).await.status.success(), "{file}");
+        }
+        let tried = sh(&lab, N1, &format!("echo 1 > {}/trial", here.display())).await;
+        assert!(!tried.status.success() && !here.join("trial").exists());
+    });
+}
+
+fn release(folder: &Folder) -> std::path::PathBuf {
+    let release = folder.0.join("release");
+    fs::create_dir_all(release.join("bin")).unwrap();
+    fs::write(release.join("bin/app"), "#!/bin/sh\necho original\n").unwrap();
+    fs::set_permissions(release.join("bin/app"), fs::Permissions::from_mode(0o755)).unwrap();
+    release
+}
+
+fn folders_are_laid_read_only() {
+    let folder = Folder::new();
+    let release = release(&folder);
+    // A folder that exists nowhere on this machine, and one that does.
+    let spec = HostSpec::node("n1")
+        .mount(Mount::bind(&release, "/usr/lib/fuzz_dist_trial/erlang"))
+        .mount(Mount::bind(&release, "/opt/fuzz_dist_trial"))
+        .mount(Mount::bind(&release, "/usr/share"));
+    with_hosts(vec![spec, HostSpec::node("n2")], async |lab, _| {
+        for place in ["/usr/lib/fuzz_dist_trial/erlang", "/opt/fuzz_dist_trial", "/usr/share"] {
+            assert_eq!(text(&lab, N1, &format!("{place}/bin/app")).await, "original");
+            assert!(!sh(&lab, N1, &format!("echo 1 > {place}/bin/app")).await.status.success());
+            assert!(!sh(&lab, N2, &format!("{place}/bin/app")).await.status.success());
+        }
+        // What else is in there is still there.
+        let [one, other] =
+            [text(&lab, N1, "ls /usr/lib").await, text(&lab, N2, "ls /usr/lib").await];
+        assert!(other.lines().all(|line| one.lines().any(|mine| mine == line)), "{one}\n{other}");
+    });
+}
+
+fn folders_are_laid_copy_on_write() {
+    let folder = Folder::new();
+    let release = release(&folder);
+    let mount = || Mount::copy_on_write(&release, "/app");
+    let hosts = ["n1", "n2"].map(|name| HostSpec::node(name).mount(mount()));
+    with_hosts(hosts.into(), async |lab, _| {
+        text(&lab, N1, "echo 'echo changed' > /app/bin/app && mkdir -p /app/log && rm -r /app/log")
+            .await;
+        text(&lab, N1, "echo new > /app/new && mv /app/new /app/newer").await;
+        assert_eq!(text(&lab, N1, "/bin/sh /app/bin/app; cat /app/newer").await, "changed\nnew");
+        assert_eq!(text(&lab, N2, "/app/bin/app; ls /app").await, "original\nbin");
+        assert!(fs::read_to_string(release.join("bin/app")).unwrap().contains("original"));
+        assert_eq!(fs::read_dir(&release).unwrap().count(), 1);
+    });
+}
+
+fn another_users_folder_is_copied() {
+    let folder = Folder::new();
+    let release = release(&folder);
+    // Where root starts an ordinary user's tests, it leaves a folder of its own for this one.
+    let others = match std::env::var_os("FUZZ_DIST_ROOTS_FOLDER") {
+        Some(roots) => roots.into(),
+        None if rustix::process::geteuid().is_root() => {
+            for path in [&release, &release.join("bin"), &release.join("bin/app")] {
+                std::os::unix::fs::chown(path, Some(12345), Some(12345)).unwrap();
+            }
+            release
+        }
+        None => return eprintln!("only root can make another user's folder: not tried"),
+    };
+    let spec = HostSpec::node("n1").mount(Mount::copy_on_write(&others, "/etc/copy"));
+    with_hosts(vec![spec, HostSpec::node("n2")], async |lab, _| {
+        assert_eq!(text(&lab, N1, "/etc/copy/bin/app").await, "original");
+        text(&lab, N1, "echo 'echo mine' > /etc/copy/bin/app; echo 1 > /etc/copy/new").await;
+        assert_eq!(text(&lab, N1, "/bin/sh /etc/copy/bin/app").await, "mine");
+        assert!(fs::read_to_string(others.join("bin/app")).unwrap().contains("original"));
+        let notes = lab.capabilities().notes;
+        assert!(notes.len() == 1 && notes[0].contains("was copied"), "{notes:?}");
+        // A place was made in /etc, and what is mounted below it is still there.
+        assert!(text(&lab, N1, "getent hosts n2; cat /etc/hostname").await.ends_with("n2\nn1"));
+    });
+}
+
+fn hosts_come_and_go() {
+    with_lab(2, async |lab| {
+        let spec = HostSpec::new("late", Role::Client).group("dc2");
+        let late = lab.add_host(spec.clone()).await.unwrap();
+        assert_eq!(lab.hosts().last(), Some(&(late, spec)));
+        lab.start(N1, helper(&["serve", "7000"])).await.unwrap();
+        lab.start(late, helper(&["serve", "7000"])).await.unwrap();
+        for (from, to) in [(late, "n1"), (N2, "late")] {
+            eventually("an answer", async || {
+                let command = helper(&["ask", &format!("{to}:7000")]);
+                lab.run(from, command, LIMIT).await.unwrap().text() == to
+            })
+            .await;
+        }
+        let sleeper = lab.start(N1, Command::new("sleep").arg("1000")).await.unwrap();
+        lab.remove_host(N1).await.unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&sleeper.wait().await), Some(9));
+        let gone = lab.run(N1, Command::new("true"), LIMIT).await;
+        assert!(matches!(gone, Err(Error::UnknownHost(_))), "{gone:?}");
+        assert!(lab.address(N1).is_err());
+        // The name is free again, the number is not.
+        let again = lab.add_host(HostSpec::node("n1")).await.unwrap();
+        assert_eq!(again.index(), 3);
+        let seen = text(&lab, N2, "getent hosts n1").await;
+        assert!(seen.starts_with(&lab.address(again).unwrap().to_string()), "{seen}");
+    });
+}
+
+fn names_and_places_are_checked() {
+    for (hosts, expected) in [
+        (vec![HostSpec::node("N 1")], "no name for a host"),
+        (vec![HostSpec::node("")], "no name for a host"),
+        (vec![HostSpec::node("n1"), HostSpec::node("n1")], "two hosts are named n1"),
+        (vec![HostSpec::node("n1").mount(Mount::bind("/usr", "opt"))], "must be absolute"),
+        (vec![HostSpec::node("n1").mount(Mount::bind("/no/such", "/opt"))], "/no/such"),
+        (HostSpec::nodes(129), "at most 128 hosts"),
+    ] {
+        let folder = Folder::new();
+        let options = fuzz_dist::lab::LabOptions::new(&folder.0, hosts);
+        let error = fuzz_dist::lab::Lab::start(options).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

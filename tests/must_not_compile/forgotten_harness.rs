@@ -1,0 +1,10 @@
+//! Must not compile: libtest's own harness would find no test in this file, and pass.
+
+use fuzz_dist::prelude::*;
+
+#[fuzz_dist::test(db = "antidote")]
+async fn never_run(_test: Test) -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+fuzz_dist::main!();

@@ -1,0 +1,21 @@
+//! Must not compile: mistakes inside of attributes, all of them reported at once.
+
+use fuzz_dist::prelude::*;
+
+#[fuzz_dist::test(nemisis = "bridge", nodes = 0, time_limit = "60 seconds", env = "docker")]
+async fn mistyped(_test: Test) -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+#[fuzz_dist::test(db = "antidote")]
+fn not_async() -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+#[fuzz_dist::db("my shop")]
+struct Shop;
+
+// The functions are there in spite of it: no follow-up errors.
+fn main() {
+    let _ = (mistyped, not_async, Shop);
+}

@@ -1,0 +1,41 @@
+//! Must not compile: values, arguments and results of wrong types, each reported where it stands.
+
+use fuzz_dist::prelude::*;
+
+struct NotADb;
+struct NotANemesis;
+
+#[fuzz_dist::test(db = NotADb)]
+async fn wrong_db(_test: Test) -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+#[fuzz_dist::test(db = "antidote", nemesis = ["bridge", NotANemesis])]
+async fn wrong_nemesis(_test: Test) -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+#[fuzz_dist::test(db = "antidote", nodes = "five".len() as u8, time_limit = 60 * 2)]
+async fn wrong_options(_test: Test) -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+#[fuzz_dist::test(db = "antidote")]
+async fn wrong_argument(_test: String) -> Outcome {
+    Ok(Verdict::valid("never"))
+}
+
+#[fuzz_dist::test(db = "antidote")]
+async fn wrong_result(_test: Test) -> u32 {
+    3
+}
+
+#[fuzz_dist::test(db = "antidote")]
+async fn wrong_error(_test: Test) -> Result<Verdict, u8> {
+    Err(3)
+}
+
+#[fuzz_dist::checker("no_default")]
+struct NoDefault(u8);
+
+fuzz_dist::main!();
