@@ -4,6 +4,7 @@ mod append;
 mod core;
 pub mod generate;
 mod isolation;
+mod register;
 mod report;
 #[cfg(test)]
 mod twin;
@@ -12,6 +13,7 @@ mod weak;
 pub use append::{ListAppend, list_append};
 pub use core::{Shape, Status, Transactions, Unjudgeable};
 pub use isolation::Isolation;
+pub use register::{RwRegister, rw_register};
 pub use weak::{
     Level, SessionGuarantees, Weak, causal, read_atomic, read_committed, session_guarantees, weak,
 };

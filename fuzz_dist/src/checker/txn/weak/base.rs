@@ -168,7 +168,7 @@ impl<'a> Base<'a> {
 }
 
 /// A read that no model allows.
-pub(super) struct BadRead {
+pub(crate) struct BadRead {
     txn: u32,
     op: Op,
     problem: Problem,
@@ -199,7 +199,17 @@ fn bad_read(txns: &Transactions, t: u32, op: Op, own: Option<&Op>) -> Option<Pro
 }
 
 impl BadRead {
-    pub(super) fn kind(&self) -> &'static str {
+    /// A read of a key that the transaction had not touched before, where it is wrong.
+    pub(crate) fn of_first(txns: &Transactions, txn: u32, op: Op) -> Option<BadRead> {
+        bad_read(txns, txn, op, None).map(|problem| BadRead { txn, op, problem })
+    }
+
+    /// A read that is not what the transaction itself found or wrote last.
+    pub(crate) fn internal(txn: u32, op: Op) -> BadRead {
+        BadRead { txn, op, problem: Problem::Internal }
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
         match self.problem {
             Problem::ThinAir => "thin-air",
             Problem::Aborted => "G1a",
@@ -208,7 +218,7 @@ impl BadRead {
         }
     }
 
-    pub(super) fn tell(&self, txns: &Transactions) -> Anomaly {
+    pub(crate) fn tell(&self, txns: &Transactions) -> Anomaly {
         let writer = if self.op.arg == NONE { NONE } else { txns.writer[self.op.arg as usize] };
         let mut cast = vec![self.txn];
         if writer != NONE && writer != self.txn {
@@ -222,7 +232,7 @@ impl BadRead {
                 format!("T1 read {key} as {value}, which T2 overwrote before it ended")
             }
             Problem::Internal => {
-                format!("T1 read {key} as {value}, which is not what it wrote last")
+                format!("T1 read {key} as {value}, which is not what it had found or written last")
             }
         };
         Anomaly::new(self.kind(), Value::list([key.clone(), value]))

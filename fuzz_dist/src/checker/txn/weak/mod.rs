@@ -8,11 +8,11 @@
 //! what the axiom forces has to be looked at (Møldrup et al., *AWDIT*, PLDI 2025).
 
 mod axioms;
-mod base;
+pub(crate) mod base;
 mod causal;
 mod tell;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod twin;
 
@@ -268,30 +268,13 @@ impl Weak {
         forced.iter().for_each(|f| edges.push(Rel::Ww, f.from, f.to));
         findings.bytes = forced.capacity() * size_of::<Forced>() + edges.len() * 12;
         let graph = Graph::new(base.len(), edges);
-        if acyclic(&graph) {
+        if graph.is_acyclic() {
             return;
         }
         for cycle in shortest(&graph, findings::TOLD_MAX, self.budget) {
             findings.add(tell::kind(&cycle), || tell::cycle(base, self.level, &cycle, &forced));
         }
     }
-}
-
-fn acyclic(graph: &Graph) -> bool {
-    let mut degree = graph.in_degrees();
-    let mut stack: Vec<u32> =
-        (0..graph.nodes() as u32).filter(|n| degree[*n as usize] == 0).collect();
-    let mut left = graph.nodes();
-    while let Some(node) = stack.pop() {
-        left -= 1;
-        for (_, to) in graph.successors(node) {
-            degree[to as usize] -= 1;
-            if degree[to as usize] == 0 {
-                stack.push(to);
-            }
-        }
-    }
-    left == 0
 }
 
 mod findings {
