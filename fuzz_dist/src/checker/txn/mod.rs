@@ -2,6 +2,7 @@
 
 mod append;
 mod core;
+mod crdt;
 pub mod generate;
 mod isolation;
 mod register;
@@ -12,6 +13,7 @@ mod weak;
 
 pub use append::{ListAppend, list_append};
 pub use core::{Shape, Status, Transactions, Unjudgeable};
+pub use crdt::{Crdt, CrdtCausal, crdt_causal};
 pub use isolation::Isolation;
 pub use register::{RwRegister, rw_register};
 pub use weak::{

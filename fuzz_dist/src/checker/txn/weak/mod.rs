@@ -9,7 +9,7 @@
 
 mod axioms;
 pub(crate) mod base;
-mod causal;
+pub(crate) mod causal;
 mod tell;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -192,11 +192,11 @@ impl Weak {
         let mut findings = Findings::default();
         let base = Base::new(txns, &mut |bad| findings.add(bad.kind(), || Some(bad.tell(txns))));
         let unknown = self.orders(&base, &mut findings).err();
-        findings.verdict(self.level, &base, unknown)
+        findings.verdict(self.level.checker(), self.level.as_str(), &base, unknown)
     }
 
     /// Finds what contradicts the order of commits; an error is why nobody knows.
-    fn orders(&self, base: &Base<'_>, findings: &mut Findings) -> Result<(), String> {
+    pub(crate) fn orders(&self, base: &Base<'_>, findings: &mut Findings) -> Result<(), String> {
         let causal = matches!(self.level, Level::Causal | Level::WeakCausal);
         let bytes = causal::Clocks::bytes_for(base);
         if causal && bytes > self.memory_bytes {
@@ -281,8 +281,9 @@ mod findings {
     pub(super) const TOLD_MAX: usize = 16;
 }
 
+/// What is wrong, each kind counted and the first ones told.
 #[derive(Default)]
-struct Findings {
+pub(crate) struct Findings {
     anomalies: Vec<Anomaly>,
     counts: BTreeMap<&'static str, usize>,
     unverified: bool,
@@ -291,7 +292,7 @@ struct Findings {
 
 impl Findings {
     /// `tell` gives `None` where the finding does not pass its own re-check.
-    fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
+    pub(crate) fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
         if *count <= findings::TOLD_MAX {
@@ -302,12 +303,17 @@ impl Findings {
         }
     }
 
-    fn verdict(mut self, level: Level, base: &Base<'_>, unknown: Option<String>) -> Verdict {
-        let name = level.checker();
+    pub(crate) fn verdict(
+        mut self,
+        name: &'static str,
+        level: &'static str,
+        base: &Base<'_>,
+        unknown: Option<String>,
+    ) -> Verdict {
         self.anomalies.sort_by_key(|a| a.events.len());
         let kinds: Vec<&str> = self.counts.keys().copied().collect();
         let mut verdict = if !self.anomalies.is_empty() {
-            Verdict::invalid(name, format!("not {}: {}", level.as_str(), kinds.join(", ")))
+            Verdict::invalid(name, format!("not {level}: {}", kinds.join(", ")))
         } else if self.unverified {
             Verdict::unknown(
                 name,
@@ -321,7 +327,7 @@ impl Findings {
         verdict.anomalies = self.anomalies;
         let count = |s| base.txns.status.iter().filter(|x| **x == s).count();
         verdict
-            .with("level", level.as_str())
+            .with("level", level)
             .with("transactions", base.txns.len())
             .with("ok", count(Status::Ok))
             .with("sessions", base.sessions())
