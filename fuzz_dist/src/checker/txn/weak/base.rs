@@ -6,38 +6,38 @@ use crate::checker::txn::core::{Status, Transactions};
 use crate::op::Value;
 
 /// The transaction that wrote every key's initial value, before every session.
-pub(super) const INIT: u32 = NONE;
+pub(crate) const INIT: u32 = NONE;
 
 /// A read of what another transaction wrote.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
-    pub(super) key: u32,
+pub(crate) struct Read {
+    pub(crate) key: u32,
     /// The node that wrote it, or [`INIT`].
-    pub(super) from: u32,
+    pub(crate) from: u32,
 }
 
 /// Transactions that may have committed, renumbered so that each session is a range of nodes.
-pub(super) struct Base<'a> {
-    pub(super) txns: &'a Transactions,
+pub(crate) struct Base<'a> {
+    pub(crate) txns: &'a Transactions,
     /// Per node: its transaction.
-    pub(super) txn: Vec<u32>,
+    pub(crate) txn: Vec<u32>,
     /// Per transaction: its node, [`NONE`] for failed ones.
-    pub(super) node: Vec<u32>,
+    pub(crate) node: Vec<u32>,
     /// Per node: its session.
-    pub(super) session: Vec<u32>,
+    pub(crate) session: Vec<u32>,
     /// Per session, and one more: its first node.
-    pub(super) first: Vec<u32>,
+    pub(crate) first: Vec<u32>,
     /// Per node, and one more: where its reads begin; in the order of the program.
-    pub(super) read_start: Vec<u32>,
-    pub(super) reads: Vec<Read>,
+    pub(crate) read_start: Vec<u32>,
+    pub(crate) reads: Vec<Read>,
     /// Per node, and one more: where the keys that it writes begin; each once, ascending.
-    pub(super) write_start: Vec<u32>,
-    pub(super) writes: Vec<u32>,
+    pub(crate) write_start: Vec<u32>,
+    pub(crate) writes: Vec<u32>,
 }
 
 impl<'a> Base<'a> {
     /// `found` is told of each read that no model allows.
-    pub(super) fn new(txns: &'a Transactions, found: &mut impl FnMut(BadRead)) -> Base<'a> {
+    pub(crate) fn new(txns: &'a Transactions, found: &mut impl FnMut(BadRead)) -> Base<'a> {
         let mut base = Base {
             txns,
             txn: Vec::with_capacity(txns.len()),
@@ -116,30 +116,30 @@ impl<'a> Base<'a> {
         self.write_start.push(self.writes.len() as u32);
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.txn.len()
     }
 
-    pub(super) fn sessions(&self) -> usize {
+    pub(crate) fn sessions(&self) -> usize {
         self.first.len() - 1
     }
 
-    pub(super) fn reads_of(&self, node: u32) -> &[Read] {
+    pub(crate) fn reads_of(&self, node: u32) -> &[Read] {
         &self.reads
             [self.read_start[node as usize] as usize..self.read_start[node as usize + 1] as usize]
     }
 
-    pub(super) fn writes_of(&self, node: u32) -> &[u32] {
+    pub(crate) fn writes_of(&self, node: u32) -> &[u32] {
         &self.writes
             [self.write_start[node as usize] as usize..self.write_start[node as usize + 1] as usize]
     }
 
-    pub(super) fn is_first(&self, node: u32) -> bool {
+    pub(crate) fn is_first(&self, node: u32) -> bool {
         self.first[self.session[node as usize] as usize] == node
     }
 
     /// The nodes that write each key, ascending: (starts per key and one more, nodes).
-    pub(super) fn writers(&self) -> (Vec<u32>, Vec<u32>) {
+    pub(crate) fn writers(&self) -> (Vec<u32>, Vec<u32>) {
         let mut start = vec![0u32; self.txns.key_count() + 1];
         for key in &self.writes {
             start[*key as usize + 1] += 1;
@@ -159,7 +159,7 @@ impl<'a> Base<'a> {
         (start, nodes)
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         (self.txn.capacity() + self.node.capacity() + self.session.capacity()) * 4
             + (self.read_start.capacity() + self.write_start.capacity() + self.writes.capacity())
                 * 4
@@ -168,7 +168,7 @@ impl<'a> Base<'a> {
 }
 
 /// A read that no model allows.
-pub(super) struct BadRead {
+pub(crate) struct BadRead {
     txn: u32,
     op: Op,
     problem: Problem,
@@ -199,7 +199,17 @@ fn bad_read(txns: &Transactions, t: u32, op: Op, own: Option<&Op>) -> Option<Pro
 }
 
 impl BadRead {
-    pub(super) fn kind(&self) -> &'static str {
+    /// A read of a key that the transaction had not touched before, where it is wrong.
+    pub(crate) fn of_first(txns: &Transactions, txn: u32, op: Op) -> Option<BadRead> {
+        bad_read(txns, txn, op, None).map(|problem| BadRead { txn, op, problem })
+    }
+
+    /// A read that is not what the transaction itself found or wrote last.
+    pub(crate) fn internal(txn: u32, op: Op) -> BadRead {
+        BadRead { txn, op, problem: Problem::Internal }
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
         match self.problem {
             Problem::ThinAir => "thin-air",
             Problem::Aborted => "G1a",
@@ -208,7 +218,7 @@ impl BadRead {
         }
     }
 
-    pub(super) fn tell(&self, txns: &Transactions) -> Anomaly {
+    pub(crate) fn tell(&self, txns: &Transactions) -> Anomaly {
         let writer = if self.op.arg == NONE { NONE } else { txns.writer[self.op.arg as usize] };
         let mut cast = vec![self.txn];
         if writer != NONE && writer != self.txn {
@@ -222,7 +232,7 @@ impl BadRead {
                 format!("T1 read {key} as {value}, which T2 overwrote before it ended")
             }
             Problem::Internal => {
-                format!("T1 read {key} as {value}, which is not what it wrote last")
+                format!("T1 read {key} as {value}, which is not what it had found or written last")
             }
         };
         Anomaly::new(self.kind(), Value::list([key.clone(), value]))

@@ -11,7 +11,7 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
-    pub(super) fn row(&self, node: u32) -> &[i32] {
+    pub(crate) fn row(&self, node: u32) -> &[i32] {
         &self.rows[node as usize * self.lanes..(node as usize + 1) * self.lanes]
     }
 
@@ -23,7 +23,7 @@ impl Clocks {
 /// The clocks of all nodes, or `None` where what they read from and their sessions are cyclic.
 ///
 /// `visit` is called for each node when its clock is known, after those of all nodes before it.
-pub(super) fn clocks(base: &Base<'_>, mut visit: impl FnMut(u32, &Clocks)) -> Option<Clocks> {
+pub(crate) fn clocks(base: &Base<'_>, mut visit: impl FnMut(u32, &Clocks)) -> Option<Clocks> {
     let lanes = base.sessions().next_multiple_of(4);
     let mut clocks = Clocks { lanes, rows: vec![0; base.len() * lanes] };
     let mut done: Vec<u32> = base.first[..base.sessions()].to_vec();

@@ -8,11 +8,11 @@
 //! what the axiom forces has to be looked at (Møldrup et al., *AWDIT*, PLDI 2025).
 
 mod axioms;
-mod base;
-mod causal;
+pub(crate) mod base;
+pub(crate) mod causal;
 mod tell;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod twin;
 
@@ -192,11 +192,11 @@ impl Weak {
         let mut findings = Findings::default();
         let base = Base::new(txns, &mut |bad| findings.add(bad.kind(), || Some(bad.tell(txns))));
         let unknown = self.orders(&base, &mut findings).err();
-        findings.verdict(self.level, &base, unknown)
+        findings.verdict(self.level.checker(), self.level.as_str(), &base, unknown)
     }
 
     /// Finds what contradicts the order of commits; an error is why nobody knows.
-    fn orders(&self, base: &Base<'_>, findings: &mut Findings) -> Result<(), String> {
+    pub(crate) fn orders(&self, base: &Base<'_>, findings: &mut Findings) -> Result<(), String> {
         let causal = matches!(self.level, Level::Causal | Level::WeakCausal);
         let bytes = causal::Clocks::bytes_for(base);
         if causal && bytes > self.memory_bytes {
@@ -268,7 +268,7 @@ impl Weak {
         forced.iter().for_each(|f| edges.push(Rel::Ww, f.from, f.to));
         findings.bytes = forced.capacity() * size_of::<Forced>() + edges.len() * 12;
         let graph = Graph::new(base.len(), edges);
-        if acyclic(&graph) {
+        if graph.is_acyclic() {
             return;
         }
         for cycle in shortest(&graph, findings::TOLD_MAX, self.budget) {
@@ -277,29 +277,13 @@ impl Weak {
     }
 }
 
-fn acyclic(graph: &Graph) -> bool {
-    let mut degree = graph.in_degrees();
-    let mut stack: Vec<u32> =
-        (0..graph.nodes() as u32).filter(|n| degree[*n as usize] == 0).collect();
-    let mut left = graph.nodes();
-    while let Some(node) = stack.pop() {
-        left -= 1;
-        for (_, to) in graph.successors(node) {
-            degree[to as usize] -= 1;
-            if degree[to as usize] == 0 {
-                stack.push(to);
-            }
-        }
-    }
-    left == 0
-}
-
 mod findings {
     pub(super) const TOLD_MAX: usize = 16;
 }
 
+/// What is wrong, each kind counted and the first ones told.
 #[derive(Default)]
-struct Findings {
+pub(crate) struct Findings {
     anomalies: Vec<Anomaly>,
     counts: BTreeMap<&'static str, usize>,
     unverified: bool,
@@ -308,7 +292,7 @@ struct Findings {
 
 impl Findings {
     /// `tell` gives `None` where the finding does not pass its own re-check.
-    fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
+    pub(crate) fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
         if *count <= findings::TOLD_MAX {
@@ -319,12 +303,17 @@ impl Findings {
         }
     }
 
-    fn verdict(mut self, level: Level, base: &Base<'_>, unknown: Option<String>) -> Verdict {
-        let name = level.checker();
+    pub(crate) fn verdict(
+        mut self,
+        name: &'static str,
+        level: &'static str,
+        base: &Base<'_>,
+        unknown: Option<String>,
+    ) -> Verdict {
         self.anomalies.sort_by_key(|a| a.events.len());
         let kinds: Vec<&str> = self.counts.keys().copied().collect();
         let mut verdict = if !self.anomalies.is_empty() {
-            Verdict::invalid(name, format!("not {}: {}", level.as_str(), kinds.join(", ")))
+            Verdict::invalid(name, format!("not {level}: {}", kinds.join(", ")))
         } else if self.unverified {
             Verdict::unknown(
                 name,
@@ -338,7 +327,7 @@ impl Findings {
         verdict.anomalies = self.anomalies;
         let count = |s| base.txns.status.iter().filter(|x| **x == s).count();
         verdict
-            .with("level", level.as_str())
+            .with("level", level)
             .with("transactions", base.txns.len())
             .with("ok", count(Status::Ok))
             .with("sessions", base.sessions())
