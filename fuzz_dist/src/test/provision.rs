@@ -26,7 +26,7 @@ use crate::time::Clock;
 use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
-const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
+pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What is known before anything is started.
 struct Resolved {

@@ -22,12 +22,15 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
+use super::calls::Outcome;
 use super::evidence::{Faults, healed_at, node_of};
 use super::finals::Finals;
 use super::sets::{Elements, Streams, Unreadable};
 use super::{Checker, Verdict};
 use crate::history::History;
 use crate::op::Name;
+#[cfg(test)]
+pub(crate) use naive::random_history;
 use report::Report;
 
 /// Judges sets that only grow; see [`set_full`].
@@ -98,7 +101,9 @@ impl Checker for SetFull {
                 return Verdict::unknown("set_full", reason);
             }
         };
-        let streams = match Streams::of(history, &self.read, &mut elements, &adds) {
+        let acknowledged: Vec<bool> =
+            adds.outcome.iter().map(|o| *o == Outcome::Acknowledged).collect();
+        let streams = match Streams::of(history, &self.read, &mut elements, &acknowledged) {
             Ok(streams) => streams,
             Err(Unreadable(i)) => {
                 let reason = format!(

@@ -3,7 +3,7 @@
 mod elements;
 mod streams;
 
-pub(crate) use elements::{Adds, Elements, Outcome};
+pub(crate) use elements::{Adds, Elements, Mix};
 pub(crate) use streams::{Stream, Streams, Unreadable};
 
 /// "No event", "no element", "never".
