@@ -97,7 +97,8 @@ async fn connect(node: Node, descriptors: Vec<ConnectionDescriptor>) -> Result<(
 async fn write_mark(node: Node) -> Result<(), Error> {
     let mut client = client_of(&node).timeout(ASK_LIMIT);
     let written = client.update(&[(mark(&node), Update::assign(node.name()))]).await;
-    written.map_err(|e| Error::setup(e).context(format!("writing the first key on {}", node.name())))
+    written
+        .map_err(|e| Error::setup(e).context(format!("writing the first key on {}", node.name())))
 }
 
 async fn sees_all(node: Node, nodes: Vec<Node>) -> Result<(), Error> {
