@@ -1,4 +1,4 @@
-//! How long checkers take on simulated histories: `cargo bench -p fuzz_dist --bench checkers`.
+//! How long checkers take on simulated histories: `cargo bench -p fuzz_dist_benches --bench checkers`.
 //!
 //! `FUZZ_DIST_BENCH_CPU=1` prints the least processor time of a few runs for each instead, which
 //! is what a shared machine can tell.

@@ -1,0 +1,126 @@
+//! Remote calls to a real Erlang node on loopback: one in flight, and sixteen.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fuzz_dist::args;
+use fuzz_dist::beam::{Call, Connection, NodeSpec, Options, Term, atom, decode_whole, encode};
+use fuzz_dist::provision::Runtime;
+use tokio::net::TcpStream;
+
+/// Children that end with the benchmark.
+struct Children(Vec<Child>);
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in self.0.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a node with an epmd of its own.
+fn start() -> (Children, Options) {
+    let runtime = Runtime::find_or_fetch().unwrap_or_else(|error| panic!("{error}"));
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let spec = NodeSpec::new("bench@localhost", "bench").epmd_port(port);
+    let mut options = Options::new(&spec.name, &spec.cookie);
+    options.epmd_port = port;
+    let mut children = Children(Vec::new());
+    children.0.push(runtime.epmd(port).to_command().stderr(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        assert!(Instant::now() < deadline, "epmd does not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    children.0.push(runtime.node(&spec).to_command().stdout(Stdio::null()).spawn().unwrap());
+    (children, options)
+}
+
+async fn connect(options: &Options) -> Connection {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let loopback = async |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
+        match Connection::open(options.clone(), move |port| loopback(port)).await {
+            Ok(connection) => return connection,
+            Err(error) if Instant::now() > deadline => panic!("{error}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+fn erpc(node: &Connection) -> Call<Term> {
+    node.call("erlang", "node", args![])
+}
+
+fn rex(node: &Connection) -> Call<Term> {
+    node.call_rex("erlang", "node", args![])
+}
+
+/// A server that every node has, with a request that costs it next to nothing.
+fn gen_call(node: &Connection) -> Call<Term> {
+    node.gen_call("kernel_sup", atom("count_children"))
+}
+
+type MakeCall = fn(&Connection) -> Call<Term>;
+
+/// Makes `count` calls, `at_once` of them in flight.
+async fn calls(node: &Connection, make: MakeCall, count: u64, at_once: u64) -> Duration {
+    let begin = Instant::now();
+    let workers: Vec<_> = (0..at_once)
+        .map(|worker| {
+            let node = node.clone();
+            tokio::spawn(async move {
+                for _ in (worker..count).step_by(at_once as usize) {
+                    make(&node).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    begin.elapsed()
+}
+
+fn remote_calls(c: &mut Criterion) {
+    let (_children, options) = start();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let node = runtime.block_on(connect(&options));
+    let kinds: [(&str, MakeCall); 3] = [("erpc", erpc), ("rex", rex), ("gen_call", gen_call)];
+    for at_once in [1, 16] {
+        let mut group = c.benchmark_group(format!("remote_calls_{at_once}_in_flight"));
+        group.throughput(Throughput::Elements(1)).sample_size(20);
+        for (name, make) in kinds {
+            group.bench_function(name, |bench| {
+                bench.iter_custom(|count| runtime.block_on(calls(&node, make, count, at_once)));
+            });
+        }
+        group.finish();
+    }
+}
+
+/// A read of a set of 10 000 integers, as it comes over the wire.
+fn codec(c: &mut Criterion) {
+    let set = Term::from((0..10_000i64).map(|n| n * 31).collect::<Vec<_>>());
+    let mut bytes = vec![131];
+    encode(&set, &mut bytes).unwrap();
+    let mut group = c.benchmark_group("codec");
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("decode_10k_ints", |bench| bench.iter(|| decode_whole(&bytes).unwrap()));
+    let mut out = Vec::with_capacity(bytes.len());
+    group.bench_function("encode_10k_ints", |bench| {
+        bench.iter(|| {
+            out.clear();
+            encode(&set, &mut out).unwrap();
+        })
+    });
+    group.finish();
+}
+
+criterion_group!(benches, codec, remote_calls);
+criterion_main!(benches);
