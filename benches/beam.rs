@@ -44,7 +44,7 @@ async fn connect(options: &Options) -> Connection {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let loopback = async |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
-        match Connection::open(options.clone(), move |port| loopback(port)).await {
+        match Connection::open(options.clone(), loopback).await {
             Ok(connection) => return connection,
             Err(error) if Instant::now() > deadline => panic!("{error}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -27,7 +27,7 @@ impl Topology {
             Topology::Dcs(centres) => centres,
             Topology::OneDc => 1,
         };
-        if centres == 0 || nodes == 0 || nodes % centres != 0 {
+        if centres == 0 || nodes == 0 || !nodes.is_multiple_of(centres) {
             return Err(Error::usage(format!(
                 "{nodes} nodes cannot be divided into {centres} data centres of the same size; \
                  change `nodes`, or the topology (`Topology::DcPerNode` takes any number)"

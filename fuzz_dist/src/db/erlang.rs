@@ -248,7 +248,7 @@ impl Db for ErlangApp {
         let control = node.control().await.map_err(Error::setup)?;
         let started: (Atom, Atom) =
             control.call("init", "get_status", args![]).await.map_err(Error::setup)?;
-        match started.0 == Atom::from("started") {
+        match started.0.as_str() == "started" {
             true => Ok(()),
             false => Err(Error::setup(format!("the node is {}", started.0))),
         }

@@ -31,7 +31,7 @@ fn majority_and_minority_are_complete_and_of_their_sizes() {
 fn rings_give_everybody_a_majority_of_their_own() {
     for n in 4..40 {
         for g in draws(&Partition::MajorityRing, n) {
-            let exact = !(n % 2 == 1 && majority(n) % 2 == 0);
+            let exact = !(n % 2 == 1 && majority(n).is_multiple_of(2));
             let sees = majority(n) + usize::from(!exact);
             assert!((0..n).all(|i| g.sees(i).len() == sees), "{n}:\n{g}");
             assert!(g.is_symmetric() && g.views_differ() && g.majorities());

@@ -86,6 +86,7 @@ type ReadFn = Arc<dyn Fn(Node) -> Reading + Send + Sync>;
 
 impl<R> SetWorkload<(), R> {
     /// How to add an element through a node.
+    #[expect(clippy::should_implement_trait, reason = "it is what sets are about")]
     pub fn add<F, Fut, E>(self, add: F) -> SetWorkload<AddFn, R>
     where
         F: Fn(Node, i64) -> Fut + Send + Sync + 'static,

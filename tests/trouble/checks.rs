@@ -1,0 +1,245 @@
+//! What comes out of every trouble.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use fuzz_dist::history::History;
+use fuzz_dist::op::Phase;
+use libtest_mimic::{Failed, Trial};
+
+use crate::program::{Ended, Program, Runtime};
+
+/// Longer than anything takes that works.
+const LIMIT: Duration = Duration::from_secs(40);
+
+pub(crate) fn all() -> Vec<Trial> {
+    macro_rules! trials {
+        ($($name:ident),+ $(,)?) => {
+            vec![$(Trial::test(stringify!($name), || -> Result<(), Failed> {
+                $name();
+                Ok(())
+            })),+]
+        };
+    }
+    trials![
+        a_database_that_is_never_ready_is_an_error_of_the_set_up,
+        a_database_that_dies_at_the_start_is_told_at_once,
+        a_node_that_dies_by_itself_makes_the_run_unknown,
+        clients_that_hang_are_given_up,
+        a_checker_that_panics_makes_the_run_unknown,
+        impossible_combinations_are_refused_before_anything_starts,
+        errors_and_panics_of_the_test_keep_the_history,
+        a_full_disk_is_told_and_the_verdict_is_unknown,
+        an_interrupt_ends_the_set_up,
+        an_interrupt_heals_and_keeps_the_history,
+        a_killed_harness_leaves_nothing_and_a_history_that_loads,
+    ]
+}
+
+/// A folder for the stores of one check, and the locks of its trials.
+struct Place {
+    runtime: Runtime,
+    store: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("trouble-{}-{number}", std::process::id());
+        let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&store).expect("a folder for stores");
+        Place { runtime: Runtime::new(), store }
+    }
+
+    fn start(&self, test: &str) -> Program {
+        let store = self.store.to_string_lossy().into_owned();
+        self.runtime.start(
+            &format!("--exact fixture::{test}"),
+            &[("FUZZ_DIST_STORE", &store), ("FUZZ_DIST_SEED", "1")],
+        )
+    }
+
+    fn run(&self, test: &str) -> Ended {
+        let ended = self.start(test).end();
+        self.nothing_is_left();
+        ended
+    }
+
+    /// The history of the only run that there was.
+    fn history(&self) -> Option<History> {
+        let file = find(&self.store, "history.jsonl")?;
+        Some(History::load(&file).ok()?.history)
+    }
+
+    /// Waits until the run is in this phase.
+    fn until(&self, phase: Phase) {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let history = self.history();
+            let there =
+                history.is_some_and(|h| (0..h.len()).any(|i| h.phase(i) == phase && i > 20));
+            if there {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the run never came to {phase:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until no process has this check's folder in its environment: agents inherit it, and
+    /// with them goes everything in their hosts.
+    fn nothing_is_left(&self) {
+        let mark = self.store.to_string_lossy().into_owned();
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let left = processes_with(&mark);
+            if left.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still there: {left:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.store);
+    }
+}
+
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, name) {
+                return Some(found);
+            }
+        } else if path.file_name().is_some_and(|n| n == name) {
+            return Some(path);
+        }
+    }
+    None
+}
+
+fn processes_with(mark: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let ids = entries.filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
+    let marked = ids.filter(|id| {
+        let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        *id != std::process::id() && String::from_utf8_lossy(&environment).contains(mark)
+    });
+    marked.map(|id| id.to_string()).collect()
+}
+
+fn a_database_that_is_never_ready_is_an_error_of_the_set_up() {
+    let ended = Place::new().run("never_ready");
+    ended.ended_with(101).says("no verdict").says("within 1s").says("fixture.rs");
+}
+
+fn a_database_that_dies_at_the_start_is_told_at_once() {
+    let place = Place::new();
+    place.run("dies_at_the_start").ended_with(101).says("ended by themselves before it was ready");
+    let said = find(&place.store, "shell.err").expect("its standard error was captured");
+    assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
+}
+
+fn a_node_that_dies_by_itself_makes_the_run_unknown() {
+    let ended = Place::new().run("dies_by_itself");
+    ended.ended_with(101).says("ended by themselves");
+}
+
+fn clients_that_hang_are_given_up() {
+    let place = Place::new();
+    place.run("clients_hang").ended_with(101).says("unknown");
+    let history = place.history().expect("the history was kept");
+    assert!((0..history.len()).any(|i| history.error(i).is_some_and(|e| &*e.kind == "timeout")));
+}
+
+fn a_checker_that_panics_makes_the_run_unknown() {
+    let ended = Place::new().run("checker_panics");
+    ended.ended_with(101).says("unknown").says("the checker lost its mind");
+}
+
+fn impossible_combinations_are_refused_before_anything_starts() {
+    for (test, told) in [
+        ("ring_of_three", "use `bridge`"),
+        ("nothing_to_cut", "at least 2 nodes"),
+        ("no_room_for_a_fault", "raise `time_limit`"),
+        ("no_such_workload", "bank"),
+    ] {
+        let place = Place::new();
+        place.run(test).ended_with(101).says(told);
+        assert!(place.history().is_none(), "{test} started something");
+    }
+}
+
+fn errors_and_panics_of_the_test_keep_the_history() {
+    for (test, told) in [
+        ("an_error_after_some_operations", "the scenario gave up"),
+        ("the_body_panics", "a slip in the scenario"),
+    ] {
+        let place = Place::new();
+        place.run(test).ended_with(101).says(told).says("judged all the same");
+        let history = place.history().expect("the history was kept");
+        assert!(history.find_function("add").is_some());
+        assert!(find(&place.store, "results.json").is_some());
+    }
+}
+
+/// The store lies on a file system of a few hundred kilobytes, made in a namespace of its own.
+fn a_full_disk_is_told_and_the_verdict_is_unknown() {
+    let place = Place::new();
+    let store = place.store.to_string_lossy().into_owned();
+    let program = std::env::current_exe().expect("this program");
+    let script = format!(
+        "mount -t tmpfs -o size=200k tmpfs '{store}' && FUZZ_DIST_RATE=2000 FUZZ_DIST_TIME_LIMIT=8s \
+         FUZZ_DIST_FIXTURE=1 FUZZ_DIST_STORE='{store}' exec '{}' --exact fixture::takes_long",
+        program.display()
+    );
+    let ended = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
+        .output();
+    let ended = ended.expect("unshare of util-linux starts");
+    let said = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(101), "{said}");
+    assert!(said.contains("could not be written") && said.contains("unknown"), "{said}");
+    place.nothing_is_left();
+}
+
+fn an_interrupt_ends_the_set_up() {
+    let place = Place::new();
+    let program = place.start("takes_long");
+    std::thread::sleep(Duration::from_millis(100));
+    program.signal("INT");
+    let ended = program.end();
+    ended.ended_with(101).says("interrupted");
+    place.nothing_is_left();
+}
+
+fn an_interrupt_heals_and_keeps_the_history() {
+    let place = Place::new();
+    let program = place.start("takes_long");
+    place.until(Phase::Main);
+    program.signal("INT");
+    let ended = program.end();
+    ended.ended_with(101).says("interrupted").says("judged all the same");
+    let history = place.history().expect("the history was kept");
+    assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
+    assert!(history.faults().iter().all(|f| f.undone), "{:?}", history.faults());
+    place.nothing_is_left();
+}
+
+fn a_killed_harness_leaves_nothing_and_a_history_that_loads() {
+    let place = Place::new();
+    let program = place.start("takes_long");
+    place.until(Phase::Main);
+    program.signal("KILL");
+    drop(program);
+    place.nothing_is_left();
+    let history = place.history().expect("the history loads");
+    assert!(history.len() > 20);
+}

@@ -1,0 +1,156 @@
+//! Cluster tests that each meet one trouble.
+
+use fuzz_dist::client::{Client, DynClient, Error as ClientError};
+use fuzz_dist::env::Command;
+use fuzz_dist::history::History;
+use fuzz_dist::op::{Completion, Invocation, Name};
+use fuzz_dist::prelude::*;
+
+/// A database of one shell line per node.
+#[derive(Clone)]
+struct Shell {
+    line: &'static str,
+    ready: bool,
+    hangs: bool,
+}
+
+/// Its processes sleep, it is ready, its clients answer at once.
+const FINE: Shell = Shell { line: "exec sleep 600", ready: true, hangs: false };
+
+impl Db for Shell {
+    fn name(&self) -> Name {
+        "shell".into()
+    }
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        node.spawn(Command::shell(self.line).named("shell")).await?;
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        match self.ready {
+            true => Ok(()),
+            false => Err(Error::setup("it says no")),
+        }
+    }
+    fn client(&self, _: &str, _: &Node) -> Option<Box<dyn DynClient>> {
+        Some(Box::new(Answers { hangs: self.hangs }))
+    }
+}
+
+struct Answers {
+    hangs: bool,
+}
+
+impl Client for Answers {
+    async fn invoke(&mut self, op: &Invocation) -> Completion {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        match &*op.f {
+            "read" => Completion::Ok(fuzz_dist::op::Value::set([])),
+            _ => Completion::Ok(op.value.clone()),
+        }
+    }
+    async fn reopen(&mut self) -> Result<(), ClientError> {
+        Ok(())
+    }
+}
+
+fn dies() -> Shell {
+    Shell { line: "echo no memory left >&2; exit 3", ready: false, ..FINE }
+}
+
+#[fuzz_dist::test(db = Shell { ready: false, ..FINE }, workload = "g_set", setup_limit = "1s", nodes = 2)]
+async fn never_ready(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = dies(), workload = "g_set", nodes = 2)]
+async fn dies_at_the_start(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(
+    db = Shell { line: "sleep 1; exit 3", ..FINE },
+    workload = "g_set",
+    nodes = 2,
+    time_limit = "3s",
+    quiesce_limit = "1s"
+)]
+async fn dies_by_itself(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(
+    db = Shell { hangs: true, ..FINE },
+    workload = "g_set",
+    nodes = 2,
+    time_limit = "1s",
+    op_limit = "300ms",
+    quiesce_limit = "1s"
+)]
+async fn clients_hang(test: Test) -> Outcome {
+    test.run().await
+}
+
+struct Panics;
+impl Checker for Panics {
+    fn check(&self, _: &History) -> Verdict {
+        panic!("the checker lost its mind")
+    }
+}
+
+#[fuzz_dist::test(db = "embedded", workload = "g_set", checker = Panics, nodes = 2, time_limit = "1s")]
+async fn checker_panics(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nemesis = "majority_ring", nodes = 3)]
+async fn ring_of_three(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nemesis = "link", nodes = 1)]
+async fn nothing_to_cut(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nemesis = "bridge", time_limit = "2s")]
+async fn no_room_for_a_fault(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = "embedded", workload = "bank", time_limit = "2s")]
+async fn no_such_workload(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nodes = 2,
+    time_limit = "1s",
+    total_limit = "2s"
+)]
+async fn an_error_after_some_operations(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    cluster.client("n1").invoke(Add(1)).await?;
+    Err(Error::usage("the scenario gave up"))
+}
+
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2)]
+async fn the_body_panics(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    cluster.client("n1").invoke(Add(1)).await?;
+    panic!("a slip in the scenario")
+}
+
+/// Long in every phase, so that it can be interrupted in each.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nemesis = majority_minority().after(millis(500)).lasting(secs(5)),
+    time_limit = "30s"
+)]
+async fn takes_long(test: Test) -> Outcome {
+    test.run().await
+}

@@ -1,0 +1,23 @@
+//! What goes wrong around a run: every trouble ends in a clear error or verdict, the history is
+//! kept, and nothing is left behind.
+//!
+//! With `FUZZ_DIST_FIXTURE` set this program is an ordinary target of cluster tests, each with a
+//! trouble of its own; without, it starts itself that way and looks at what comes out.
+
+mod checks;
+mod fixture;
+#[path = "../harness/program.rs"]
+#[allow(dead_code)]
+mod program;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The program is the agent of its labs and the store of its hosts, too.
+    let started_by_a_lab = std::env::args().nth(1).is_some_and(|a| a.starts_with("__fuzz_dist"));
+    if started_by_a_lab || std::env::var_os("FUZZ_DIST_FIXTURE").is_some() {
+        return fuzz_dist::harness::run_main();
+    }
+    let arguments = libtest_mimic::Arguments::from_args();
+    libtest_mimic::run(&arguments, checks::all()).exit_code()
+}
