@@ -49,6 +49,12 @@ pub(super) fn client(workload: &str, node: &Node, causal: bool) -> Option<Box<dy
     Some(Box::new(Session { connection, work }))
 }
 
+/// A session over a connection of one's own, as if there was one node.
+#[cfg(test)]
+pub(super) fn over(connection: Connection, workload: &str) -> Option<impl Client + use<>> {
+    Some(Session { connection, work: Work::of(workload, 0, 1)? })
+}
+
 /// What a workload works on, and how.
 #[derive(Clone, Debug, PartialEq)]
 struct Work {

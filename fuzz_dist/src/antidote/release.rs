@@ -34,7 +34,10 @@ pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, Error> {
     };
     let folder = match found.is_dir() {
         true => found,
-        false => unpacked(&found)?,
+        false => {
+            let cache = cache::folder().map_err(Error::environment)?.join("antidote");
+            unpacked_into(&cache, &found)?
+        }
     };
     let release = root_in(&folder)?;
     zeromq(&release)?;
@@ -116,13 +119,12 @@ fn zeromq(release: &Path) -> Result<(), Error> {
 }
 
 /// A tarball's content, in a folder of the cache that belongs to this very file.
-fn unpacked(tarball: &Path) -> Result<PathBuf, Error> {
+fn unpacked_into(cache: &Path, tarball: &Path) -> Result<PathBuf, Error> {
     let about = fs::metadata(tarball)?;
     let changed = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
     let version = changed.unwrap_or_default().as_nanos();
     let name = tarball.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let cache = cache::folder().map_err(Error::environment)?.join("antidote");
-    cache::create_folder(&cache).map_err(Error::environment)?;
+    cache::create_folder(cache).map_err(Error::environment)?;
     let folder = cache.join(format!("{name}-{:x}-{version:x}", about.len()));
     let waiting = || eprintln!("waiting for another process that unpacks {}", tarball.display());
     let _lock = cache::Lock::take(&cache.join("lock"), waiting).map_err(Error::environment)?;
@@ -144,4 +146,98 @@ fn unpacked(tarball: &Path) -> Result<PathBuf, Error> {
     }
     fs::rename(&partial, &folder)?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// A folder of this test alone, gone with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let name = format!("fuzz_dist-release-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Folder(fs::canonicalize(path).unwrap())
+        }
+
+        fn file(&self, path: &str) {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+
+        fn release(name: &str) -> Folder {
+            let folder = Folder::new(name);
+            folder.file("bin/antidote");
+            folder.file("releases/0.2.2/network.config");
+            folder.file("erts-13.1.5/bin/erlexec");
+            folder
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_release_is_found_also_one_folder_deeper() {
+        let release = Folder::release("whole");
+        assert_eq!(find(Some(&release.0)).unwrap(), release.0);
+        let outer = Folder::new("outer");
+        fs::rename(&release.0, outer.0.join("antidote")).unwrap();
+        assert_eq!(find(Some(&outer.0)).unwrap(), outer.0.join("antidote"));
+    }
+
+    #[test]
+    fn one_that_is_not_there_is_missing_with_how_to_get_it() {
+        let error = find(Some(Path::new("/nonexistent/antidote"))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Missing);
+        let text = error.to_string();
+        assert!(text.contains("/nonexistent/antidote"), "{text}");
+        assert!(text.contains("make rel") && text.contains("FUZZ_DIST_ANTIDOTE"), "{text}");
+    }
+
+    #[test]
+    fn a_folder_of_another_shape_is_told_what_it_lacks() {
+        let folder = Folder::new("shapeless");
+        folder.file("bin/antidote");
+        let error = find(Some(&folder.0)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        let text = error.to_string();
+        assert!(text.contains("no releases/*/network.config, no erts-*"), "{text}");
+        assert!(!text.contains("no bin/antidote"), "{text}");
+    }
+
+    #[test]
+    fn a_tarball_is_unpacked_and_nonsense_is_refused() {
+        let release = Folder::release("packed");
+        let place = Folder::new("tarball");
+        let tarball = place.0.join("antidote.tar");
+        let name = release.0.file_name().unwrap();
+        let (parent, rename) = (release.0.parent().unwrap(), "s,^[^/]*,antidote,");
+        let packed = Command::new("tar")
+            .args(["--transform", rename, "-cf"])
+            .arg(&tarball)
+            .arg("-C")
+            .arg(parent)
+            .arg(name)
+            .status();
+        assert!(packed.unwrap().success());
+        let first = unpacked_into(&place.0, &tarball).unwrap();
+        assert!(root_in(&first).unwrap().join("bin/antidote").is_file());
+        assert_eq!(unpacked_into(&place.0, &tarball).unwrap(), first);
+
+        let nonsense = place.0.join("nonsense.tar");
+        fs::write(&nonsense, "this is no archive").unwrap();
+        let error = unpacked_into(&place.0, &nonsense).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains("expected a release folder or its tarball"), "{error}");
+    }
 }

@@ -5,4 +5,5 @@ mod decoding;
 mod faults;
 mod peer;
 mod recorded;
+mod sessions;
 mod transactions;
