@@ -1,16 +1,51 @@
 //! How fast the transactional checkers are: from a history, and from columns that were read.
 
 use std::hint::black_box;
+use std::time::Duration;
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fuzz_dist::checker::Checker;
 use fuzz_dist::checker::txn::generate::{Load, Store};
-use fuzz_dist::checker::txn::{Shape, Transactions, list_append};
+use fuzz_dist::checker::txn::{Level, Shape, Transactions, list_append, rw_register, weak};
 
-fn lists(c: &mut Criterion) {
+/// Time of this thread on a processor: other work on the machine does not count.
+struct CpuTime;
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+    fn start(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    }
+    fn end(&self, start: Duration) -> Duration {
+        self.start() - start
+    }
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
+
+/// `TXN_BENCH_MAX` leaves out sizes above it, for a quick look.
+fn sizes(all: &[usize]) -> Vec<usize> {
+    let max = std::env::var("TXN_BENCH_MAX").ok().and_then(|m| m.parse().ok());
+    all.iter().copied().filter(|n| *n <= max.unwrap_or(usize::MAX)).collect()
+}
+
+fn lists(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("list_append");
     group.sample_size(10);
-    for n in [10_000, 100_000, 1_000_000] {
+    for n in sizes(&[10_000, 100_000, 1_000_000]) {
         let history = Load::new(n).sessions(20).history(Shape::Lists, Store::StrictSerializable);
         let txns = Transactions::read(&history, Shape::Lists).expect("it is well-formed");
         let verdict = list_append().judge(&txns);
@@ -27,5 +62,54 @@ fn lists(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, lists);
+fn registers(c: &mut Criterion<CpuTime>) {
+    for n in sizes(&[10_000, 100_000, 1_000_000]) {
+        let history =
+            Load::new(n).sessions(20).history(Shape::Registers, Store::StrictSerializable);
+        let txns = Transactions::read(&history, Shape::Registers).expect("it is well-formed");
+        let plain = rw_register().sequential_keys(true).wfr_keys(true);
+        for (name, checker) in [
+            ("sequential+wfr", plain.clone()),
+            ("linearizable", rw_register().linearizable_keys(true)),
+        ] {
+            let mut group = c.benchmark_group("rw_register");
+            group.sample_size(10);
+            assert!(checker.judge(&txns).is_valid());
+            group.bench_with_input(BenchmarkId::new(name, n), &txns, |b, txns| {
+                b.iter(|| black_box(checker.judge(txns)));
+            });
+            group.finish();
+        }
+    }
+}
+
+/// 50 sessions, 8 micro-operations each, half of them writes, on 5 replicas.
+fn axioms(c: &mut Criterion<CpuTime>) {
+    for n in sizes(&[100_000, 1_000_000]) {
+        let load = Load::new(n).sessions(50).keys(n / 10).ops(8, 8).writes_per_key(1 << 30);
+        let history = load.history(Shape::Registers, Store::Causal { replicas: 5 });
+        let txns = Transactions::read(&history, Shape::Registers).expect("it is well-formed");
+        drop(history);
+        for level in [Level::ReadCommitted, Level::ReadAtomic, Level::Causal] {
+            let mut group = c.benchmark_group(level.as_str());
+            group.sample_size(10);
+            let verdict = weak(level).judge(&txns);
+            assert!(verdict.is_valid());
+            println!("{}/{n}: {} bytes besides clocks", level.as_str(), verdict.results["bytes"]);
+            group.bench_with_input(BenchmarkId::new("judge", n), &txns, |b, txns| {
+                b.iter(|| black_box(weak(level).judge(txns)));
+            });
+            group.finish();
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .with_measurement(CpuTime)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = lists, registers, axioms
+}
 criterion_main!(benches);

@@ -23,6 +23,13 @@ pub(crate) fn all() -> Vec<Trial> {
         ignored_trials_run_when_asked_for,
         the_first_failure_can_end_it,
         unreadable_variables_are_refused,
+        what_takes_too_long_ends,
+        a_known_loss_passes_with_that_verdict_alone,
+        unknown_fails_unless_told_otherwise,
+        attempts_have_seeds_of_their_own,
+        one_attempt_is_enough_for_a_loss_and_not_for_a_promise,
+        what_cannot_run_here_fails_or_is_counted,
+        the_environment_chooses_seed_and_limits,
         sigterm_lets_trials_tear_down,
         a_second_interrupt_ends_at_once,
         a_trial_waits_for_its_turn_until_the_other_process_is_killed,
@@ -58,7 +65,12 @@ fn listing_gives_names_and_nothing_else() {
     let names: Vec<&str> = ignored.stdout.lines().collect();
     assert_eq!(
         names,
-        ["fixture::is_ignored: test", "fixture::waits: test", "fixture::hangs: test"]
+        [
+            "fixture::is_ignored: test",
+            "fixture::waits: test",
+            "fixture::is_stuck: test",
+            "fixture::hangs: test"
+        ]
     );
 }
 
@@ -155,23 +167,84 @@ fn unreadable_variables_are_refused() {
     ended.ended_with(101).says("FUZZ_DIST_RATE=\"fast\" cannot be read");
 }
 
+fn what_takes_too_long_ends() {
+    let ended = run("fixture::takes_too_long --exact");
+    ended.ended_with(101).says("the total limit of 50ms passed while resolving the test");
+}
+
+fn a_known_loss_passes_with_that_verdict_alone() {
+    let ended = run("fixture::loses_as_expected fixture::loses_no_more --exact");
+    ended.ended_with(101);
+    assert_eq!(ended.trials("ok"), fixture(&["loses_as_expected"]));
+    assert_eq!(ended.trials("FAILED"), fixture(&["loses_no_more"]));
+    ended.says("as expected, fixture::loses_as_expected: invalid").says("a known loss");
+    ended.says("a known loss was expected, but this run is not invalid");
+}
+
+fn unknown_fails_unless_told_otherwise() {
+    let ended = run("fixture::is_unsure fixture::is_unsure_and_may_be --exact");
+    ended.ended_with(101).says("nothing was read");
+    assert_eq!(ended.trials("FAILED"), fixture(&["is_unsure"]));
+    assert_eq!(ended.trials("ok"), fixture(&["is_unsure_and_may_be"]));
+}
+
+/// The seeds that were printed, in order.
+fn seeds(text: &str) -> Vec<u64> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.windows(2).filter(|w| w[0] == "seed").filter_map(|w| w[1].parse().ok()).collect()
+}
+
+fn attempts_have_seeds_of_their_own() {
+    let first = run("fixture::attempts --exact");
+    first.ended_with(0);
+    let drawn = seeds(&first.stdout);
+    assert_eq!((drawn.len(), drawn[0]), (3, 7), "{}", first.stdout);
+    assert!(drawn[1] != drawn[2] && drawn[1] != 7 && drawn[2] != 7, "{drawn:?}");
+    assert_eq!(seeds(&run("fixture::attempts --exact").stdout), drawn);
+}
+
+fn one_attempt_is_enough_for_a_loss_and_not_for_a_promise() {
+    run("fixture::loses_once --exact").ended_with(0).says("as expected, ");
+    let ended = run("fixture::holds_once --exact");
+    ended.ended_with(101).says("1 of 2 attempts passed").says("lost 4 adds");
+}
+
+fn what_cannot_run_here_fails_or_is_counted() {
+    let needy = "fixture::needs_a_release fixture::needs_a_permission --exact";
+    let fails = Runtime::new().run(needy, &[("FUZZ_DIST_MISSING", "fail")]);
+    fails.ended_with(101);
+    assert_eq!(fails.trials("FAILED"), fixture(&["needs_a_permission"]));
+    assert_eq!(fails.trials("ignored (no release"), fixture(&["needs_a_release"]));
+    fails.says("1 trial(s) could not run here: 1 × no release of the fixture");
+    let ignored = Runtime::new().run(needy, &[("FUZZ_DIST_MISSING", "ignore")]);
+    ignored.ended_with(0).says("2 trial(s) could not run here:");
+    ignored.says("1 × no permission for namespaces");
+}
+
+fn the_environment_chooses_seed_and_limits() {
+    let variables = [("FUZZ_DIST_SEED", "0x2a"), ("FUZZ_DIST_ATTEMPTS", "1")];
+    let ended = Runtime::new().run("fixture::attempts --exact", &variables);
+    ended.ended_with(0);
+    assert_eq!(seeds(&ended.stdout), [42]);
+}
+
 fn sigterm_lets_trials_tear_down() {
     let runtime = Runtime::new();
     let waiting = runtime.start("fixture::waits --exact --ignored", &[]);
     waiting.stdout.until("waiting");
     waiting.signal("TERM");
     let ended = waiting.end();
-    ended.ended_with(101).says("SIGTERM: healing").says("torn down after SIGTERM");
+    ended.ended_with(101).says("SIGTERM: healing").says("let go").says("no verdict: SIGTERM");
 }
 
 fn a_second_interrupt_ends_at_once() {
     let runtime = Runtime::new();
-    let hanging = runtime.start("fixture::hangs --exact --ignored", &[]);
-    hanging.stdout.until("hanging");
-    hanging.signal("INT");
-    hanging.stderr.until("SIGINT: healing");
-    hanging.signal("INT");
-    hanging.end().ended_with(130).says("SIGINT again: ending at once");
+    let stuck = runtime.start("fixture::is_stuck --exact --ignored", &[]);
+    stuck.stdout.until("stuck");
+    stuck.signal("INT");
+    stuck.stderr.until("SIGINT: healing");
+    stuck.signal("INT");
+    stuck.end().ended_with(130).says("SIGINT again: ending at once");
 }
 
 fn a_trial_waits_for_its_turn_until_the_other_process_is_killed() {

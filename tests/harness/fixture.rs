@@ -80,6 +80,60 @@ async fn passes_in_time(_test: Test) -> Outcome {
 
 const LIMIT: std::time::Duration = secs(3);
 
+#[fuzz_dist::test(db = "fixture", time_limit = "1ms", total_limit = "50ms")]
+async fn takes_too_long(_test: Test) -> Outcome {
+    std::future::pending().await
+}
+
+#[fuzz_dist::test(db = "fixture", expect = "invalid")]
+async fn loses_as_expected(_test: Test) -> Verdict {
+    Verdict::invalid("fixture", "a known loss")
+}
+
+#[fuzz_dist::test(db = "fixture", expect = "invalid")]
+async fn loses_no_more(_test: Test) -> Verdict {
+    valid()
+}
+
+#[fuzz_dist::test(db = "fixture")]
+async fn is_unsure(_test: Test) -> Verdict {
+    Verdict::unknown("fixture", "nothing was read")
+}
+
+#[fuzz_dist::test(db = "fixture", unknown = "warn")]
+async fn is_unsure_and_may_be(_test: Test) -> Verdict {
+    Verdict::unknown("fixture", "nothing was read")
+}
+
+/// Prints the seed of every attempt.
+#[fuzz_dist::test(db = "fixture", attempts = 3, seed = 7)]
+async fn attempts(test: Test) -> Outcome {
+    println!("seed {}", test.seed());
+    Ok(valid())
+}
+
+/// Only the second attempt shows the loss, and that is enough.
+#[fuzz_dist::test(db = "fixture", attempts = 2, seed = 7, expect = "invalid")]
+async fn loses_once(test: Test) -> Verdict {
+    if test.seed().0 == 7 { valid() } else { Verdict::invalid("fixture", "a known loss") }
+}
+
+/// One attempt of two is not enough.
+#[fuzz_dist::test(db = "fixture", attempts = 2, seed = 7)]
+async fn holds_once(test: Test) -> Verdict {
+    if test.seed().0 == 7 { valid() } else { Verdict::invalid("fixture", "lost 4 adds") }
+}
+
+#[fuzz_dist::test(db = "fixture")]
+async fn needs_a_release(_test: Test) -> Outcome {
+    Err(Error::missing("no release of the fixture"))
+}
+
+#[fuzz_dist::test(db = "fixture")]
+async fn needs_a_permission(_test: Test) -> Outcome {
+    Err(Error::environment("no permission for namespaces"))
+}
+
 #[fuzz_dist::test(db = "fixture", ignore = "takes an hour")]
 async fn is_ignored(_test: Test) -> Outcome {
     Ok(valid())
@@ -101,12 +155,28 @@ async fn snapshot_that_is_missing(_test: Test) -> Outcome {
     Ok(valid())
 }
 
+/// What a test holds is dropped when it is interrupted.
+struct Held;
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        println!("let go");
+    }
+}
+
 #[fuzz_dist::test(db = "fixture", ignore)]
 async fn waits(_test: Test) -> Outcome {
+    let _held = Held;
     println!("waiting");
-    let why = fuzz_dist::test::cancel::cancelled().await;
-    println!("torn down after {why}");
-    Ok(Verdict::unknown("fixture", "interrupted"))
+    std::future::pending().await
+}
+
+/// Blocks its thread, so that no wish to stop reaches it.
+#[fuzz_dist::test(db = "fixture", ignore)]
+async fn is_stuck(_test: Test) -> Outcome {
+    println!("stuck");
+    std::thread::sleep(secs(60));
+    Ok(valid())
 }
 
 #[fuzz_dist::test(db = "fixture", ignore, exclusive = true)]

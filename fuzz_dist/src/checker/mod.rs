@@ -2,23 +2,57 @@
 
 use crate::history::History;
 
+mod atomic;
+mod calls;
 mod compose;
+mod convergence;
 mod evidence;
 mod finals;
 pub mod histories;
 mod latency;
+mod lease;
+mod linear;
+mod log_pattern;
+mod offset_log;
+mod or_set;
+mod perf;
+mod pn_counter;
 mod power;
+mod replicated_register;
 mod set_full;
 mod sets;
+mod simple_set;
 mod stats;
+mod total_queue;
 pub mod txn;
+mod unique_ids;
 mod verdict;
 
+pub use atomic::{Atomic, atomic};
 pub use compose::{Compose, compose};
+pub use convergence::{Convergence, convergence};
+pub use lease::{Lease, lease};
+pub use linear::{
+    CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
+    Linearizable, Model, Mutex, SetModel, Step, counter, distinct_register, explains, fifo,
+    independent, linearizable,
+};
+pub use log_pattern::{LogPattern, log_pattern};
+pub use offset_log::{OffsetLog, offset_log};
+pub use or_set::{OrSet, or_set};
+pub use perf::{Perf, perf};
+pub use pn_counter::{PnCounter, pn_counter};
 pub use power::{Power, power};
+pub use replicated_register::{ReplicatedRegister, replicated_register};
 pub use set_full::{SetFull, set_full};
+pub use simple_set::{Set, set};
 pub use stats::{Stats, stats};
+pub use total_queue::{TotalQueue, total_queue};
+pub use unique_ids::{UniqueIds, unique_ids};
 pub use verdict::{Anomaly, Validity, Verdict};
+
+#[cfg(test)]
+pub(crate) use set_full::random_history as set_full_random_history;
 
 /// How many anomalies of a kind a verdict carries; the results count all of them.
 pub(crate) const ANOMALIES_MAX: usize = 16;

@@ -24,38 +24,54 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
         Ok(effective) => effective,
         Err(error) => return TrialReport::Failed(format!("{error}\n  --> {}", spec.location)),
     };
-    let mut told = Vec::new();
-    let mut reports = Vec::new();
+    let mut attempts = Vec::new();
     for attempt in 0..effective.attempts {
-        let (report, text) = run_attempt(&spec, &over, &effective, attempt);
-        let last = matches!(report, TrialReport::Ignored(_));
-        reports.push(report);
-        told.push(text);
-        if last || cancel::requested().is_some() {
+        let done = run_attempt(&spec, &over, &effective, attempt);
+        let last = matches!(done.0, TrialReport::Ignored(_));
+        attempts.push(done);
+        if last {
+            break;
+        }
+        if let Some(why) = cancel::requested().filter(|_| attempt + 1 < effective.attempts) {
+            let story = format!("stopped by {why} after {} attempts", attempt + 1);
+            attempts.push((TrialReport::Failed(story), String::new()));
             break;
         }
     }
-    conclude(&effective, reports, &told)
+    conclude(effective.expect, &attempts)
 }
 
 /// With several attempts at a known loss one that shows it is enough; anything else has to
-/// hold in every attempt.
-fn conclude(effective: &Effective, reports: Vec<TrialReport>, told: &[String]) -> TrialReport {
-    let passed = reports.iter().filter(|r| **r == TrialReport::Passed).count();
-    let enough = match effective.expect {
+/// hold in every attempt. Each attempt comes with its screenful.
+fn conclude(expect: Expect, attempts: &[(TrialReport, String)]) -> TrialReport {
+    let reports = || attempts.iter().map(|(report, _)| report);
+    let passed = reports().filter(|r| **r == TrialReport::Passed).count();
+    let enough = match expect {
         Expect::Invalid => passed > 0,
-        Expect::Valid => passed == reports.len(),
+        Expect::Valid => passed == attempts.len(),
     };
     if enough {
         return TrialReport::Passed;
     }
-    if let Some(ignored) = reports.iter().find(|r| matches!(r, TrialReport::Ignored(_))) {
+    // What failed is not hidden by what could not run.
+    if !reports().any(|r| matches!(r, TrialReport::Failed(_)))
+        && let Some(ignored) = reports().find(|r| matches!(r, TrialReport::Ignored(_)))
+    {
         return ignored.clone();
     }
-    let story = told.join("\n");
-    match reports.len() {
-        1 => TrialReport::Failed(story),
-        n => TrialReport::Failed(format!("{passed} of {n} attempts passed\n{story}")),
+    let story = |(report, screenful): &(TrialReport, String)| match report {
+        TrialReport::Failed(story) => story.clone(),
+        TrialReport::Ignored(reason) => format!("could not run: {reason}"),
+        TrialReport::Passed => screenful.clone(),
+    };
+    let stories: Vec<String> = attempts.iter().map(story).collect();
+    match stories.as_slice() {
+        [only] => TrialReport::Failed(only.clone()),
+        all => TrialReport::Failed(format!(
+            "{passed} of {} attempts passed\n{}",
+            all.len(),
+            all.join("\n")
+        )),
     }
 }
 
@@ -79,8 +95,8 @@ fn run_attempt(
     let finished = runtime.block_on(session.finish(outcome));
     drop(session);
     runtime.shutdown_timeout(RUNTIME_LIMIT);
-    let text = tell(spec, &finished, seed);
-    let report = report_of(&finished, over, &text);
+    let text = tell(spec, &finished, effective, seed);
+    let report = report_of(&finished, over, effective, &text);
     let expected = report == TrialReport::Passed && effective.expect == Expect::Invalid;
     let mut err = std::io::stderr();
     // What fails is told under `failures:`; everything else is told here.
@@ -98,7 +114,6 @@ fn run_body(
     session: &std::sync::Arc<Session>,
     effective: &Effective,
 ) -> Outcome {
-    let limit = effective.total_limit(effective.time_limit);
     let body = async {
         let test = session.test();
         tokio::select! {
@@ -106,7 +121,7 @@ fn run_body(
             why = cancel::cancelled() => {
                 Err(Error::cancelled().context(format!("{why} while {}", session.stage())))
             }
-            () = tokio::time::sleep(limit) => Err(Error::deadline(format!(
+            limit = total_limit(session, effective) => Err(Error::deadline(format!(
                 "the total limit of {limit:?} passed while {}; raise `total_limit`",
                 session.stage()
             ))),
@@ -123,8 +138,27 @@ fn run_body(
     }
 }
 
+/// Completes when the attempt has taken too long in total, with the limit.
+async fn total_limit(session: &Session, effective: &Effective) -> Duration {
+    let started = tokio::time::Instant::now();
+    loop {
+        // Asked again and again: the user's function may give the test more time.
+        let limit = session.total_limit(effective);
+        let left = limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return limit;
+        }
+        tokio::time::sleep(left.min(Duration::from_secs(1))).await;
+    }
+}
+
 /// Writes what was found into the store, and gives the screenful.
-fn tell(spec: &TrialSpec, finished: &Finished, seed: crate::random::Seed) -> String {
+fn tell(
+    spec: &TrialSpec,
+    finished: &Finished,
+    said: &Effective,
+    seed: crate::random::Seed,
+) -> String {
     let mut notes = finished.notes.clone();
     if let Some(store) = &finished.store {
         notes.extend(keep(spec, finished, seed, store).err().map(|e| e.to_string()));
@@ -134,7 +168,7 @@ fn tell(spec: &TrialSpec, finished: &Finished, seed: crate::random::Seed) -> Str
         promise: spec.doc.to_string(),
         seed,
         folder: finished.store.as_ref().map(|s| s.dir().to_path_buf()),
-        options: finished.effective.as_ref().map(ToString::to_string).unwrap_or_default(),
+        options: finished.effective.as_ref().unwrap_or(said).to_string(),
         notes,
     };
     match &finished.outcome {
@@ -177,7 +211,7 @@ fn keep(
     Ok(())
 }
 
-fn report_of(finished: &Finished, over: &Overrides, text: &str) -> TrialReport {
+fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str) -> TrialReport {
     let failed = || TrialReport::Failed(text.to_string());
     let verdict: &Verdict = match &finished.outcome {
         Ok(verdict) => verdict,
@@ -190,7 +224,8 @@ fn report_of(finished: &Finished, over: &Overrides, text: &str) -> TrialReport {
             };
         }
     };
-    let Some(effective) = &finished.effective else { return failed() };
+    // A function that never asked for its cluster has a verdict of its own all the same.
+    let effective = finished.effective.as_ref().unwrap_or(said);
     match (effective.expect, verdict.validity) {
         (Expect::Valid, Validity::Valid) | (Expect::Invalid, Validity::Invalid) => {
             TrialReport::Passed
@@ -202,5 +237,38 @@ fn report_of(finished: &Finished, over: &Overrides, text: &str) -> TrialReport {
             "a known loss was expected, but this run is not invalid\n{text}"
         )),
         _ => failed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `p`assed, `f`ailed, `i`gnored.
+    fn check(expect: Expect, attempts: &str, expected: TrialReport) {
+        let report = |c: char| match c {
+            'p' => (TrialReport::Passed, "valid".into()),
+            'f' => (TrialReport::Failed("lost".into()), "screenful".into()),
+            _ => (TrialReport::Ignored("no Erlang".into()), String::new()),
+        };
+        let attempts: Vec<(TrialReport, String)> = attempts.chars().map(report).collect();
+        assert_eq!(conclude(expect, &attempts), expected);
+    }
+
+    #[test]
+    fn a_promise_holds_in_every_attempt_and_a_loss_shows_in_one() {
+        let failed = |text: &str| TrialReport::Failed(text.into());
+        let ignored = || TrialReport::Ignored("no Erlang".into());
+        check(Expect::Valid, "p", TrialReport::Passed);
+        check(Expect::Valid, "ppp", TrialReport::Passed);
+        check(Expect::Valid, "f", failed("lost"));
+        check(Expect::Valid, "pf", failed("1 of 2 attempts passed\nvalid\nlost"));
+        check(Expect::Valid, "i", ignored());
+        check(Expect::Valid, "pi", ignored());
+        let both = "0 of 2 attempts passed\nlost\ncould not run: no Erlang";
+        check(Expect::Valid, "fi", failed(both));
+        check(Expect::Invalid, "fp", TrialReport::Passed);
+        check(Expect::Invalid, "ff", failed("0 of 2 attempts passed\nlost\nlost"));
+        check(Expect::Invalid, "i", ignored());
     }
 }

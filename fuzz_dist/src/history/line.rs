@@ -90,22 +90,43 @@ impl<'de> Deserialize<'de> for ProcessWord {
 }
 
 /// The name of a node, or its place where the test has no node of that place.
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub(super) enum NodeWord<'a> {
     Place(u16),
-    #[serde(borrow)]
-    Name(Word<'a>),
+    Name(Cow<'a, str>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for NodeWord<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NodeWord<'a>, D::Error> {
+        struct Nodes;
+        impl<'de> Visitor<'de> for Nodes {
+            type Value = NodeWord<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a node: its name, or its place below 65535")
+            }
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<NodeWord<'de>, E> {
+                let place = u16::try_from(n).ok().filter(|place| *place != u16::MAX);
+                let wrong = || E::invalid_value(de::Unexpected::Unsigned(n), &self);
+                place.map(NodeWord::Place).ok_or_else(wrong)
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<NodeWord<'de>, E> {
+                Ok(NodeWord::Name(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<NodeWord<'de>, E> {
+                Ok(NodeWord::Name(Cow::Owned(text.into())))
+            }
+        }
+        deserializer.deserialize_any(Nodes)
+    }
 }
 
 impl NodeWord<'_> {
     pub(super) fn find(&self, nodes: &HashMap<Name, NodeId>) -> Result<NodeId, String> {
         match self {
-            NodeWord::Place(place) if *place != u16::MAX => Ok(NodeId(*place)),
-            NodeWord::Place(_) => Err("a node's place below 65535".into()),
-            NodeWord::Name(name) => nodes.get(&*name.0).copied().ok_or_else(|| {
-                format!("a node that the first line names, but it is \"{}\"", name.0)
-            }),
+            NodeWord::Place(place) => Ok(NodeId(*place)),
+            NodeWord::Name(name) => nodes
+                .get(&**name)
+                .copied()
+                .ok_or_else(|| format!("a node that the first line names, but it is \"{name}\"")),
         }
     }
 }

@@ -76,9 +76,7 @@ pub(super) fn remedy(step: &Step, errno: i32, machine: &Machine) -> String {
                 user.max_mnt_namespaces=10000"
             .into();
     }
-    if *step == Step::OpenTun && errno == libc::ENOENT
-        || *step == Step::OpenTun && !machine.tun_exists
-    {
+    if *step == Step::OpenTun && (errno == libc::ENOENT || !machine.tun_exists) {
         return match machine.container {
             true => "start the container with --device /dev/net/tun".into(),
             false => "sudo modprobe tun (and, if it is still missing: sudo mkdir -p /dev/net && \

@@ -48,7 +48,7 @@ pub(super) fn build(hosts_file: &str) -> Result<(), Failure> {
             _ => {}
         }
     }
-    rustix::process::pivot_root(new, &new.join(&OUTSIDE[1..])).mounting("the new root")?;
+    rustix::process::pivot_root(new, new.join(&OUTSIDE[1..])).mounting("the new root")?;
     std::env::set_current_dir("/").mounting("the new root")?;
     // Before anything is mounted below /etc, since a place that is missing there covers it.
     for file in ["hosts", "hostname", "resolv.conf"] {

@@ -261,9 +261,11 @@ impl Effective {
     }
 
     /// How long one attempt may take: what was said, else the sum of its stages and some slack.
-    pub fn total_limit(&self, longest_cut: Duration) -> Duration {
-        let stages = self.setup_limit + self.time_limit + self.quiesce_limit(longest_cut);
-        self.total_limit.unwrap_or(stages + self.op_limit * 4 + TOTAL_SLACK)
+    ///
+    /// `prepare` and `quiesce` are the limits of the two stages that depend on the database.
+    pub fn total_limit(&self, prepare: Duration, quiesce: Duration) -> Duration {
+        let stages = prepare + self.setup_limit + self.time_limit + quiesce + self.op_limit * 4;
+        self.total_limit.unwrap_or(stages + TOTAL_SLACK)
     }
 
     /// The seed of an attempt: the first runs with the seed itself, so that a printed seed repeats

@@ -107,7 +107,9 @@ fn limits_follow_the_longest_cut() {
     let effective = effective(Options::default()).unwrap();
     assert_eq!(effective.quiesce_limit(Duration::ZERO), secs(30));
     assert_eq!(effective.quiesce_limit(secs(120)), secs(150));
-    assert_eq!(effective.total_limit(secs(8)), secs(120 + 30 + 38 + 20 + 120));
+    assert_eq!(effective.total_limit(secs(900), secs(38)), secs(900 + 120 + 30 + 38 + 20 + 120));
+    let said = Effective { total_limit: Some(secs(60)), ..effective };
+    assert_eq!(said.total_limit(secs(900), secs(38)), secs(60));
 }
 
 #[test]

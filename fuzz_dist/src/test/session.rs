@@ -9,7 +9,7 @@ use super::judge::{judge, run_verdict};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
-use super::provision::provision;
+use super::provision::{PREPARE_LIMIT, provision};
 use super::{Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Verdict, power, stats};
 use crate::error::Error;
@@ -103,8 +103,21 @@ impl Session {
 
     pub(super) fn effective(&self, options: &Options) -> Result<Effective, Error> {
         let effective = options.effective(&self.over).map_err(|e| Error::usage(e.to_string()))?;
+        // Where nobody chose a seed, every call draws one; what counts is this attempt's.
+        let effective = Effective { seed: self.seed, ..effective };
         let _ = self.effective.set(effective.clone());
         Ok(effective)
+    }
+
+    /// How long this attempt may take in total. It may grow while the attempt runs: the user's
+    /// function has a word in it, and `said` is what counts before that.
+    pub fn total_limit(&self, said: &Effective) -> Duration {
+        let effective = self.effective.get().unwrap_or(said);
+        let facts = self.live.get().and_then(|live| live.db.facts().quiesce_limit);
+        // No cut is longer than the main phase.
+        let quiesce = effective.quiesce_limit.or(facts);
+        let quiesce = quiesce.unwrap_or_else(|| effective.quiesce_limit(effective.time_limit));
+        effective.total_limit(PREPARE_LIMIT, quiesce)
     }
 
     pub(super) fn store(&self) -> Result<&Store, Error> {

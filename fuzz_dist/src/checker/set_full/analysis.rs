@@ -1,7 +1,8 @@
 //! The life of every element: known when, present and absent last when, and what follows.
 
+use super::super::calls::Outcome;
 use super::super::latency::Quantiles;
-use super::super::sets::{Adds, NONE, Outcome, Streams};
+use super::super::sets::{Adds, NONE, Streams};
 use crate::history::History;
 
 /// What became of an element.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::super::Anomaly;
+use super::super::calls::Outcome;
 use super::super::evidence::{Faults, node_name, node_of};
-use super::super::sets::{Adds, Elements, NONE, Outcome, Streams};
+use super::super::sets::{Adds, Elements, NONE, Streams};
 use super::analysis::Analysis;
 use crate::history::History;
 use crate::op::{NodeId, Value};

@@ -22,12 +22,15 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
+use super::calls::Outcome;
 use super::evidence::{Faults, healed_at, node_of};
 use super::finals::Finals;
 use super::sets::{Elements, Streams, Unreadable};
 use super::{Checker, Verdict};
 use crate::history::History;
-use crate::op::Name;
+use crate::op::{Name, Value};
+#[cfg(test)]
+pub(crate) use naive::random_history;
 use report::Report;
 
 /// Judges sets that only grow; see [`set_full`].
@@ -98,7 +101,9 @@ impl Checker for SetFull {
                 return Verdict::unknown("set_full", reason);
             }
         };
-        let streams = match Streams::of(history, &self.read, &mut elements, &adds) {
+        let acknowledged: Vec<bool> =
+            adds.outcome.iter().map(|o| *o == Outcome::Acknowledged).collect();
+        let streams = match Streams::of(history, &self.read, &mut elements, &acknowledged) {
             Ok(streams) => streams,
             Err(Unreadable(i)) => {
                 let reason = format!(
@@ -120,7 +125,11 @@ impl Checker for SetFull {
             faults: &faults,
         };
         let sessions = sessions::sessions(history, &adds, &streams);
-        let report = Report { options: self, facts: &facts, sessions: &sessions };
+        // A run that was told `sessions = true` says so in its history, so that whoever checks the
+        // history again later comes to the same verdict.
+        let asked = self.sessions || history.meta("sessions") == Some(&Value::Bool(true));
+        let options = SetFull { sessions: asked, ..self.clone() };
+        let report = Report { options: &options, facts: &facts, sessions: &sessions };
         let mut verdict = report.verdict();
         Finals::of(history, &self.read).apply(&mut verdict);
         verdict = report.figures(verdict);

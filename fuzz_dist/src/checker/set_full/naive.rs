@@ -183,7 +183,7 @@ fn text(v: &Value) -> Json {
 }
 
 /// Any small history: reads give whatever they like.
-pub(super) fn random_history(seed: Seed) -> History {
+pub(crate) fn random_history(seed: Seed) -> History {
     let mut s = seed.stream("naive");
     let nodes = 1 + s.index(3);
     let mut r = Recorder::new((1..=nodes).map(|n| format!("n{n}")));

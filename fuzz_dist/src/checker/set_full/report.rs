@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use super::super::calls::Outcome;
 use super::super::evidence::{count, listed, node_name};
 use super::super::latency::Quantiles;
-use super::super::sets::{NONE, Outcome};
+use super::super::sets::NONE;
 use super::super::{ANOMALIES_MAX, Anomaly, LISTED_MAX, Verdict};
 use super::SetFull;
 use super::analysis::{Fate, latency_ns};

@@ -3,20 +3,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::super::calls::{Outcome, calls};
 use super::NONE;
 use crate::history::History;
-use crate::op::{Kind, Process, Value};
-
-/// What is known about an add.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It was acknowledged.
-    Acknowledged,
-    /// It certainly did not happen.
-    Failed,
-    /// Nobody knows.
-    Open,
-}
+use crate::op::{Process, Value};
 
 /// The adds of a history by element; the element's number is the place in each list.
 #[derive(Clone, Debug, Default)]
@@ -66,22 +56,36 @@ impl Elements {
     /// The two invocations that add the same element.
     pub(crate) fn added(history: &History, add: &str) -> Result<(Elements, Adds), (usize, usize)> {
         let mut adds = Adds::default();
-        let function = history.find_function(add);
-        for i in 0..history.len() {
-            let wanted = Some(history.function_index(i)) == function;
-            if wanted && history.kind(i) == Kind::Invoke && history.process(i).is_client() {
-                let completed = history.completion(i);
-                adds.invoked.push(i as u32);
-                adds.completed.push(completed.map_or(NONE, |c| c as u32));
-                adds.outcome.push(match completed.map(|c| history.kind(c)) {
-                    Some(Kind::Ok) => Outcome::Acknowledged,
-                    Some(Kind::Fail) => Outcome::Failed,
-                    _ => Outcome::Open,
-                });
-            }
+        for call in calls(history, &[add]) {
+            adds.invoked.push(call.invoked as u32);
+            adds.completed.push(call.completed.map_or(NONE, |c| c as u32));
+            adds.outcome.push(call.outcome);
         }
         let elements = Elements::number(history, &adds.invoked)?;
         Ok((elements, adds))
+    }
+
+    /// Numbers the values of invocations, of which several may be equal; gives the number of
+    /// each.
+    pub(crate) fn of_values(history: &History, invoked: &[u32]) -> (Elements, Vec<u32>) {
+        let mut ints: HashMap<i64, u32, BuildHasherDefault<Mix>> = HashMap::default();
+        let mut others: HashMap<Value, u32> = HashMap::new();
+        let mut distinct: Vec<u32> = Vec::new();
+        let mut ids = Vec::with_capacity(invoked.len());
+        for i in invoked {
+            let new = || {
+                distinct.push(*i);
+                distinct.len() as u32 - 1
+            };
+            // Numbers without a detour by values: they are what most sets consist of.
+            let id = match history.int(*i as usize) {
+                Some(n) => *ints.entry(n).or_insert_with(new),
+                None => *others.entry(history.value(*i as usize)).or_insert_with(new),
+            };
+            ids.push(id);
+        }
+        let elements = Elements::number(history, &distinct);
+        (elements.unwrap_or_else(|_| unreachable!("the values are distinct")), ids)
     }
 
     fn number(history: &History, invoked: &[u32]) -> Result<Elements, (usize, usize)> {
@@ -154,6 +158,13 @@ impl Elements {
         self.adds as usize + self.strangers.len()
     }
 
+    /// Tells the elements that were read and never added, with their numbers.
+    pub(crate) fn strangers(&self, mut tell: impl FnMut(usize, &Value)) {
+        for (i, value) in self.strangers.iter().enumerate() {
+            tell(self.adds as usize + i, value);
+        }
+    }
+
     /// The element itself.
     pub(crate) fn name(&self, history: &History, adds: &Adds, id: usize) -> Value {
         match adds.invoked.get(id) {
@@ -181,6 +192,13 @@ impl Hasher for Mix {
         self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
     fn write_i64(&mut self, n: i64) {
+        self.write_u64(n as u64);
+    }
+    fn write_u128(&mut self, n: u128) {
+        self.write_u64(n as u64);
+        self.write_u64((n >> 64) as u64);
+    }
+    fn write_usize(&mut self, n: usize) {
         self.write_u64(n as u64);
     }
     fn write_u32(&mut self, n: u32) {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{Adds, Elements, NONE};
+use super::Elements;
 use crate::history::History;
 use crate::op::{Kind, NodeId, Phase, Value};
 
@@ -99,6 +99,43 @@ impl Stream {
     }
 }
 
+/// The runs of reads that have each element, all in one list.
+#[derive(Clone, Debug)]
+pub(crate) struct AllRuns {
+    start: Vec<u32>,
+    runs: Vec<(u32, u32)>,
+}
+
+impl AllRuns {
+    /// The runs of the elements `0..elements` in a stream.
+    pub(crate) fn of(stream: &Stream, elements: usize) -> AllRuns {
+        let mut start = vec![0u32; elements + 1];
+        for change in stream.changes.iter().filter(|c| c.appears()) {
+            start[change.id as usize + 1] += 1;
+        }
+        for id in 0..elements {
+            start[id + 1] += start[id];
+        }
+        let mut next = start.clone();
+        let mut runs = vec![(0, 0); start[elements] as usize];
+        for change in &stream.changes {
+            let next = &mut next[change.id as usize];
+            if change.appears() {
+                runs[*next as usize] = (change.read(), stream.len() as u32);
+                *next += 1;
+            } else {
+                runs[*next as usize - 1].1 = change.read();
+            }
+        }
+        AllRuns { start, runs }
+    }
+
+    /// The runs of one element, as half-open ranges of places.
+    pub(crate) fn get(&self, id: usize) -> &[(u32, u32)] {
+        &self.runs[self.start[id] as usize..self.start[id + 1] as usize]
+    }
+}
+
 /// An element that one read has more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Duplicate {
@@ -122,7 +159,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// Gathers the successful reads by node.
+    /// Gathers the successful reads by node; `counted` tells which elements are acknowledged.
     ///
     /// # Errors
     ///
@@ -131,7 +168,7 @@ impl Streams {
         history: &History,
         read: &str,
         elements: &mut Elements,
-        adds: &Adds,
+        counted: &[bool],
     ) -> Result<Streams, Unreadable> {
         let mut all = Streams::default();
         let mut by_node: Vec<Vec<u32>> = Vec::new();
@@ -148,7 +185,7 @@ impl Streams {
                 by_node[slot].push(i as u32);
             }
         }
-        let mut builder = Builder { history, elements, adds, state: State::default() };
+        let mut builder = Builder { history, elements, counted, state: State::default() };
         for (slot, events) in by_node.into_iter().enumerate().filter(|(_, e)| !e.is_empty()) {
             let node = slot.checked_sub(1).map(|n| NodeId(n as u16));
             all.streams.push(builder.stream(node, events, &mut all.duplicates)?);
@@ -160,7 +197,7 @@ impl Streams {
 struct Builder<'a> {
     history: &'a History,
     elements: &'a mut Elements,
-    adds: &'a Adds,
+    counted: &'a [bool],
     state: State,
 }
 
@@ -241,7 +278,7 @@ impl Builder<'_> {
         for n in removed {
             let id = self.elements.int(*n);
             let count = self.state.count[id as usize].saturating_sub(1);
-            self.state.set(id, count, self.adds, sink);
+            self.state.set(id, count, self.counted, sink);
         }
         for n in added {
             let id = self.elements.int(*n);
@@ -250,7 +287,7 @@ impl Builder<'_> {
             if count == 1 {
                 self.state.present.push(id);
             }
-            self.state.set(id, count, self.adds, sink);
+            self.state.set(id, count, self.counted, sink);
         }
     }
 
@@ -275,13 +312,13 @@ impl Builder<'_> {
             let count = self.state.count[id as usize];
             if !first || count != 1 {
                 // The common case, once before and once now, needs nothing.
-                self.state.set(id, if first { 1 } else { count + 1 }, self.adds, sink);
+                self.state.set(id, if first { 1 } else { count + 1 }, self.counted, sink);
             }
         }
         let former = std::mem::replace(&mut self.state.present, present);
         for id in &former {
             if self.state.seen[*id as usize] != stamp && self.state.count[*id as usize] > 0 {
-                self.state.set(*id, 0, self.adds, sink);
+                self.state.set(*id, 0, self.counted, sink);
             }
         }
         self.state.spare = former;
@@ -303,13 +340,13 @@ impl State {
         }
     }
 
-    fn set(&mut self, id: u32, count: u32, adds: &Adds, sink: &mut Sink<'_>) {
+    fn set(&mut self, id: u32, count: u32, counted: &[bool], sink: &mut Sink<'_>) {
         let former = std::mem::replace(&mut self.count[id as usize], count);
         let step = i64::from(count) - i64::from(former);
         self.fingerprint = self.fingerprint.wrapping_add(scramble(id).wrapping_mul(step as u64));
         if (former == 0) != (count == 0) {
             sink.changes.push(Change::new(id, sink.place, count > 0));
-            if (id as usize) < adds.len() && adds.acknowledged(id as usize) != NONE {
+            if counted.get(id as usize) == Some(&true) {
                 let n = i64::from(self.acknowledged) + if count > 0 { 1 } else { -1 };
                 self.acknowledged = n as u32;
             }

@@ -47,7 +47,7 @@ fn kill_after(events: u64) -> (u64, u64) {
         let (index, time) = line.split_once("recorded ")?.1.split_once(' ')?;
         Some((index.parse().ok()?, time.parse().ok()?))
     };
-    while let Some(line) = lines.next() {
+    for line in lines.by_ref() {
         recorded.extend(parse(line));
         if recorded.len() as u64 >= events {
             break;

@@ -113,6 +113,24 @@ impl Graph {
         degrees
     }
 
+    /// Can every node be removed after all that precede it (Kahn 1962)?
+    pub(crate) fn is_acyclic(&self) -> bool {
+        let mut degree = self.in_degrees();
+        let nodes = 0..self.nodes() as u32;
+        let mut stack: Vec<u32> = nodes.filter(|n| degree[*n as usize] == 0).collect();
+        let mut left = self.nodes();
+        while let Some(node) = stack.pop() {
+            left -= 1;
+            for (_, to) in self.successors(node) {
+                degree[to as usize] -= 1;
+                if degree[to as usize] == 0 {
+                    stack.push(to);
+                }
+            }
+        }
+        left == 0
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         (self.start.capacity() + self.to.capacity()) * 4
     }

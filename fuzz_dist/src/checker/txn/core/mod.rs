@@ -5,6 +5,7 @@ pub(crate) mod graph;
 pub(crate) mod intern;
 pub(crate) mod peel;
 pub(crate) mod read;
+pub(crate) mod shortest;
 pub(crate) mod tell;
 pub(crate) mod txns;
 

@@ -1,0 +1,207 @@
+//! How long checkers take on simulated histories: `cargo bench -p fuzz_dist_benches --bench checkers`.
+//!
+//! `FUZZ_DIST_BENCH_CPU=1` prints the least processor time of a few runs for each instead, which
+//! is what a shared machine can tell.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fuzz_dist::checker::histories::{Recorder, SetRun};
+use fuzz_dist::checker::{
+    CasRegister, Checker, counter, distinct_register, linearizable, or_set, pn_counter, set,
+    set_full, stats, total_queue, unique_ids,
+};
+use fuzz_dist::history::History;
+use fuzz_dist::op::Value;
+use fuzz_dist::random::{Seed, Stream};
+
+/// Element observations: what a checker that reads every read whole would look at.
+fn observations(history: &History) -> usize {
+    (0..history.len()).filter_map(|i| history.set_read(i)).map(|r| r.len).sum()
+}
+
+/// Clients that do one operation after the other on an object that behaves: `op` gives function
+/// and argument, `act` what it gives.
+fn linear(
+    operations: usize,
+    clients: u32,
+    op: impl Fn(&mut Stream, usize) -> (&'static str, Value),
+    mut act: impl FnMut(&str, &Value) -> Option<Value>,
+) -> History {
+    let mut random = Seed(1).stream("bench");
+    let mut recorder = Recorder::new(["n1", "n2", "n3", "n4", "n5"]);
+    type Open = Option<(&'static str, Value, Option<Option<Value>>)>;
+    let mut open: Vec<Open> = vec![None; clients as usize];
+    let mut done = 0;
+    while done < operations {
+        let client = random.below(clients.into()) as u32;
+        let slot = &mut open[client as usize];
+        match slot.take() {
+            None => {
+                let (f, value) = op(&mut random, done);
+                recorder.invoke(client, f, value.clone());
+                *slot = Some((f, value, None));
+            }
+            Some((f, value, None)) => {
+                let result = act(f, &value);
+                *slot = Some((f, value, Some(result)));
+            }
+            Some((_, _, Some(result))) => {
+                match result {
+                    Some(value) => recorder.ok(client, value),
+                    None => recorder.fail(client),
+                };
+                done += 1;
+            }
+        }
+    }
+    recorder.history()
+}
+
+fn cas(operations: usize, clients: u32) -> History {
+    let mut state = Value::Nil;
+    let op = |s: &mut Stream, _| match s.below(3) {
+        0 => ("read", Value::Nil),
+        1 => ("write", Value::Int(s.below(5) as i64)),
+        _ => ("cas", Value::list([s.below(5) as i64, s.below(5) as i64])),
+    };
+    linear(operations, clients, op, move |f, value| match (f, value.as_list()) {
+        ("read", _) => Some(state.clone()),
+        (_, Some([old, new])) => (*old == state).then(|| {
+            state = new.clone();
+            value.clone()
+        }),
+        _ => {
+            state = value.clone();
+            Some(value.clone())
+        }
+    })
+}
+
+fn distinct(operations: usize, clients: u32) -> History {
+    let mut state = Value::Nil;
+    let op = |s: &mut Stream, n: usize| match s.chance(0.5) {
+        true => ("read", Value::Nil),
+        // Several clients may be at the same number of operations done.
+        false => ("write", Value::Int(n as i64 * 1_000_000 + s.below(1_000_000) as i64)),
+    };
+    linear(operations, clients, op, move |f, value| {
+        if f == "write" {
+            state = value.clone();
+        }
+        Some(state.clone())
+    })
+}
+
+fn sums(operations: usize, clients: u32) -> History {
+    let mut sum = 0;
+    let op = |s: &mut Stream, _| match s.chance(0.5) {
+        true => ("read", Value::Nil),
+        false => ("add", Value::Int(s.below(5) as i64 + 1)),
+    };
+    linear(operations, clients, op, move |f, value| {
+        if f == "read" {
+            return Some(Value::Int(sum));
+        }
+        sum += value.as_int().unwrap_or(0);
+        Some(value.clone())
+    })
+}
+
+fn queue(operations: usize) -> History {
+    let mut queue = std::collections::VecDeque::new();
+    let op = |_: &mut Stream, n: usize| match n % 2 {
+        0 => ("enqueue", Value::Int(n as i64)),
+        _ => ("dequeue", Value::Nil),
+    };
+    linear(operations, 1, op, move |f, value| {
+        if f == "enqueue" {
+            queue.push_back(value.clone());
+            return Some(value.clone());
+        }
+        Some(queue.pop_front().unwrap_or(Value::Nil))
+    })
+}
+
+fn ids(operations: usize) -> History {
+    let mut next = 0;
+    linear(
+        operations,
+        5,
+        |_, _| ("generate", Value::Nil),
+        move |_, _| {
+            next += 1;
+            Some(Value::Int(next))
+        },
+    )
+}
+
+fn run(c: &mut Criterion, name: &str, checker: &dyn Checker, history: &History) {
+    let operations = history.len() as u64 / 2;
+    let check = || {
+        let verdict = checker.check(black_box(history));
+        assert!(!verdict.is_invalid(), "{name}: {:?}", verdict.reasons);
+    };
+    if std::env::var_os("FUZZ_DIST_BENCH_CPU").is_some() {
+        let mut least = Duration::MAX;
+        let begun = Instant::now();
+        for _ in 0..20 {
+            let before = cpu();
+            check();
+            least = least.min(cpu() - before);
+            if begun.elapsed() > Duration::from_secs(4) {
+                break;
+            }
+        }
+        println!("{name}: {least:?}, {:.1} M op/s", operations as f64 / least.as_secs_f64() / 1e6);
+        return;
+    }
+    let mut group = c.benchmark_group("checkers");
+    group.sample_size(10).warm_up_time(Duration::from_millis(300));
+    group.throughput(Throughput::Elements(operations));
+    group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(check));
+    group.finish();
+}
+
+/// The processor time of this process.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let ns = stat.split_whitespace().next().and_then(|n| n.parse().ok());
+    Duration::from_nanos(ns.unwrap_or(0))
+}
+
+fn all(c: &mut Criterion) {
+    for (operations, reads) in [(10_000, 0.5), (100_000, 0.5), (1_000_000, 0.002)] {
+        let simulated = SetRun { operations, reads, ..SetRun::default() };
+        let (history, _) = simulated.simulate(Seed(1));
+        let seen = observations(&history);
+        run(
+            c,
+            &format!("set_full, {operations} operations, {seen} observations"),
+            &set_full(),
+            &history,
+        );
+        if operations == 1_000_000 {
+            run(c, "set, 1000000 operations", &set(), &history);
+            run(c, "or_set, 1000000 operations", &or_set(), &history);
+            run(c, "stats, 1000000 operations", &stats(), &history);
+        }
+    }
+    run(c, "pn_counter, 100000 operations, 5 clients", &pn_counter(), &sums(100_000, 5));
+    run(c, "counter, 100000 operations, 5 clients", &counter(), &sums(100_000, 5));
+    run(c, "total_queue, 100000 operations", &total_queue(), &queue(100_000));
+    run(c, "unique_ids, 100000 operations", &unique_ids(), &ids(100_000));
+    let register = linearizable(CasRegister);
+    for (operations, clients) in [(50_000, 5), (1_000, 20), (10_000, 20)] {
+        let name = format!("linearizable CAS register, {operations} operations, {clients} clients");
+        run(c, &name, &register, &cas(operations, clients));
+    }
+    for operations in [100_000, 1_000_000] {
+        let name = format!("distinct_register, {operations} operations, 20 clients");
+        run(c, &name, &distinct_register(), &distinct(operations, 20));
+    }
+}
+
+criterion_group!(checkers, all);
+criterion_main!(checkers);

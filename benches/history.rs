@@ -1,0 +1,63 @@
+//! Megabytes per second in which a history is recorded to a file, and read back.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fuzz_dist::history::{History, Recorder};
+use fuzz_dist::op::{Event, Kind, NodeId, Phase, Process, Value};
+use fuzz_dist::time::Time;
+
+/// Operations of ten processes on five nodes: adds, and every hundredth a read of everything.
+fn events(ops: u64) -> Vec<Event> {
+    let mut events = Vec::new();
+    let (add, read): (fuzz_dist::op::Name, fuzz_dist::op::Name) = ("add".into(), "read".into());
+    for n in 0..ops {
+        let is_read = n % 100 == 99;
+        let mut event = Event {
+            time: Time(n * 20_000),
+            process: Process(n as u32 % 10),
+            node: Some(NodeId(n as u16 % 5)),
+            kind: Kind::Invoke,
+            f: if is_read { read.clone() } else { add.clone() },
+            value: if is_read { Value::Nil } else { Value::Int(n as i64) },
+            error: None,
+            phase: Phase::Main,
+        };
+        events.push(event.clone());
+        event.kind = Kind::Ok;
+        event.time.0 += 10_000;
+        if is_read {
+            event.value = Value::set((0..(n as i64).min(2_000)).filter(|v| v % 100 != 99));
+        }
+        events.push(event);
+    }
+    events
+}
+
+fn history(c: &mut Criterion) {
+    let path = std::env::temp_dir().join(format!("fuzz_dist-bench-h-{}", std::process::id()));
+    let events = events(100_000);
+    let record = || {
+        let _ = std::fs::remove_file(&path);
+        let nodes = ["n1", "n2", "n3", "n4", "n5"];
+        let recorder = Recorder::to_file(&path, nodes, [("k", Value::Nil)]).expect("a file");
+        for event in &events {
+            recorder.record(event.clone()).expect("an event that can be");
+        }
+        recorder.flush().expect("a disk with room");
+    };
+    record();
+    let bytes = std::fs::metadata(&path).expect("the file").len();
+    let mut group = c.benchmark_group("history");
+    group.throughput(Throughput::Bytes(bytes)).sample_size(10);
+    group.bench_function("write", |b| b.iter(record));
+    group.bench_function("load", |b| {
+        b.iter(|| {
+            let loaded = History::load(&path).expect("what was written");
+            assert_eq!(loaded.history.len(), events.len());
+        });
+    });
+    group.finish();
+    let _ = std::fs::remove_file(&path);
+}
+
+criterion_group!(benches, history);
+criterion_main!(benches);

@@ -1,0 +1,66 @@
+//! Operations with both of their ends.
+
+use crate::history::History;
+use crate::op::{Kind, Process};
+
+/// What is known about an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It happened.
+    Acknowledged,
+    /// It certainly did not happen.
+    Failed,
+    /// Nobody knows.
+    Open,
+}
+
+/// An operation: its invocation and its completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) invoked: usize,
+    pub(crate) completed: Option<usize>,
+    pub(crate) outcome: Outcome,
+    pub(crate) process: Process,
+}
+
+impl Call {
+    /// The completion of an operation that happened.
+    pub(crate) fn acknowledged(&self) -> Option<usize> {
+        self.completed.filter(|_| self.outcome == Outcome::Acknowledged)
+    }
+
+    /// The event by which it has certainly taken effect, or never will: that of its completion
+    /// where its outcome is known, and the end of time otherwise.
+    pub(crate) fn end(&self) -> usize {
+        match self.outcome {
+            Outcome::Open => usize::MAX,
+            _ => self.completed.unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// The operation that was invoked at event `i`.
+pub(crate) fn call(history: &History, i: usize) -> Call {
+    let completed = history.completion(i);
+    let outcome = match completed.map(|c| history.kind(c)) {
+        Some(Kind::Ok) => Outcome::Acknowledged,
+        Some(Kind::Fail) => Outcome::Failed,
+        _ => Outcome::Open,
+    };
+    Call { invoked: i, completed, outcome, process: history.process(i) }
+}
+
+/// The clients' operations with one of these functions, in the order of their invocation.
+pub(crate) fn calls<'a>(
+    history: &'a History,
+    functions: &[&str],
+) -> impl Iterator<Item = Call> + 'a {
+    let wanted: Vec<bool> = history.functions().iter().map(|f| functions.contains(&&**f)).collect();
+    (0..history.len())
+        .filter(move |i| {
+            wanted[history.function_index(*i)]
+                && history.kind(*i) == Kind::Invoke
+                && history.process(*i).is_client()
+        })
+        .map(|i| call(history, i))
+}

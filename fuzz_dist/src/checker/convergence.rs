@@ -1,0 +1,192 @@
+//! `convergence`: after the heal, all nodes come to read the same.
+//!
+//! Strong eventual consistency's *convergence* (Shapiro et al., "Conflict-free replicated data
+//! types", 2011): replicas that have received the same updates are equal. The run gives them
+//! time after the heal; then each node's final read is compared, as a value, with the others'.
+
+use std::collections::BTreeMap;
+
+use super::evidence::{Faults, healed_at, node_name};
+use super::finals::Finals;
+use super::{Anomaly, Checker, Verdict};
+use crate::history::History;
+use crate::op::{Kind, Name, NodeId, Phase, Value};
+
+/// Judges whether all nodes agree in the end; see [`convergence`].
+#[derive(Clone, Debug)]
+pub struct Convergence {
+    read: Name,
+    ordered: bool,
+}
+
+/// Judges whether the final reads of all nodes are equal, whatever they read, and tells how
+/// long after the heal that took. Lists count as unordered, as databases give sets.
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, convergence, histories::Script};
+/// let history = Script::parse("a1 a1' |heal |final r1@1 r1'{1} r2@2 r2'{}");
+/// let verdict = convergence().check(&history);
+/// assert_eq!(&*verdict.anomalies[0].kind, "diverged");
+/// ```
+pub fn convergence() -> Convergence {
+    Convergence { read: "read".into(), ordered: false }
+}
+
+impl Convergence {
+    /// The function that reads, where it is not `read`.
+    #[must_use]
+    pub fn read(mut self, f: impl Into<Name>) -> Convergence {
+        self.read = f.into();
+        self
+    }
+
+    /// Does the order in lists matter?
+    #[must_use]
+    pub fn ordered(mut self, matters: bool) -> Convergence {
+        self.ordered = matters;
+        self
+    }
+
+    fn value(&self, history: &History, i: usize) -> Value {
+        match history.value(i) {
+            Value::List(items) if !self.ordered => {
+                let mut items = items.to_vec();
+                items.sort_unstable();
+                Value::list(items)
+            }
+            value => value,
+        }
+    }
+}
+
+impl Checker for Convergence {
+    fn check(&self, history: &History) -> Verdict {
+        let finals = Finals::of(history, &self.read);
+        let mut groups: BTreeMap<Value, Vec<(NodeId, usize)>> = BTreeMap::new();
+        for (node, i) in &finals.reads {
+            groups.entry(self.value(history, *i)).or_default().push((*node, *i));
+        }
+        let mut verdict = match groups.len() {
+            0 => Verdict::unknown("convergence", "there are no final reads"),
+            1 => Verdict::valid("convergence"),
+            n => {
+                let anomaly = diverged(history, &groups);
+                let mut verdict = Verdict::invalid(
+                    "convergence",
+                    format!("the nodes read {n} different values in the end"),
+                );
+                verdict.anomalies.push(anomaly);
+                verdict
+            }
+        };
+        if finals.expected {
+            finals.apply(&mut verdict);
+        }
+        let verdict = match self.time_ms(history, &finals) {
+            Some(ms) => verdict.with("convergence_ms", ms),
+            None => verdict,
+        };
+        Faults::of(history).state(history, verdict)
+    }
+}
+
+impl Convergence {
+    /// From the heal to the completion of the last read that differs from the final ones, or 0.
+    fn time_ms(&self, history: &History, finals: &Finals) -> Option<u64> {
+        let healed = healed_at(history)?;
+        let mut values = finals.reads.iter().map(|(_, i)| self.value(history, *i));
+        let agreed = values.next()?;
+        if values.any(|v| v != agreed) {
+            return None;
+        }
+        let read = history.find_function(&self.read);
+        let last = (healed..history.len()).rev().find(|i| {
+            Some(history.function_index(*i)) == read
+                && history.kind(*i) == Kind::Ok
+                && history.phase(*i) >= Phase::Quiesce
+                && self.value(history, *i) != agreed
+        });
+        Some(last.map_or(0, |i| history.time(i).since(history.time(healed)).as_millis() as u64))
+    }
+}
+
+fn diverged(history: &History, groups: &BTreeMap<Value, Vec<(NodeId, usize)>>) -> Anomaly {
+    let mut groups: Vec<(&Value, &Vec<(NodeId, usize)>)> = groups.iter().collect();
+    groups.sort_by_key(|(_, nodes)| std::cmp::Reverse(nodes.len()));
+    let names = |nodes: &[(NodeId, usize)]| {
+        nodes.iter().map(|(n, _)| node_name(history, Some(*n))).collect::<Vec<_>>().join(" ")
+    };
+    let shown: Vec<String> = (groups.iter())
+        .map(|(value, nodes)| format!("{} on {}", short(value), names(nodes)))
+        .collect();
+    let mut text = format!("the final reads differ: {}", shown.join("; "));
+    if let (Value::Set(a), Value::Set(b)) = (groups[0].0, groups[1].0) {
+        let lacks = |a: &[i64], b: &[i64]| {
+            let some = a.iter().filter(|n| b.binary_search(n).is_err()).take(8);
+            some.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let (only_a, only_b) =
+            (lacks(a.as_slice(), b.as_slice()), lacks(b.as_slice(), a.as_slice()));
+        text.push_str(&format!("; only the first has {{{only_a}}}, only the second {{{only_b}}}"));
+    }
+    let events = groups.iter().flat_map(|(_, nodes)| nodes.iter().map(|(_, i)| *i));
+    let mut events: Vec<usize> = events.collect();
+    events.sort_unstable();
+    Anomaly::new("diverged", short(groups[1].0))
+        .explained(text)
+        .on(Some(groups[1].1[0].0))
+        .proved_by(events)
+}
+
+/// A value that fits in a line.
+fn short(value: &Value) -> String {
+    let size = match value {
+        Value::Set(s) => s.as_slice().len(),
+        Value::List(l) => l.len(),
+        _ => 0,
+    };
+    if size > 12 { format!("{size} elements") } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Validity;
+    use super::super::histories::{Recorder, Script};
+    use super::*;
+
+    #[test]
+    fn equal_final_reads_converge_and_tell_when() {
+        let verdict = convergence().check(&Script::parse(
+            "a1 a1' |heal |quiesce r1@1 r1'{1} r2@2 r2'{} |final r1 r1'{1} r2@2 r2'{1}",
+        ));
+        assert!(verdict.is_valid(), "{:?}", verdict.reasons);
+        assert_eq!(verdict.results["convergence_ms"], 4);
+    }
+
+    #[test]
+    fn the_odd_node_is_named_with_what_it_lacks() {
+        let verdict = convergence()
+            .check(&Script::parse("a1 a1' |heal |final r1@1 r1'{1} r2@2 r2'{} r3@3 r3'{1}"));
+        assert_eq!(verdict.anomalies[0].node, Some(NodeId(1)));
+        assert!(verdict.anomalies[0].explanation.contains("#{1} on n1 n3; #{} on n2"));
+    }
+
+    #[test]
+    fn lists_are_unordered_unless_asked() {
+        let mut r = Recorder::new(["n1", "n2"]);
+        r.phase = Phase::Final;
+        for (client, list) in [(0, [1, 2]), (1, [2, 1])] {
+            r.invoke(client, "read", Value::Nil);
+            r.ok(client, Value::list(list));
+        }
+        let history = r.history();
+        assert!(convergence().check(&history).is_valid());
+        assert!(convergence().ordered(true).check(&history).is_invalid());
+    }
+
+    #[test]
+    fn no_final_read_is_unknown() {
+        let verdict = convergence().check(&Script::parse("a1 a1' r r'{1}"));
+        assert_eq!(verdict.validity, Validity::Unknown);
+    }
+}

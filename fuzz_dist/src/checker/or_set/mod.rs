@@ -1,0 +1,224 @@
+//! `or_set`: an add-wins set with adds and removes, judged by what causality proves.
+//!
+//! The observed-remove set of Shapiro et al. ("A comprehensive study of convergent and
+//! commutative replicated data types", INRIA RR-7506, 2011, section 3.3.5): a remove takes back
+//! the adds that it has seen; an add that is concurrent with it wins. What a remove has seen is
+//! not in the history, so only what follows in every case is judged:
+//!
+//! - an add precedes a remove *causally* where the same client invoked the remove after the
+//!   add was acknowledged (or the same node served both in that order, where a node is said to
+//!   be sequential), or where the client had read the element, and there was one add only that
+//!   can have put it there;
+//! - an add *may* have been seen by a remove unless that completed before the add was invoked.
+//!
+//! In the end (each node's final read) an element *must* be there when some acknowledged add
+//! of it can have been seen by no remove, and *must not* be there when every add of it that may
+//! have happened precedes an acknowledged remove causally. Between these, either is right, but
+//! all nodes must agree. Within a session, the same is judged for what the client did itself.
+
+mod judge;
+#[cfg(test)]
+mod naive;
+mod sessions;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::calls::{Call, Outcome, calls};
+use super::evidence::{Faults, count, listed};
+use super::finals::Finals;
+use super::sets::{Elements, Streams, Unreadable};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use crate::history::History;
+use crate::op::{Name, Value};
+use sessions::View;
+
+/// Judges add-wins sets; see [`or_set`].
+#[derive(Clone, Debug)]
+pub struct OrSet {
+    add: Name,
+    remove: Name,
+    read: Name,
+    sessions: bool,
+    sequential_nodes: bool,
+}
+
+/// Judges an add-wins set under `add v`, `remove v` (any number of times each) and `read`:
+/// add-wins where the order is causal, either where it is concurrent.
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, or_set, histories::Recorder};
+/// # use fuzz_dist::op::{Phase, Value};
+/// let mut r = Recorder::new(["n1"]);
+/// for f in ["add", "remove"] {
+///     r.invoke(0, f, 5);
+///     r.done(0);
+/// }
+/// r.phase = Phase::Final;
+/// r.invoke(0, "read", Value::Nil);
+/// r.ok(0, Value::set([5]));
+/// let verdict = or_set().check(&r.history());
+/// assert_eq!(&*verdict.anomalies[0].kind, "not_removed");
+/// ```
+pub fn or_set() -> OrSet {
+    OrSet {
+        add: "add".into(),
+        remove: "remove".into(),
+        read: "read".into(),
+        sessions: false,
+        sequential_nodes: false,
+    }
+}
+
+impl OrSet {
+    /// Are violations of session guarantees a reason to say invalid? They are results in any
+    /// case.
+    #[must_use]
+    pub fn sessions(mut self, asked: bool) -> OrSet {
+        self.sessions = asked;
+        self
+    }
+
+    /// Does what a node acknowledged precede, causally, everything that is invoked on the same
+    /// node afterwards, by other clients too? So it is where each node is one sequential
+    /// replica.
+    #[must_use]
+    pub fn sequential_nodes(mut self, they_are: bool) -> OrSet {
+        self.sequential_nodes = they_are;
+        self
+    }
+}
+
+/// What clients did to one element, in the order of invocation; what failed is apart.
+#[derive(Clone, Debug, Default)]
+struct Element {
+    adds: Vec<Call>,
+    removes: Vec<Call>,
+    failed_adds: Vec<Call>,
+}
+
+/// Everything that the parts of the checker look at.
+struct Facts<'a> {
+    history: &'a History,
+    options: &'a OrSet,
+    elements: Vec<Element>,
+    names: Vec<Value>,
+    streams: Streams,
+    /// One for each of the streams.
+    views: Vec<View>,
+    faults: Faults,
+}
+
+/// A finding about an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    kind: &'static str,
+    id: u32,
+    /// The stream of the read that shows it, and its completion.
+    stream: usize,
+    read: u32,
+}
+
+impl Checker for OrSet {
+    fn check(&self, history: &History) -> Verdict {
+        let both: Vec<Call> = calls(history, &[&*self.add, &*self.remove]).collect();
+        let invoked: Vec<u32> = both.iter().map(|c| c.invoked as u32).collect();
+        let (mut numbers, ids) = Elements::of_values(history, &invoked);
+        let streams = match Streams::of(history, &self.read, &mut numbers, &[]) {
+            Ok(streams) => streams,
+            Err(Unreadable(i)) => {
+                let value = history.value(i);
+                return Verdict::unknown(
+                    "or_set",
+                    format!(
+                        "the read at event {i} gave {value}, which is neither a set nor a list"
+                    ),
+                );
+            }
+        };
+        let mut elements = vec![Element::default(); numbers.len()];
+        let mut names: Vec<Value> = vec![Value::Nil; numbers.len()];
+        for (call, id) in both.iter().zip(&ids) {
+            let element = &mut elements[*id as usize];
+            let is_add = **history.function(call.invoked) == *self.add;
+            match (is_add, call.outcome) {
+                (true, Outcome::Failed) => element.failed_adds.push(*call),
+                (true, _) => element.adds.push(*call),
+                (false, Outcome::Failed) => {}
+                (false, _) => element.removes.push(*call),
+            }
+            names[*id as usize] = history.value(call.invoked);
+        }
+        numbers.strangers(|id, value| names[id] = value.clone());
+        let view = |s| View::of(history, s, elements.len());
+        let views = streams.streams.iter().map(view).collect();
+        let facts = Facts {
+            views,
+            history,
+            options: self,
+            elements,
+            names,
+            streams,
+            faults: Faults::of(history),
+        };
+        let mut findings = facts.judge();
+        let sessions = facts.sessions();
+        if self.sessions {
+            findings.extend(sessions.iter().cloned());
+        }
+        let mut verdict = facts.verdict(&findings);
+        Finals::of(history, &self.read).apply(&mut verdict);
+        let verdict = facts.figures(verdict, &findings, &sessions);
+        facts.faults.state(history, verdict)
+    }
+}
+
+impl Facts<'_> {
+    fn verdict(&self, findings: &[Finding]) -> Verdict {
+        let reads: usize = self.streams.streams.iter().map(|s| s.len()).sum();
+        let mut by_kind: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+        for finding in findings {
+            by_kind.entry(finding.kind).or_default().push(finding);
+        }
+        let mut anomalies: Vec<Anomaly> = Vec::new();
+        let mut reasons: Vec<String> = Vec::new();
+        for (kind, found) in by_kind {
+            let mut names: Vec<Value> =
+                found.iter().map(|f| self.names[f.id as usize].clone()).collect();
+            names.sort_unstable();
+            names.dedup();
+            reasons.push(format!("{} {kind}: {}", count(names.len(), "element"), listed(&names)));
+            anomalies.extend(found.iter().take(ANOMALIES_MAX).map(|f| self.explain(f)));
+        }
+        let touched = self.elements.iter().any(|e| !e.adds.is_empty());
+        let mut verdict = if !reasons.is_empty() {
+            Verdict::invalid("or_set", reasons.remove(0))
+        } else if reads == 0 || !touched {
+            let what = if reads == 0 { "nothing was read" } else { "nothing was added" };
+            Verdict::unknown("or_set", what)
+        } else {
+            Verdict::valid("or_set")
+        };
+        verdict.reasons.extend(reasons);
+        verdict.anomalies = anomalies;
+        verdict
+    }
+
+    fn figures(&self, verdict: Verdict, findings: &[Finding], sessions: &[Finding]) -> Verdict {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for kind in judge::KINDS.iter().chain(&sessions::KINDS) {
+            counts.insert(kind, 0);
+        }
+        let all = findings.iter().chain(sessions.iter().filter(|_| !self.options.sessions));
+        for finding in all {
+            *counts.entry(finding.kind).or_default() += 1;
+        }
+        let sum = |f: fn(&Element) -> usize| self.elements.iter().map(f).sum::<usize>();
+        let verdict = verdict
+            .with("add_count", sum(|e| e.adds.len() + e.failed_adds.len()))
+            .with("remove_count", sum(|e| e.removes.len()))
+            .with("element_count", self.elements.iter().filter(|e| !e.adds.is_empty()).count());
+        counts.into_iter().fold(verdict, |v, (kind, n)| v.with(format!("{kind}_count"), n))
+    }
+}

@@ -1,0 +1,312 @@
+//! `pn_counter`: an eventually consistent counter, judged read by read and at the end.
+//!
+//! Increments (positive or negative) and reads of a replicated counter, as the PN-Counter of
+//! Shapiro et al. ("A comprehensive study of convergent and commutative replicated data
+//! types", INRIA RR-7506, 2011, section 3.1.3). A read may see any of the increments that were
+//! invoked before it completed and did not fail, so the values that it can have are the sums of
+//! all their subsets, kept as ranges of whole numbers.
+//!
+//! - *impossible value*: no subset has this sum;
+//! - *impossible in session*: no subset that contains all increments which the reading client
+//!   itself had got acknowledged has it (read your writes);
+//! - *not monotonic*: only increments that grow were ever tried, and a client read less than
+//!   before;
+//! - *lost increments*, *surplus*: a final read, after the heal, is not the sum of everything
+//!   acknowledged and some of what has no known outcome;
+//! - *final reads differ*: nodes disagree at the end.
+
+mod final_reads;
+#[cfg(test)]
+mod naive;
+pub(crate) mod ranges;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use super::calls::{Call, Outcome, calls};
+use super::evidence::{Faults, node_of};
+use super::finals::Finals;
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use crate::history::History;
+use crate::op::{Kind, Name, Value};
+use ranges::Ranges;
+
+/// After so many steps the sessions are not followed any further, which is said.
+const BUDGET: usize = 200_000_000;
+
+/// Functions that add, and with which sign.
+const FUNCTIONS: [(&str, i64); 6] =
+    [("add", 1), ("increment", 1), ("inc", 1), ("decrement", -1), ("dec", -1), ("update", 1)];
+
+/// Judges replicated counters; see [`pn_counter`].
+#[derive(Clone, Debug)]
+pub struct PnCounter {
+    read: Name,
+    sessions: bool,
+}
+
+/// Judges a replicated counter: no read is impossible, nothing acknowledged is lost, and all
+/// nodes agree in the end.
+///
+/// Increments are `add` (or `increment`, `inc`, `update`) with a whole number, `decrement` and
+/// `dec` for the opposite; without a number it is 1. Reads are `read` and give a whole number.
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, pn_counter, histories::Recorder};
+/// # use fuzz_dist::op::Value;
+/// let mut r = Recorder::new(["n1"]);
+/// for (client, f, value, result) in [(0, "add", 5, 5), (1, "add", 5, 5), (2, "read", 0, 3)] {
+///     r.invoke(client, f, value);
+///     r.ok(client, result);
+/// }
+/// let verdict = pn_counter().check(&r.history());
+/// assert_eq!(&*verdict.anomalies[0].kind, "impossible_value");
+/// ```
+pub fn pn_counter() -> PnCounter {
+    PnCounter { read: "read".into(), sessions: true }
+}
+
+impl PnCounter {
+    /// Must a client read its own acknowledged increments, and never less than before? Yes, by
+    /// default; where not, such findings are results only.
+    #[must_use]
+    pub fn sessions(mut self, asked: bool) -> PnCounter {
+        self.sessions = asked;
+        self
+    }
+}
+
+/// An increment and its size.
+#[derive(Clone, Copy, Debug)]
+struct Add {
+    call: Call,
+    delta: i64,
+}
+
+/// The increments of a history, or the event that is none.
+fn adds(history: &History) -> Result<Vec<Add>, usize> {
+    let names: Vec<&str> = FUNCTIONS.iter().map(|(f, _)| *f).collect();
+    let sign: Vec<i64> = (history.functions().iter())
+        .map(|f| FUNCTIONS.iter().find(|(name, _)| **name == **f).map_or(0, |(_, s)| *s))
+        .collect();
+    calls(history, &names)
+        .map(|call| {
+            let size = match history.value(call.invoked) {
+                Value::Nil => Some(1),
+                value => value.as_int(),
+            };
+            let sign = sign[history.function_index(call.invoked)];
+            let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(call.invoked)?;
+            Ok(Add { call, delta })
+        })
+        .collect()
+}
+
+/// What a client may see next.
+struct Session {
+    /// Sums of what it must and may see.
+    sums: Ranges,
+    /// How many of all increments are in there.
+    followed: usize,
+    /// Its former read: value and event.
+    former: Option<(i64, usize)>,
+}
+
+struct Run<'a> {
+    history: &'a History,
+    adds: &'a [Add],
+    grow_only: bool,
+    sessions: HashMap<u32, Session>,
+    impossible: Vec<Anomaly>,
+    in_session: Vec<Anomaly>,
+    counts: [usize; 3],
+    budget: usize,
+    approximate: bool,
+}
+
+impl Checker for PnCounter {
+    fn check(&self, history: &History) -> Verdict {
+        let adds = match adds(history) {
+            Ok(adds) => adds,
+            Err(i) => {
+                let value = history.value(i);
+                return Verdict::unknown(
+                    "pn_counter",
+                    format!("the increment at event {i} is {value}, which is no whole number"),
+                );
+            }
+        };
+        let mut run = Run {
+            history,
+            adds: &adds,
+            grow_only: adds.iter().all(|a| a.delta >= 0 || a.call.outcome == Outcome::Failed),
+            sessions: HashMap::new(),
+            impossible: Vec::new(),
+            in_session: Vec::new(),
+            counts: [0; 3],
+            budget: BUDGET,
+            approximate: false,
+        };
+        let reads = match run.walk(&self.read) {
+            Ok(reads) => reads,
+            Err(i) => {
+                let value = history.value(i);
+                return Verdict::unknown(
+                    "pn_counter",
+                    format!("the read at event {i} gave {value}, which is no whole number"),
+                );
+            }
+        };
+        let faults = Faults::of(history);
+        let finals = Finals::of(history, &self.read);
+        let (last, figures) = final_reads::judge(history, &adds, &finals, &faults);
+        let verdict = self.verdict(run, reads, last);
+        let mut verdict = figures.into_iter().fold(verdict, |v, (name, f)| v.with(name, f));
+        finals.apply(&mut verdict);
+        faults.state(history, verdict)
+    }
+}
+
+impl PnCounter {
+    fn verdict(&self, run: Run<'_>, reads: usize, last: Vec<(String, Anomaly)>) -> Verdict {
+        let [impossible, session, decreasing] = run.counts;
+        let mut reasons = Vec::new();
+        let mut anomalies: Vec<Anomaly> = Vec::new();
+        for (reason, anomaly) in last {
+            reasons.push(reason);
+            anomalies.push(anomaly);
+        }
+        if impossible > 0 {
+            reasons.push(format!("{impossible} reads gave a value that no increments explain"));
+        }
+        anomalies.extend(run.impossible);
+        if self.sessions {
+            if session > 0 {
+                reasons.push(format!("{session} reads lack increments of the reading client"));
+            }
+            if decreasing > 0 {
+                reasons.push(format!(
+                    "{decreasing} reads gave less than the same client's former read"
+                ));
+            }
+            anomalies.extend(run.in_session);
+        }
+        let mut verdict = match (reasons.is_empty(), reads) {
+            (true, 0) => Verdict::unknown("pn_counter", "nothing was read"),
+            (true, _) => Verdict::valid("pn_counter"),
+            (false, _) => Verdict::invalid("pn_counter", reasons.remove(0)),
+        };
+        verdict.reasons.extend(reasons);
+        verdict.anomalies = anomalies;
+        verdict
+            .with("add_count", run.adds.len())
+            .with("read_count", reads)
+            .with("grow_only", run.grow_only)
+            .with("impossible_value_count", impossible)
+            .with("impossible_in_session_count", session)
+            .with("not_monotonic_count", decreasing)
+            .with("approximate", run.approximate || run.budget == 0)
+    }
+}
+
+impl Run<'_> {
+    /// Judges every read where it stands; gives the number of reads.
+    fn walk(&mut self, read: &str) -> Result<usize, usize> {
+        let history = self.history;
+        let read = history.find_function(read);
+        let mut all = Ranges::zero();
+        let (mut begun, mut reads) = (0, 0);
+        for i in 0..history.len() {
+            if Some(history.function_index(i)) != read
+                || history.kind(i) != Kind::Ok
+                || !history.process(i).is_client()
+            {
+                continue;
+            }
+            reads += 1;
+            let value = history.int(i).ok_or(i)?;
+            let before = begun;
+            begun += self.adds[begun..].partition_point(|a| a.call.invoked < i);
+            for add in self.adds[before..begun].iter().filter(|a| a.call.outcome != Outcome::Failed)
+            {
+                all.may_add(add.delta);
+            }
+            if !all.contains(value.into()) {
+                self.counts[0] += 1;
+                if self.impossible.len() < ANOMALIES_MAX {
+                    self.impossible.push(self.impossible_value(i, value, &all));
+                }
+            } else {
+                self.session(i, value, begun);
+            }
+        }
+        self.approximate |= all.approximate;
+        Ok(reads)
+    }
+
+    /// Follows the reading client up to its read at event `i`.
+    fn session(&mut self, i: usize, value: i64, begun: usize) {
+        let process = self.history.process(i);
+        let fresh = || Session { sums: Ranges::zero(), followed: 0, former: None };
+        let mut session = self.sessions.remove(&process.0).unwrap_or_else(fresh);
+        for add in &self.adds[session.followed..begun] {
+            self.budget = self.budget.saturating_sub(session.sums.len());
+            match add.call.outcome {
+                Outcome::Failed => {}
+                Outcome::Acknowledged if add.call.process == process => {
+                    session.sums.must_add(add.delta);
+                }
+                _ => session.sums.may_add(add.delta),
+            }
+        }
+        session.followed = begun;
+        self.approximate |= session.sums.approximate;
+        if self.budget > 0 && !session.sums.contains(value.into()) {
+            self.counts[1] += 1;
+            if self.in_session.len() < ANOMALIES_MAX {
+                let text = format!(
+                    "client {process} read {value} on {} at {}; with its own acknowledged increments only {} are possible",
+                    node_of(self.history, i),
+                    self.history.time(i),
+                    session.sums
+                );
+                self.in_session.push(self.anomaly("impossible_in_session", i, value, text));
+            }
+        }
+        let former = session.former.filter(|(before, _)| self.grow_only && value < *before);
+        if let Some((before, event)) = former {
+            self.counts[2] += 1;
+            if self.in_session.len() < 2 * ANOMALIES_MAX {
+                let text = format!(
+                    "client {process} read {value} on {} at {}, after it had read {before} at {}, though every increment grows",
+                    node_of(self.history, i),
+                    self.history.time(i),
+                    self.history.time(event)
+                );
+                let anomaly = self.anomaly("not_monotonic", i, value, text);
+                self.in_session.push(anomaly.proved_by([event, i]));
+            }
+        }
+        session.former = Some((value, i));
+        self.sessions.insert(process.0, session);
+    }
+
+    fn impossible_value(&self, i: usize, value: i64, all: &Ranges) -> Anomaly {
+        let text = format!(
+            "client {} read {value} on {} at {}; the increments so far can only give {all}",
+            self.history.process(i),
+            node_of(self.history, i),
+            self.history.time(i)
+        );
+        self.anomaly("impossible_value", i, value, text)
+    }
+
+    fn anomaly(&self, kind: &str, i: usize, value: i64, text: String) -> Anomaly {
+        Anomaly::new(kind, value)
+            .explained(text)
+            .on(self.history.node(i))
+            .at(self.history.time(i))
+            .proved_by([i])
+    }
+}

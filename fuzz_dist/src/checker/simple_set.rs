@@ -1,0 +1,189 @@
+//! `set`: everything acknowledged is in the last read, and nothing else that nobody added.
+//!
+//! After Jepsen's jepsen.checker/set: only the read that was invoked last counts (per node,
+//! the last final read, where the run has final reads).
+
+use super::calls::{Outcome, calls};
+use super::evidence::{count, listed, node_of};
+use super::finals::Finals;
+use super::sets::Elements;
+use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict};
+use crate::history::History;
+use crate::op::{Name, Value};
+
+/// Judges the last read of a set; see [`set`].
+#[derive(Clone, Debug)]
+pub struct Set {
+    add: Name,
+    read: Name,
+}
+
+/// Judges a grow-only set by its last read alone; [`set_full`](super::set_full) looks at all
+/// of them.
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, set, histories::Script};
+/// let verdict = set().check(&Script::parse("a1 a1' a2 a2? r r'{2,3}"));
+/// let kinds: Vec<&str> = verdict.anomalies.iter().map(|a| &*a.kind).collect();
+/// assert_eq!(kinds, ["lost", "unexpected"]);
+/// assert_eq!(verdict.results["recovered_count"], 1);
+/// ```
+pub fn set() -> Set {
+    Set { add: "add".into(), read: "read".into() }
+}
+
+impl Set {
+    /// The functions of the operations, where they are not `add` and `read`.
+    #[must_use]
+    pub fn functions(mut self, add: impl Into<Name>, read: impl Into<Name>) -> Set {
+        (self.add, self.read) = (add.into(), read.into());
+        self
+    }
+}
+
+impl Checker for Set {
+    fn check(&self, history: &History) -> Verdict {
+        let finals = Finals::of(history, &self.read);
+        let mut reads: Vec<usize> = finals.reads.iter().map(|(_, i)| *i).collect();
+        if reads.is_empty() {
+            let all =
+                calls(history, &[&*self.read]).filter_map(|c| Some((c.invoked, c.acknowledged()?)));
+            reads.extend(all.max().map(|(_, completed)| completed));
+        }
+        let adds: Vec<_> = calls(history, &[&*self.add]).collect();
+        let invoked: Vec<u32> = adds.iter().map(|c| c.invoked as u32).collect();
+        let (mut numbers, ids) = Elements::of_values(history, &invoked);
+        // Per element: the first acknowledgement; whether any add may have happened.
+        let mut acknowledged: Vec<Option<usize>> = vec![None; numbers.len()];
+        let mut possible = vec![false; numbers.len()];
+        let mut names: Vec<usize> = Vec::with_capacity(numbers.len());
+        for (add, id) in adds.iter().zip(&ids) {
+            if *id as usize == names.len() {
+                names.push(add.invoked);
+            }
+            let known = &mut acknowledged[*id as usize];
+            *known = [*known, add.acknowledged()].into_iter().flatten().min();
+            possible[*id as usize] |= add.outcome != Outcome::Failed;
+        }
+        let name = |id: usize| names.get(id).map_or(Value::Nil, |i| history.value(*i));
+        let mut found: Vec<Anomaly> = Vec::new();
+        let mut counts = [0usize; 3];
+        let mut recovered = vec![false; acknowledged.len()];
+        let mut lost: Vec<Value> = Vec::new();
+        for read in &reads {
+            let Some(present) = members(history, *read, &mut numbers) else {
+                let value = history.value(*read);
+                let why = format!("the read at event {read} gave {value}, neither set nor list");
+                return Verdict::unknown("set", why);
+            };
+            let began = history.invocation(*read).unwrap_or(*read);
+            for (id, known) in acknowledged.iter().enumerate() {
+                let has = present.get(id) == Some(&true);
+                recovered[id] |= has && known.is_none() && possible[id];
+                if !has && known.is_some_and(|k| k < began) {
+                    counts[0] += 1;
+                    if counts[0] <= ANOMALIES_MAX {
+                        found.push(lost_one(history, &name(id), known.unwrap_or(0), *read));
+                    }
+                    if lost.len() < LISTED_MAX {
+                        lost.push(name(id));
+                    }
+                }
+            }
+            let mut strange = |id: usize, name: &Value, kind: &str, why: &str| {
+                if present.get(id) == Some(&true) {
+                    counts[if kind == "unexpected" { 1 } else { 2 }] += 1;
+                    let text = format!("{name} was read on {}, but {why}", node_of(history, *read));
+                    found.push(Anomaly::new(kind, name.clone()).explained(text).proved_by([*read]));
+                }
+            };
+            numbers.strangers(|id, name| strange(id, name, "unexpected", "nobody added it"));
+            for id in (0..possible.len()).filter(|id| !possible[*id]) {
+                strange(id, &name(id), "resurrected", "its add had failed");
+            }
+        }
+        found.truncate(3 * ANOMALIES_MAX);
+        let what = ["lost", "read that nobody added", "read whose adds had failed"];
+        let reasons: Vec<String> = (counts.iter().zip(what))
+            .filter(|(n, _)| **n > 0)
+            .map(|(n, what)| {
+                let some =
+                    if what == "lost" { format!(": {}", listed(&lost)) } else { String::new() };
+                format!("{} {what}{some}", count(*n, "element"))
+            })
+            .collect();
+        let mut verdict = match reasons.split_first() {
+            Some((first, rest)) => {
+                rest.iter().fold(Verdict::invalid("set", first), |v, r| v.because(r))
+            }
+            None if reads.is_empty() => Verdict::unknown("set", "no read succeeded"),
+            None => Verdict::valid("set"),
+        };
+        verdict.anomalies = found;
+        finals.apply(&mut verdict);
+        verdict
+            .with("attempt_count", adds.len())
+            .with("lost_count", counts[0])
+            .with("unexpected_count", counts[1])
+            .with("resurrected_count", counts[2])
+            .with("recovered_count", recovered.iter().filter(|r| **r).count())
+    }
+}
+
+/// Which elements a read has.
+fn members(history: &History, read: usize, numbers: &mut Elements) -> Option<Vec<bool>> {
+    let ids: Vec<u32> = match history.value(read) {
+        Value::Set(set) => set.as_slice().iter().map(|n| numbers.int(*n)).collect(),
+        Value::List(items) => items.iter().map(|v| numbers.value(v)).collect(),
+        _ => return None,
+    };
+    let mut present = vec![false; numbers.len()];
+    ids.into_iter().for_each(|id| present[id as usize] = true);
+    Some(present)
+}
+
+fn lost_one(history: &History, name: &Value, known: usize, read: usize) -> Anomaly {
+    let text = format!(
+        "{name} was acknowledged by {} at {}, and the last read on {} at {} lacks it",
+        node_of(history, known),
+        history.time(known),
+        node_of(history, read),
+        history.time(read)
+    );
+    Anomaly::new("lost", name.clone())
+        .explained(text)
+        .on(history.node(read))
+        .at(history.time(read))
+        .proved_by([known, read])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::histories::Script;
+    use super::super::{Validity, set_full};
+    use super::*;
+
+    #[test]
+    fn only_the_last_read_counts() {
+        let check = |s| set().check(&Script::parse(s)).validity;
+        assert_eq!(check("a1 a1' r r'{} r r'{1}"), Validity::Valid);
+        assert_eq!(check("a1 a1' r r'{1} r r'{}"), Validity::Invalid);
+        assert_eq!(check("a1 r r'{} a1'"), Validity::Valid, "the add had not been acknowledged");
+        assert_eq!(check("a1 a1'"), Validity::Unknown);
+        assert_eq!(check("a1 a1! r r'{1}"), Validity::Invalid);
+    }
+
+    /// Where the last read finds something, the checker that looks at all reads does, too.
+    #[test]
+    fn what_the_last_read_proves_all_reads_prove() {
+        let mut seen = [0; 3];
+        for seed in 0..10_000 {
+            let history = super::super::set_full_random_history(crate::random::Seed(seed));
+            let (last, all) = (set().check(&history), set_full().check(&history));
+            let invalid = last.is_invalid() && last.results["lost_count"] != 0;
+            seen[last.validity as usize] += 1;
+            assert!(!invalid || all.is_invalid(), "seed {seed}: {:?}", last.reasons);
+        }
+        assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
+    }
+}

@@ -1,0 +1,360 @@
+//! Is each read the value of its object for some snapshot that the clocks allow?
+
+use super::parse::{Micro, Parsed};
+use super::{Act, Crdt};
+use crate::checker::Anomaly;
+use crate::checker::txn::core::intern::FastMap;
+use crate::checker::txn::core::txns::NONE;
+use crate::checker::txn::weak::Findings;
+use crate::checker::txn::weak::base::Base;
+use crate::checker::txn::weak::causal::Clocks;
+use crate::history::History;
+use crate::op::Value;
+
+/// So many different sums of a counter are kept apart; beyond, only the least and greatest
+/// possible sum are compared.
+const SUMS_MAX: usize = 1 << 14;
+
+/// An update of a key: who did it, at which place of the transaction, and what.
+struct Update<'a> {
+    node: u32,
+    place: usize,
+    act: &'a Act,
+}
+
+/// What a read can know of an update.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Must,
+    May,
+    Cannot,
+}
+
+struct Judge<'a> {
+    history: &'a History,
+    base: &'a Base<'a>,
+    clocks: &'a Clocks,
+    parsed: &'a Parsed,
+}
+
+pub(super) fn judge(
+    history: &History,
+    parsed: &Parsed,
+    base: &Base<'_>,
+    clocks: &Clocks,
+    findings: &mut Findings,
+) {
+    let mut updates: Vec<Vec<Update<'_>>> = (0..parsed.keys.len()).map(|_| Vec::new()).collect();
+    for (t, ops) in parsed.txns.iter().enumerate().filter(|(t, _)| base.node[*t] != NONE) {
+        for (place, op) in ops.iter().enumerate() {
+            if let Micro::Update { key, act } = op {
+                updates[*key as usize].push(Update { node: base.node[t], place, act });
+            }
+        }
+    }
+    updates.iter_mut().for_each(|u| u.sort_by_key(|u| (u.node, u.place)));
+    // Which updates of a key concern each element: by key, then by element.
+    let elements: Vec<FastMap<&Value, Vec<usize>>> =
+        updates.iter().map(|u| by_element(u)).collect();
+    let judge = Judge { history, base, clocks, parsed };
+    judge.early(findings);
+    for (t, ops) in parsed.txns.iter().enumerate() {
+        if base.node[t] == NONE || !base.txns.is_ok(t as u32) {
+            continue;
+        }
+        for (place, op) in ops.iter().enumerate() {
+            let Micro::Read { key, value } = op else { continue };
+            let of_key = &updates[*key as usize];
+            let reader = (base.node[t], place);
+            let wrong = match parsed.kinds[*key as usize] {
+                Crdt::LwwRegister => None,
+                Crdt::PnCounter => judge.counter(of_key, reader, value),
+                Crdt::MvRegister => judge.values(of_key, reader, value),
+                kind => judge.elements(kind, of_key, &elements[*key as usize], reader, value),
+            };
+            if let Some((name, why, witness)) = wrong {
+                findings.add(name, || Some(judge.tell(name, *key, t as u32, value, why, witness)));
+            }
+        }
+    }
+}
+
+fn by_element<'a>(updates: &[Update<'a>]) -> FastMap<&'a Value, Vec<usize>> {
+    let mut map: FastMap<&Value, Vec<usize>> = FastMap::default();
+    for (i, update) in updates.iter().enumerate() {
+        if let Act::Put(e) | Act::Take(e) = update.act {
+            map.entry(e).or_default().push(i);
+        }
+    }
+    map
+}
+
+/// What is wrong with a read: its name, why, and an update that shows it.
+type Wrong = (&'static str, String, Option<u32>);
+
+impl Judge<'_> {
+    /// Reads of what had not been begun when they ended.
+    fn early(&self, findings: &mut Findings) {
+        let txns = self.base.txns;
+        for node in 0..self.base.len() as u32 {
+            let reader = self.base.txn[node as usize];
+            for read in self.base.reads_of(node).iter().filter(|r| r.from != NONE) {
+                let writer = self.base.txn[read.from as usize];
+                if txns.complete[reader as usize] >= txns.invoke[writer as usize] {
+                    continue;
+                }
+                findings.add("early-read", || {
+                    let key = txns.key(read.key).clone();
+                    let text = format!(
+                        "{}T1 read from T2, which began only after T1 had ended",
+                        txns.cast(&[reader, writer])
+                    );
+                    Some(
+                        Anomaly::new("early-read", Value::list([key]))
+                            .explained(text)
+                            .proved_by(txns.events_of(&[reader, writer])),
+                    )
+                });
+            }
+        }
+    }
+
+    /// Does `a` happen before `b`?
+    fn before(&self, a: u32, b: u32) -> bool {
+        a != b && self.clocks.row(b)[self.base.session[a as usize] as usize] > a as i32
+    }
+
+    /// What an operation at `(node, place)` can know of an update.
+    fn sight(&self, (node, place): (u32, usize), update: &Update<'_>) -> Sight {
+        if update.node == node {
+            return if update.place < place { Sight::Must } else { Sight::Cannot };
+        }
+        if self.before(update.node, node) {
+            return Sight::Must;
+        }
+        let txns = self.base.txns;
+        let (reader, writer) = (self.base.txn[node as usize], self.base.txn[update.node as usize]);
+        // What begins after a transaction has ended cannot have been seen by it.
+        let later = txns.complete[reader as usize] < txns.invoke[writer as usize];
+        if later || self.before(node, update.node) { Sight::Cannot } else { Sight::May }
+    }
+
+    fn knows(&self, a: &Update<'_>, b: &Update<'_>) -> Sight {
+        self.sight((a.node, a.place), b)
+    }
+
+    fn elements(
+        &self,
+        kind: Crdt,
+        updates: &[Update<'_>],
+        elements: &FastMap<&Value, Vec<usize>>,
+        reader: (u32, usize),
+        value: &Value,
+    ) -> Option<Wrong> {
+        let put_wins = !matches!(kind, Crdt::RemoveWinsSet | Crdt::DisableWinsFlag);
+        if let Value::Bool(on) = value {
+            let of = elements.get(&Value::Nil).map_or(&[][..], |o| o);
+            return match on {
+                true => self.present(put_wins, updates, of, reader, value),
+                false => self.absent(put_wins, updates, of, reader, value),
+            };
+        }
+        let shown = value.as_list().unwrap_or_default();
+        let mut sorted: Vec<&Value> = shown.iter().collect();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|w| w[0] == w[1]) {
+            return Some(("duplicate-elements", format!("{} is there twice", twice[0]), None));
+        }
+        for (element, of) in elements {
+            let there = sorted.binary_search(element).is_ok();
+            let wrong = match there {
+                true => self.present(put_wins, updates, of, reader, element),
+                false => self.absent(put_wins, updates, of, reader, element),
+            };
+            if wrong.is_some() {
+                return wrong;
+            }
+        }
+        None
+    }
+
+    /// Some put that may be visible must survive all removals that are.
+    fn present(
+        &self,
+        put_wins: bool,
+        updates: &[Update<'_>],
+        of: &[usize],
+        reader: (u32, usize),
+        element: &Value,
+    ) -> Option<Wrong> {
+        let takes = || of.iter().map(|i| &updates[*i]).filter(|u| matches!(u.act, Act::Take(_)));
+        let mut killer = None;
+        for put in of.iter().map(|i| &updates[*i]).filter(|u| matches!(u.act, Act::Put(_))) {
+            if self.sight(reader, put) == Sight::Cannot {
+                continue;
+            }
+            let kills = |take: &&Update<'_>| {
+                self.sight(reader, take) == Sight::Must
+                    && match put_wins {
+                        true => self.knows(take, put) == Sight::Must,
+                        false => self.knows(put, take) == Sight::Cannot,
+                    }
+            };
+            match takes().find(kills) {
+                Some(take) => killer = Some(self.base.txn[take.node as usize]),
+                None => return None,
+            }
+        }
+        match killer {
+            Some(_) => Some((
+                "removed-element",
+                format!("{element} is there, though a removal that it must see covers it"),
+                killer,
+            )),
+            None => Some((
+                "unexpected-element",
+                format!("{element} is there, though nothing that it can see put it there"),
+                None,
+            )),
+        }
+    }
+
+    /// Every put that must be visible needs a removal that may be.
+    fn absent(
+        &self,
+        put_wins: bool,
+        updates: &[Update<'_>],
+        of: &[usize],
+        reader: (u32, usize),
+        element: &Value,
+    ) -> Option<Wrong> {
+        let all = || of.iter().map(|i| &updates[*i]);
+        for put in all().filter(|u| matches!(u.act, Act::Put(_))) {
+            if self.sight(reader, put) != Sight::Must {
+                continue;
+            }
+            let excuses = |take: &Update<'_>| {
+                matches!(take.act, Act::Take(_))
+                    && self.sight(reader, take) != Sight::Cannot
+                    && match put_wins {
+                        true => self.knows(take, put) != Sight::Cannot,
+                        false => self.knows(put, take) != Sight::Must,
+                    }
+            };
+            if !all().any(excuses) {
+                let writer = self.base.txn[put.node as usize];
+                let why = format!(
+                    "{element} is not there, though it must see what put it there, and no removal can explain it"
+                );
+                return Some(("missing-element", why, Some(writer)));
+            }
+        }
+        None
+    }
+
+    fn values(&self, updates: &[Update<'_>], reader: (u32, usize), value: &Value) -> Option<Wrong> {
+        let shown = value.as_list().unwrap_or_default();
+        let is_shown = |u: &Update<'_>| matches!(u.act, Act::Put(v) if shown.contains(v));
+        for update in updates {
+            let Act::Put(v) = update.act else { continue };
+            let writer = self.base.txn[update.node as usize];
+            let mut others = updates.iter().filter(|o| !std::ptr::eq(*o, update));
+            if is_shown(update) {
+                let over = others.find(|o| {
+                    self.sight(reader, o) == Sight::Must && self.knows(o, update) == Sight::Must
+                });
+                if let Some(over) = over {
+                    let by = self.base.txn[over.node as usize];
+                    let why = format!("{v} is there, though it must see what overwrote it");
+                    return Some(("overwritten-value", why, Some(by)));
+                }
+            } else if self.sight(reader, update) == Sight::Must
+                && !others.any(|o| is_shown(o) && self.knows(o, update) != Sight::Cannot)
+            {
+                let why = format!(
+                    "{v} is not there, though nothing that is there can have overwritten it"
+                );
+                return Some(("missing-value", why, Some(writer)));
+            }
+        }
+        None
+    }
+
+    /// The sum of what must be seen, and for each session of a prefix of what may be.
+    fn counter(
+        &self,
+        updates: &[Update<'_>],
+        reader: (u32, usize),
+        value: &Value,
+    ) -> Option<Wrong> {
+        let read = i128::from(value.as_int()?);
+        let count = |u: &Update<'_>| if let Act::Count(n) = u.act { i128::from(*n) } else { 0 };
+        let mut sums: Vec<i128> = vec![0];
+        let (mut low, mut high) = (0i128, 0i128);
+        let mut exact = true;
+        for session in updates.chunk_by(|a, b| {
+            self.base.session[a.node as usize] == self.base.session[b.node as usize]
+        }) {
+            let mut sum = 0i128;
+            let mut prefixes = vec![];
+            for txn in session.chunk_by(|a, b| a.node == b.node) {
+                let cannot = txn.iter().filter(|u| self.sight(reader, u) == Sight::Cannot).count();
+                if txn[0].node != reader.0 && cannot > 0 {
+                    break;
+                }
+                if self.sight(reader, &txn[0]) == Sight::May {
+                    prefixes.push(sum);
+                }
+                sum += txn
+                    .iter()
+                    .filter(|u| self.sight(reader, u) != Sight::Cannot)
+                    .map(count)
+                    .sum::<i128>();
+            }
+            prefixes.push(sum);
+            low += prefixes.iter().min().copied().unwrap_or(0);
+            high += prefixes.iter().max().copied().unwrap_or(0);
+            if exact {
+                sums = sums.iter().flat_map(|s| prefixes.iter().map(move |p| s + p)).collect();
+                sums.sort_unstable();
+                sums.dedup();
+                exact = sums.len() <= SUMS_MAX;
+            }
+        }
+        let possible =
+            if exact { sums.binary_search(&read).is_ok() } else { (low..=high).contains(&read) };
+        (!possible).then(|| {
+            let why = format!("of what it must and may see, the sums lie from {low} to {high}, and {read} is none of them");
+            ("impossible-count", why, None)
+        })
+    }
+
+    fn tell(
+        &self,
+        name: &'static str,
+        key: u32,
+        t: u32,
+        value: &Value,
+        why: String,
+        witness: Option<u32>,
+    ) -> Anomaly {
+        let txns = self.base.txns;
+        let cast: Vec<u32> = [t].into_iter().chain(witness.filter(|w| *w != t)).collect();
+        let mut text = String::new();
+        for (i, t) in (1..).zip(&cast) {
+            let (invoke, complete) = (txns.invoke[*t as usize], txns.complete[*t as usize]);
+            let event = if txns.is_ok(*t) { complete } else { invoke };
+            let process = self.history.process(event as usize);
+            text.push_str(&format!(
+                "T{i}: client {process}, event {event}: {}\n",
+                self.history.value(event as usize)
+            ));
+        }
+        let key = self.parsed.keys.get(key);
+        let by = if cast.len() > 1 { " (T2)" } else { "" };
+        text.push_str(&format!("T1 read {key} as {value}: {why}{by}"));
+        Anomaly::new(name, Value::list([key.clone()]))
+            .explained(text)
+            .proved_by(txns.events_of(&cast))
+    }
+}

@@ -1,0 +1,128 @@
+//! `rw_register` names what is there, and nothing else.
+
+use std::collections::BTreeSet;
+
+use super::{Infer, depend, twin, versions};
+use crate::checker::txn::core::cycles::{self, Class};
+use crate::checker::txn::core::graph::Graph;
+use crate::checker::txn::generate::{Load, PLANTS, Store, plant, script};
+use crate::checker::txn::report::Report;
+use crate::checker::txn::twin as plain;
+use crate::checker::txn::weak::tests::small;
+use crate::checker::txn::{Isolation, RwRegister, Shape, Transactions, rw_register};
+use crate::checker::{Checker, Validity};
+use crate::op::Value;
+
+fn kinds(checker: &RwRegister, text: &str) -> Vec<String> {
+    let verdict = checker.check(&script(text).unwrap());
+    verdict.anomalies.iter().map(|a| a.kind.to_string()).collect()
+}
+
+fn checkers() -> Vec<(Infer, RwRegister)> {
+    (0..8)
+        .map(|bits| {
+            let infer = Infer {
+                linearizable_keys: bits & 1 != 0,
+                sequential_keys: bits & 2 != 0,
+                wfr_keys: bits & 4 != 0,
+            };
+            let checker = rw_register()
+                .linearizable_keys(infer.linearizable_keys)
+                .sequential_keys(infer.sequential_keys)
+                .wfr_keys(infer.wfr_keys);
+            (infer, checker)
+        })
+        .collect()
+}
+
+#[test]
+fn strictly_serializable_histories_have_no_cyclic_versions() {
+    for seed in 0..4 {
+        let load = Load::new(2000).sessions(5).keys(4).outcomes(0.02, 0.02).seed(seed);
+        let history = load.history(Shape::Registers, Store::StrictSerializable);
+        for (infer, checker) in checkers() {
+            let verdict = checker.check(&history);
+            assert!(verdict.is_valid(), "{infer:?} {:?}", verdict.anomalies.first());
+        }
+    }
+}
+
+#[test]
+fn each_planted_anomaly_is_named_among_thousands_of_good_transactions() {
+    let base =
+        Load::new(1500).outcomes(0.02, 0.05).history(Shape::Registers, Store::StrictSerializable);
+    for p in PLANTS.iter().filter(|p| p.shape == Shape::Registers) {
+        for at in [0, base.len() / 2, base.len()] {
+            let verdict = rw_register().check(&plant(&base, at, p));
+            assert!(verdict.is_invalid(), "{} at {at}", p.name);
+            let named = verdict.anomalies.iter().any(|a| &*a.kind == p.name);
+            assert!(named, "{} at {at}: {:?}", p.name, verdict.reasons);
+        }
+    }
+}
+
+#[test]
+fn options_find_what_is_hidden_without_them() {
+    let g0 = "0: w x 1, w y 1\n1: w x 2, w y 2\n2: r x 1, w x 3\n-- \n3: r y 2";
+    assert!(kinds(&rw_register(), g0).is_empty());
+    let stale = "0: w x 1\n--\n1: w x 2\n--\n2: r x 1";
+    assert!(kinds(&rw_register(), stale).is_empty());
+    assert_eq!(kinds(&rw_register().linearizable_keys(true), stale), ["cyclic-versions"]);
+    let own = "0: w x 1\n0: w x 2\n0: r x 1";
+    assert_eq!(kinds(&rw_register().sequential_keys(true), own), ["cyclic-versions"]);
+    let wfr = "0: r x 1, w x 2\n1: r x 2, w x 1";
+    assert!(kinds(&rw_register().wfr_keys(true), wfr).contains(&"cyclic-versions".to_owned()));
+    let chain = "0: w x 1, w y 1\n1: r x 1, w x 2, w y 2\n2: r y 1, r x 2";
+    let with = rw_register().wfr_keys(true).model(Isolation::Serializable);
+    assert!(kinds(&with, chain).is_empty());
+    let chain = "0: w x 1, w y 1\n1: r x 1, w x 2, r y 1, w y 2\n2: r y 1, r x 2";
+    assert_eq!(kinds(&with, chain), ["G-single"]);
+}
+
+#[test]
+fn what_cannot_be_judged_is_unknown_and_says_why() {
+    for text in ["", "0 fail: w x 1", "0: append x 1", "0: w x 1\n1: w x 1"] {
+        let verdict = rw_register().check(&script(text).unwrap());
+        assert_eq!(verdict.validity, Validity::Unknown, "{text}");
+    }
+}
+
+#[test]
+fn agrees_with_its_slow_twin() {
+    let mut compared = 0;
+    let checkers = checkers();
+    for seed in 0..10_500 {
+        let history = small(seed);
+        let txns = plain::plain(&history);
+        let what = plain::show(&txns);
+        let Ok(columns) = Transactions::read(&history, Shape::Registers) else { continue };
+        let put = |_: &Value, v: &Value| v.clone();
+        let serial = plain::serial_order_exists(&txns, &|a, b| a.before(b), &put);
+        let (infer, checker) = &checkers[seed as usize % checkers.len()];
+        let what = format!("{infer:?}\n{what}");
+        let verdict = checker.judge(&columns);
+        assert_ne!(verdict.validity, Validity::Unknown, "{what}{:?}", verdict.reasons);
+        if serial {
+            // A transaction may overwrite what it did not read, and read what it overwrites only.
+            assert!(verdict.is_valid(), "{what}{:#?}", verdict.anomalies);
+        }
+        if verdict.anomalies.iter().any(|a| ["G1a", "G1b", "internal"].contains(&&*a.kind)) {
+            continue;
+        }
+        let cyclic = verdict.anomalies.iter().any(|a| &*a.kind == "cyclic-versions");
+        let Some(pairs) = twin::versions(&txns, *infer) else {
+            assert!(cyclic, "{what}");
+            continue;
+        };
+        assert!(!cyclic, "{what}");
+        let mut report = Report::new("twin", Isolation::StrictSerializable, &columns);
+        let touches = versions::Touches::new(&columns);
+        let order = versions::Order::new(&columns, &touches, *infer, &mut report);
+        let graph = Graph::new(columns.len(), depend::edges(&columns, &touches, &order));
+        let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
+        let ours: BTreeSet<Class> = found.cycles.iter().map(|(c, _)| *c).collect();
+        plain::assert_same_classes(&twin::cycles(&txns, &pairs), &ours, &what);
+        compared += 1;
+    }
+    assert!(compared > 6_000, "{compared}");
+}
