@@ -60,9 +60,27 @@ fn rex(node: &Connection) -> Call<Term> {
     node.call_rex("erlang", "node", args![])
 }
 
-/// A server that every node has, with a request that costs it next to nothing.
+/// A server that does nothing but reply.
+const SERVER: &str = "-module(echo).\n-behaviour(gen_server).\n\
+    -export([start/0, init/1, handle_call/3, handle_cast/2]).\n\
+    start() -> {ok, _} = gen_server:start({local, echo}, echo, [], []), ok.\n\
+    init([]) -> {ok, none}.\n\
+    handle_call(Request, _From, State) -> {reply, Request, State}.\n\
+    handle_cast(_Request, State) -> {noreply, State}.\n";
+
+async fn start_server(node: &Connection) {
+    let folder = std::env::temp_dir().join(format!("fuzz_dist_bench_{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let source = folder.join("echo.erl");
+    std::fs::write(&source, SERVER).unwrap();
+    let compiled = Runtime::find_or_fetch().unwrap().compile(&[&source], &folder).unwrap();
+    node.load_binary("echo", &std::fs::read(&compiled[0]).unwrap()).await.unwrap();
+    node.call::<()>("echo", "start", args![]).await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 fn gen_call(node: &Connection) -> Call<Term> {
-    node.gen_call("kernel_sup", atom("count_children"))
+    node.gen_call("echo", atom("hello"))
 }
 
 type MakeCall = fn(&Connection) -> Call<Term>;
@@ -91,6 +109,7 @@ fn remote_calls(c: &mut Criterion) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let node = runtime.block_on(connect(&options));
+    runtime.block_on(start_server(&node));
     let kinds: [(&str, MakeCall); 3] = [("erpc", erpc), ("rex", rex), ("gen_call", gen_call)];
     for at_once in [1, 16] {
         let mut group = c.benchmark_group(format!("remote_calls_{at_once}_in_flight"));

@@ -29,16 +29,23 @@ pub(crate) fn spawn(socket: TcpStream, shared: &Arc<Shared>) {
         for_reader.close(reason);
     });
     tokio::spawn(async move {
-        let mut writing = writing;
+        let (mut writing, mut taken) = (writing, Taken::default());
         let broken = tokio::select! {
-            error = write(&mut writing, &for_writer) => Some(error),
+            error = write(&mut writing, &for_writer, &mut taken) => Some(error),
             () = for_writer.closed() => None,
         };
         match broken {
             Some(error) => for_writer.close(CloseReason::Io(error.to_string())),
-            None => flush(&mut writing, &for_writer).await,
+            None => flush(&mut writing, &for_writer, &mut taken).await,
         }
     });
+}
+
+/// What was taken to be written, and how much of it has been.
+#[derive(Default)]
+struct Taken {
+    bytes: Vec<u8>,
+    written: usize,
 }
 
 async fn read(mut socket: OwnedReadHalf, shared: &Shared) -> CloseReason {
@@ -87,27 +94,40 @@ async fn read(mut socket: OwnedReadHalf, shared: &Shared) -> CloseReason {
 
 /// Writes until that fails. A node drops a peer that says nothing, even one that it sends to all
 /// the time (then it sends no ticks that could be answered): we tick by ourselves.
-async fn write(socket: &mut OwnedWriteHalf, shared: &Shared) -> io::Error {
-    let mut buffer = Vec::with_capacity(READ_BYTES);
+async fn write(socket: &mut OwnedWriteHalf, shared: &Shared, taken: &mut Taken) -> io::Error {
     loop {
-        if timeout(shared.options.tick_after, shared.outbox.take(&mut buffer)).await.is_err() {
-            buffer.clear();
-            buffer.extend(TICK);
+        if timeout(shared.options.tick_after, shared.outbox.take(&mut taken.bytes)).await.is_err() {
+            taken.bytes.extend(TICK);
         }
-        if let Err(error) = socket.write_all(&buffer).await {
+        if let Err(error) = taken.write_to(socket).await {
             return error;
         }
-        buffer.clear();
-        buffer.shrink_to(4 * READ_BYTES);
+        taken.bytes.shrink_to(4 * READ_BYTES);
     }
 }
 
-async fn flush(socket: &mut OwnedWriteHalf, shared: &Shared) {
-    let mut buffer = Vec::new();
-    shared.outbox.take_now(&mut buffer);
-    // If it cannot be sent, the connection is gone, as was intended.
+impl Taken {
+    /// Writes what is left. Where this is cancelled, the next call goes on: half a message must
+    /// not be followed by another one.
+    async fn write_to(&mut self, socket: &mut OwnedWriteHalf) -> io::Result<()> {
+        while self.written < self.bytes.len() {
+            match socket.write(&self.bytes[self.written..]).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => self.written += written,
+            }
+        }
+        self.bytes.clear();
+        self.written = 0;
+        Ok(())
+    }
+}
+
+/// What cannot be sent in time is lost with the connection, as was intended.
+async fn flush(socket: &mut OwnedWriteHalf, shared: &Shared, taken: &mut Taken) {
     let _ = timeout(FLUSH_LIMIT, async {
-        socket.write_all(&buffer).await?;
+        taken.write_to(socket).await?;
+        shared.outbox.take_now(&mut taken.bytes);
+        taken.write_to(socket).await?;
         socket.shutdown().await
     })
     .await;

@@ -179,9 +179,15 @@ async fn the_node_sees_us_go() {
     let hidden =
         async || second.call::<Vec<Term>>("erlang", "nodes", args![atom("hidden")]).await.unwrap();
     assert_eq!(hidden().await.len(), 2);
+    let third = lone.node.connect().await;
     drop(first);
-    super::support::eventually("the node sees us go", async || {
-        (hidden().await.len() == 1).then_some(())
-    })
-    .await;
+    let seen = async |count| {
+        let see = async || (hidden().await.len() == count).then_some(());
+        super::support::eventually("the node sees us go", see).await;
+    };
+    seen(2).await;
+    // A connection that is closed is gone, although somebody still holds it.
+    third.close();
+    seen(1).await;
+    assert_eq!(third.close_reason(), Some(CloseReason::Local));
 }
