@@ -102,7 +102,7 @@ async fn bring_up(
     let clock = Clock::start();
     let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
     let history = folder.join("history.jsonl");
-    let recorder = Recorder::to_file(&history, names, facts(&db, &workload, &nemesis, session))?;
+    let recorder = Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
     session.recording(&recorder);
     let nodes = cluster.nodes().len() as u16;
     let interpreter = Interpreter::new(
@@ -195,6 +195,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
 }
 
 fn facts(
+    effective: &Effective,
     db: &AnyDb,
     workload: &Workload,
     nemesis: &Nemesis,
@@ -208,6 +209,9 @@ fn facts(
         ("nemesis".into(), nemesis.name().into()),
         ("seed".into(), session.seed().to_string().into()),
     ];
+    if effective.sessions {
+        meta.push(("sessions".into(), true.into()));
+    }
     if let Some(t) = facts.net_ticktime {
         meta.push(("net_ticktime_ms".into(), Value::Int(t.as_millis() as i64)));
     }

@@ -125,7 +125,11 @@ impl Checker for SetFull {
             faults: &faults,
         };
         let sessions = sessions::sessions(history, &adds, &streams);
-        let report = Report { options: self, facts: &facts, sessions: &sessions };
+        // A run that was told `sessions = true` says so in its history, so that whoever checks the
+        // history again later comes to the same verdict.
+        let asked = self.sessions || history.meta("sessions") == Some(&Value::Bool(true));
+        let options = SetFull { sessions: asked, ..self.clone() };
+        let report = Report { options: &options, facts: &facts, sessions: &sessions };
         let mut verdict = report.verdict();
         Finals::of(history, &self.read).apply(&mut verdict);
         verdict = report.figures(verdict);

@@ -1,10 +1,12 @@
 //! Transactions and causality: what isolation a history of transactions proves or refutes.
 
 mod append;
+mod bank;
 mod core;
 mod crdt;
 pub mod generate;
 mod isolation;
+mod patterns;
 mod register;
 mod report;
 #[cfg(test)]
@@ -12,9 +14,11 @@ mod twin;
 mod weak;
 
 pub use append::{ListAppend, list_append};
+pub use bank::{Bank, bank};
 pub use core::{Shape, Status, Transactions, Unjudgeable};
 pub use crdt::{Crdt, CrdtCausal, crdt_causal};
 pub use isolation::Isolation;
+pub use patterns::{LongFork, Monotonic, WriteSkew, long_fork, monotonic, write_skew};
 pub use register::{RwRegister, rw_register};
 pub use weak::{
     Level, SessionGuarantees, Weak, causal, read_atomic, read_committed, session_guarantees, weak,

@@ -186,9 +186,11 @@ fn explained(
                 })
                 .collect();
             let closed = (0..txns.len()).all(|o| {
-                (!session(o, t) || sees[o])
-                    && (!sees[o] || txns[o].invoke < txns[t].complete)
-                    && (!sees[o] || (0..txns.len()).all(|p| !visible[o][p] || sees[p]))
+                let followed = (0..txns.len()).all(|p| !visible[o][p] || sees[p]);
+                match sees[o] {
+                    true => txns[o].invoke < txns[t].complete && followed,
+                    false => !session(o, t),
+                }
             });
             if !closed {
                 continue;

@@ -43,12 +43,12 @@ impl Versions {
                 values.push(Value::Nil);
                 continue;
             }
-            let own = ops[..i].iter().filter(|o| o.key == op.key).filter_map(|o| o.write);
+            let mut own = ops[..i].iter().filter(|o| o.key == op.key).filter_map(|o| o.write);
             let versions = self.key(op.key);
             let seen = &versions[..versions.partition_point(|(t, _)| *t <= at)];
             values.push(match shape {
                 Shape::Lists => Value::list(seen.iter().map(|(_, v)| *v).chain(own)),
-                Shape::Registers => own.last().or(seen.last().map(|(_, v)| *v)).into(),
+                Shape::Registers => own.next_back().or(seen.last().map(|(_, v)| *v)).into(),
             });
         }
         values

@@ -126,6 +126,14 @@ impl RwRegister {
     }
 }
 
+/// The dependencies alone, whatever they contradict.
+pub(crate) fn graph(txns: &Transactions, infer: Infer) -> Graph {
+    let mut ignored = Report::new("", Isolation::ReadUncommitted, txns);
+    let touches = versions::Touches::new(txns);
+    let order = versions::Order::new(txns, &touches, infer, &mut ignored);
+    Graph::new(txns.len(), depend::edges(txns, &touches, &order))
+}
+
 impl Checker for RwRegister {
     fn check(&self, history: &History) -> Verdict {
         match Transactions::read(history, Shape::Registers) {
