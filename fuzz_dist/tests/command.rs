@@ -217,8 +217,26 @@ fn options_reach_the_checkers() {
         done(0, "add", "1", "1") + &done(1, "read", "nil", "#{}") + &done(1, "read", "nil", "#{1}");
     expect(VALID, "check - --checker set-full", &stale);
     expect(INVALID, "check - --checker set-full -o linearizable", &stale);
-    let keyed = done(0, "write", "[:x 1]", "[:x 1]") + &done(0, "read", "[:y nil]", "[:y nil]");
-    expect(UNKNOWN, "check - --checker rw-register -o wfr-keys=maybe", &keyed).clear();
+    let keys = done(0, "add", "[:x 1]", "[:x 1]")
+        + &done(1, "read", "[:x nil]", "[:x #{1}]")
+        + &done(0, "add", "[:y 1]", "[:y 1]")
+        + &done(1, "read", "[:y nil]", "[:y #{}]");
+    let text = expect(INVALID, "check - --checker set-full -o independent", &keys);
+    contains(&text, &["1 key is invalid: \"y\""]);
+    // That the second write is the newer one is known by an option only.
+    let registers = done(0, "txn", "[[:w :x 1]]", "[[:w :x 1]]")
+        + &done(0, "txn", "[[:w :x 2]]", "[[:w :x 2]]")
+        + &done(1, "txn", "[[:r :x nil]]", "[[:r :x 1]]");
+    expect(VALID, "check - --checker rw-register", &registers);
+    let text = expect(INVALID, "check - --checker rw-register -o linearizable_keys", &registers);
+    contains(&text, &["G-single-realtime"]);
+    let bank = done(0, "read", "nil", "{0 5, 1 6}");
+    expect(VALID, "check - --checker bank -o accounts=0-1 -o total=11", &bank);
+    expect(INVALID, "check - --checker bank -o accounts=0,1 -o total=12", &bank);
+    let count = done(0, "txn", "[[:increment :k 5]]", "[[:increment :k 5]]")
+        + &done(0, "txn", "[[:r :k nil]]", "[[:r :k 3]]");
+    expect(INVALID, "check - --checker crdt-causal -o type=pn-counter", &count);
+    expect(INVALID, "check - --checker crdt-causal -o type=grow-set -o keys=k:pn-counter", &count);
 }
 
 #[test]
