@@ -2,6 +2,7 @@
 
 use crate::history::History;
 
+mod atomic;
 mod calls;
 mod compose;
 mod convergence;
@@ -17,6 +18,7 @@ mod or_set;
 mod perf;
 mod pn_counter;
 mod power;
+mod replicated_register;
 mod set_full;
 mod sets;
 mod simple_set;
@@ -26,6 +28,7 @@ pub mod txn;
 mod unique_ids;
 mod verdict;
 
+pub use atomic::{Atomic, atomic};
 pub use compose::{Compose, compose};
 pub use convergence::{Convergence, convergence};
 pub use lease::{Lease, lease};
@@ -40,6 +43,7 @@ pub use or_set::{OrSet, or_set};
 pub use perf::{Perf, perf};
 pub use pn_counter::{PnCounter, pn_counter};
 pub use power::{Power, power};
+pub use replicated_register::{ReplicatedRegister, replicated_register};
 pub use set_full::{SetFull, set_full};
 pub use simple_set::{Set, set};
 pub use stats::{Stats, stats};

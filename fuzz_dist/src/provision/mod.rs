@@ -1,7 +1,7 @@
 //! What a test needs on the machine before it can start: the Erlang runtime, compiled sources.
 
 mod apt;
-mod cache;
+pub(crate) mod cache;
 mod command;
 mod compile;
 mod erlang;

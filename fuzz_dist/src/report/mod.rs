@@ -60,7 +60,7 @@ pub fn screenful(facts: &RunFacts, history: &History, verdict: &Verdict) -> Stri
     let _ = writeln!(out, "  again: {}", again(facts));
     if cfg!(debug_assertions) {
         out.push_str(
-            "  note: this build of fuzz_dist is not optimised; put `[profile.dev.package.\"*\"] \
+            "  note: this build of fuzz_dist is not optimised; put `[profile.dev.package.fuzz_dist] \
              opt-level = 3` into Cargo.toml\n",
         );
     }

@@ -10,11 +10,24 @@ use crate::node::Node;
 use crate::op::{Invocation, Name, Value};
 use crate::random::Seed;
 
+mod counter;
 mod failure;
+mod or_set;
+mod register;
 mod set;
+#[cfg(test)]
+mod tests;
+mod transactions;
 
+pub use counter::{
+    Strategy as CounterStrategy, pn_counter, pn_counter_grow, pn_counter_spread, pn_counter_swing,
+    pn_counter_with,
+};
 pub use failure::Failure;
-pub use set::{SetWorkload, g_set, set_workload};
+pub use or_set::or_set;
+pub use register::{lww_register, mv_register};
+pub use set::{SetWorkload, g_set, g_set_spread, set_workload};
+pub use transactions::transactions;
 
 /// Opens the clients of a workload.
 pub type Opener = Arc<dyn Fn(&Node) -> Box<dyn DynClient> + Send + Sync>;

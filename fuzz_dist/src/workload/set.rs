@@ -20,6 +20,17 @@ use crate::random::Seed;
 /// duplicate or lose elements.
 #[fuzz_dist::workload("g_set", aliases = ["set"])]
 pub fn g_set() -> Workload {
+    named("g_set")
+}
+
+/// The same over a client that spreads the elements over several keys, which is gentler to
+/// databases than one key that everybody writes.
+#[fuzz_dist::workload("g_set_spread")]
+pub fn g_set_spread() -> Workload {
+    named("g_set_spread")
+}
+
+fn named(name: &str) -> Workload {
     let operations = |seed: Seed| {
         let mut next = 0;
         let adds = from_fn(move || {
@@ -29,7 +40,7 @@ pub fn g_set() -> Workload {
         let reads = repeat(Invocation::new("read", ()));
         mix(seed.stream("g_set"), [(1, adds.boxed()), (1, reads.boxed())]).boxed()
     };
-    Workload::new("g_set", ["add", "read"], operations)
+    Workload::new(name, ["add", "read"], operations)
         .pure(["read"])
         .read(Invocation::new("read", ()))
         .complete(holds_every_acknowledged_add)

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::super::calls::Call;
-use super::super::sets::Stream;
+use super::super::sets::{AllRuns, Stream};
 use super::{Element, Facts, Finding};
 use crate::history::History;
 
@@ -57,6 +57,9 @@ fn own_adds(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
 
 /// For each acknowledged remove: whose, and the events between which nothing may be read.
 fn own_removes(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
+    if element.removes.is_empty() {
+        return;
+    }
     let mut own: HashMap<u32, Vec<&Call>> = HashMap::new();
     for add in &element.adds {
         own.entry(add.process.0).or_default().push(add);
@@ -80,7 +83,7 @@ fn own_removes(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
 /// One node's reads by client, and the runs of them that have each element.
 pub(super) struct View {
     places: HashMap<u32, Vec<u32>>,
-    runs: Vec<Vec<(u32, u32)>>,
+    runs: AllRuns,
 }
 
 impl View {
@@ -90,8 +93,7 @@ impl View {
             let process = history.process(*completed as usize).0;
             places.entry(process).or_default().push(place as u32);
         }
-        let all: HashMap<u32, usize> = (0..elements).map(|i| (i as u32, i)).collect();
-        View { places, runs: stream.runs(&all) }
+        View { places, runs: AllRuns::of(stream, elements) }
     }
 
     /// The client's first read that was invoked after `from`, completed before `until`, and has
@@ -129,7 +131,7 @@ impl View {
 
     /// The first of these places that is in a run of reads with the element, or in none.
     fn find(&self, places: &[u32], id: usize, has: bool) -> Option<u32> {
-        let runs = &self.runs[id];
+        let runs = self.runs.get(id);
         let mut at = *places.first()?;
         let mut run = runs.partition_point(|r| r.1 <= at);
         // Each step goes to the next run, so this costs no more than there are changes.

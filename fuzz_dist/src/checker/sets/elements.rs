@@ -68,14 +68,20 @@ impl Elements {
     /// Numbers the values of invocations, of which several may be equal; gives the number of
     /// each.
     pub(crate) fn of_values(history: &History, invoked: &[u32]) -> (Elements, Vec<u32>) {
-        let mut first: HashMap<Value, u32> = HashMap::new();
+        let mut ints: HashMap<i64, u32, BuildHasherDefault<Mix>> = HashMap::default();
+        let mut others: HashMap<Value, u32> = HashMap::new();
         let mut distinct: Vec<u32> = Vec::new();
         let mut ids = Vec::with_capacity(invoked.len());
         for i in invoked {
-            let id = *first.entry(history.value(*i as usize)).or_insert_with(|| {
+            let new = || {
                 distinct.push(*i);
                 distinct.len() as u32 - 1
-            });
+            };
+            // Numbers without a detour by values: they are what most sets consist of.
+            let id = match history.int(*i as usize) {
+                Some(n) => *ints.entry(n).or_insert_with(new),
+                None => *others.entry(history.value(*i as usize)).or_insert_with(new),
+            };
             ids.push(id);
         }
         let elements = Elements::number(history, &distinct);

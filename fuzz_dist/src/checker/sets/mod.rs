@@ -4,7 +4,7 @@ mod elements;
 mod streams;
 
 pub(crate) use elements::{Adds, Elements, Mix};
-pub(crate) use streams::{Stream, Streams, Unreadable};
+pub(crate) use streams::{AllRuns, Stream, Streams, Unreadable};
 
 /// "No event", "no element", "never".
 pub(crate) const NONE: u32 = u32::MAX;

@@ -99,6 +99,43 @@ impl Stream {
     }
 }
 
+/// The runs of reads that have each element, all in one list.
+#[derive(Clone, Debug)]
+pub(crate) struct AllRuns {
+    start: Vec<u32>,
+    runs: Vec<(u32, u32)>,
+}
+
+impl AllRuns {
+    /// The runs of the elements `0..elements` in a stream.
+    pub(crate) fn of(stream: &Stream, elements: usize) -> AllRuns {
+        let mut start = vec![0u32; elements + 1];
+        for change in stream.changes.iter().filter(|c| c.appears()) {
+            start[change.id as usize + 1] += 1;
+        }
+        for id in 0..elements {
+            start[id + 1] += start[id];
+        }
+        let mut next = start.clone();
+        let mut runs = vec![(0, 0); start[elements] as usize];
+        for change in &stream.changes {
+            let next = &mut next[change.id as usize];
+            if change.appears() {
+                runs[*next as usize] = (change.read(), stream.len() as u32);
+                *next += 1;
+            } else {
+                runs[*next as usize - 1].1 = change.read();
+            }
+        }
+        AllRuns { start, runs }
+    }
+
+    /// The runs of one element, as half-open ranges of places.
+    pub(crate) fn get(&self, id: usize) -> &[(u32, u32)] {
+        &self.runs[self.start[id] as usize..self.start[id + 1] as usize]
+    }
+}
+
 /// An element that one read has more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Duplicate {

@@ -1,0 +1,247 @@
+//! `replicated_register`: a register that converges, keeping one value or all concurrent ones.
+//!
+//! Every value is written once. What must not be, whichever write wins where writes are
+//! concurrent:
+//!
+//! - *unexpected*, *early*, *resurrected*: a read gives a value that nobody wrote, or had
+//!   written yet, or whose write failed;
+//! - *overwritten*: a node's final read gives a value although its writer, after that was
+//!   acknowledged, wrote another one that was acknowledged, too: the later one knew the
+//!   earlier one and replaced it (Shapiro et al., INRIA RR-7506, 2011, section 3.2);
+//! - *lost*: a node's final read gives nothing although a write was acknowledged.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::calls::{Call, Outcome, calls};
+use super::evidence::{Faults, count, node_of};
+use super::finals::Finals;
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use crate::history::History;
+use crate::op::{Kind, Value};
+
+/// Judges replicated registers; see [`replicated_register`].
+#[derive(Clone, Copy, Debug)]
+pub struct ReplicatedRegister;
+
+/// Judges a register under `write v` (whole numbers, each at most once) and `read`, which gives
+/// a number or nothing, or a set of numbers where concurrent writes are all kept.
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, replicated_register, histories::Recorder};
+/// # use fuzz_dist::op::{Phase, Value};
+/// let mut r = Recorder::new(["n1"]);
+/// for value in [1, 2] {
+///     r.invoke(0, "write", value);
+///     r.done(0);
+/// }
+/// r.phase = Phase::Final;
+/// r.invoke(0, "read", Value::Nil);
+/// r.ok(0, 1);
+/// let verdict = replicated_register().check(&r.history());
+/// assert_eq!(&*verdict.anomalies[0].kind, "overwritten");
+/// ```
+pub fn replicated_register() -> ReplicatedRegister {
+    ReplicatedRegister
+}
+
+/// The writes of a history by their value.
+struct Writes {
+    of_value: HashMap<i64, Call>,
+    /// Per client, the invocation of its last acknowledged write.
+    last: HashMap<u32, usize>,
+    acknowledged: usize,
+}
+
+impl Writes {
+    fn of(history: &History) -> Result<Writes, String> {
+        let mut writes = Writes { of_value: HashMap::new(), last: HashMap::new(), acknowledged: 0 };
+        for call in calls(history, &["write"]) {
+            let i = call.invoked;
+            let Some(value) = history.int(i) else {
+                let value = history.value(i);
+                return Err(format!(
+                    "the write at event {i} has {value}, which is no whole number"
+                ));
+            };
+            if writes.of_value.insert(value, call).is_some() {
+                return Err(format!("{value} is written twice"));
+            }
+            if call.outcome == Outcome::Acknowledged {
+                writes.acknowledged += 1;
+                writes.last.insert(call.process.0, i);
+            }
+        }
+        Ok(writes)
+    }
+
+    /// What is wrong with a value that was read at event `i`, whatever node and phase.
+    fn wrong(&self, value: i64, i: usize) -> Option<&'static str> {
+        match self.of_value.get(&value) {
+            None => Some("unexpected"),
+            Some(write) if write.invoked > i => Some("early"),
+            Some(write) if write.outcome == Outcome::Failed => Some("resurrected"),
+            Some(_) => None,
+        }
+    }
+
+    /// The acknowledged write by the same client that certainly replaced this value before event
+    /// `until`.
+    fn successor(&self, value: i64, until: usize) -> Option<usize> {
+        let write = self.of_value.get(&value)?;
+        let acknowledged = write.acknowledged()?;
+        let last = *self.last.get(&write.process.0)?;
+        (last > acknowledged && last < until).then_some(last)
+    }
+}
+
+/// The values of a read; `None` where they are no numbers.
+fn values(history: &History, i: usize) -> Option<Vec<i64>> {
+    match history.value(i) {
+        Value::Nil => Some(Vec::new()),
+        Value::Int(n) => Some(vec![n]),
+        Value::Set(set) => Some(set.as_slice().to_vec()),
+        _ => None,
+    }
+}
+
+impl Checker for ReplicatedRegister {
+    fn check(&self, history: &History) -> Verdict {
+        let name = "replicated_register";
+        let writes = match Writes::of(history) {
+            Ok(writes) => writes,
+            Err(reason) => return Verdict::unknown(name, reason),
+        };
+        let mut anomalies: Vec<Anomaly> = Vec::new();
+        let mut known = BTreeSet::new();
+        let mut reads = 0;
+        for i in 0..history.len() {
+            let is_read = &**history.function(i) == "read"
+                && history.kind(i) == Kind::Ok
+                && history.process(i).is_client();
+            if !is_read {
+                continue;
+            }
+            reads += 1;
+            let Some(values) = values(history, i) else {
+                return Verdict::unknown(name, format!("the read at event {i} gave no numbers"));
+            };
+            for value in values {
+                let wrong = writes.wrong(value, i).filter(|kind| known.insert((*kind, value)));
+                anomalies.extend(wrong.map(|kind| anomaly(history, kind, value, &[i])));
+            }
+        }
+        let finals = Finals::of(history, "read");
+        for (_, i) in &finals.reads {
+            let (values, invoked) = (values(history, *i), history.invocation(*i));
+            let (values, invoked) = (values.unwrap_or_default(), invoked.unwrap_or(*i));
+            if values.is_empty() && writes.acknowledged > 0 {
+                anomalies.push(anomaly(history, "lost", Value::Nil, &[*i]));
+            }
+            for value in values {
+                if let Some(later) = writes.successor(value, invoked) {
+                    anomalies.push(anomaly(history, "overwritten", value, &[later, *i]));
+                }
+            }
+        }
+        let found = anomalies.len();
+        anomalies.truncate(ANOMALIES_MAX);
+        let mut verdict = match (found, reads) {
+            (0, 0) => Verdict::unknown(name, "nothing was read"),
+            (0, _) => Verdict::valid(name),
+            (n, _) => Verdict::invalid(name, format!("{} no write explains", count(n, "read"))),
+        };
+        verdict.anomalies = anomalies;
+        finals.apply(&mut verdict);
+        let verdict = verdict.with("write_count", writes.of_value.len()).with("read_count", reads);
+        Faults::of(history).state(history, verdict)
+    }
+}
+
+fn anomaly(
+    history: &History,
+    kind: &'static str,
+    value: impl Into<Value>,
+    events: &[usize],
+) -> Anomaly {
+    let value = value.into();
+    let read = events[events.len() - 1];
+    let (node, at) = (node_of(history, read), history.time(read));
+    let because = match kind {
+        "unexpected" => "which nobody wrote".to_string(),
+        "early" => "which nobody had written yet".to_string(),
+        "resurrected" => "whose write failed".to_string(),
+        "lost" => "although writes were acknowledged".to_string(),
+        _ => {
+            let later = history.value(events[0]);
+            let when = history.time(events[0]);
+            format!("which its own writer had replaced by {later}, invoked at {when}")
+        }
+    };
+    Anomaly::new(kind, value.clone())
+        .explained(format!("a read on {node} gave {value} at {at}, {because}"))
+        .proved_by(events.iter().copied())
+        .on(history.node(read))
+        .at(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::histories::Recorder;
+    use crate::op::Phase;
+
+    /// Client, function and value; a read gives its value. `!` in front fails.
+    fn kinds(steps: &[(u32, &str, Value)]) -> Vec<String> {
+        let mut r = Recorder::new(["n1", "n2"]);
+        for (client, f, value) in steps {
+            match *f {
+                "final" => {
+                    r.phase = Phase::Final;
+                    r.invoke(*client, "read", Value::Nil);
+                    r.ok(*client, value.clone());
+                }
+                "read" => {
+                    r.invoke(*client, "read", Value::Nil);
+                    r.ok(*client, value.clone());
+                }
+                f => {
+                    r.invoke(*client, f.trim_start_matches('!'), value.clone());
+                    if f.starts_with('!') {
+                        r.fail(*client)
+                    } else {
+                        r.done(*client)
+                    };
+                }
+            }
+        }
+        let verdict = replicated_register().check(&r.history());
+        verdict.anomalies.iter().map(|a| a.kind.to_string()).collect()
+    }
+
+    #[test]
+    fn vectors() {
+        let int = Value::Int;
+        let check = |steps: &[(u32, &str, Value)], expected: &[&str]| {
+            assert_eq!(kinds(steps), expected, "{steps:?}");
+        };
+        check(&[(0, "write", int(1)), (1, "read", int(1)), (1, "read", Value::Nil)], &[]);
+        check(&[(0, "read", int(9))], &["unexpected"]);
+        check(&[(0, "read", int(9)), (1, "write", int(9))], &["early"]);
+        check(&[(0, "!write", int(1)), (1, "read", int(1))], &["resurrected"]);
+        let two = [(0, "write", int(1)), (0, "write", int(2))];
+        let ending =
+            |value: Value| [&two[..], &[(0, "final", value.clone()), (1, "final", value)]].concat();
+        check(&ending(int(2)), &[]);
+        check(&ending(int(1)), &["overwritten", "overwritten"]);
+        check(&ending(Value::set([1, 2])), &["overwritten", "overwritten"]);
+        check(&ending(Value::Nil), &["lost", "lost"]);
+        // Other clients' writes were concurrent, as far as anybody can tell.
+        let others = [
+            (0, "write", int(1)),
+            (1, "write", int(2)),
+            (0, "final", int(1)),
+            (1, "final", int(1)),
+        ];
+        check(&others, &[]);
+    }
+}
