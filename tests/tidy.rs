@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
     ("run", &["store", "interpreter", "test"]),
     ("show", &["report"]),
-    ("shell", &["registry", "harness", "prelude", "keys"]),
+    ("shell", &["registry", "harness", "prelude", "keys", "command", "bin"]),
 ];
 
 /// Longer files have more than one subject.

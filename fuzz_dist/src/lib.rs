@@ -38,6 +38,7 @@ pub mod test;
 // show
 pub mod report;
 // shell
+pub mod command;
 pub mod harness;
 pub mod registry;
 

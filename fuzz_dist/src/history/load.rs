@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::line::{Line, Stored};
@@ -64,7 +64,13 @@ impl History {
     pub fn load(path: impl AsRef<Path>) -> Result<Loaded, LoadError> {
         let path = path.as_ref();
         let refused = |source| LoadError::Refused { path: path.into(), source };
-        let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(refused)?);
+        let file = File::open(path).map_err(refused)?;
+        History::read_lines(&mut BufReader::with_capacity(1 << 18, file), path)
+    }
+
+    /// Reads a history from its lines, which are called `path` in errors.
+    pub(super) fn read_lines(file: &mut dyn BufRead, path: &Path) -> Result<Loaded, LoadError> {
+        let refused = |source| LoadError::Refused { path: path.into(), source };
         let mut loader = Loader::default();
         let mut text = Vec::new();
         let mut line = 0;

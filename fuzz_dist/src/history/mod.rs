@@ -10,7 +10,9 @@ use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Valu
 use crate::time::Time;
 
 mod disk;
+mod edn;
 mod faults;
+mod import;
 mod json;
 mod line;
 mod load;
@@ -18,6 +20,7 @@ mod recorder;
 mod sets;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
+pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
 pub use recorder::{Recorder, WriteError};
 use sets::SetColumn;
@@ -102,6 +105,14 @@ pub enum Malformed {
         /// The completion.
         index: usize,
     },
+    /// A function that is one too many.
+    #[error("event {index} has the function `{f}`, but there are 65535 others already")]
+    TooManyFunctions {
+        /// The event.
+        index: usize,
+        /// Its function.
+        f: Name,
+    },
     /// The completion speaks of another function than the invocation.
     #[error(
         "process {process} completes `{completed}` at event {index}, but invoked `{invoked}` at event {open}"
@@ -134,6 +145,10 @@ impl History {
     /// unchanged then.
     pub fn push(&mut self, event: Event) -> Result<usize, Malformed> {
         let index = self.len() as u32;
+        let full = self.functions.len() >= usize::from(u16::MAX);
+        if full && !self.function_ids.contains_key(&event.f) {
+            return Err(Malformed::TooManyFunctions { index: index as usize, f: event.f });
+        }
         let partner = self.pair(&event, index)?;
         let function = self.function_id(&event.f);
         let slot = match event.value {

@@ -27,7 +27,7 @@ impl Drop for Scratch {
     }
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(super) fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Nil),
         any::<bool>().prop_map(Value::Bool),
@@ -48,14 +48,14 @@ fn error() -> impl Strategy<Value = Option<OpError>> {
     prop::option::of((any::<String>(), any::<String>()).prop_map(|(k, t)| OpError::new(k, t)))
 }
 
-type Step = (u32, u64, String, Value, Option<OpError>, usize);
+pub(super) type Step = (u32, u64, String, Value, Option<OpError>, usize);
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     (0u32..4, any::<u64>(), "[a-c\"\\\\é]{1,2}", value(), error(), 0usize..5)
 }
 
 /// Records steps: an invocation and a completion of a client, or an event of the nemesis.
-fn record(recorder: &Recorder, steps: Vec<Step>) {
+pub(super) fn record(recorder: &Recorder, steps: Vec<Step>) {
     for (process, time, f, value, error, phase) in steps {
         let mut e = event(process, Kind::Invoke, &f, Value::Nil);
         (e.time, e.phase) = (Time(time), Phase::ALL[phase]);
@@ -69,7 +69,7 @@ fn record(recorder: &Recorder, steps: Vec<Step>) {
     }
 }
 
-fn assert_same(read: &History, written: &History) {
+pub(super) fn assert_same(read: &History, written: &History) {
     assert_eq!(read.nodes(), written.nodes());
     assert_eq!(read.all_meta(), written.all_meta());
     assert_eq!(read.len(), written.len());

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 mod disk;
+mod edn;
+mod import;
 mod killed;
 
 fn event(process: u32, kind: Kind, f: &str, value: Value) -> Event {

@@ -1,0 +1,83 @@
+//! `check`: a history, a checker, a verdict.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::arguments::Check;
+use super::checkers::{self, Entry, Judges};
+use super::given::Given;
+use super::output::{self, Judged};
+use super::progress::Progress;
+use super::{INVALID, UNKNOWN, VALID, input};
+use crate::checker::{Validity, Verdict};
+use crate::history::History;
+use crate::op::{Kind, Value};
+
+/// Judges a history, prints the verdict, and gives the exit code.
+///
+/// # Errors
+///
+/// Where the arguments or the history are not what they should be, in words for people.
+pub(super) fn check(ask: &Check) -> Result<u8, String> {
+    let entry = checkers::find(&ask.checker, &ask.options)?;
+    let mut given = Given { options: &ask.options, real_time: true };
+    // Wrong options are told before a long history is read.
+    entry.build(&given)?;
+    let progress = Progress::start();
+    let (loaded, format) = input::load(&ask.source, ask.from, &progress)?;
+    progress.doing(format!("checking {} events with {}", loaded.history.len(), entry.name));
+    given.real_time = loaded.history.meta("real_time") != Some(&Value::Bool(false));
+    let verdict = judge(entry, &given, &loaded.history);
+    drop(progress);
+    if let Some(torn) = loaded.torn {
+        eprintln!("note: line {} is torn, and no part of the history", torn.line);
+    }
+    let judged = Judged {
+        source: &ask.source,
+        format,
+        checker: entry.name,
+        history: &loaded.history,
+        verdict: &verdict,
+    };
+    super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) });
+    Ok(match verdict.validity {
+        Validity::Valid => VALID,
+        Validity::Invalid => INVALID,
+        Validity::Unknown => UNKNOWN,
+    })
+}
+
+fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {
+    let unknown = |why: String| Verdict::unknown(entry.name, why);
+    let checker = match entry.build(given) {
+        Ok(checker) => checker,
+        Err(why) => return unknown(why),
+    };
+    if let Some(why) = stranger(entry, given, history) {
+        return unknown(why);
+    }
+    let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(history)));
+    let verdict = verdict
+        .unwrap_or_else(|_| unknown("the checker panicked, which is a mistake of its own".into()));
+    // A history in which nothing succeeded has nothing to say for the system.
+    if verdict.is_valid() && !matches!(entry.judges, Judges::Anything) && !succeeded(history) {
+        let mut vacuous = verdict.because("no operation succeeded");
+        vacuous.validity = Validity::Unknown;
+        return vacuous;
+    }
+    verdict
+}
+
+fn succeeded(history: &History) -> bool {
+    (0..history.len()).any(|i| history.kind(i) == Kind::Ok && history.process(i).is_client())
+}
+
+/// Says which function of a client the checker does not know.
+fn stranger(entry: &Entry, given: &Given<'_>, history: &History) -> Option<String> {
+    let Judges::Only(functions) = entry.judges else { return None };
+    let known: Vec<&str> = functions.iter().map(|f| given.word_or(f, f)).collect();
+    let strange: Vec<bool> = history.functions().iter().map(|f| !known.contains(&&**f)).collect();
+    let client = |i: &usize| history.process(*i).is_client();
+    let i = (0..history.len()).filter(client).find(|i| strange[history.function_index(*i)])?;
+    let f = history.function(i);
+    Some(format!("{} does not know `{f}` (event {i}), only {}", entry.name, known.join(", ")))
+}

@@ -1,0 +1,255 @@
+//! The checkers that the command knows: one line each.
+
+use super::arguments::unknown;
+use super::given::Given;
+use super::kv::KeyValue;
+use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append, rw_register};
+use crate::checker::{
+    self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, SetModel,
+    Verdict, any_checker, convergence, counter, distinct_register, fifo, independent, lease,
+    linearizable, log_pattern, offset_log, or_set, perf, pn_counter, set, set_full, stats,
+    total_queue, unique_ids,
+};
+use crate::history::History;
+use crate::op::Value;
+
+/// A checker's line.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    about: &'static str,
+    options: &'static [&'static str],
+    pub(super) judges: Judges,
+    build: fn(&Given<'_>) -> Result<AnyChecker, String>,
+}
+
+/// The operations that a checker knows.
+#[derive(Clone, Copy)]
+pub(super) enum Judges {
+    /// These functions, each under another name where there is an option of its name: in a
+    /// history with others it would take what it does not know for a mistake.
+    Only(&'static [&'static str]),
+    /// It says itself which it does not know.
+    Itself,
+    /// Whatever there is.
+    Anything,
+}
+use Judges::{Anything, Itself, Only};
+
+const fn entry(
+    name: &'static str,
+    about: &'static str,
+    options: &'static [&'static str],
+    judges: Judges,
+    build: fn(&Given<'_>) -> Result<AnyChecker, String>,
+) -> Entry {
+    Entry { name, about, options, judges, build }
+}
+
+const SET: Judges = Only(&["add", "read"]);
+const COUNTER: Judges = Only(&["add", "increment", "inc", "decrement", "dec", "read"]);
+const PN_COUNTER: Judges = Only(&["add", "increment", "inc", "decrement", "dec", "update", "read"]);
+const TXN: &[&str] = &["model", "budget"];
+const REGISTER: &[&str] = &["model", "linearizable-keys", "sequential-keys", "wfr-keys", "budget"];
+
+#[rustfmt::skip]
+pub(super) const CHECKERS: &[Entry] = &[
+    entry("set_full", "every element of a grow-only set, through all reads", &["linearizable", "sessions", "add", "read"], SET, |o| done(set_full().linearizable(o.flag("linearizable")?).sessions(o.flag("sessions")?).functions(o.word_or("add", "add"), o.word_or("read", "read")))),
+    entry("set", "a grow-only set by its last read", &["add", "read"], SET, |o| done(set().functions(o.word_or("add", "add"), o.word_or("read", "read")))),
+    entry("or_set", "an add-wins set with removes", &["sessions", "sequential-nodes"], Only(&["add", "remove", "read"]), |o| done(or_set().sessions(o.flag("sessions")?).sequential_nodes(o.flag("sequential-nodes")?))),
+    entry("unique_ids", "no identifier is given out twice", &["generate"], Only(&["generate"]), |o| done(unique_ids().function(o.word_or("generate", "generate")))),
+    entry("counter", "a linearizable counter", &["budget"], COUNTER, |o| done(o.set("budget", counter(), |c, steps| c.steps_max(steps))?)),
+    entry("pn_counter", "a replicated counter, read by read and in the end", &["sessions"], PN_COUNTER, |o| done(pn_counter().sessions(o.flag("sessions")?))),
+    entry("total_queue", "what goes into a queue comes out", &["redelivery"], Only(&["enqueue", "dequeue", "drain"]), |o| done(total_queue().redelivery(o.flag("redelivery")?))),
+    entry("fifo", "a linearizable queue of distinct elements", &["per-producer"], Only(&["enqueue", "dequeue"]), |o| done(fifo().per_producer(o.flag("per-producer")?))),
+    entry("offset_log", "a log whose records have offsets", &[], Only(&["send", "poll"]), |_| done(offset_log())),
+    entry("lease", "at most one holder at a time", &["ttl-ms"], Only(&["acquire", "release"]), |o| done(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?)),
+    entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget"], Itself, search),
+    entry("cas_register", "linearizable with the model cas-register", &["budget"], Itself, |o| model(o, CasRegister)),
+    entry("mutex", "linearizable with the model mutex", &["budget"], Itself, |o| model(o, checker::Mutex)),
+    entry("distinct_register", "a linearizable register whose values are distinct, without a search", &[], Itself, |_| done(distinct_register())),
+    entry("list_append", "transactions over lists, by Adya's phenomena", TXN, Itself, |o| done(o.set("budget", list_append().model(isolation(o)?), |c, steps| c.budget_steps(steps))?)),
+    entry("rw_register", "transactions over registers, by Adya's phenomena", REGISTER, Itself, |o| done(o.set("budget", rw_register().model(isolation(o)?).linearizable_keys(o.flag("linearizable-keys")?).sequential_keys(o.flag("sequential-keys")?).wfr_keys(o.flag("wfr-keys")?), |c, steps| c.budget_steps(steps))?)),
+    entry("weak", "weak isolation by its axiom, at a level", &["level", "budget"], Itself, |o| level(o, o.parsed("level")?.ok_or_else(|| format!("expected -o level={}", words(&Level::ALL, Level::as_str)))?)),
+    entry("read_committed", "weak with the level read-committed", &["budget"], Itself, |o| level(o, Level::ReadCommitted)),
+    entry("read_atomic", "weak with the level read-atomic", &["budget"], Itself, |o| level(o, Level::ReadAtomic)),
+    entry("causal", "weak with the level causal", &["level", "budget"], Itself, |o| level(o, o.parsed("level")?.unwrap_or(Level::Causal))),
+    entry("session_guarantees", "the four session guarantees, each by itself", &[], Itself, |_| done(txn::session_guarantees())),
+    entry("crdt_causal", "transactional causal consistency over replicated data types", &["type", "keys"], Itself, replicated),
+    entry("bank", "transfers keep the total", &["accounts", "total", "negative"], Only(&["transfer", "read"]), bank),
+    entry("long_fork", "two reads of a group in contradicting orders", &[], Itself, |_| done(txn::long_fork())),
+    entry("write_skew", "two transactions that each overwrite what the other read", &[], Itself, |_| done(txn::write_skew())),
+    entry("monotonic", "values that only grow", &[], Itself, |_| done(txn::monotonic())),
+    entry("convergence", "all nodes read the same in the end", &["read", "ordered"], Anything, |o| done(convergence().read(o.word_or("read", "read")).ordered(o.flag("ordered")?))),
+    entry("log_pattern", "no node logged one of these texts", &["patterns"], Anything, |o| done(log_pattern(o.word("patterns").ok_or("expected -o patterns=TEXT,TEXT")?.split(',')))),
+    entry("stats", "something of every kind succeeded", &[], Anything, |_| done(stats())),
+    entry("perf", "latencies and rates", &["window-ms"], Anything, |o| done(o.set("window-ms", perf(), |c, ms| c.window_ms(ms))?)),
+];
+
+/// What the options mean, for those who ask.
+#[rustfmt::skip]
+const OPTIONS: &[(&str, &str)] = &[
+    ("independent", "every operation's value is [key value]; each key is judged by itself"),
+    ("model", "of transactions: the isolation level asked for, such as strict-serializable (unless said otherwise), serializable, snapshot-isolation, by the names of Elle and of Adya; of linearizable: the object"),
+    ("level", "read-committed, read-atomic, causal, weak-causal, or a session guarantee"),
+    ("linearizable", "stale reads are invalid, too"),
+    ("linearizable-keys, sequential-keys, wfr-keys", "what is known of each key's versions"),
+    ("sessions", "findings within sessions are invalid, too"),
+    ("accounts, total, negative", "of bank: 0,1,2 or 0-9; the sum of all balances; may they be below zero"),
+    ("type, keys", "of crdt_causal: the type of all keys, such as pn-counter; those of others, KEY:TYPE,KEY:TYPE"),
+    ("budget", "how many steps a search may take"),
+    ("add, read, generate", "the functions, where they have other names"),
+];
+
+/// The names of all checkers, as they are written in arguments.
+pub(super) fn names() -> Vec<String> {
+    CHECKERS.iter().map(|c| c.name.replace('_', "-")).collect()
+}
+
+/// All checkers with their options.
+pub(super) fn list() -> String {
+    let mut text = String::from("checkers (-o independent goes with each of them):\n");
+    for entry in CHECKERS {
+        let name = entry.name.replace('_', "-");
+        text += &format!("  {name:<19} {}\n", entry.about);
+        if !entry.options.is_empty() {
+            text += &format!("  {:<19}   -o {}\n", "", entry.options.join(", "));
+        }
+    }
+    text += "\noptions (-o KEY is -o KEY=true):\n";
+    for (key, about) in OPTIONS {
+        text += &format!("  {key}\n      {about}\n");
+    }
+    text
+}
+
+/// The checker of this name, if it takes these options.
+pub(super) fn find(name: &str, options: &[(String, String)]) -> Result<&'static Entry, String> {
+    let wanted = name.replace('-', "_").to_lowercase();
+    let entry = CHECKERS.iter().find(|c| c.name == wanted).ok_or_else(|| {
+        let names = names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        unknown("checker", name, &names)
+    })?;
+    let known: Vec<&str> = entry.options.iter().copied().chain(["independent"]).collect();
+    match options.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+        None => Ok(entry),
+        Some((key, _)) => {
+            Err(unknown(&format!("option of {}", name.replace('_', "-")), key, &known))
+        }
+    }
+}
+
+impl Entry {
+    /// The checker, with its options.
+    pub(super) fn build(&self, given: &Given<'_>) -> Result<AnyChecker, String> {
+        let checker = (self.build)(given)?;
+        let key_value = given.word("model") == Some("kv");
+        if given.flag("independent")? || key_value {
+            return done(independent(Shared(checker)));
+        }
+        Ok(checker)
+    }
+}
+
+/// A checker of any type as one of a type.
+struct Shared(AnyChecker);
+
+impl Checker for Shared {
+    fn check(&self, history: &History) -> Verdict {
+        self.0.check(history)
+    }
+}
+
+fn done(checker: impl Checker + 'static) -> Result<AnyChecker, String> {
+    Ok(any_checker(checker))
+}
+
+fn search(given: &Given<'_>) -> Result<AnyChecker, String> {
+    const MODELS: [&str; 7] = ["register", "cas-register", "mutex", "set", "fifo", "counter", "kv"];
+    match given.word("model") {
+        Some("register" | "cas-register") => model(given, CasRegister),
+        Some("mutex") => model(given, checker::Mutex),
+        Some("set") => model(given, SetModel),
+        Some("fifo") => model(given, Fifo),
+        Some("counter") => model(given, CounterModel),
+        Some("kv") => model(given, KeyValue),
+        Some(other) => Err(unknown("model", other, &MODELS)),
+        None => Err(format!("expected -o model= with one of {}", MODELS.join(", "))),
+    }
+}
+
+fn model<M: Model + 'static>(given: &Given<'_>, model: M) -> Result<AnyChecker, String> {
+    let search = linearizable(model);
+    done(given.set("budget", search, |c: Linearizable<M>, steps| c.steps_max(steps))?)
+}
+
+fn isolation(given: &Given<'_>) -> Result<Isolation, String> {
+    let model = given.word("model").map(|word| {
+        let all: Vec<&str> = Isolation::ALL.iter().map(|i| i.as_str()).collect();
+        word.parse().map_err(|_| unknown("model", word, &all))
+    });
+    let default = match given.real_time {
+        true => Isolation::StrictSerializable,
+        false => Isolation::StrongSessionSerializable,
+    };
+    let model: Isolation = model.unwrap_or(Ok(default))?;
+    if !given.real_time && model.implies(Isolation::StrongReadUncommitted) {
+        return Err(format!("{model} speaks of real time, of which this history tells nothing"));
+    }
+    Ok(model)
+}
+
+fn level(given: &Given<'_>, level: Level) -> Result<AnyChecker, String> {
+    done(given.set("budget", txn::weak(level), |c, steps| c.budget_steps(steps))?)
+}
+
+fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> String {
+    all.iter().map(|t| word(*t)).collect::<Vec<_>>().join("|")
+}
+
+const TYPES: [(&str, Crdt); 8] = [
+    ("grow-set", Crdt::GrowSet),
+    ("pn-counter", Crdt::PnCounter),
+    ("lww-register", Crdt::LwwRegister),
+    ("mv-register", Crdt::MvRegister),
+    ("add-wins-set", Crdt::AddWinsSet),
+    ("remove-wins-set", Crdt::RemoveWinsSet),
+    ("enable-wins-flag", Crdt::EnableWinsFlag),
+    ("disable-wins-flag", Crdt::DisableWinsFlag),
+];
+
+fn replicated(given: &Given<'_>) -> Result<AnyChecker, String> {
+    let kind = |word: &str| {
+        let found = TYPES.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
+        found.ok_or_else(|| unknown("type", word, &TYPES.map(|(name, _)| name)))
+    };
+    let all = given.word("type").ok_or_else(|| {
+        format!("expected -o type= with one of {}", TYPES.map(|(name, _)| name).join(", "))
+    })?;
+    let mut checker = crdt_causal(kind(all)?);
+    for pair in given.word("keys").into_iter().flat_map(|keys| keys.split(',')) {
+        let (key, word) = pair.split_once(':').ok_or("expected -o keys=KEY:TYPE,KEY:TYPE")?;
+        checker = checker.key(value(key), kind(word)?);
+    }
+    done(checker)
+}
+
+fn bank(given: &Given<'_>) -> Result<AnyChecker, String> {
+    let accounts = given.word("accounts").ok_or("expected -o accounts=0,1,2 or 0-9")?;
+    let total = given.parsed("total")?.ok_or("expected -o total=NUMBER")?;
+    let range = accounts.split_once('-').and_then(|(from, to)| {
+        let (from, to) = (from.parse::<i64>().ok()?, to.parse::<i64>().ok()?);
+        (from <= to && to.checked_sub(from)? < 1_000_000).then_some(from..=to)
+    });
+    let accounts: Vec<Value> = match range {
+        Some(range) => range.map(Value::Int).collect(),
+        None => accounts.split(',').map(value).collect(),
+    };
+    let checker = txn::bank(accounts, total);
+    done(if given.flag("negative")? { checker.allow_negative() } else { checker })
+}
+
+/// A key or an account: a number where it looks like one.
+fn value(word: &str) -> Value {
+    word.parse::<i64>().map_or_else(|_| word.into(), Value::Int)
+}

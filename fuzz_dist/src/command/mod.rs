@@ -1,0 +1,94 @@
+//! The command `cargo fuzz-dist`: judges recorded histories, and converts them.
+//!
+//! Its output and exit codes are described by [`HELP`], and in docs/checkers.md.
+
+mod arguments;
+mod check;
+mod checkers;
+mod given;
+mod input;
+mod kv;
+mod output;
+mod progress;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::history::Format;
+use arguments::{Ask, Task};
+
+/// What `--help` prints before the checkers.
+pub const HELP: &str = "\
+Judges histories of operations on a distributed system.
+
+usage: cargo fuzz-dist check HISTORY --checker NAME [-o KEY=VALUE ...] [--format text|json]
+       cargo fuzz-dist convert HISTORY --to json|edn
+       cargo fuzz-dist checkers
+
+HISTORY is a file, or - for the standard input. Its notation is found by its text and its
+name, or is said with --from json|edn|jepsen-json|jepsen-log|plume|awdit|dbcop.
+
+exit codes: 0 valid; 1 invalid; 2 unknown, also where the history cannot be judged;
+            3 wrong arguments, or a malformed history
+";
+
+/// The verdict is valid, or what was asked for was done.
+const VALID: u8 = 0;
+const INVALID: u8 = 1;
+const UNKNOWN: u8 = 2;
+/// Wrong arguments, or a history that is none.
+const WRONG: u8 = 3;
+
+/// Runs the command with the arguments of this process.
+pub fn main() -> ExitCode {
+    let arguments = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
+    let code = match arguments::parse(arguments) {
+        Ok(Ask::Help) => {
+            print(&format!("{HELP}\n{}", checkers::list()));
+            VALID
+        }
+        Ok(Ask::Version) => {
+            print(concat!("cargo-fuzz-dist ", env!("CARGO_PKG_VERSION"), "\n"));
+            VALID
+        }
+        Ok(Ask::Checkers) => {
+            print(&checkers::list());
+            VALID
+        }
+        Ok(Ask::Do(task)) => run(&task),
+        Err(why) => {
+            eprintln!("{why}\nrun `cargo fuzz-dist --help` for how it is used");
+            WRONG
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(task: &Task) -> u8 {
+    let done = match task {
+        Task::Check(ask) => check::check(ask),
+        Task::Convert { source, from, to } => convert(source, *from, *to),
+    };
+    done.unwrap_or_else(|why| {
+        eprintln!("{why}");
+        WRONG
+    })
+}
+
+fn convert(source: &str, from: Option<Format>, to: Format) -> Result<u8, String> {
+    let progress = progress::Progress::start();
+    let (loaded, _) = input::load(source, from, &progress)?;
+    drop(progress);
+    let mut out = std::io::stdout().lock();
+    match loaded.history.export(&mut out, to).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("could not write the history: {why}"))
+        }
+        _ => Ok(VALID),
+    }
+}
+
+/// Whoever reads this may stop reading at any time.
+fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

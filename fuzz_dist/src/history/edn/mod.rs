@@ -1,0 +1,193 @@
+//! Histories as Jepsen keeps them: a series of operation maps in EDN, read and written.
+//!
+//! ```clojure
+//! {:type :invoke, :f :add, :value 1, :process 0, :time 10474104701, :index 0}
+//! #jepsen.history.Op{:index 1, :time 10584742951, :type :ok, :process 0, :f :add, :value 1}
+//! ```
+//!
+//! One after the other, or in one vector or list. Keywords become text without their colon, sets
+//! of whole numbers sets, other sets lists; numbers that are not whole and symbols become text;
+//! tags are ignored. `:key` beside `:value` makes a pair of both. Keys that mean nothing here
+//! are skipped. Events are numbered by their place. Nodes are numbered as they come, unless the
+//! first line is a comment of ours that names them.
+
+mod fields;
+mod scan;
+mod write;
+
+use std::io::{self, Read};
+
+use super::History;
+use fields::Fields;
+use scan::{Scanner, Stop};
+pub(super) use scan::{Scanner as Values, Stop as ValueStop};
+pub(super) use write::{write_event, write_header};
+
+/// How the first line begins where it is ours.
+const HEADER: &[u8] = b";; fuzz_dist ";
+/// A single operation that is longer than this is none.
+const FORM_MAX: usize = 1 << 30;
+/// So much is read at a time.
+pub(super) const CHUNK: usize = 1 << 18;
+
+/// Why a source is no history.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It could not be read.
+    Io(io::Error),
+    /// A line, from 1, and what was expected there.
+    Line(usize, String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+}
+
+/// Which of the two notations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notation {
+    Edn,
+    /// The same maps as JSON: keys are text, and `null` is nil.
+    Json,
+}
+
+/// Reads a history, `chunk` bytes at a time.
+pub(super) fn read(
+    source: &mut dyn Read,
+    notation: Notation,
+    chunk: usize,
+) -> Result<History, Failure> {
+    let mut reader = Reader {
+        buffer: Vec::new(),
+        at: 0,
+        lines: 0,
+        ended: false,
+        scanner: Scanner::new(notation == Notation::Json),
+        fields: Fields::default(),
+        history: History::default(),
+    };
+    reader.more(source, chunk)?;
+    reader.header(source, chunk)?;
+    let mut inside = None;
+    loop {
+        match reader.form(&mut inside) {
+            Ok(true) => {}
+            Ok(false) => return Ok(reader.history),
+            Err(Stop::More) if !reader.ended => {
+                // Reading as much again as there is keeps the work of trying again linear.
+                let more = chunk.max(reader.buffer.len() - reader.at);
+                reader.more(source, more)?;
+            }
+            Err(Stop::More) => {
+                let end = reader.buffer.len();
+                return Err(reader.wrong(end, "the end of an operation, not that of the text"));
+            }
+            Err(Stop::Wrong(at, expected)) => return Err(reader.wrong(at, expected)),
+        }
+    }
+}
+
+struct Reader {
+    buffer: Vec<u8>,
+    at: usize,
+    /// Lines that ended before the buffer begins.
+    lines: usize,
+    ended: bool,
+    scanner: Scanner,
+    fields: Fields,
+    history: History,
+}
+
+impl Reader {
+    fn more(&mut self, source: &mut dyn Read, want: usize) -> Result<(), Failure> {
+        self.lines += newlines(&self.buffer[..self.at]);
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        if self.buffer.len() > FORM_MAX {
+            return Err(self.wrong(0, "an operation of less than 1 GiB"));
+        }
+        let before = self.buffer.len();
+        source.take(want as u64).read_to_end(&mut self.buffer)?;
+        self.ended = self.buffer.len() - before < want;
+        Ok(())
+    }
+
+    fn wrong(&self, at: usize, expected: impl Into<String>) -> Failure {
+        let line = self.lines + newlines(&self.buffer[..at.min(self.buffer.len())]) + 1;
+        Failure::Line(line, expected.into())
+    }
+
+    /// The comment in which we keep what Jepsen has no place for.
+    fn header(&mut self, source: &mut dyn Read, chunk: usize) -> Result<(), Failure> {
+        while !self.ended && (self.buffer.len() < HEADER.len() || self.buffer.starts_with(HEADER)) {
+            if self.buffer.contains(&b'\n') {
+                break;
+            }
+            let more = chunk.max(self.buffer.len());
+            self.more(source, more)?;
+        }
+        let end = self.buffer.iter().position(|b| *b == b'\n').unwrap_or(self.buffer.len());
+        let Some(line) = self.buffer[..end].strip_prefix(HEADER) else { return Ok(()) };
+        let header = self.scanner.whole(line);
+        let result = match header {
+            Ok(header) => fields::apply_header(&mut self.history, &header),
+            Err(Stop::Wrong(_, expected)) => Err(expected),
+            Err(Stop::More) => Err("a map in the comment of the first line".into()),
+        };
+        result.map_err(|expected| self.wrong(0, expected))
+    }
+
+    /// Takes the next operation; `inside` is what ends the vector or list around all of them.
+    fn form(&mut self, inside: &mut Option<u8>) -> Result<bool, Stop> {
+        let text = &self.buffer[..];
+        self.scanner.start(self.at, self.ended);
+        let first = loop {
+            match self.scanner.next_byte(text)? {
+                None => {
+                    let unclosed = || Stop::Wrong(text.len(), "the end of the vector".into());
+                    return if inside.is_some() { Err(unclosed()) } else { Ok(false) };
+                }
+                Some(open @ (b'[' | b'(')) if inside.is_none() => {
+                    *inside = Some(if open == b'[' { b']' } else { b')' });
+                    self.scanner.advance();
+                }
+                Some(close) if Some(close) == *inside => {
+                    *inside = None;
+                    self.scanner.advance();
+                }
+                Some(b'#') => self.scanner.tag(text)?,
+                Some(other) => break other,
+            }
+            // What was passed need not be looked at again when more has to be read.
+            self.at = self.scanner.at();
+        };
+        let start = self.scanner.at();
+        if first != b'{' {
+            return Err(Stop::Wrong(start, OPERATION.into()));
+        }
+        self.fields.read(&mut self.scanner, text)?;
+        let end = self.scanner.at();
+        let wrong = |expected: String| Stop::Wrong(start, expected);
+        let event = self.fields.event(&mut self.history).map_err(wrong)?;
+        push(&mut self.history, event).map_err(wrong)?;
+        self.at = end;
+        Ok(true)
+    }
+}
+
+const OPERATION: &str =
+    "an operation such as {:type :invoke, :f :read, :value nil, :process 0, :time 0}";
+
+/// Records an event that was read, or says what is wrong with it.
+pub(super) fn push(history: &mut History, event: crate::op::Event) -> Result<(), String> {
+    if history.len() >= u32::MAX as usize - 1 {
+        return Err("fewer than 2^32 events".into());
+    }
+    history.push(event).map(drop).map_err(|e| format!("an event that can be: {e}"))
+}
+
+fn newlines(text: &[u8]) -> usize {
+    text.iter().filter(|b| **b == b'\n').count()
+}

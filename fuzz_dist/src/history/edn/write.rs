@@ -1,0 +1,153 @@
+//! Operation maps of EDN, one a line, as Jepsen and Elle read them.
+
+use super::HEADER;
+use crate::history::History;
+use crate::op::{Phase, Process, Value};
+
+/// EDN has no set in which something stands twice.
+pub(super) const MULTISET: &[u8] = b"fuzz_dist/multiset";
+
+/// Writes the nodes and facts, as a comment.
+pub(in crate::history) fn write_header(out: &mut Vec<u8>, history: &History) {
+    out.extend_from_slice(HEADER);
+    let facts = history.all_meta().iter();
+    let header = Value::map([
+        ("nodes", Value::list(history.nodes().iter().cloned())),
+        ("meta", Value::Map(facts.map(|(k, v)| (Value::Text(k.clone()), v.clone())).collect())),
+    ]);
+    write_value(out, &header, false);
+    out.push(b'\n');
+}
+
+/// Writes the line of event `i`.
+pub(in crate::history) fn write_event(out: &mut Vec<u8>, history: &History, i: usize) {
+    out.extend_from_slice(b"{:index ");
+    number(out, i);
+    out.extend_from_slice(b", :time ");
+    number(out, history.time(i).0);
+    out.extend_from_slice(b", :type :");
+    out.extend_from_slice(history.kind(i).as_str().as_bytes());
+    out.extend_from_slice(b", :process ");
+    match history.process(i) {
+        Process::NEMESIS => out.extend_from_slice(b":nemesis"),
+        Process::RUNTIME => out.extend_from_slice(b":runtime"),
+        Process(n) => number(out, n),
+    }
+    out.extend_from_slice(b", :f ");
+    let f = history.function(i);
+    name(out, f);
+    out.extend_from_slice(b", :value ");
+    match history.other(i) {
+        Some(value) => write_value(out, value, &**f == "txn"),
+        None => write_value(out, &history.value(i), false),
+    }
+    if let Some(node) = history.node(i) {
+        out.extend_from_slice(b", :node ");
+        match history.nodes().get(node.index()) {
+            Some(name) => text(out, name),
+            None => number(out, node.0),
+        }
+    }
+    if let Some(error) = history.error(i) {
+        out.extend_from_slice(b", :error [");
+        name(out, &error.kind);
+        out.push(b' ');
+        text(out, &error.text);
+        out.push(b']');
+    }
+    if history.phase(i) != Phase::Main {
+        out.extend_from_slice(b", :phase :");
+        out.extend_from_slice(history.phase(i).as_str().as_bytes());
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// `micro`: is this the list of a transaction, whose items begin with a function?
+fn write_value(out: &mut Vec<u8>, value: &Value, micro: bool) {
+    match value {
+        Value::Nil => out.extend_from_slice(b"nil"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Int(n) => number(out, n),
+        Value::Text(t) => text(out, t),
+        Value::Set(set) => {
+            let items = set.as_slice();
+            let twice = items.windows(2).any(|pair| pair[0] == pair[1]);
+            out.push(b'#');
+            if twice {
+                out.extend_from_slice(MULTISET);
+            }
+            out.extend_from_slice(if twice { b" [" } else { b"{" });
+            spaced(out, items, |out, n| number(out, n));
+            out.push(if twice { b']' } else { b'}' });
+        }
+        Value::List(items) => {
+            out.push(b'[');
+            spaced(out, items, |out, item| match item.as_list() {
+                Some([Value::Text(f), rest @ ..]) if micro => {
+                    out.push(b'[');
+                    name(out, f);
+                    for value in rest {
+                        out.push(b' ');
+                        write_value(out, value, false);
+                    }
+                    out.push(b']');
+                }
+                _ => write_value(out, item, false),
+            });
+            out.push(b']');
+        }
+        Value::Map(entries) => {
+            out.push(b'{');
+            spaced(out, entries, |out, (key, value)| {
+                match key {
+                    Value::Text(key) => name(out, key),
+                    key => write_value(out, key, false),
+                }
+                out.push(b' ');
+                write_value(out, value, false);
+            });
+            out.push(b'}');
+        }
+    }
+}
+
+/// As a keyword where that is possible.
+fn name(out: &mut Vec<u8>, word: &str) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_*+!?<>=.".contains(&b);
+    let starts = word.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    if starts && word.bytes().all(plain) {
+        out.push(b':');
+        out.extend_from_slice(word.as_bytes());
+    } else {
+        text(out, word);
+    }
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+fn number(out: &mut Vec<u8>, n: impl std::fmt::Display) {
+    use std::io::Write as _;
+    write!(out, "{n}").expect("memory takes all writes");
+}
+
+fn spaced<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(b' ');
+        }
+        write(out, item);
+    }
+}

@@ -1,0 +1,148 @@
+//! The notations of others are read for what they say, and never with a panic.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::super::*;
+
+fn import(format: Format, text: &str) -> History {
+    let loaded = History::import(&mut text.as_bytes(), Path::new("h"), format);
+    loaded.unwrap_or_else(|e| panic!("{text}: {e}")).history
+}
+
+/// Each event as `process type value`, completions only.
+fn completions(history: &History) -> Vec<String> {
+    let done = |i: &usize| history.kind(*i) != Kind::Invoke;
+    (0..history.len())
+        .filter(done)
+        .map(|i| {
+            format!("{} {} {}", history.process(i), history.kind(i).as_str(), history.value(i))
+        })
+        .collect()
+}
+
+#[test]
+fn plume_gives_sessions_and_the_initial_zero() {
+    let history = import(
+        Format::Plume,
+        "w(1,7,0,0)\nr(2,0,0,0)\n\nr(1,7,5,1)\nw(1,9,5,-1)\nr(1,0,0,2)\nw(3,0,5,3)\nr(3,0,0,4)\n",
+    );
+    let expected = [
+        "0 ok [[\"w\" 1 7] [\"r\" 2 nil]]",
+        "1 ok [[\"r\" 1 7]]",
+        "0 ok [[\"r\" 1 nil]]",
+        "1 fail [[\"w\" 1 9]]",
+        "0 ok [[\"r\" 3 0]]",
+        "1 ok [[\"w\" 3 0]]",
+    ];
+    assert_eq!(completions(&history), expected);
+    assert_eq!(history.meta("real_time"), Some(&Value::Bool(false)));
+    // The first two overlap, as nothing is known of their order.
+    assert_eq!((history.kind(0), history.kind(1)), (Kind::Invoke, Kind::Invoke));
+}
+
+#[test]
+fn awdit_and_dbcop_part_sessions_by_lines() {
+    let awdit =
+        import(Format::Awdit, "w 0 0\nw 1 0\n=====\nw 0 1\n-----\nr 0 1\nr 1 0\n=====\nr 1 1");
+    let expected = [
+        "0 ok [[\"w\" 0 0] [\"w\" 1 0]]",
+        "1 ok [[\"w\" 0 1]]",
+        "2 ok [[\"r\" 1 1]]",
+        "1 ok [[\"r\" 0 1] [\"r\" 1 0]]",
+    ];
+    assert_eq!(completions(&awdit), expected);
+    let dbcop = import(Format::Dbcop, "// s\n[x:=1 y==?] [z:=3]!\n\n[x==1]\n---\n[y:=2]\n");
+    let expected = [
+        "0 ok [[\"w\" \"x\" 1] [\"r\" \"y\" nil]]",
+        "1 ok [[\"w\" \"y\" 2]]",
+        "0 fail [[\"w\" \"z\" 3]]",
+        "0 ok [[\"r\" \"x\" 1]]",
+    ];
+    assert_eq!(completions(&dbcop), expected);
+}
+
+#[test]
+fn the_log_of_jepsen_gives_registers() {
+    let history = import(
+        Format::JepsenLog,
+        "INFO  jepsen.util - 2\t:invoke\t:cas\t[2 1]\n\
+         INFO  jepsen.util - 4\t:invoke\t:read\tnil\n\
+         INFO  jepsen.util - 4\t:ok\t:read\t3\n\
+         INFO  jepsen.util - 2\t:info\t:cas\t:timed-out\n",
+    );
+    assert_eq!(completions(&history), ["4 ok 3", "2 info nil"]);
+    assert_eq!(history.value(0), Value::list([2, 1]));
+    assert_eq!(history.error(3).map(|e| &*e.kind), Some("timed-out"));
+}
+
+#[test]
+fn wrong_lines_are_named_with_what_was_expected() {
+    let check = |format: Format, text: &str, line: usize, expected: &str| {
+        let error = History::import(&mut text.as_bytes(), Path::new("file"), format).unwrap_err();
+        let said = error.to_string();
+        let begins = format!("line {line} of the history file: expected ");
+        assert!(said.starts_with(&begins) && said.contains(expected), "{text:?}: {said}");
+    };
+    check(Format::Plume, "w(1,2,3,4)\n\nw(1,2,3)\n", 3, "w(key,value,session,transaction)");
+    check(Format::Plume, "w(1,2,-3,4)\n", 1, "w(key,value,session,transaction)");
+    check(Format::Awdit, "w 1 2\nw 1\n", 2, "`w key value`");
+    check(Format::Dbcop, "[x:=1]\n[x=1]\n", 2, "x:=1, x==1 or x==?, not `x=1`");
+    check(Format::Dbcop, "[x:=1\n", 1, "transactions such as");
+    check(Format::Dbcop, "[]\n", 1, "a read or write in every transaction");
+    check(Format::JepsenLog, "\nhello\n", 2, "jepsen.util");
+    let ok = "INFO  jepsen.util - 2 :ok :read 1\n";
+    check(Format::JepsenLog, ok, 1, "has invoked none");
+    let cut = "INFO  jepsen.util - 2 :invoke :cas [1\n";
+    check(Format::JepsenLog, cut, 1, "a whole value, not `[1`");
+    check(Format::Json, "{}\n", 1, "the first line of a history");
+}
+
+#[test]
+fn too_many_functions_are_an_error_and_no_panic() {
+    let line = |n: u32| format!("{{:type :invoke, :f :f{n}, :process {n}}}\n");
+    let text: String = (0..70_000).map(line).collect();
+    let error = History::import(&mut text.as_bytes(), Path::new("h"), Format::Edn).unwrap_err();
+    assert!(error.to_string().contains("line 65536 of"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn no_reader_panics_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for format in Format::ALL {
+            let _ = History::import(&mut &bytes[..], Path::new("h"), format);
+        }
+        let _ = Format::detect(Path::new("h"), &bytes);
+    }
+
+    #[test]
+    fn no_reader_panics_on_lines_that_are_nearly_right(
+        lines in prop::collection::vec(
+            "(w|r|\\(|\\)|,|=|-|:=|==|\\?|!|\\[|\\]|x|0|9|18446744073709551615|-1| |\t|INFO  jepsen.util - |:invoke|:ok|:cas|nil|\\{\"fuzz_dist_history\":1,\"nodes\":\\[\\]\\}|\"|\\{|\\}){0,14}",
+            0..8,
+        )
+    ) {
+        let text = lines.join("\n");
+        for format in Format::ALL {
+            let _ = History::import(&mut text.as_bytes(), Path::new("h"), format);
+        }
+    }
+
+    #[test]
+    fn our_own_lines_with_a_wrong_byte_never_panic(at in 0usize..600, byte in any::<u8>()) {
+        let mut text = Vec::new();
+        let mut history = History::new(["n1"]);
+        for n in 0..3i64 {
+            history.push(super::event(0, Kind::Invoke, "read", Value::Nil)).unwrap();
+            history.push(super::event(0, Kind::Ok, "read", Value::set(0..n))).unwrap();
+        }
+        for format in [Format::Json, Format::Edn] {
+            history.export(&mut text, format).unwrap();
+            let at = at % text.len();
+            text[at] = byte;
+            let _ = History::import(&mut &text[..], Path::new("h"), format);
+            text.clear();
+        }
+    }
+}
