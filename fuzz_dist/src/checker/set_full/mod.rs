@@ -28,7 +28,7 @@ use super::finals::Finals;
 use super::sets::{Elements, Streams, Unreadable};
 use super::{Checker, Verdict};
 use crate::history::History;
-use crate::op::Name;
+use crate::op::{Name, Value};
 #[cfg(test)]
 pub(crate) use naive::random_history;
 use report::Report;
