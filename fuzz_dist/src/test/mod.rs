@@ -19,6 +19,7 @@ pub mod cancel;
 mod faults;
 mod judge;
 mod live;
+mod observe;
 pub mod options;
 pub mod overrides;
 mod progress;

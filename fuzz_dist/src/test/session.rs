@@ -183,7 +183,9 @@ impl Session {
             }
         }
         progress::clear();
-        let notes = self.cluster.get().map(|c| c.env().capabilities().notes).unwrap_or_default();
+        let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
+        let mut notes = notes.unwrap_or_default();
+        notes.extend(self.live.get().map(|live| live.observed.notes()).unwrap_or_default());
         let history = match self.recorder.get() {
             Some(recorder) => recorder.finish().0,
             None => History::default(),
