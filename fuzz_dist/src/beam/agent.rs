@@ -157,9 +157,8 @@ mod tests {
 
     #[test]
     fn events_are_read_and_unknown_kinds_get_no_name_of_their_own() {
-        let event = |kind: &str, data| {
-            Term::Tuple(vec![atom("fuzz_dist"), Term::Int(7), text(kind), data])
-        };
+        let event =
+            |kind: &str, data| Term::Tuple(vec![atom("fuzz_dist"), Term::Int(7), text(kind), data]);
         let data = Term::Map([(atom("peer"), text("app@n2"))].into());
         let read = told(&event("nodedown", data.clone()));
         let data = Value::map([("peer", "app@n2".into())]);

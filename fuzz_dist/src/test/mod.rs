@@ -16,6 +16,7 @@ use crate::random::Seed;
 use crate::workload::Workload;
 
 pub mod cancel;
+mod explain;
 mod faults;
 mod judge;
 mod live;

@@ -106,7 +106,8 @@ async fn bring_up(
     let clock = Clock::start();
     let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
     let history = folder.join("history.jsonl");
-    let recorder = Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
+    let recorder =
+        Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
     session.recording(&recorder);
     let nodes = cluster.nodes().len() as u16;
     let interpreter = Interpreter::new(

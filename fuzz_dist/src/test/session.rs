@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use super::explain::explained;
 use super::judge::{judge, run_verdict};
 use super::live::Live;
 use super::options::{Effective, Options};
@@ -159,7 +160,8 @@ impl Session {
             let history = Arc::new(history);
             let run = run_verdict(&history, &asked, &problems);
             let judged = judge(&history, checkers);
-            Verdict::compose("verdict", std::iter::once(run).chain(judged.parts))
+            let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
+            explained(verdict, &history)
         });
         let verdict = judging.await?;
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
