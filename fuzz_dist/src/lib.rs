@@ -69,8 +69,9 @@ pub mod prelude {
     pub use crate::db::{Db, ErlangApp};
     pub use crate::error::Error;
     pub use crate::nemesis::{
-        Nemesis, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, link,
-        majority_minority, majority_ring, none, one_way, pause, restart_after,
+        Nemesis, blip, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, kill_epmd,
+        kill_process, link, majority_minority, majority_ring, none, one_way, pause, restart_after,
+        suspend_process,
     };
     pub use crate::node::{Cluster, Node};
     pub use crate::test::{Add, Outcome, Read, Test};

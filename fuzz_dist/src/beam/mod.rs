@@ -5,6 +5,7 @@
 //! Terms, messages and handshake ([`Term`], [`decode`], [`frame`], [`handshake`]) are free of I/O; a
 //! [`Connection`] joins them to a socket.
 
+mod agent;
 mod big;
 mod call;
 mod connection;
@@ -28,6 +29,7 @@ mod shared;
 mod stream;
 mod term;
 
+pub use agent::{AGENT_MODULE, AGENT_SOURCE, Agent, Told};
 pub use big::BigInt;
 pub use call::Call;
 pub use connection::Connection;

@@ -17,12 +17,14 @@ mod json;
 mod line;
 mod load;
 mod recorder;
+mod runtime;
 mod sets;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
 pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
 pub use recorder::{Recorder, WriteError};
+pub use runtime::{MnesiaSplit, NodeDown};
 use sets::SetColumn;
 pub use sets::SetRead;
 

@@ -16,11 +16,15 @@ use crate::node::{BoxFuture, Cluster};
 use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
 
+mod erlang;
+mod erlang_process;
 mod partition;
 mod process;
 mod restart;
 mod timing;
 
+pub use erlang::{BlipFault, KillEpmdFault, blip, kill_epmd};
+pub use erlang_process::{KillProcessFault, SuspendProcessFault, kill_process, suspend_process};
 pub use partition::{
     PartitionFault, bridge, custom, halves, isolate_all, isolate_dc, isolate_node, link,
     majority_minority, majority_ring, one_way, primaries,

@@ -50,6 +50,9 @@ pub fn screenful(facts: &RunFacts, history: &History, verdict: &Verdict) -> Stri
     if let Some(line) = convergence(history) {
         let _ = writeln!(out, "  {line}");
     }
+    if let Some(line) = history.runtime_line() {
+        let _ = writeln!(out, "  {line}");
+    }
     for note in &facts.notes {
         let _ = writeln!(out, "  note: {note}");
     }

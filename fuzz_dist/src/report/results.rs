@@ -33,8 +33,27 @@ pub fn results(verdict: Option<&Verdict>, error: Option<&str>, history: &History
         "anomalies": verdict.map(|v| anomalies(v, history)),
         "checkers": verdict.map(|v| v.parts.iter().map(|p| part(p, history)).collect::<Vec<_>>()),
         "faults": faults,
+        "nodedowns": nodedowns(history),
         "meta": meta,
     })
+}
+
+/// Who saw whom go: against the faults, whose numbers are their places in `faults`.
+fn nodedowns(history: &History) -> Vec<Json> {
+    let downs = history.nodedowns().into_iter();
+    downs
+        .map(|d| {
+            json!({
+                "seen_by": history.node_name(d.seen_by),
+                "gone": &*d.gone,
+                "time_ns": d.time.0,
+                "reason": &*d.reason,
+                "up_ns": d.up.map(|t| t.0),
+                "fault": d.fault,
+                "event": d.event,
+            })
+        })
+        .collect()
 }
 
 fn anomalies(verdict: &Verdict, history: &History) -> Vec<Json> {

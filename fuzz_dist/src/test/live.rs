@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::faults::Faults;
+use super::observe::Observed;
 use super::options::Effective;
 use super::progress::Progress;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
@@ -36,6 +37,7 @@ pub(crate) struct Live {
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(super) faults: Faults,
+    pub(super) observed: Observed,
     pub(super) phase: Mutex<Phase>,
     pub(super) interpreter: tokio::sync::Mutex<Interpreter>,
     pub(super) cancel: watch::Sender<bool>,

@@ -16,9 +16,11 @@ use crate::random::Seed;
 use crate::workload::Workload;
 
 pub mod cancel;
+mod explain;
 mod faults;
 mod judge;
 mod live;
+mod observe;
 pub mod options;
 pub mod overrides;
 mod progress;

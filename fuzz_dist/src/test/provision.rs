@@ -11,7 +11,7 @@ use super::live::Live;
 use super::options::Effective;
 use super::progress::{self, Progress};
 use super::session::Session;
-use super::{Plan, cancel};
+use super::{Plan, cancel, observe};
 use crate::db::AnyDb;
 use crate::env::{Environment, HostSpec, Role};
 use crate::error::Error;
@@ -49,6 +49,10 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
     prepare.unwrap_or_else(|_| {
         Err(Error::deadline(format!("it took longer than {PREPARE_LIMIT:?}")))
     })?;
+    if resolved.db.facts().net_ticktime.is_some() {
+        // What goes wrong is told when the nodes are up; it must not keep them from that.
+        let _ = tokio::time::timeout(PREPARE_LIMIT, observe::prepare()).await;
+    }
 
     let limit = resolved.effective.setup_limit;
     match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
@@ -145,12 +149,15 @@ async fn bring_up(
         clock,
         recorder,
         faults: Default::default(),
+        observed: Default::default(),
         phase: Mutex::new(Phase::Setup),
         progress: Progress::new(interpreter.counters()),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         healed: AtomicBool::new(false),
     });
+    session.enter("observing the nodes");
+    observe::start(&live).await;
     session.enter("running");
     progress::show(&live);
     Ok(live)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use super::explain::explained;
 use super::judge::{judge, run_verdict};
 use super::live::Live;
 use super::options::{Effective, Options};
@@ -159,7 +160,8 @@ impl Session {
             let history = Arc::new(history);
             let run = run_verdict(&history, &asked, &problems);
             let judged = judge(&history, checkers);
-            Verdict::compose("verdict", std::iter::once(run).chain(judged.parts))
+            let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
+            explained(verdict, &history)
         });
         let verdict = judging.await?;
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
@@ -183,7 +185,9 @@ impl Session {
             }
         }
         progress::clear();
-        let notes = self.cluster.get().map(|c| c.env().capabilities().notes).unwrap_or_default();
+        let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
+        let mut notes = notes.unwrap_or_default();
+        notes.extend(self.live.get().map(|live| live.observed.notes()).unwrap_or_default());
         let history = match self.recorder.get() {
             Some(recorder) => recorder.finish().0,
             None => History::default(),

@@ -1,0 +1,179 @@
+//! The observation agent: one Erlang module that tells from the inside what a node sees.
+//!
+//! It is loaded into a running node that knows nothing of it, watches connections, the runtime,
+//! logs and mnesia there, and sends what it sees to a [`Mailbox`]. It leaves with that mailbox.
+
+use std::collections::BTreeMap;
+
+use super::connection::Connection;
+use super::error::CallError;
+use super::from_term::ConvertError;
+use super::mailbox::{Event, Mailbox};
+use super::term::{Pid, Term};
+use crate::args;
+use crate::op::Value;
+
+/// The agent's Erlang source, to be compiled by a release that is not newer than the node's.
+pub const AGENT_SOURCE: &str = include_str!("../../agent/fuzz_dist_agent.erl");
+/// The name of its module.
+pub const AGENT_MODULE: &str = "fuzz_dist_agent";
+
+/// So many messages of the agent may wait for us.
+const MAILBOX_MAX: usize = 8192;
+/// What the agent speaks of; everything else is told as `other`, so that names stay few.
+const KINDS: [&str; 10] = [
+    "nodeup",
+    "nodedown",
+    "log",
+    "mnesia",
+    "time_offset",
+    "long_gc",
+    "long_schedule",
+    "large_heap",
+    "busy_port",
+    "busy_dist_port",
+];
+
+/// An agent in a running node, which leaves when this is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    mailbox: Mailbox,
+    facts: BTreeMap<String, String>,
+}
+
+/// What an agent told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Something happened.
+    Event {
+        /// When: the host's CLOCK_MONOTONIC in nanoseconds.
+        monotonic_ns: u64,
+        /// What: `nodedown`, `nodeup`, `log`, `mnesia`, `busy_dist_port`, ….
+        kind: &'static str,
+        /// A line of text for `log`, otherwise a map of details.
+        data: Value,
+    },
+    /// So many events were dropped in the node, since more came than could be told.
+    Dropped(u64),
+    /// The agent itself ended, for this reason.
+    Ended(String),
+}
+
+impl Agent {
+    /// Loads the module (`beam`: the bytes of its compiled form) where the node has not got it yet,
+    /// and starts the agent. Once this returns, nothing that happens goes unseen.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be asked, refuses the module, or the agent cannot start.
+    pub async fn start(connection: &Connection, beam: &[u8]) -> Result<Agent, CallError> {
+        let module = super::Atom::from_static(AGENT_MODULE);
+        let loaded: bool = connection.call("erlang", "module_loaded", args![module]).await?;
+        if !loaded {
+            connection.load_binary(AGENT_MODULE, beam).await?;
+        }
+        let mailbox = connection.mailbox(MAILBOX_MAX);
+        let receiver = Term::from(mailbox.pid().clone());
+        let answer: Term = connection.call(AGENT_MODULE, "start", args![receiver]).await?;
+        let (agent, facts) = started(&answer).ok_or_else(|| CallError::UnexpectedResult {
+            peer: connection.peer().into(),
+            error: ConvertError::new("{ok, Agent, Facts}", &answer),
+        })?;
+        mailbox.link(&agent).await?;
+        Ok(Agent { mailbox, facts })
+    }
+
+    /// What the agent said of its node when it started, such as `system_monitor` (`taken`, or
+    /// `owned` by the application, to which it is left) and `otp_release`.
+    pub fn facts(&self) -> &BTreeMap<String, String> {
+        &self.facts
+    }
+
+    /// What it tells next; `None` once the connection to the node has ended. Can be cancelled
+    /// without loss.
+    pub async fn next(&mut self) -> Option<Told> {
+        loop {
+            match self.mailbox.receive().await? {
+                Event::Exit { reason, .. } => return Some(Told::Ended(reason.to_string())),
+                Event::Message(message) => {
+                    if let Some(told) = told(&message) {
+                        return Some(told);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn started(answer: &Term) -> Option<(Pid, BTreeMap<String, String>)> {
+    let [ok, agent, Term::Map(facts)] = answer.as_tuple()? else { return None };
+    let fact = |(key, value): (&Term, &Term)| {
+        Some((key.as_atom()?.as_str().to_string(), value.as_text()?))
+    };
+    let facts = facts.iter().filter_map(fact).collect();
+    ok.is_atom("ok").then_some(())?;
+    Some((agent.as_pid()?.clone(), facts))
+}
+
+/// What a message of the agent says; `None` for what no agent sends.
+fn told(message: &Term) -> Option<Told> {
+    match message.as_tuple()? {
+        [tag, count] if tag.is_atom("fuzz_dist_dropped") => {
+            Some(Told::Dropped(u64::try_from(count.as_i64()?).ok()?))
+        }
+        [tag, time, kind, data] if tag.is_atom("fuzz_dist") => {
+            let kind = kind.as_text()?;
+            Some(Told::Event {
+                monotonic_ns: u64::try_from(time.as_i64()?).ok()?,
+                kind: KINDS.into_iter().find(|k| *k == kind).unwrap_or("other"),
+                data: value(data),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn value(term: &Term) -> Value {
+    match term {
+        Term::Int(n) => Value::Int(*n),
+        Term::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
+        Term::Atom(atom) => Value::from(atom.as_str()),
+        Term::List(items) => Value::list(items.iter().map(value)),
+        Term::Map(entries) => {
+            Value::Map(entries.iter().map(|(k, v)| (value(k), value(v))).collect())
+        }
+        other => Value::from(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::term::atom;
+    use super::*;
+
+    fn text(text: &str) -> Term {
+        Term::Binary(text.into())
+    }
+
+    #[test]
+    fn events_are_read_and_unknown_kinds_get_no_name_of_their_own() {
+        let event =
+            |kind: &str, data| Term::Tuple(vec![atom("fuzz_dist"), Term::Int(7), text(kind), data]);
+        let data = Term::Map([(atom("peer"), text("app@n2"))].into());
+        let read = told(&event("nodedown", data.clone()));
+        let data = Value::map([("peer", "app@n2".into())]);
+        assert_eq!(read, Some(Told::Event { monotonic_ns: 7, kind: "nodedown", data }));
+        let read = told(&event("something", atom("x")));
+        let data = Value::from("x");
+        assert_eq!(read, Some(Told::Event { monotonic_ns: 7, kind: "other", data }));
+    }
+
+    #[test]
+    fn drops_are_counted_and_what_no_agent_sends_is_nothing() {
+        let drops = |n| Term::Tuple(vec![atom("fuzz_dist_dropped"), Term::Int(n)]);
+        assert_eq!(told(&drops(3)), Some(Told::Dropped(3)));
+        assert_eq!(told(&drops(-3)), None);
+        assert_eq!(told(&atom("hello")), None);
+        assert_eq!(told(&Term::Tuple(vec![atom("fuzz_dist"), Term::Int(1)])), None);
+    }
+}

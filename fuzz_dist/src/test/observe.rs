@@ -1,0 +1,229 @@
+//! What the nodes say about themselves while a test runs, recorded beside its operations.
+//!
+//! An agent in every node that speaks Erlang tells; a task of ours for each writes it down, and
+//! puts the agent back after a restart. Nothing that goes wrong here changes a verdict: it becomes
+//! a note.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OnceCell, oneshot, watch};
+
+use super::live::Live;
+use crate::beam::{AGENT_MODULE, AGENT_SOURCE, Agent, Told};
+use crate::error::Error;
+use crate::node::Node;
+use crate::op::{Event, Kind, Process, Value};
+use crate::provision::Runtime;
+
+/// How long the run waits for all agents before it goes on without those that are missing.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Between two tries to reach a node again.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+/// So many tries in a row may fail on a node whose processes run.
+const TRIES_MAX: u32 = 50;
+/// So many events of one node are recorded; the rest is counted.
+const EVENTS_MAX: u64 = 5000;
+
+/// The agent's compiled form: the same for all trials of this program.
+static COMPILED: OnceCell<Arc<[u8]>> = OnceCell::const_new();
+
+/// What observing has to tell people, and how much of it was lost.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    notes: Mutex<Vec<String>>,
+}
+
+impl Observed {
+    /// What people should know: who is not observed, what was dropped.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, text: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
+}
+
+/// Compiles the agent, so that nodes can be observed at once when they are up.
+///
+/// # Errors
+///
+/// Where there is no runtime to be had, or its compiler refuses.
+pub(super) async fn prepare() -> Result<Arc<[u8]>, Error> {
+    let compiling = || async {
+        let compiled = tokio::task::spawn_blocking(compile).await??;
+        Ok::<_, Error>(Arc::from(compiled))
+    };
+    COMPILED.get_or_try_init(compiling).await.cloned()
+}
+
+fn compile() -> Result<Vec<u8>, Error> {
+    let folder = std::env::temp_dir().join(format!("fuzz_dist-agent-{}", std::process::id()));
+    let source = folder.join(format!("{AGENT_MODULE}.erl"));
+    let compiled = (|| {
+        std::fs::create_dir_all(&folder).map_err(Error::environment)?;
+        std::fs::write(&source, AGENT_SOURCE).map_err(Error::environment)?;
+        let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
+        let compiled = runtime.compile(&[&source], &folder).map_err(Error::setup)?;
+        std::fs::read(&compiled[0]).map_err(Error::environment)
+    })();
+    let _ = std::fs::remove_dir_all(&folder);
+    compiled
+}
+
+/// Puts an agent into every node that speaks Erlang, and returns when all of them observe, or with
+/// notes about those that do not.
+pub(super) async fn start(live: &Arc<Live>) {
+    let nodes: Vec<Node> =
+        live.cluster.nodes().iter().filter(|n| n.erlang_name().is_some()).cloned().collect();
+    if nodes.is_empty() {
+        return;
+    }
+    let starting = async {
+        let beam = match prepare().await {
+            Ok(beam) => beam,
+            Err(e) => return live.observed.note(format!("the nodes are not observed: {e}")),
+        };
+        let mut waiting = Vec::new();
+        for node in nodes {
+            let (ready, started) = oneshot::channel();
+            let watch = Watch { live: Arc::downgrade(live), node, beam: beam.clone(), recorded: 0 };
+            tokio::spawn(watch.run(ready, live.cancel.subscribe()));
+            waiting.push(started);
+        }
+        for started in waiting {
+            let _ = started.await;
+        }
+    };
+    if tokio::time::timeout(START_LIMIT, starting).await.is_err() {
+        live.observed.note(format!("not all nodes were observed within {START_LIMIT:?}"));
+    }
+}
+
+/// One node's observation.
+struct Watch {
+    /// Weak, since the run's end must not wait for who watches it.
+    live: Weak<Live>,
+    node: Node,
+    beam: Arc<[u8]>,
+    recorded: u64,
+}
+
+impl Watch {
+    /// Observes until the run ends; says once when the first agent is there, or failed to be.
+    async fn run(mut self, ready: oneshot::Sender<()>, mut cancel: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.observe(ready) => {}
+            _ = cancel.wait_for(|cancelled| *cancelled) => {}
+        }
+    }
+
+    async fn observe(&mut self, ready: oneshot::Sender<()>) {
+        let (mut ready, mut failures) = (Some(ready), 0);
+        while failures < TRIES_MAX {
+            let attached = match self.node.control().await {
+                Ok(connection) => Agent::start(&connection, &self.beam).await,
+                Err(e) => Err(e),
+            };
+            match attached {
+                Ok(agent) => {
+                    failures = 0;
+                    self.attached(&agent);
+                    drop(ready.take());
+                    self.listen(agent).await;
+                }
+                Err(e) if ready.take().is_some() => {
+                    self.note(format!("{} is not observed yet: {e}", self.node.name()));
+                }
+                // A node that a fault keeps down is waited for.
+                Err(_) if !self.node.is_running() => failures = 0,
+                Err(_) => failures += 1,
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+        self.note(format!("{} could not be observed again, and was given up", self.node.name()));
+    }
+
+    fn attached(&mut self, agent: &Agent) {
+        if agent.facts().get("system_monitor").is_some_and(|owner| owner == "owned") {
+            self.note(format!(
+                "system_monitor on {} belongs to the application and was left to it: no long \
+                 collections or blocked senders are told of that node",
+                self.node.name()
+            ));
+        }
+        let facts = agent.facts().iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
+        self.record(None, "observed", Value::map(facts));
+    }
+
+    /// Writes down what the agent tells, until it or its node goes.
+    async fn listen(&mut self, mut agent: Agent) {
+        while let Some(told) = agent.next().await {
+            match told {
+                Told::Event { monotonic_ns, kind, data } => {
+                    self.record(Some(monotonic_ns), kind, data);
+                }
+                Told::Dropped(count) => {
+                    self.note(format!(
+                        "{} said more than its agent could tell: some events are missing",
+                        self.node.name()
+                    ));
+                    self.record(None, "dropped", Value::Int(count as i64));
+                }
+                Told::Ended(reason) => {
+                    self.record(None, "agent_ended", Value::from(reason));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn note(&self, text: String) {
+        if let Some(live) = self.live.upgrade() {
+            live.observed.note(text);
+        }
+    }
+
+    fn record(&mut self, monotonic_ns: Option<u64>, f: &str, value: Value) {
+        let Some(live) = self.live.upgrade() else { return };
+        self.recorded += 1;
+        if self.recorded > EVENTS_MAX {
+            live.observed.note(format!(
+                "{} said more than {EVENTS_MAX} things; what came later is not in the history",
+                self.node.name()
+            ));
+            return;
+        }
+        let event = Event {
+            time: monotonic_ns.map_or_else(|| live.clock.now(), |ns| live.clock.at(ns)),
+            process: Process::RUNTIME,
+            node: Some(self.node.id()),
+            kind: Kind::Info,
+            f: f.into(),
+            value: named(&live, value),
+            error: None,
+            phase: live.phase(),
+        };
+        // Events of the runtime have no partner, so that none can be malformed.
+        let _ = live.recorder.record(event);
+    }
+}
+
+/// Erlang's name of a peer becomes the test's.
+fn named(live: &Live, value: Value) -> Value {
+    let Value::Map(entries) = &value else { return value };
+    let name = |peer: &str| {
+        let nodes = live.cluster.nodes().iter();
+        nodes.filter(|n| n.erlang_name().as_deref() == Some(peer)).map(|n| n.name()).next()
+    };
+    let entry = |(key, value): &(Value, Value)| {
+        let peer = key.as_text().filter(|key| *key == "peer").and_then(|_| value.as_text());
+        let known = peer.and_then(name).map(Value::from);
+        (key.clone(), known.unwrap_or_else(|| value.clone()))
+    };
+    Value::Map(entries.iter().map(entry).collect())
+}
