@@ -3,7 +3,7 @@
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
 use fuzz_dist::env::Command;
 use fuzz_dist::history::History;
-use fuzz_dist::op::{Completion, Invocation, Name};
+use fuzz_dist::op::{Completion, Invocation, Name, OpError};
 use fuzz_dist::prelude::*;
 
 /// A database of one shell line per node.
@@ -47,7 +47,7 @@ impl Client for Answers {
         }
         match &*op.f {
             "read" => Completion::Ok(fuzz_dist::op::Value::set([])),
-            _ => Completion::Ok(op.value.clone()),
+            _ => Completion::Fail(OpError::new("refused", "this database takes nothing")),
         }
     }
     async fn reopen(&mut self) -> Result<(), ClientError> {
