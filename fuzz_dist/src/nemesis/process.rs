@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::{Check, Fault, Nemesis, Plan, Targets};
 use crate::error::Error;
 use crate::grudge::minority;
@@ -82,11 +84,18 @@ impl Fault for KillFault {
 
     async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
         let mut problems = Vec::new();
+        // All at once: a node may need the others that were killed to get ready.
+        let mut restarting = JoinSet::new();
         for id in &plan.nodes {
-            let node = targets.cluster.node(*id);
-            if let Err(e) = restart(targets, node).await {
-                problems.push(format!("{}: {e}", node.name()));
-            }
+            let (cluster, db) = (targets.cluster.clone(), targets.db.clone());
+            let node = targets.cluster.node(*id).clone();
+            restarting.spawn(async move {
+                let restarted = restart(Targets { cluster: &cluster, db: &db }, &node).await;
+                restarted.map_err(|e| format!("{}: {e}", node.name()))
+            });
+        }
+        while let Some(restarted) = restarting.join_next().await {
+            problems.extend(restarted?.err());
         }
         let evidence = match problems.is_empty() {
             true => states(targets, plan).await,
