@@ -154,3 +154,17 @@ async fn the_body_panics(test: Test) -> Outcome {
 async fn takes_long(test: Test) -> Outcome {
     test.run().await
 }
+
+/// Many operations within a short time.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nodes = 2,
+    rate = 2000,
+    time_limit = "3s",
+    op_limit = "1s",
+    quiesce_limit = "1s"
+)]
+async fn fills_the_disk(test: Test) -> Outcome {
+    test.run().await
+}
