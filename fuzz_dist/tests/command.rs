@@ -229,7 +229,7 @@ fn options_reach_the_checkers() {
         + &done(1, "txn", "[[:r :x nil]]", "[[:r :x 1]]");
     expect(VALID, "check - --checker rw-register", &registers);
     let text = expect(INVALID, "check - --checker rw-register -o linearizable_keys", &registers);
-    contains(&text, &["G-single-realtime"]);
+    contains(&text, &["cyclic-versions"]);
     let bank = done(0, "read", "nil", "{0 5, 1 6}");
     expect(VALID, "check - --checker bank -o accounts=0-1 -o total=11", &bank);
     expect(INVALID, "check - --checker bank -o accounts=0,1 -o total=12", &bank);
