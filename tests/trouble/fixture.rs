@@ -3,7 +3,7 @@
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
 use fuzz_dist::env::Command;
 use fuzz_dist::history::History;
-use fuzz_dist::op::{Completion, Invocation, Name};
+use fuzz_dist::op::{Completion, Invocation, Name, OpError};
 use fuzz_dist::prelude::*;
 
 /// A database of one shell line per node.
@@ -47,7 +47,7 @@ impl Client for Answers {
         }
         match &*op.f {
             "read" => Completion::Ok(fuzz_dist::op::Value::set([])),
-            _ => Completion::Ok(op.value.clone()),
+            _ => Completion::Fail(OpError::new("refused", "this database takes nothing")),
         }
     }
     async fn reopen(&mut self) -> Result<(), ClientError> {
@@ -152,5 +152,19 @@ async fn the_body_panics(test: Test) -> Outcome {
     time_limit = "30s"
 )]
 async fn takes_long(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// Many operations within a short time.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nodes = 2,
+    rate = 2000,
+    time_limit = "3s",
+    op_limit = "1s",
+    quiesce_limit = "1s"
+)]
+async fn fills_the_disk(test: Test) -> Outcome {
     test.run().await
 }

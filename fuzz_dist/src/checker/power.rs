@@ -1,5 +1,7 @@
 //! Could this run have found anything? Verdicts that are vacuous are unknown.
 
+use std::time::Duration;
+
 use super::evidence::{Faults, count};
 use super::{Checker, Verdict};
 use crate::history::{FaultSpan, FaultStatus, History};
@@ -50,7 +52,7 @@ impl Power {
 impl Checker for Power {
     fn check(&self, history: &History) -> Verdict {
         let faults = Faults::of(history);
-        let felt = merged(faults.spans());
+        let felt = merged(faults.spans(), Duration::ZERO);
         let mut worked = vec![false; history.functions().len()];
         let mut healthy = vec![false; history.nodes().len()];
         let (mut calls, mut overlapping) = (0usize, 0usize);
@@ -61,6 +63,7 @@ impl Checker for Power {
                 .filter(|f| f.status == FaultStatus::Installed)
                 .cloned()
                 .collect::<Vec<_>>(),
+            secs(1),
         );
         let invoked = (0..history.len())
             .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client());
@@ -146,12 +149,13 @@ impl Power {
     }
 }
 
-/// The times in which some fault could be felt, ascending and disjoint. A fault without
-/// duration counts for a second at least.
-fn merged(faults: &[FaultSpan]) -> Vec<(Time, Time)> {
+/// The times in which some fault could be felt, ascending and disjoint; each counts for
+/// `at_least` so long. An operation that is to meet a fault may meet one without duration within
+/// a second; one that is to meet none need not wait for that second to pass.
+fn merged(faults: &[FaultSpan], at_least: Duration) -> Vec<(Time, Time)> {
     let mut spans: Vec<(Time, Time)> = faults
         .iter()
-        .map(|f| (f.start, f.stopped.map_or(Time(u64::MAX), |end| end.max(f.start + secs(1)))))
+        .map(|f| (f.start, f.stopped.map_or(Time(u64::MAX), |end| end.max(f.start + at_least))))
         .collect();
     spans.sort_unstable();
     let mut merged: Vec<(Time, Time)> = Vec::new();

@@ -17,7 +17,9 @@ fn explain(verdict: &mut Verdict, history: &History) {
     for anomaly in &mut verdict.anomalies {
         let said = history.runtime_before(until(anomaly, history), anomaly.node);
         if !said.is_empty() && !anomaly.explanation.contains(&said) {
-            anomaly.explanation = format!("{} {said}", anomaly.explanation.trim_end());
+            let before = anomaly.explanation.trim_end();
+            let stop = if before.is_empty() || before.ends_with('.') { "" } else { "." };
+            anomaly.explanation = format!("{before}{stop} {said}").trim_start().to_string();
         }
     }
     for part in &mut verdict.parts {

@@ -12,7 +12,7 @@ use super::options::{Effective, Options};
 use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Outcome, Plan, Test, TrialSpec, progress};
-use crate::checker::{AnyChecker, Verdict, power, stats};
+use crate::checker::{AnyChecker, Validity, Verdict, power, stats};
 use crate::error::Error;
 use crate::history::{History, Recorder};
 use crate::node::Cluster;
@@ -146,7 +146,8 @@ impl Session {
         self.enter("judging the history");
         let (history, written) = live.recorder.finish();
         let mut problems = live.faults.problems();
-        problems.extend(written.err().map(|e| e.to_string()));
+        let disk = written.err().map(|e| e.to_string());
+        problems.extend(disk.clone());
         problems.extend(live.ended_by_themselves());
         let kinds = live.workload.kinds().to_vec();
         let asked: Vec<String> =
@@ -163,7 +164,12 @@ impl Session {
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
             explained(verdict, &history)
         });
-        let verdict = judging.await?;
+        let mut verdict = judging.await?;
+        if let Some(reason) = disk.filter(|_| verdict.is_invalid()) {
+            // The hosts' data lie on the same disk: what they lost may be the disk's fault.
+            verdict.validity = Validity::Unknown;
+            verdict.reasons.insert(0, reason);
+        }
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
         Ok(verdict)
     }

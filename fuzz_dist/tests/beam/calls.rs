@@ -87,8 +87,7 @@ async fn servers_are_called_by_name_and_pid() {
     let node = lone.node.connect().await;
     // The code server is no gen_server; its reader of files is.
     let request = Term::from((atom("get_cwd"),));
-    let _: Term =
-        node.gen_call("file_server_2", atom("get_cwd")).await.unwrap_or(Term::from(request));
+    let _: Term = node.gen_call("file_server_2", atom("get_cwd")).await.unwrap_or(request);
     let counters = node.gen_call::<Term>("no_such_server", atom("hello")).await.unwrap_err();
     assert!(matches!(counters, CallError::NoProcess { .. }), "{counters}");
     assert!(!counters.certainly_not_executed());

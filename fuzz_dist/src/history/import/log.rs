@@ -1,4 +1,4 @@
-//! Jepsen's log: `INFO  jepsen.util - 0	:invoke	:write	3`, as in Porcupine's register logs.
+//! Jepsen's log: `INFO  jepsen.util - 0 :invoke :write 3`, as in Porcupine's register logs.
 
 use std::io::BufRead;
 

@@ -24,7 +24,7 @@ pub enum Format {
     /// Jepsen's operation maps as JSON: lines, or one array.
     JepsenJson,
     /// Lines of Jepsen's log, as in Porcupine's register logs:
-    /// `INFO  jepsen.util - 0	:invoke	:write	3`.
+    /// `INFO  jepsen.util - 0 :invoke :write 3`.
     JepsenLog,
     /// Plume's text, a line for each read or write: `w(key,value,session,transaction)`, where
     /// the transaction -1 was aborted.
