@@ -1,9 +1,9 @@
 //! AntidoteDB under the standard suite: topologies × workloads × nemeses.
 //!
-//! `cargo run --release --example antidote` runs all of it (about three quarters of an hour), with
+//! `cargo run --release --example antidote` runs all of it (about an hour), with
 //! a name only what has it: `cargo run --release --example antidote -- g_set::majority_minority`.
 //! It needs a release of AntidoteDB: `FUZZ_DIST_ANTIDOTE` names its folder or tarball. Rows that
-//! are known to lose say `expect = "invalid"`; docs/antidote.md tells what was found, how often.
+//! were seen to lose say `expect = "invalid"`; docs/antidote.md tells what was found, how often.
 
 use fuzz_dist::antidote::{Antidote, Topology};
 use fuzz_dist::prelude::*;
@@ -36,7 +36,7 @@ async fn control(test: Test) -> Outcome {
 #[fuzz_dist::test(
     db = "antidote",
     workload = "g_set",
-    nemesis = ["majority_minority", "majority_ring", "bridge", "isolate_dc"],
+    nemesis = ["majority_minority", "majority_ring", "bridge"],
     time_limit = "60s",
     expect = "invalid"
 )]
@@ -44,20 +44,34 @@ async fn g_set(test: Test) -> Outcome {
     test.run().await
 }
 
-/// The same without any fault: hundreds of writes to one key from all data centres.
+/// The same while one data centre is cut off, or processes of a minority are stopped, for 20 s.
 #[fuzz_dist::test(
     db = "antidote",
-    workload = ["g_set", "g_set_spread"],
-    nemesis = "none",
+    workload = "g_set",
+    nemesis = ["isolate_dc", "pause"],
     time_limit = "60s"
 )]
-async fn g_set_in_peace(test: Test) -> Outcome {
+async fn g_set_of_the_rest(test: Test) -> Outcome {
     test.run().await
 }
 
-/// The same while processes of a minority are stopped for 20 s.
-#[fuzz_dist::test(db = "antidote", workload = "g_set", nemesis = "pause", time_limit = "60s")]
-async fn g_set_paused(test: Test) -> Outcome {
+/// The same at the standard rate, still spread over eight keys.
+#[fuzz_dist::test(db = "antidote", workload = "g_set_spread", nemesis = "none", time_limit = "60s")]
+async fn g_set_spread(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// Without any fault, but thousands of writes to hot keys from all data centres: not even this
+/// holds in every run.
+#[fuzz_dist::test(
+    db = "antidote",
+    workload = ["g_set", "pn_counter", "transactions"],
+    nemesis = "none",
+    time_limit = "60s",
+    attempts = 3,
+    expect = "invalid"
+)]
+async fn hot_keys_in_peace(test: Test) -> Outcome {
     test.run().await
 }
 
@@ -66,7 +80,8 @@ async fn g_set_paused(test: Test) -> Outcome {
     db = durable(),
     workload = "g_set",
     nemesis = "kill",
-    time_limit = "60s"
+    time_limit = "60s",
+    expect = "invalid"
 )]
 async fn g_set_killed(test: Test) -> Outcome {
     test.run().await
@@ -75,11 +90,23 @@ async fn g_set_killed(test: Test) -> Outcome {
 /// Increments that a data centre acknowledged count on every data centre.
 #[fuzz_dist::test(
     db = "antidote",
-    workload = ["pn_counter", "pn_counter_grow", "pn_counter_swing", "pn_counter_spread"],
+    workload = "pn_counter",
+    nemesis = "majority_minority",
+    time_limit = "60s",
+    expect = "invalid"
+)]
+async fn counters(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// The same for counters that only grow, swing, or are a key for each node.
+#[fuzz_dist::test(
+    db = "antidote",
+    workload = ["pn_counter_grow", "pn_counter_swing", "pn_counter_spread"],
     nemesis = ["none", "majority_minority"],
     time_limit = "60s"
 )]
-async fn counters(test: Test) -> Outcome {
+async fn other_counters(test: Test) -> Outcome {
     test.run().await
 }
 
@@ -109,8 +136,9 @@ async fn registers(test: Test) -> Outcome {
 #[fuzz_dist::test(
     db = "antidote",
     workload = "transactions",
-    nemesis = ["none", "majority_minority"],
-    time_limit = "60s"
+    nemesis = "majority_minority",
+    time_limit = "60s",
+    expect = "invalid"
 )]
 async fn transactions_are_atomic(test: Test) -> Outcome {
     test.run().await
@@ -129,10 +157,10 @@ async fn sessions_with_tokens(test: Test) -> Outcome {
     test.run().await
 }
 
-/// One data centre of five nodes: a set of which the partitions of the ring are on all nodes.
+/// One data centre of five nodes keeps every acknowledged add.
 #[fuzz_dist::test(
     db = one_dc(),
-    workload = "g_set_spread",
+    workload = ["g_set", "g_set_spread"],
     nemesis = ["none", "majority_minority"],
     time_limit = "60s"
 )]
