@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::topology::Topology;
 use super::{Client, form, operations, release};
 use crate::args;
-use crate::beam::{Atom, Connection, Term};
+use crate::beam::{Atom, Connection, Term, net_setuptime};
 use crate::client::DynClient;
 use crate::db::{Db, Facts};
 use crate::env::{Command, HostSpec, Mount};
@@ -150,6 +150,7 @@ impl Antidote {
         }
         if let Some(seconds) = self.net_ticktime_s {
             set("kernel", "net_ticktime", seconds.to_string());
+            set("kernel", "net_setuptime", net_setuptime(seconds).to_string());
         }
         words.extend(self.arguments.iter().cloned());
         let prefix = format!("{}/", data.display());

@@ -41,7 +41,7 @@ pub use from_term::{ConvertError, FromTerm};
 pub use into_term::{Args, Bytes, IntoArgs};
 pub use mailbox::{Event, Mailbox};
 pub use monitor::{Down, Monitor};
-pub use node_spec::NodeSpec;
+pub use node_spec::{NodeSpec, net_setuptime};
 pub use options::{Connect, Options};
 pub use term::{Atom, Bits, Export, Float, Pid, Port, Reference, Term, atom, charlist};
 

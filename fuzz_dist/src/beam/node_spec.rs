@@ -2,6 +2,18 @@
 
 use std::path::PathBuf;
 
+/// The kernel's `net_setuptime` for a net tick time, both in seconds: how long one node tries to
+/// connect to another one.
+///
+/// Erlang's own 7 s go with its 60 s of net tick time. Where the latter is shortened, they have to
+/// shrink, too: `net_kernel` sends its ticks to connections that are being set up as well, where
+/// they pile up. A connection that took longer than the net tick time finds as many ticks without
+/// an answer as make `net_tick_timeout`, and is down in the moment in which it is up; and `global`
+/// then throws nodes out that nobody had cut (`prevent_overlapping_partitions`).
+pub fn net_setuptime(net_ticktime_s: u32) -> u32 {
+    (net_ticktime_s / 2).clamp(1, 7)
+}
+
 /// How an Erlang node is to be started.
 ///
 /// ```
@@ -60,7 +72,8 @@ impl NodeSpec {
         }
     }
 
-    /// Sets the net tick time, in seconds.
+    /// Sets the net tick time, in seconds, and with it [`net_setuptime`]. A flag
+    /// `-kernel net_setuptime` overrides the latter.
     pub fn net_ticktime(mut self, seconds: u32) -> Self {
         self.net_ticktime_s = Some(seconds);
         self
@@ -125,6 +138,7 @@ impl NodeSpec {
         add(&["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]);
         if let Some(seconds) = self.net_ticktime_s {
             add(&["-kernel", "net_ticktime", &seconds.to_string()]);
+            add(&["-kernel", "net_setuptime", &net_setuptime(seconds).to_string()]);
         }
         if let Some(on) = self.prevent_overlapping_partitions {
             add(&["-kernel", "prevent_overlapping_partitions", &on.to_string()]);

@@ -354,8 +354,8 @@ fn a_node_is_started_by_arguments() {
     assert_eq!(
         spec.args().join(" "),
         "-name app@10.0.0.1 -setcookie c -noinput -start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none \
-         -kernel net_ticktime 4 -kernel prevent_overlapping_partitions false -kernel inet_dist_listen_min 9100 \
-         inet_dist_listen_max 9100 -pa /code -mnesia dir \"/data\" -eval app:start(). -eval ok."
+         -kernel net_ticktime 4 -kernel net_setuptime 2 -kernel prevent_overlapping_partitions false \
+         -kernel inet_dist_listen_min 9100 inet_dist_listen_max 9100 -pa /code -mnesia dir \"/data\" -eval app:start(). -eval ok."
     );
     let env =
         |name: &str| spec.env().iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
