@@ -1,5 +1,5 @@
 //! A replicated set on mnesia loses acknowledged adds: the partition lets both sides go on, the
-//! restart of the smaller side forgets what only it had. With `{majority, true}` nothing is lost.
+//! restart of the smaller side forgets what only it had. Where adds need a majority, none is lost.
 //!
 //! `cargo run --release --example mnesia_set` runs both.
 
@@ -36,7 +36,7 @@ async fn mnesia_keeps_acknowledged_adds(test: Test) -> Outcome {
     test.run().await
 }
 
-/// The clean twin: a node that sees no majority accepts no writes.
+/// The clean twin: an add needs a majority, before it is written and to be acknowledged.
 #[fuzz_dist::test(
     db = mnesia(true),
     workload = mnesia_set(),

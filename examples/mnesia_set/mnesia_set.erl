@@ -5,7 +5,10 @@
 %% does not: nodes that lost sight of each other and meet again stay apart ("inconsistent
 %% database"), both sides having accepted writes, until one of them is restarted. The restarted
 %% node then takes the table from the others, and what only it had acknowledged is gone.
-%% With {majority, true} a node that sees no majority accepts no writes, and nothing is lost.
+%% With {majority, true} a node that sees no majority accepts no writes. That alone is not enough:
+%% mnesia looks for the majority before the commit and acknowledges before the others have heard of
+%% it, so an add that was under way when the network broke was lost now and then. Here, `majority`
+%% also has every add confirmed by more than half of the copies, and nothing is lost.
 %%
 %% Life of a cluster:
 %%   1. start/1 on every node when it boots;
@@ -14,17 +17,19 @@
 -module(mnesia_set).
 
 -export([start/1, form/1, formed/0, add/1, read/0]).
--export([keep_connected/1, rejoin/1]).
+-export([keep_connected/1, rejoin/1, has/1]).
 
 -define(TABLE, mnesia_set).
 -define(PING_INTERVAL_MS, 1000).
 -define(REJOIN_INTERVAL_MS, 200).
 -define(TABLE_LIMIT_MS, 10000).
+-define(CONFIRM_LIMIT_MS, 1000).
 
 %% peers:    the nodes of the cluster, this one among them or not.
 %% copies:   where each node keeps its copy. Disc copies survive a restart in the folder that the
 %%           flag `-mnesia dir '"..."'` names.
-%% majority: whether a write needs more than half of the copies.
+%% majority: whether an add needs more than half of the copies, before it is written and to be
+%%           acknowledged.
 -type options() :: #{
     peers := [node()],
     copies => ram_copies | disc_copies,
@@ -62,14 +67,33 @@ formed() ->
 
 %% Adds an element. `ok` is the promise that it will be read from now on.
 %%
-%% `{error, {no_majority, _}}` comes before anything is written. Of other errors mnesia says that
-%% the transaction was undone, too.
+%% `{error, {no_majority, _}}` comes before anything is written; after `{error, unconfirmed}` the
+%% element may be there or not. Of other errors mnesia says that the transaction was undone.
 -spec add(term()) -> ok | {error, term()}.
 add(Element) ->
-    case mnesia:transaction(fun() -> mnesia:write({?TABLE, Element, true}) end) of
+    Write = fun() -> mnesia:write({?TABLE, Element, true}) end,
+    Majority = maps:get(majority, options(), false),
+    %% The synchronous kind waits for the other copies, so that they can be asked at once.
+    case if Majority -> mnesia:sync_transaction(Write); true -> mnesia:transaction(Write) end of
+        {atomic, ok} when Majority -> confirm(Element);
         {atomic, ok} -> ok;
         {aborted, Reason} -> {error, Reason}
     end.
+
+%% Has more than half of all copies the element? Only peers that are connected are asked.
+confirm(Element) ->
+    Peers = maps:get(peers, options()),
+    Asked = [Peer || Peer <- Peers, lists:member(Peer, nodes())],
+    Answers = erpc:multicall(Asked, ?MODULE, has, [Element], ?CONFIRM_LIMIT_MS),
+    Confirmed = 1 + length([true || {ok, true} <- Answers]),
+    if
+        2 * Confirmed > length(Peers) + 1 -> ok;
+        true -> {error, unconfirmed}
+    end.
+
+%% For confirm/1 of other nodes.
+has(Element) ->
+    mnesia:dirty_read(?TABLE, Element) =/= [].
 
 %% All elements that this node's copy has. Exits where there is no copy (yet).
 -spec read() -> [term()].

@@ -229,6 +229,7 @@ impl Db for Antidote {
             net_ticktime: large.then(|| Duration::from_secs(seconds.into())),
             quiesce_limit: Some(QUIESCE_LIMIT),
             cut: Some(CUT),
+            light: false,
             meta,
         }
     }

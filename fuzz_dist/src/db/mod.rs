@@ -24,6 +24,9 @@ pub struct Facts {
     pub quiesce_limit: Option<Duration>,
     /// How long a cut has to be for this database to notice, where the default is too short.
     pub cut: Option<Duration>,
+    /// Do its nodes take so little that several clusters of it may run where one of BEAM nodes
+    /// would? Trials of it then run side by side.
+    pub light: bool,
     /// Whatever else reports and checkers should state, by name.
     pub meta: Vec<(Name, Value)>,
 }

@@ -100,7 +100,7 @@ impl Db for Embedded {
 
     fn facts(&self) -> Facts {
         // Peers notice at once that a link is back, so short cuts have an effect.
-        Facts { cut: Some(Duration::from_secs(2)), ..Facts::default() }
+        Facts { cut: Some(Duration::from_secs(2)), light: true, ..Facts::default() }
     }
 
     async fn start(&self, node: &Node) -> Result<(), Error> {

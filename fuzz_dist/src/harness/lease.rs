@@ -23,6 +23,20 @@ const RETRY: Duration = Duration::from_millis(50);
 /// Memory that one lab of five BEAM nodes may take.
 const LAB_BYTES: u64 = 1 << 30;
 
+/// Into how many parts a lab's share is divided, each of which carries a lab of light processes.
+const PARTS: usize = 4;
+
+/// How much of the machine a trial takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// A part of a lab's share, for databases that say that they are [light](crate::db::Facts).
+    Light,
+    /// What a lab of five BEAM nodes takes.
+    Lab,
+    /// All of it, so that nothing disturbs the timing.
+    Machine,
+}
+
 /// The right to run labs; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -46,10 +60,15 @@ pub(super) enum LeaseError {
     Cancelled(&'static str),
 }
 
-/// How many labs this machine carries at once: half its cores, as far as its memory goes.
+/// How many light labs this machine carries at once.
 ///
 /// The same on every call and in every process, since all must agree on the files.
 pub(super) fn slots() -> usize {
+    labs() * PARTS
+}
+
+/// How many labs of BEAM nodes it carries: half its cores, as far as its memory goes.
+fn labs() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let by_memory = total_memory_bytes().map_or(usize::MAX, |bytes| (bytes / LAB_BYTES) as usize);
     (cores / 2).min(by_memory).max(1)
@@ -62,14 +81,18 @@ fn total_memory_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Waits for one lab's share of the machine, or for all of it.
-pub(super) fn take(trial: &str, exclusive: bool) -> Result<Lease, LeaseError> {
+/// Waits for a share of the machine.
+pub(super) fn take(trial: &str, share: Share) -> Result<Lease, LeaseError> {
     let limit = std::env::var("FUZZ_DIST_WAIT_LIMIT").ok();
     let limit =
         limit.and_then(|text| crate::time::parse_duration(&text).ok()).unwrap_or(WAIT_LIMIT);
     let folder = folder()?;
     Queue { folder: &folder, slots: slots(), trial, limit, started: Instant::now(), said: false }
-        .take(exclusive)
+        .take(match share {
+            Share::Light => 1,
+            Share::Lab => PARTS,
+            Share::Machine => slots(),
+        })
 }
 
 /// One trial's wait.
@@ -83,9 +106,9 @@ struct Queue<'a> {
 }
 
 impl Queue<'_> {
-    /// Holds the gate while it collects locks: behind one that wants the whole machine nobody
-    /// slips in, and two of those cannot wait for each other.
-    fn take(&mut self, exclusive: bool) -> Result<Lease, LeaseError> {
+    /// Holds the gate while it collects locks: behind one that wants many nobody slips in, and two
+    /// of those cannot wait for each other.
+    fn take(&mut self, wanted: usize) -> Result<Lease, LeaseError> {
         let gate = self.open("gate")?;
         while !locked(&gate) {
             self.wait()?;
@@ -93,7 +116,6 @@ impl Queue<'_> {
         let mut waiting = (0..self.slots)
             .map(|slot| self.open(&format!("lab-{slot}")))
             .collect::<Result<Vec<File>, _>>()?;
-        let wanted = if exclusive { self.slots } else { 1 };
         let mut locks = Vec::new();
         loop {
             for file in std::mem::take(&mut waiting) {
@@ -139,7 +161,12 @@ impl Queue<'_> {
         if waited >= SAY_AFTER && !self.said {
             self.said = true;
             let (trial, holders) = (self.trial, self.holders());
-            eprintln!("{trial} waits for its turn on this machine, which these have: {holders}");
+            // That trials of one run take turns is no news.
+            if !holders.split(", ").all(|holder| holder.ends_with(&self.process())) {
+                eprintln!(
+                    "{trial} waits for its turn on this machine, which these have: {holders}"
+                );
+            }
         }
         std::thread::sleep(RETRY);
         Ok(())
@@ -147,11 +174,15 @@ impl Queue<'_> {
 
     /// Writes into a lock who has it, for those who wait. A best effort: the lock is what counts.
     fn sign(&self, lock: &mut File) {
-        let text = format!("{} (process {})", self.trial, std::process::id());
+        let text = format!("{} {}", self.trial, self.process());
         let _ = lock
             .set_len(0)
             .and_then(|()| lock.rewind())
             .and_then(|()| lock.write_all(text.as_bytes()));
+    }
+
+    fn process(&self) -> String {
+        format!("(process {})", std::process::id())
     }
 
     fn holders(&self) -> String {

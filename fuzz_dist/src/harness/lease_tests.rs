@@ -17,19 +17,19 @@ impl Folder {
     }
 
     /// Takes a lease of `slots` labs, or gives up at once.
-    fn try_take(&self, trial: &str, slots: usize, exclusive: bool) -> Result<Lease, LeaseError> {
-        self.take(trial, slots, exclusive, Duration::ZERO)
+    fn try_take(&self, trial: &str, slots: usize, wanted: usize) -> Result<Lease, LeaseError> {
+        self.take(trial, slots, wanted, Duration::ZERO)
     }
 
     fn take(
         &self,
         trial: &str,
         slots: usize,
-        exclusive: bool,
+        wanted: usize,
         limit: Duration,
     ) -> Result<Lease, LeaseError> {
         let started = Instant::now();
-        Queue { folder: &self.0, slots, trial, limit, started, said: true }.take(exclusive)
+        Queue { folder: &self.0, slots, trial, limit, started, said: true }.take(wanted)
     }
 }
 
@@ -46,38 +46,38 @@ fn refusal(result: Result<Lease, LeaseError>) -> String {
 #[test]
 fn as_many_as_there_are_slots() {
     let folder = Folder::new();
-    let first = folder.try_take("first", 2, false).unwrap();
-    let _second = folder.try_take("second", 2, false).unwrap();
-    let text = refusal(folder.try_take("third", 2, false));
+    let first = folder.try_take("first", 2, 1).unwrap();
+    let _second = folder.try_take("second", 2, 1).unwrap();
+    let text = refusal(folder.try_take("third", 2, 1));
     let process = std::process::id();
     let holders = format!("first (process {process}), second (process {process})");
     assert!(text.contains(&holders), "{text}");
     assert!(text.contains("FUZZ_DIST_WAIT_LIMIT"), "{text}");
     drop(first);
-    let _third = folder.try_take("third", 2, false).unwrap();
+    let _third = folder.try_take("third", 2, 1).unwrap();
 }
 
 #[test]
 fn the_whole_machine_is_for_one_alone() {
     let folder = Folder::new();
-    let single = folder.try_take("single", 3, false).unwrap();
-    assert!(refusal(folder.try_take("all", 3, true)).contains("single (process"));
+    let single = folder.try_take("single", 3, 1).unwrap();
+    assert!(refusal(folder.try_take("all", 3, 3)).contains("single (process"));
     drop(single);
-    let all = folder.try_take("all", 3, true).unwrap();
-    let text = refusal(folder.try_take("single", 3, false));
+    let all = folder.try_take("all", 3, 3).unwrap();
+    let text = refusal(folder.try_take("single", 3, 1));
     assert_eq!(text.matches("all (process").count(), 1, "{text}");
     drop(all);
     // The refused attempts left nothing locked.
     let _leases: Vec<Lease> =
-        (0..3).map(|n| folder.try_take(&n.to_string(), 3, false).unwrap()).collect();
+        (0..3).map(|n| folder.try_take(&n.to_string(), 3, 1).unwrap()).collect();
 }
 
 #[test]
 fn nobody_passes_one_that_waits_for_the_whole_machine() {
     let folder = Folder::new();
-    let single = folder.try_take("single", 2, false).unwrap();
+    let single = folder.try_take("single", 2, 1).unwrap();
     std::thread::scope(|scope| {
-        let all = scope.spawn(|| folder.take("all", 2, true, Duration::from_secs(60)));
+        let all = scope.spawn(|| folder.take("all", 2, 2, Duration::from_secs(60)));
         // The waiting one has the gate, so the free slot is not for newcomers.
         let gate = Queue {
             folder: &folder.0,
@@ -93,7 +93,7 @@ fn nobody_passes_one_that_waits_for_the_whole_machine() {
             flock(&gate, FlockOperation::Unlock).unwrap();
             std::thread::yield_now();
         }
-        assert!(folder.try_take("newcomer", 2, false).is_err());
+        assert!(folder.try_take("newcomer", 2, 1).is_err());
         drop(single);
         assert!(all.join().unwrap().is_ok());
     });
@@ -107,10 +107,9 @@ fn many_threads_never_hold_more_than_the_slots() {
         for number in 0..6 {
             let (folder, holding, most) = (&folder, &holding, &most);
             scope.spawn(move || {
-                let exclusive = number == 3;
-                let share = if exclusive { 2 } else { 1 };
+                let share = if number == 3 { 2 } else { 1 };
                 let name = number.to_string();
-                let lease = folder.take(&name, 2, exclusive, Duration::from_secs(60)).unwrap();
+                let lease = folder.take(&name, 2, share as usize, Duration::from_secs(60)).unwrap();
                 let now = holding.fetch_add(share, Ordering::SeqCst) + share;
                 most.fetch_max(now, Ordering::SeqCst);
                 std::thread::yield_now();

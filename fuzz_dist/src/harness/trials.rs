@@ -2,10 +2,11 @@
 
 use super::arguments::HarnessArguments;
 use super::attempt::run_trial;
-use super::lease;
+use super::lease::{self, Share};
+use crate::db::AnyDb;
 use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
 use crate::test::options::Options;
-use crate::test::{TrialReport, TrialSpec, cancel};
+use crate::test::{Part, TrialReport, TrialSpec, cancel};
 use libtest_mimic::{Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -153,8 +154,7 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
         Ok(spec) => spec,
         Err(error) => return TrialReport::Failed(error.to_string()),
     };
-    let exclusive = spec.options.exclusive.unwrap_or(false);
-    let lease = match lease::take(&spec.name, exclusive) {
+    let lease = match lease::take(&spec.name, share(&spec)) {
         Ok(lease) => lease,
         Err(error) => return TrialReport::Failed(error.to_string()),
     };
@@ -169,6 +169,16 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
     drop(bound);
     drop(lease);
     report
+}
+
+fn share(spec: &TrialSpec) -> Share {
+    // A panic of the user's expression is told when the run needs the database.
+    let light = |db: &Part<AnyDb>| catch_unwind(|| (db.make)().facts().light).unwrap_or(false);
+    match spec.options.exclusive {
+        Some(true) => Share::Machine,
+        _ if spec.db.as_ref().is_some_and(light) => Share::Light,
+        _ => Share::Lab,
+    }
 }
 
 #[cfg(test)]
