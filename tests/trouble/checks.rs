@@ -32,8 +32,13 @@ pub(crate) fn all() -> Vec<Trial> {
         impossible_combinations_are_refused_before_anything_starts,
         errors_and_panics_of_the_test_keep_the_history,
         a_full_disk_is_told_and_the_verdict_is_unknown,
+        no_erlang_and_nothing_to_fetch_it_with,
+        no_erlang_and_no_network,
         an_interrupt_ends_the_set_up,
         an_interrupt_heals_and_keeps_the_history,
+        an_interrupt_ends_the_wait_for_agreement,
+        an_interrupt_ends_the_last_reads,
+        two_interrupts_leave_nothing,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
     ]
 }
@@ -181,6 +186,7 @@ fn errors_and_panics_of_the_test_keep_the_history() {
     for (test, told) in [
         ("an_error_after_some_operations", "the scenario gave up"),
         ("the_body_panics", "a slip in the scenario"),
+        ("the_generator_panics", "a slip in the generator"),
     ] {
         let place = Place::new();
         place.run(test).ended_with(101).says(told).says("judged all the same");
@@ -210,6 +216,42 @@ fn a_full_disk_is_told_and_the_verdict_is_unknown() {
     place.nothing_is_left();
 }
 
+fn no_erlang_and_nothing_to_fetch_it_with() {
+    let place = Place::new();
+    let folder = place.store.to_string_lossy().into_owned();
+    let run = |missing: &str| {
+        let variables =
+            [("PATH", &*folder), ("XDG_CACHE_HOME", &*folder), ("FUZZ_DIST_MISSING", missing)];
+        place.runtime.run("--exact fixture::a_real_cluster", &variables)
+    };
+    let failed = run("fail");
+    failed.ended_with(101).says("erlang").says("--example embedded");
+    run("ignore").ended_with(0).says("1 ignored").says("--example embedded");
+    place.nothing_is_left();
+}
+
+fn no_erlang_and_no_network() {
+    let place = Place::new();
+    let folder = place.store.to_string_lossy().into_owned();
+    let program = std::env::current_exe().expect("this program");
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(program)
+        .args(["--exact", "fixture::a_real_cluster"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("XDG_CACHE_HOME", &folder)
+        .env("XDG_RUNTIME_DIR", &folder)
+        .env("FUZZ_DIST_FIXTURE", "1")
+        .env("FUZZ_DIST_MISSING", "fail")
+        .output()
+        .expect("unshare of util-linux starts");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let installed = std::path::Path::new("/usr/bin/erl").exists();
+    assert!(installed || said.contains("--example embedded"), "{said}");
+    assert_eq!(output.status.code() == Some(0), installed, "{said}");
+    place.nothing_is_left();
+}
+
 fn an_interrupt_ends_the_set_up() {
     let place = Place::new();
     let program = place.start("takes_long");
@@ -231,6 +273,39 @@ fn an_interrupt_heals_and_keeps_the_history() {
     assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
     assert!(history.faults().iter().all(|f| f.undone), "{:?}", history.faults());
     place.nothing_is_left();
+}
+
+fn an_interrupt_ends_the_wait_for_agreement() {
+    interrupted_in("never_agrees", Phase::Quiesce);
+}
+
+fn an_interrupt_ends_the_last_reads() {
+    interrupted_in("reads_slowly", Phase::Final);
+}
+
+#[track_caller]
+fn interrupted_in(test: &str, phase: Phase) {
+    let place = Place::new();
+    let program = place.start(test);
+    place.until(phase);
+    program.signal("INT");
+    program.end().ended_with(101).says("interrupted").says("judged all the same");
+    let history = place.history().expect("the history was kept");
+    assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
+    place.nothing_is_left();
+}
+
+/// The second one ends the process while the first one's healing is under way.
+fn two_interrupts_leave_nothing() {
+    let place = Place::new();
+    let program = place.start("takes_long");
+    place.until(Phase::Main);
+    program.signal("INT");
+    program.stderr.until("once more ends at once");
+    program.signal("INT");
+    program.end().ended_with(130).says("ending at once");
+    place.nothing_is_left();
+    assert!(place.history().expect("the history loads").len() > 20);
 }
 
 fn a_killed_harness_leaves_nothing_and_a_history_that_loads() {

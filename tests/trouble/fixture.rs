@@ -1,7 +1,11 @@
 //! Cluster tests that each meet one trouble.
 
+use std::time::Duration;
+
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
+use fuzz_dist::embedded::{Bug, Embedded};
 use fuzz_dist::env::Command;
+use fuzz_dist::generator::{Generator as _, from_fn};
 use fuzz_dist::history::History;
 use fuzz_dist::op::{Completion, Invocation, Name, OpError};
 use fuzz_dist::prelude::*;
@@ -12,10 +16,13 @@ struct Shell {
     line: &'static str,
     ready: bool,
     hangs: bool,
+    /// How long every operation takes.
+    takes: Duration,
 }
 
 /// Its processes sleep, it is ready, its clients answer at once.
-const FINE: Shell = Shell { line: "exec sleep 600", ready: true, hangs: false };
+const FINE: Shell =
+    Shell { line: "exec sleep 600", ready: true, hangs: false, takes: Duration::ZERO };
 
 impl Db for Shell {
     fn name(&self) -> Name {
@@ -32,12 +39,13 @@ impl Db for Shell {
         }
     }
     fn client(&self, _: &str, _: &Node) -> Option<Box<dyn DynClient>> {
-        Some(Box::new(Answers { hangs: self.hangs }))
+        Some(Box::new(Answers { hangs: self.hangs, takes: self.takes }))
     }
 }
 
 struct Answers {
     hangs: bool,
+    takes: Duration,
 }
 
 impl Client for Answers {
@@ -45,6 +53,7 @@ impl Client for Answers {
         if self.hangs {
             std::future::pending::<()>().await;
         }
+        tokio::time::sleep(self.takes).await;
         match &*op.f {
             "read" => Completion::Ok(fuzz_dist::op::Value::set([])),
             _ => Completion::Fail(OpError::new("refused", "this database takes nothing")),
@@ -152,6 +161,69 @@ async fn the_body_panics(test: Test) -> Outcome {
     time_limit = "30s"
 )]
 async fn takes_long(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// Its nodes never agree, so that it waits for that long.
+#[fuzz_dist::test(
+    db = Embedded::default().with(Bug::ForgetsPeers),
+    workload = "g_set",
+    nemesis = majority_minority().after(millis(100)).lasting(millis(1500)),
+    time_limit = "2s",
+    quiesce_limit = "30s"
+)]
+async fn never_agrees(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// Every read takes a second, the last ones, too.
+#[fuzz_dist::test(
+    db = Shell { takes: secs(1), ..FINE },
+    workload = "g_set",
+    nodes = 2,
+    time_limit = "2s"
+)]
+async fn reads_slowly(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = "embedded", workload = generator_panics(), nodes = 2, time_limit = "5s")]
+async fn the_generator_panics(test: Test) -> Outcome {
+    test.run().await
+}
+
+fn generator_panics() -> Workload {
+    let operations = |_| {
+        let mut asked = 0;
+        let adds = from_fn(move || {
+            asked += 1;
+            assert!(asked < 30, "a slip in the generator");
+            Some(Invocation::new("add", asked))
+        });
+        adds.boxed()
+    };
+    let named = Workload::new("g_set", ["add", "read"], operations);
+    named.pure(["read"]).read(Invocation::new("read", ()))
+}
+
+/// A set on mnesia, whose connections last through a cut that is shorter than net_ticktime.
+fn mnesia() -> ErlangApp {
+    let source = std::env::var("FUZZ_DIST_FIXTURE_SOURCE").unwrap_or_default();
+    ErlangApp::new("mnesia_set", [source])
+        .start("ok = mnesia_set:start(#{peers => Peers})")
+        .form("mnesia_set", "form")
+        .formed("mnesia_set", "formed")
+}
+
+#[fuzz_dist::test(
+    db = mnesia(),
+    workload = set_workload()
+        .add(|node, item| node.call::<()>("mnesia_set", "add", args![item]))
+        .read(|node| node.call::<Vec<i64>>("mnesia_set", "read", args![])),
+    nemesis = majority_minority().after(millis(500)).lasting(secs(1)),
+    time_limit = "3s"
+)]
+async fn a_real_cluster(test: Test) -> Outcome {
     test.run().await
 }
 

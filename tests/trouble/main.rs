@@ -6,6 +6,7 @@
 
 mod checks;
 mod fixture;
+mod ordinary_user;
 #[path = "../harness/program.rs"]
 #[allow(dead_code)]
 mod program;
@@ -19,5 +20,9 @@ fn main() -> ExitCode {
         return fuzz_dist::harness::run_main();
     }
     let arguments = libtest_mimic::Arguments::from_args();
-    libtest_mimic::run(&arguments, checks::all()).exit_code()
+    let mut trials = checks::all();
+    if rustix::process::geteuid().is_root() {
+        trials.push(ordinary_user::trial());
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,0 +1,62 @@
+//! A cluster of real Erlang nodes, tested by a user without any right; root starts it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fuzz_dist::provision::Runtime;
+use libtest_mimic::{Failed, Trial};
+
+pub(crate) fn trial() -> Trial {
+    Trial::test("a_real_cluster_as_an_ordinary_user", || -> Result<(), Failed> {
+        a_real_cluster();
+        Ok(())
+    })
+}
+
+/// In a file system of its own, since root's folders may be out of that user's reach, and
+/// /dev/net/tun is not everybody's on every machine.
+const SCRIPT: &str = r#"
+    set -e
+    place=$1 program=$2 source=$3 cache=$4
+    mount --make-rprivate /
+    mount -t tmpfs -o mode=755 place "$place"
+    mkdir -m 1777 "$place/home"
+    cp "$program" "$place/tests"
+    cp "$source" "$place/mnesia_set.erl"
+    if [ -d "$cache" ]; then
+        mkdir "$place/home/cache"
+        cp -R "$cache" "$place/home/cache/fuzz_dist"
+        chown -R 65534:65534 "$place/home/cache"
+    fi
+    mknod -m 0666 "$place/tun" c 10 200
+    mount --bind "$place/tun" /dev/net/tun
+    cd "$place/home"
+    unset XDG_RUNTIME_DIR
+    export HOME="$place/home" TMPDIR="$place/home" XDG_CACHE_HOME="$place/home/cache"
+    export FUZZ_DIST_STORE="$place/home/store" FUZZ_DIST_FIXTURE_SOURCE="$place/mnesia_set.erl"
+    export FUZZ_DIST_FIXTURE=1 FUZZ_DIST_MISSING=fail FUZZ_DIST_SEED=1
+    exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
+        "$place/tests" --exact fixture::a_real_cluster
+"#;
+
+fn a_real_cluster() {
+    // Fetched before, where there is none: what root has is copied.
+    Runtime::find_or_fetch().expect("an Erlang runtime");
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ordinary_user");
+    std::fs::create_dir_all(&place).expect("a folder to mount on");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mnesia_set/mnesia_set.erl");
+    let output = Command::new("unshare")
+        .args(["-m", "/bin/sh", "-c", SCRIPT, "sh"])
+        .args([&place, &std::env::current_exe().expect("this program"), &source, &cache()])
+        .output()
+        .expect("unshare, of util-linux, is needed");
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "as an ordinary user:\n{said}");
+    assert!(said.contains("1 passed") && said.contains("seen to act and to be undone"), "{said}");
+}
+
+fn cache() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or(home).unwrap_or_default().join("fuzz_dist")
+}
