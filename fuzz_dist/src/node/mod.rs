@@ -176,7 +176,15 @@ impl Node {
     ///
     /// When the host is gone or refuses.
     pub async fn kill(&self) -> Result<bool, Error> {
-        self.signal(Signal::Kill, |s| s == ProcessState::Dead).await
+        let gone = self.signal(Signal::Kill, |s| s == ProcessState::Dead).await?;
+        // The kernel knows of an end before the handles do: who asks `is_running` right after a
+        // kill must not be told of processes that are gone.
+        let ended = async {
+            for process in self.processes() {
+                process.wait().await;
+            }
+        };
+        Ok(gone && tokio::time::timeout(SIGNAL_LIMIT, ended).await.is_ok())
     }
 
     /// Stops every process on the host; `true` when all were seen stopped.
