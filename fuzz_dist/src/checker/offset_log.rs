@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::calls::{Outcome, calls};
 use super::evidence::{count, node_of};
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::Value;
@@ -55,6 +56,13 @@ struct Seen {
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {
+        if let Some((first, second)) = sent_twice(history) {
+            let value = history.value(second);
+            let why = format!(
+                "{value} is sent twice, at events {first} and {second}, so its place cannot be told"
+            );
+            return Verdict::unknown("offset_log", why);
+        }
         let seen = match gather(history) {
             Ok(seen) => seen,
             Err(i) => {
@@ -92,8 +100,18 @@ impl Checker for OffsetLog {
             verdict = verdict.with(format!("{kind}_count"), all.len());
             verdict.anomalies.extend(all.into_iter().take(ANOMALIES_MAX));
         }
-        verdict.with("polled_count", polled)
+        let verdict = verdict.with("polled_count", polled);
+        rechecked(history, verdict, recheck::offset_log)
     }
+}
+
+/// Two sends of one value that may both have happened.
+fn sent_twice(history: &History) -> Option<(usize, usize)> {
+    let mut sent: HashMap<Value, usize> = HashMap::new();
+    calls(history, &["send"]).filter(|c| c.outcome != Outcome::Failed).find_map(|call| {
+        let first = sent.insert(history.value(call.invoked), call.invoked)?;
+        Some((first, call.invoked))
+    })
 }
 
 fn gather(history: &History) -> Result<Vec<Seen>, usize> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::calls::{Outcome, calls};
 use super::evidence::{count, listed, node_of};
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::Value;
@@ -97,9 +98,9 @@ impl Checker for TotalQueue {
         let mut all: Vec<(Value, Tally)> = all.into_iter().collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         let excused = if drain_open { usize::MAX } else { open };
-        self.verdict(history, &all, excused)
-            .with("dequeue_count", dequeues)
-            .with("unknown_dequeue_count", open)
+        let verdict = self.verdict(history, &all, excused);
+        let verdict = verdict.with("dequeue_count", dequeues).with("unknown_dequeue_count", open);
+        rechecked(history, verdict, recheck::total_queue)
     }
 }
 

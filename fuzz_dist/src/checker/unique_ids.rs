@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::calls::calls;
 use super::evidence::{count, node_of};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::recheck::{self, rechecked};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, mixed};
 use crate::history::History;
 use crate::op::{Name, Value};
 
@@ -42,6 +43,9 @@ impl UniqueIds {
 
 impl Checker for UniqueIds {
     fn check(&self, history: &History) -> Verdict {
+        if let Some(why) = mixed(history) {
+            return Verdict::unknown("unique_ids", why);
+        }
         let mut first: HashMap<Value, usize> = HashMap::new();
         let mut again: HashMap<Value, Vec<usize>> = HashMap::new();
         let (mut attempts, mut given) = (0usize, 0usize);
@@ -83,12 +87,13 @@ impl Checker for UniqueIds {
                     .at(history.time(events[1]))
             })
             .collect();
-        verdict
+        let verdict = verdict
             .with("attempt_count", attempts)
             .with("acknowledged_count", given)
             .with("duplicate_count", again.len())
             .with("lowest", range.0.map(|v| v.to_string()))
-            .with("highest", range.1.map(|v| v.to_string()))
+            .with("highest", range.1.map(|v| v.to_string()));
+        rechecked(history, verdict, |f, a| recheck::unique_ids(f, a, &self.generate))
     }
 }
 

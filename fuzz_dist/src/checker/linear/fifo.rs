@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use super::super::calls::{Call, Outcome, calls};
 use super::super::evidence::{count, node_of};
+use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::Value;
@@ -88,7 +89,9 @@ impl Checker for FifoQueue {
             }
         };
         verdict.anomalies = found;
-        verdict.with("element_count", items.len()).with("empty_count", empties.len())
+        let verdict = verdict.with("element_count", items.len());
+        let verdict = verdict.with("empty_count", empties.len());
+        rechecked(history, verdict, recheck::fifo)
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::calls::{Outcome, call};
 use super::super::evidence::{count, node_of};
+use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Value};
@@ -85,7 +86,8 @@ impl Checker for DistinctRegister {
             ),
         };
         verdict.anomalies = found;
-        verdict.with("value_count", groups.len()).with("values_read", reads)
+        let verdict = verdict.with("value_count", groups.len()).with("values_read", reads);
+        rechecked(history, verdict, recheck::distinct_register)
     }
 }
 

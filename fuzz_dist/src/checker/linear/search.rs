@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 use super::super::calls::{Outcome, call};
 use super::super::evidence::{Faults, node_of};
 use super::super::sets::Mix;
-use super::super::{Anomaly, Checker, Verdict};
+use super::super::{Anomaly, Checker, Verdict, mixed};
 use super::Model;
 use super::witness::{Step, explains};
 use crate::history::History;
@@ -113,6 +113,9 @@ struct Search<'a, M: Model> {
 
 impl<M: Model> Checker for Linearizable<M> {
     fn check(&self, history: &History) -> Verdict {
+        if let Some(why) = mixed(history) {
+            return Verdict::unknown("linearizable", why);
+        }
         let mut search = match Search::prepare(&self.model, history) {
             Ok(search) => search,
             Err(i) => {

@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Name, Value};
@@ -164,6 +165,7 @@ impl Checker for PnCounter {
         let verdict = self.verdict(run, reads, last);
         let mut verdict = figures.into_iter().fold(verdict, |v, (name, f)| v.with(name, f));
         finals.apply(&mut verdict);
+        let verdict = rechecked(history, verdict, |f, a| recheck::pn_counter(f, a, &self.read));
         faults.state(history, verdict)
     }
 }
