@@ -81,7 +81,7 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
                 out.extend_from_slice(MULTISET);
             }
             out.extend_from_slice(if twice { b" [" } else { b"{" });
-            spaced(out, items.iter(), |out, n| number(out, n));
+            spaced(out, items.iter(), number);
             out.push(if twice { b']' } else { b'}' });
         }
         View::List(items) => {

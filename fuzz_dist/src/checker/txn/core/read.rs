@@ -151,7 +151,6 @@ impl Reader {
     }
 
     /// A read or write of the key that stands at `at` of `items`, with the value behind it.
-
     fn register_op(
         &mut self,
         event: usize,
