@@ -11,7 +11,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("words", &["time", "random", "error", "op"]),
     ("record", &["history"]),
     ("pure", &["grudge", "generator", "checker"]),
-    ("reach", &["sys", "env", "lab", "beam", "provision", "node"]),
+    ("reach", &["sys", "beam", "env", "lab", "provision", "node"]),
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
     ("run", &["store", "interpreter", "test"]),
     ("show", &["report"]),

@@ -121,14 +121,14 @@ impl Ended {
         self
     }
 
-    /// The names of the trials with that result, in order.
+    /// The names of the trials with that result, sorted: they end in any order.
     pub(crate) fn trials(&self, result: &str) -> Vec<String> {
         let lines = self.stdout.lines().filter_map(|line| line.strip_prefix("test "));
         let split = lines.filter_map(|line| line.split_once(" ... "));
-        split
-            .filter(|(_, r)| r.starts_with(result))
-            .map(|(name, _)| name.trim().to_string())
-            .collect()
+        let with_it = split.filter(|(_, r)| r.starts_with(result));
+        let mut names: Vec<_> = with_it.map(|(name, _)| name.trim().to_string()).collect();
+        names.sort();
+        names
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Client, form, operations, release};
 use crate::args;
 use crate::beam::{Atom, CallError, Connection, Term, charlist, net_setuptime};
 use crate::client::DynClient;
-use crate::db::{Db, Facts};
+use crate::db::{Db, Facts, Load};
 use crate::env::{Command, HostSpec, Mount};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
@@ -246,7 +246,7 @@ impl Db for Antidote {
             net_ticktime: large.then(|| Duration::from_secs(seconds.into())),
             quiesce_limit: Some(QUIESCE_LIMIT),
             cut: Some(CUT),
-            light: false,
+            load: Load::Heavy,
             meta,
         }
     }

@@ -15,6 +15,7 @@ mod display;
 mod encode;
 pub mod epmd;
 mod error;
+pub mod follow;
 pub mod frame;
 mod from_term;
 pub mod handshake;

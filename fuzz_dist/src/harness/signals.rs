@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks the trials to heal and tear down, the second ends the process.
 
+use std::sync::mpsc::{Sender, channel};
+
 use crate::test::cancel;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -7,24 +9,31 @@ use tokio::signal::unix::{SignalKind, signal};
 const INTERRUPTED: i32 = 130;
 
 /// Listens on a thread of its own, since every trial has its own runtime and some have none yet.
+///
+/// Returns once signals are caught: one that came after the first trial's start and before that
+/// would end the process without tear-down.
 pub(super) fn install() {
-    let listener = std::thread::Builder::new().name("signals".into()).spawn(listen);
+    let (ready, installed) = channel();
+    let listener = std::thread::Builder::new().name("signals".into()).spawn(|| listen(ready));
     if let Err(error) = listener {
         eprintln!("signals end this process at once, without tear-down: {error}");
     }
+    // An error means that the thread gave up, and has said so.
+    let _ = installed.recv();
 }
 
-fn listen() {
+fn listen(ready: Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    let result = runtime.and_then(|runtime| runtime.block_on(forward()));
+    let result = runtime.and_then(|runtime| runtime.block_on(forward(ready)));
     if let Err(error) = result {
         eprintln!("signals end this process at once, without tear-down: {error}");
     }
 }
 
-async fn forward() -> std::io::Result<()> {
+async fn forward(ready: Sender<()>) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let _ = ready.send(());
     loop {
         let name = tokio::select! {
             _ = interrupt.recv() => "SIGINT",

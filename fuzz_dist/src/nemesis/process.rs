@@ -75,34 +75,55 @@ impl Fault for KillFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let mut gone = true;
-        for id in &plan.nodes {
-            gone &= targets.cluster.node(*id).kill().await?;
-        }
+        let gone = kill_all(targets, &plan.nodes).await?;
         Ok(Check::seen(gone, states(targets, plan).await))
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let mut problems = Vec::new();
-        // All at once: a node may need the others that were killed to get ready.
-        let mut restarting = JoinSet::new();
-        for id in &plan.nodes {
-            let (cluster, db) = (targets.cluster.clone(), targets.db.clone());
-            let node = targets.cluster.node(*id).clone();
-            restarting.spawn(async move {
-                let restarted = restart(Targets { cluster: &cluster, db: &db }, &node).await;
-                restarted.map_err(|e| format!("{}: {e}", node.name()))
-            });
-        }
-        while let Some(restarted) = restarting.join_next().await {
-            problems.extend(restarted?.err());
-        }
+        let problems = restart_all(targets, &plan.nodes).await?;
         let evidence = match problems.is_empty() {
             true => states(targets, plan).await,
             false => Value::list(problems.clone()),
         };
         Ok(Check::seen(problems.is_empty(), evidence))
     }
+}
+
+/// Kills all processes of these nodes at once, so that none sees another of them go before; `true`
+/// when all were seen gone.
+pub(super) async fn kill_all(targets: Targets<'_>, nodes: &[NodeId]) -> Result<bool, Error> {
+    let mut kills = JoinSet::new();
+    for id in nodes {
+        let node = targets.cluster.node(*id).clone();
+        kills.spawn(async move { node.kill().await });
+    }
+    let mut gone = true;
+    while let Some(killed) = kills.join_next().await {
+        gone &= killed??;
+    }
+    Ok(gone)
+}
+
+/// Starts the database again on these nodes, all at once: one may need the others to get ready.
+/// Gives what went wrong, by node.
+pub(super) async fn restart_all(
+    targets: Targets<'_>,
+    nodes: &[NodeId],
+) -> Result<Vec<String>, Error> {
+    let mut restarting = JoinSet::new();
+    for id in nodes {
+        let (cluster, db) = (targets.cluster.clone(), targets.db.clone());
+        let node = targets.cluster.node(*id).clone();
+        restarting.spawn(async move {
+            let restarted = restart(Targets { cluster: &cluster, db: &db }, &node).await;
+            restarted.map_err(|e| format!("{}: {e}", node.name()))
+        });
+    }
+    let mut problems = Vec::new();
+    while let Some(restarted) = restarting.join_next().await {
+        problems.extend(restarted?.err());
+    }
+    Ok(problems)
 }
 
 /// Starts the database on a node whose processes are gone, and waits until it takes part.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::process::restart;
+use super::process::{kill_all, restart_all};
 use super::{Check, DynFault, Fault, Lane, Nemesis, Plan, Targets};
 use crate::error::Error;
 use crate::grudge::{Member, majority};
@@ -63,19 +63,20 @@ impl Fault for RestartAfter {
 
     async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
         let restarted = smaller_side(plan);
-        let mut names = Vec::new();
-        for id in &restarted {
-            let node = targets.cluster.node(*id);
-            node.kill().await?;
-            names.push(node.name().to_string());
-        }
+        let gone = kill_all(targets, &restarted).await?;
         let healed = self.0.stop(targets, plan).await?;
-        for id in &restarted {
-            restart(targets, targets.cluster.node(*id)).await?;
-        }
-        let status = if restarted.is_empty() { FaultStatus::Indeterminate } else { healed.status };
-        let evidence =
-            Value::map([("network", healed.evidence), ("restarted", Value::list(names))]);
+        let problems = restart_all(targets, &restarted).await?;
+        let status = match (restarted.is_empty(), gone && problems.is_empty()) {
+            (false, true) => healed.status,
+            (false, false) => FaultStatus::Ineffective,
+            (true, _) => FaultStatus::Indeterminate,
+        };
+        let names = restarted.iter().map(|id| targets.cluster.node(*id).name().to_string());
+        let evidence = Value::map([
+            ("network", healed.evidence),
+            ("restarted", Value::list(names)),
+            ("problems", Value::list(problems)),
+        ]);
         Ok(Check { status, evidence })
     }
 }
