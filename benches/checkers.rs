@@ -26,7 +26,7 @@ fn observations(history: &History) -> usize {
 fn linear(
     operations: usize,
     clients: u32,
-    op: impl Fn(&mut Stream, usize) -> (&'static str, Value),
+    mut op: impl FnMut(&mut Stream, usize) -> (&'static str, Value),
     mut act: impl FnMut(&str, &Value) -> Option<Value>,
 ) -> History {
     let mut random = Seed(1).stream("bench");
