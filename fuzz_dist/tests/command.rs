@@ -240,6 +240,43 @@ fn options_reach_the_checkers() {
 }
 
 #[test]
+fn sequential_consistency_and_the_causal_levels_are_told_apart() {
+    let one = |p: u32, f: &str, key: &str, value: &str| {
+        let asked = if f == "read" { "nil" } else { value };
+        done(p, f, &format!("[:{key} {asked}]"), &format!("[:{key} {value}]"))
+    };
+    // Neither sees the other's write: causal in every way, and in no order.
+    let dekker = one(0, "write", "x", "1")
+        + &one(0, "read", "y", "nil")
+        + &one(1, "write", "y", "1")
+        + &one(1, "read", "x", "nil");
+    let text = expect(INVALID, "check - --checker sequential", &dekker);
+    contains(&text, &["not_sequential", "an independent check agrees"]);
+    for level in ["cc", "ccv", "cm"] {
+        expect(VALID, &format!("check - --checker causal -o level={level}"), &dekker);
+    }
+    // Two clients order two writes differently.
+    let two = one(0, "write", "x", "1")
+        + &one(1, "write", "x", "2")
+        + &one(2, "read", "x", "1")
+        + &one(2, "read", "x", "2")
+        + &one(3, "read", "x", "2")
+        + &one(3, "read", "x", "1");
+    expect(VALID, "check - --checker causal -o level=causal-consistency", &two);
+    expect(VALID, "check - --checker causal -o level=causal-memory", &two);
+    let text = expect(INVALID, "check - --checker causal -o level=causal-convergence", &two);
+    contains(&text, &["pattern: CyclicCF"]);
+    let text = expect(INVALID, "check - --checker sequential", &two);
+    contains(&text, &["not even causal"]);
+    let stale = op("invoke", 0, "write", "1")
+        + &op("ok", 0, "write", "1")
+        + &op("invoke", 1, "read", "nil")
+        + &op("ok", 1, "read", "nil");
+    expect(VALID, "check - --checker sequential -o model=register", &stale);
+    expect(INVALID, "check - --checker cas-register", &stale);
+}
+
+#[test]
 fn registers_and_keys_of_porcupine_are_judged() {
     let log = "INFO  jepsen.util - 0\t:invoke\t:write\t4\nINFO  jepsen.util - 0\t:ok\t:write\t4\n\
         INFO  jepsen.util - 1\t:invoke\t:read\tnil\nINFO  jepsen.util - 1\t:ok\t:read\t";

@@ -5,10 +5,10 @@ use super::given::Given;
 use super::kv::KeyValue;
 use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append, rw_register};
 use crate::checker::{
-    self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, SetModel,
-    Verdict, any_checker, convergence, counter, distinct_register, fifo, independent, lease,
-    linearizable, log_pattern, offset_log, or_set, perf, pn_counter, set, set_full, stats,
-    total_queue, unique_ids,
+    self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, Registers,
+    SetModel, Verdict, any_checker, convergence, counter, distinct_register, fifo, independent,
+    lease, linearizable, log_pattern, offset_log, or_set, perf, pn_counter, sequential, set,
+    set_full, stats, total_queue, unique_ids,
 };
 use crate::history::History;
 use crate::op::Value;
@@ -67,6 +67,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("cas_register", "linearizable with the model cas-register", &["budget"], Itself, |o| model(o, CasRegister)),
     entry("mutex", "linearizable with the model mutex", &["budget"], Itself, |o| model(o, checker::Mutex)),
     entry("distinct_register", "a linearizable register whose values are distinct, without a search", &[], Itself, |_| done(distinct_register())),
+    entry("sequential", "one order of all operations that keeps the order of each client, in a model: registers (unless said otherwise), register, cas-register, mutex, set, fifo or counter", &["model", "budget"], Itself, in_sequence),
     entry("list_append", "transactions over lists, by Adya's phenomena", TXN, Itself, |o| done(o.set("budget", list_append().model(isolation(o)?), |c, steps| c.budget_steps(steps))?)),
     entry("rw_register", "transactions over registers, by Adya's phenomena", REGISTER, Itself, |o| done(o.set("budget", rw_register().model(isolation(o)?).linearizable_keys(o.flag("linearizable-keys")?).sequential_keys(o.flag("sequential-keys")?).wfr_keys(o.flag("wfr-keys")?), |c, steps| c.budget_steps(steps))?)),
     entry("weak", "weak isolation by its axiom, at a level", &["level", "budget"], Itself, |o| level(o, o.parsed("level")?.ok_or_else(|| format!("expected -o level={}", words(&Level::ALL, Level::as_str)))?)),
@@ -89,8 +90,8 @@ pub(super) const CHECKERS: &[Entry] = &[
 #[rustfmt::skip]
 const OPTIONS: &[(&str, &str)] = &[
     ("independent", "every operation's value is [key value]; each key is judged by itself"),
-    ("model", "of transactions: the isolation level asked for, such as strict-serializable (unless said otherwise), serializable, snapshot-isolation, by the names of Elle and of Adya; of linearizable: the object"),
-    ("level", "read-committed, read-atomic, causal, weak-causal, or a session guarantee"),
+    ("model", "of transactions: the isolation level asked for, such as strict-serializable (unless said otherwise), serializable, snapshot-isolation, by the names of Elle and of Adya; of linearizable and sequential: the object"),
+    ("level", "read-committed, read-atomic, causal (ccv), weak-causal (cc), causal-memory (cm), or a session guarantee"),
     ("linearizable", "stale reads are invalid, too"),
     ("linearizable-keys, sequential-keys, wfr-keys", "what is known of each key's versions"),
     ("sessions", "findings within sessions are invalid, too"),
@@ -181,6 +182,26 @@ fn search(given: &Given<'_>) -> Result<AnyChecker, String> {
 fn model<M: Model + 'static>(given: &Given<'_>, model: M) -> Result<AnyChecker, String> {
     let search = linearizable(model);
     done(given.set("budget", search, |c: Linearizable<M>, steps| c.steps_max(steps))?)
+}
+
+fn in_sequence(given: &Given<'_>) -> Result<AnyChecker, String> {
+    const MODELS: [&str; 7] =
+        ["registers", "register", "cas-register", "mutex", "set", "fifo", "counter"];
+    fn build<M: Model + 'static>(
+        given: &Given<'_>,
+        checker: checker::Sequential<M>,
+    ) -> Result<AnyChecker, String> {
+        done(given.set("budget", checker, |c, steps| c.steps_max(steps))?)
+    }
+    match given.word_or("model", "registers") {
+        "registers" => build(given, sequential(Registers).refuted_by(txn::causal())),
+        "register" | "cas-register" => build(given, sequential(CasRegister)),
+        "mutex" => build(given, sequential(checker::Mutex)),
+        "set" => build(given, sequential(SetModel)),
+        "fifo" => build(given, sequential(Fifo)),
+        "counter" => build(given, sequential(CounterModel)),
+        other => Err(unknown("model", other, &MODELS)),
+    }
 }
 
 fn isolation(given: &Given<'_>) -> Result<Isolation, String> {

@@ -12,6 +12,8 @@ mod independent;
 mod model;
 mod registers;
 mod search;
+mod sequential;
+mod several;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -22,4 +24,6 @@ pub use independent::{Independent, independent};
 pub use model::{CasRegister, CounterModel, Fifo, Model, Mutex, SetModel};
 pub use registers::{DistinctRegister, distinct_register};
 pub use search::{Linearizable, linearizable};
+pub use sequential::{Sequential, sequential};
+pub use several::Registers;
 pub use witness::{Step, explains};

@@ -60,6 +60,12 @@ pub trait Model: Send + Sync {
     fn is_pure(&self, _op: &Self::Op) -> bool {
         false
     }
+
+    /// May some order of the `others` be possible with the operation and impossible without it?
+    /// Witnesses leave out what is not needed. `true` is always right.
+    fn is_needed(&self, op: &Self::Op, _others: &[&Self::Op]) -> bool {
+        !self.is_pure(op)
+    }
 }
 
 /// A register under `read`, `write v` and `cas [old new]`, with any values; it begins as nil.

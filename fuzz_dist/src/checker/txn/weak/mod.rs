@@ -10,6 +10,7 @@
 mod axioms;
 pub(crate) mod base;
 pub(crate) mod causal;
+mod memory;
 mod tell;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -43,6 +44,10 @@ pub enum Level {
     /// All that happens before t3, but sessions may order conflicting writes differently
     /// (CC in Bouajjani et al. 2017).
     WeakCausal,
+    /// All that happens before t3, in an order of the session's own in which all of its reads
+    /// fit (causal memory, CM there; Ahamad et al., *Causal Memory*, 1995). It is stronger than
+    /// CC; neither it nor CCv implies the other.
+    CausalMemory,
     /// What precedes t3 in its session (Terry et al., *Session Guarantees for Weakly Consistent
     /// Replicated Data*, 1994, for all of these four).
     ReadYourWrites,
@@ -56,11 +61,12 @@ pub enum Level {
 
 impl Level {
     /// All of them.
-    pub const ALL: [Level; 8] = [
+    pub const ALL: [Level; 9] = [
         Level::ReadCommitted,
         Level::ReadAtomic,
         Level::Causal,
         Level::WeakCausal,
+        Level::CausalMemory,
         Level::ReadYourWrites,
         Level::MonotonicReads,
         Level::MonotonicWrites,
@@ -82,11 +88,26 @@ impl Level {
             Level::ReadAtomic => "read-atomic",
             Level::Causal => "causal",
             Level::WeakCausal => "weak-causal",
+            Level::CausalMemory => "causal-memory",
             Level::ReadYourWrites => "read-your-writes",
             Level::MonotonicReads => "monotonic-reads",
             Level::MonotonicWrites => "monotonic-writes",
             Level::WritesFollowReads => "writes-follow-reads",
         }
+    }
+
+    /// Other names that the literature has for it.
+    const fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Level::Causal => &["causal-convergence", "ccv"],
+            Level::WeakCausal => &["causal-consistency", "cc"],
+            Level::CausalMemory => &["cm"],
+            _ => &[],
+        }
+    }
+
+    const fn is_causal(self) -> bool {
+        matches!(self, Level::Causal | Level::WeakCausal | Level::CausalMemory)
     }
 
     const fn checker(self) -> &'static str {
@@ -95,6 +116,7 @@ impl Level {
             Level::ReadAtomic => "read_atomic",
             Level::Causal => "causal",
             Level::WeakCausal => "weak_causal",
+            Level::CausalMemory => "causal_memory",
             Level::ReadYourWrites => "read_your_writes",
             Level::MonotonicReads => "monotonic_reads",
             Level::MonotonicWrites => "monotonic_writes",
@@ -106,7 +128,11 @@ impl Level {
 impl std::str::FromStr for Level {
     type Err = String;
     fn from_str(text: &str) -> Result<Level, String> {
-        Level::ALL.into_iter().find(|l| l.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+        let named = |l: &Level| {
+            let mut names = l.aliases().iter().copied().chain([l.checker(), l.as_str()]);
+            names.any(|name| name.eq_ignore_ascii_case(text))
+        };
+        Level::ALL.into_iter().find(named).ok_or_else(|| {
             let all: Vec<&str> = Level::ALL.iter().map(|l| l.as_str()).collect();
             format!("`{text}` is no level; expected one of {}", all.join(", "))
         })
@@ -128,7 +154,10 @@ pub struct Weak {
 /// are invalid. Further anomalies: `cyclic-causality` (so and wr alone have a cycle),
 /// `stale-initial-read` (the initial value though a write of the key is visible),
 /// `stale-read` (overwritten by something visible that saw it), and `cyclic-order` (no order
-/// of commits is possible).
+/// of commits is possible), and for causal memory `cyclic-view` (no order of what one session
+/// has seen is possible). At the causal levels the explanation ends with the name that the bad
+/// pattern has in Bouajjani et al. (POPL 2017): *CyclicCO*, *WriteCOInitRead*, *WriteCORead*,
+/// *CyclicCF*, *WriteHBInitRead* or *CyclicHB* (their *ThinAirRead* is `thin-air`).
 ///
 /// ```
 /// use fuzz_dist::checker::Checker;
@@ -197,9 +226,8 @@ impl Weak {
 
     /// Finds what contradicts the order of commits; an error is why nobody knows.
     pub(crate) fn orders(&self, base: &Base<'_>, findings: &mut Findings) -> Result<(), String> {
-        let causal = matches!(self.level, Level::Causal | Level::WeakCausal);
         let bytes = causal::Clocks::bytes_for(base);
-        if causal && bytes > self.memory_bytes {
+        if self.level.is_causal() && bytes > self.memory_bytes {
             return Err(format!(
                 "budget: the clocks of {} transactions in {} sessions take {bytes} bytes, of which {} are allowed",
                 base.len(),
@@ -211,7 +239,7 @@ impl Weak {
         let forced = match self.level {
             Level::ReadCommitted => axioms::read_committed(base),
             Level::ReadAtomic => axioms::read_atomic(base),
-            Level::Causal | Level::WeakCausal => match causal::forced(base) {
+            Level::Causal | Level::WeakCausal | Level::CausalMemory => match causal::forced(base) {
                 Some((forced, c)) => {
                     clocks = Some(c);
                     forced
@@ -228,8 +256,7 @@ impl Weak {
             Level::WritesFollowReads => axioms::writes_follow_reads(base, self.budget)
                 .ok_or("budget: too many pairs of reads and what they may have seen")?,
         };
-        self.contradictions(base, forced, clocks.as_ref(), findings);
-        Ok(())
+        self.contradictions(base, forced, clocks.as_ref(), findings)
     }
 
     fn contradictions(
@@ -238,11 +265,17 @@ impl Weak {
         mut forced: Vec<Forced>,
         clocks: Option<&causal::Clocks>,
         findings: &mut Findings,
-    ) {
+    ) -> Result<(), String> {
         for f in forced.iter().filter(|f| f.to == INIT) {
             findings.add("stale-initial-read", || tell::stale(base, self.level, *f));
         }
         forced.retain(|f| f.to != INIT);
+        if let (Level::CausalMemory, Some(clocks)) = (self.level, clocks) {
+            return memory::contradictions(base, clocks, &forced, self.budget, findings)
+                .ok_or_else(|| {
+                    "budget: too many orders follow from what the sessions read".into()
+                });
+        }
         if self.level == Level::WeakCausal
             && let Some(clocks) = clocks
         {
@@ -252,28 +285,18 @@ impl Weak {
                 .retain(|f| clocks.row(f.from)[base.session[f.to as usize] as usize] > f.to as i32);
         }
         let mut edges = Edges::with_capacity(base.len() + base.reads.len() + forced.len());
-        for node in 0..base.len() as u32 {
-            if !base.is_first(node) {
-                edges.push(Rel::Process, node - 1, node);
-            }
-            let mut last = INIT;
-            for read in base.reads_of(node) {
-                if read.from != INIT && read.from != last {
-                    edges.push(Rel::Wr, read.from, node);
-                    last = read.from;
-                }
-            }
-        }
+        tell::causality(base, &mut edges);
         // Forced orders stand in for orders of writes.
         forced.iter().for_each(|f| edges.push(Rel::Ww, f.from, f.to));
         findings.bytes = forced.capacity() * size_of::<Forced>() + edges.len() * 12;
         let graph = Graph::new(base.len(), edges);
         if graph.is_acyclic() {
-            return;
+            return Ok(());
         }
         for cycle in shortest(&graph, findings::TOLD_MAX, self.budget) {
             findings.add(tell::kind(&cycle), || tell::cycle(base, self.level, &cycle, &forced));
         }
+        Ok(())
     }
 }
 

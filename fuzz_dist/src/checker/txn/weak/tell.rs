@@ -7,7 +7,7 @@ use super::base::{Base, INIT};
 use super::{Level, subject};
 use crate::checker::Anomaly;
 use crate::checker::txn::core::Transactions;
-use crate::checker::txn::core::graph::Rel;
+use crate::checker::txn::core::graph::{Edges, Rel};
 use crate::checker::txn::core::txns::NONE;
 
 /// What a cycle is called.
@@ -16,6 +16,15 @@ pub(super) fn kind(cycle: &[(u32, Rel)]) -> &'static str {
         0 => "cyclic-causality",
         1 => "stale-read",
         _ => "cyclic-order",
+    }
+}
+
+/// What Bouajjani et al. (POPL 2017) call what is wrong with causality.
+fn pattern(kind: &str) -> &'static str {
+    match kind {
+        "cyclic-causality" => "CyclicCO",
+        "stale-read" => "WriteCORead",
+        _ => "CyclicCF",
     }
 }
 
@@ -31,8 +40,11 @@ pub(super) fn stale(base: &Base<'_>, level: Level, forced: Forced) -> Option<Ano
     let (a, b) = (cast.name(w), cast.name(r));
     let why = visible(base, level, w, r, key, NONE, &mut cast)?;
     let k = base.txns.key(key);
-    let text =
+    let mut text =
         format!("{b} read the initial {k}, though {a}, which wrote {k}, is visible to it: {why}");
+    if level.is_causal() {
+        text.push_str("\npattern: WriteCOInitRead");
+    }
     Some(finish(base, "stale-initial-read", subject(base, key), cast, &text))
 }
 
@@ -57,15 +69,7 @@ pub(super) fn cycle(
         let (a, b) = (base.txn[*node as usize], base.txn[next as usize]);
         let (x, y) = (cast.name(a), cast.name(b));
         lines.push(match rel {
-            Rel::Process => {
-                let same = base.txns.session[a as usize] == base.txns.session[b as usize];
-                let before = same && base.txns.before(a, b);
-                before.then(|| format!("{x} before {y}: the same client ran it earlier"))?
-            }
-            Rel::Wr => {
-                let text = wrote_to(base.txns, a, b)?;
-                format!("{x} before {y}: {y} {text}")
-            }
+            Rel::Process | Rel::Wr => causal_step(base, a, b, *rel, &mut cast)?,
             _ => {
                 let f = forced.iter().find(|f| (f.from, f.to) == (*node, next))?;
                 let key = base.reads[f.read as usize].key;
@@ -82,11 +86,48 @@ pub(super) fn cycle(
         });
     }
     lines.push("so each of them would have to come before itself".into());
+    if level.is_causal() {
+        lines.push(format!("pattern: {}", pattern(kind(cycle))));
+    }
     let subject = about.map_or(crate::op::Value::Nil, |key| subject(base, key));
     Some(finish(base, kind(cycle), subject, cast, &lines.join("\n")))
 }
 
-fn finish(
+/// The orders of sessions and of what was read from whom.
+pub(super) fn causality(base: &Base<'_>, edges: &mut Edges) {
+    for node in 0..base.len() as u32 {
+        if !base.is_first(node) {
+            edges.push(Rel::Process, node - 1, node);
+        }
+        let mut last = INIT;
+        for read in base.reads_of(node) {
+            if read.from != INIT && read.from != last {
+                edges.push(Rel::Wr, read.from, node);
+                last = read.from;
+            }
+        }
+    }
+}
+
+/// Why a session, or a read, puts `a` before `b`; `None` if that does not hold.
+pub(super) fn causal_step(
+    base: &Base<'_>,
+    a: u32,
+    b: u32,
+    rel: Rel,
+    cast: &mut Cast,
+) -> Option<String> {
+    let (x, y) = (cast.name(a), cast.name(b));
+    if rel == Rel::Process {
+        let same = base.txns.session[a as usize] == base.txns.session[b as usize];
+        let before = same && base.txns.before(a, b);
+        return before.then(|| format!("{x} before {y}: the same client ran it earlier"));
+    }
+    let text = wrote_to(base.txns, a, b)?;
+    Some(format!("{x} before {y}: {y} {text}"))
+}
+
+pub(super) fn finish(
     base: &Base<'_>,
     kind: &'static str,
     subject: crate::op::Value,
@@ -100,10 +141,10 @@ fn finish(
 
 /// The transactions of an explanation, in the order of their numbers.
 #[derive(Default)]
-struct Cast(Vec<u32>);
+pub(super) struct Cast(Vec<u32>);
 
 impl Cast {
-    fn name(&mut self, txn: u32) -> String {
+    pub(super) fn name(&mut self, txn: u32) -> String {
         let at = self.0.iter().position(|t| *t == txn).unwrap_or_else(|| {
             self.0.push(txn);
             self.0.len() - 1
@@ -113,11 +154,11 @@ impl Cast {
 }
 
 /// The node that has a read.
-fn reader(base: &Base<'_>, read: u32) -> u32 {
+pub(super) fn reader(base: &Base<'_>, read: u32) -> u32 {
     base.read_start.partition_point(|s| *s <= read) as u32 - 1
 }
 
-fn writes(txns: &Transactions, t: u32, key: u32) -> bool {
+pub(super) fn writes(txns: &Transactions, t: u32, key: u32) -> bool {
     txns.ops_of(t).iter().any(|o| o.is_write() && o.key() == key)
 }
 
@@ -132,7 +173,7 @@ fn sources(txns: &Transactions, t: u32) -> impl Iterator<Item = (usize, u32, u32
     })
 }
 
-fn reads_from(txns: &Transactions, reader: u32, key: u32, writer: u32) -> bool {
+pub(super) fn reads_from(txns: &Transactions, reader: u32, key: u32, writer: u32) -> bool {
     sources(txns, reader).any(|(_, k, w)| k == key && w == writer)
 }
 
@@ -171,7 +212,7 @@ fn visible(
             before.then(|| direct(r)).flatten().map(|t| format!("it {t} earlier"))
         }
         Level::ReadAtomic => session(w, r).or_else(|| direct(r).map(|t| format!("it {t}"))),
-        Level::Causal | Level::WeakCausal => path(base, w, r, cast),
+        Level::Causal | Level::WeakCausal | Level::CausalMemory => path(base, w, r, cast),
         Level::ReadYourWrites => session(w, r),
         Level::MonotonicReads => earlier(r).find_map(|e| {
             let text = direct(e)?;
@@ -204,12 +245,7 @@ fn path(base: &Base<'_>, w: u32, r: u32, cast: &mut Cast) -> Option<String> {
         if node == goal {
             break;
         }
-        let before = (!base.is_first(node)).then(|| node - 1);
-        let from = sources(base.txns, base.txn[node as usize])
-            .filter(|s| s.2 != NONE)
-            .map(|s| base.node[s.2 as usize])
-            .filter(|n| *n != INIT);
-        for n in from.chain(before) {
+        for n in causes(base, node) {
             next.entry(n).or_insert_with(|| {
                 queue.push_back(n);
                 node
@@ -220,13 +256,28 @@ fn path(base: &Base<'_>, w: u32, r: u32, cast: &mut Cast) -> Option<String> {
     let mut words = Vec::new();
     while node != start {
         let to = *next.get(&node)?;
-        let (a, b) = (base.txn[node as usize], base.txn[to as usize]);
-        let (x, y) = (cast.name(a), cast.name(b));
-        words.push(match wrote_to(base.txns, a, b) {
-            Some(text) => format!("{y} {}", text.replace("from it", &format!("from {x}"))),
-            None => format!("{x} comes before {y} in one session"),
-        });
+        words.push(cause(base, base.txn[node as usize], base.txn[to as usize], cast));
         node = to;
     }
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Whom a node read from, and what is before it in its session.
+pub(super) fn causes(base: &Base<'_>, node: u32) -> Vec<u32> {
+    let before = (!base.is_first(node)).then(|| node - 1);
+    sources(base.txns, base.txn[node as usize])
+        .filter(|s| s.2 != NONE)
+        .map(|s| base.node[s.2 as usize])
+        .filter(|n| *n != INIT)
+        .chain(before)
+        .collect()
+}
+
+/// Why one of the [`causes`] of `b` is one, in words.
+pub(super) fn cause(base: &Base<'_>, a: u32, b: u32, cast: &mut Cast) -> String {
+    let (x, y) = (cast.name(a), cast.name(b));
+    match wrote_to(base.txns, a, b) {
+        Some(text) => format!("{y} {}", text.replace("from it", &format!("from {x}"))),
+        None => format!("{x} comes before {y} in one session"),
+    }
 }

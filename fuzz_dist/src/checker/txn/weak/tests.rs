@@ -73,6 +73,56 @@ fn writers_that_only_their_session_orders_violate_read_committed_when_read_backw
     assert!(says(&weak(Level::ReadCommitted), "0: w x 1\n0: w x 2\n1: r x 1, r x 2").is_valid());
 }
 
+/// That client 1 reads px from itself puts all of client 0's writes before its own, and so
+/// before its read of pz (after figure 3 of Bouajjani et al. 2017).
+const HIDDEN_INITIAL: &str =
+    "0: w pz 1\n0: w px 1\n0: w py 1\n1: w px 2\n1: r pz nil\n1: r py 1\n1: r px 2";
+const HIDDEN_CYCLE: &str = "2: w pz 5\n0: r pz 5\n0: w pz 1\n0: w px 1\n0: w py 1\n\
+    1: w px 2\n1: r pz 5\n1: r py 1\n1: r px 2";
+
+#[test]
+fn causal_memory_and_causal_convergence_do_not_imply_one_another() {
+    for text in [HIDDEN_INITIAL, HIDDEN_CYCLE] {
+        assert!(holds(text).contains(&"causal") && !holds(text).contains(&"causal-memory"));
+    }
+    let two_orders = "0: w px 1\n1: w px 2\n2: r px 1\n2: r px 2\n3: r px 2\n3: r px 1";
+    assert!(holds(two_orders).contains(&"causal-memory") && !holds(two_orders).contains(&"causal"));
+    assert!(holds(two_orders).contains(&"weak-causal"));
+}
+
+#[test]
+fn bad_patterns_of_causality_are_named() {
+    let initial = "0: w px 1\n1: r px 1\n1: w py 1\n2: r py 1\n2: r px nil";
+    let stale = "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1";
+    let order = "0: w px 1\n1: w px 2\n2: r px 1\n2: r px 2\n3: r px 2\n3: r px 1";
+    let causality = "0: w px 1, r py 1\n1: w py 1, r px 1";
+    for (level, text, pattern) in [
+        ("cc", causality, "CyclicCO"),
+        ("ccv", causality, "CyclicCO"),
+        ("cm", causality, "CyclicCO"),
+        ("cc", initial, "WriteCOInitRead"),
+        ("ccv", initial, "WriteCOInitRead"),
+        ("cm", initial, "WriteCOInitRead"),
+        ("cc", stale, "WriteCORead"),
+        ("ccv", stale, "WriteCORead"),
+        ("cm", stale, "WriteCORead"),
+        ("causal-convergence", order, "CyclicCF"),
+        ("causal-memory", HIDDEN_INITIAL, "WriteHBInitRead"),
+        ("causal-memory", HIDDEN_CYCLE, "CyclicHB"),
+    ] {
+        let verdict = says(&weak(level.parse().unwrap()), text);
+        let told = verdict.anomalies.first().map(|a| a.explanation.clone()).unwrap_or_default();
+        assert!(told.ends_with(&format!("\npattern: {pattern}")), "{level} {pattern}: {told}");
+    }
+}
+
+#[test]
+fn what_follows_for_a_session_is_told_step_by_step() {
+    let verdict = says(&weak(Level::CausalMemory), HIDDEN_INITIAL);
+    let told = &verdict.anomalies[0].explanation;
+    assert!(told.contains("for client 1: ") && told.contains(", as said"), "{told}");
+}
+
 /// (level, name, script): what each level's anomalies are called.
 const PLANTS: &[(Level, &str, &str)] = &[
     (Level::ReadCommitted, "cyclic-causality", "0: w px 1, r py 1\n1: w py 1, r px 1"),
@@ -98,6 +148,10 @@ const PLANTS: &[(Level, &str, &str)] = &[
         "0: w px 1\n1: w px 2\n2: r px 1\n2: r px 2\n3: r px 2\n3: r px 1",
     ),
     (Level::WeakCausal, "stale-read", "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1"),
+    (Level::CausalMemory, "cyclic-causality", "0: w px 1, r py 1\n1: w py 1, r px 1"),
+    (Level::CausalMemory, "stale-read", "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1"),
+    (Level::CausalMemory, "stale-initial-read", HIDDEN_INITIAL),
+    (Level::CausalMemory, "cyclic-view", HIDDEN_CYCLE),
     (Level::ReadYourWrites, "stale-initial-read", "0: w px 1\n0: r px nil"),
     (Level::ReadYourWrites, "stale-read", "0: w px 1\n0: w px 2\n0: r px 1"),
     (Level::MonotonicReads, "stale-initial-read", "0: w px 1\n1: r px 1\n1: r px nil"),

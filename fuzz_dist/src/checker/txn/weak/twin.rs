@@ -69,8 +69,10 @@ impl<'a> Twin<'a> {
     }
 
     pub(super) fn holds(&self, level: Level) -> bool {
-        if level == Level::WeakCausal {
-            return self.weak_causal();
+        match level {
+            Level::WeakCausal => return self.weak_causal(),
+            Level::CausalMemory => return self.causal_memory(),
+            _ => {}
         }
         let mut order: Vec<usize> = Vec::new();
         self.some_order(level, &mut order)
@@ -116,7 +118,9 @@ impl<'a> Twin<'a> {
                 self.sources.iter().any(|s| s.0 == *t3 && s.3 == Some(t2) && s.1 < *at)
             }
             Level::ReadAtomic => so(t2, *t3) || reads(*t3, t2),
-            Level::Causal | Level::WeakCausal => self.happens_before.contains(&(t2, *t3)),
+            Level::Causal | Level::WeakCausal | Level::CausalMemory => {
+                self.happens_before.contains(&(t2, *t3))
+            }
             Level::ReadYourWrites => so(t2, *t3),
             Level::MonotonicReads => all.clone().any(|m| so(m, *t3) && reads(m, t2)),
             Level::MonotonicWrites => {
@@ -145,5 +149,44 @@ impl<'a> Twin<'a> {
                         && t1.is_none_or(|t1| before(t1, t2))
                 })
             })
+    }
+
+    /// For every transaction there is an order of all that happens before it in which the reads
+    /// of its session up to it give what was written last.
+    fn causal_memory(&self) -> bool {
+        let n = self.txns.len();
+        let cyclic = (0..n).any(|t| self.happens_before.contains(&(t, t)));
+        !cyclic
+            && (0..n).all(|last| {
+                let past: Vec<usize> = (0..n)
+                    .filter(|t| *t == last || self.happens_before.contains(&(*t, last)))
+                    .collect();
+                self.some_view(last, &past, &mut Vec::new())
+            })
+    }
+
+    fn some_view(&self, last: usize, past: &[usize], order: &mut Vec<usize>) -> bool {
+        if order.len() == past.len() {
+            return true;
+        }
+        let before = |a: usize, b: usize| self.happens_before.contains(&(a, b));
+        for t in past.iter().copied().filter(|t| !order.contains(t)).collect::<Vec<_>>() {
+            if past.iter().any(|p| !order.contains(p) && before(*p, t)) {
+                continue;
+            }
+            let own = t == last || self.so.contains(&(t, last));
+            let fits =
+                self.sources.iter().filter(|s| own && s.0 == t).all(|(_, _, key, writer)| {
+                    order.iter().rev().find(|w| self.writes(**w, key)).copied() == *writer
+                });
+            if fits {
+                order.push(t);
+                if self.some_view(last, past, order) {
+                    return true;
+                }
+                order.pop();
+            }
+        }
+        false
     }
 }

@@ -1,0 +1,206 @@
+//! Sequential consistency on vectors, and the search against the independent check.
+
+use super::super::super::histories::Recorder;
+use super::super::super::txn::causal;
+use super::super::{CasRegister, Fifo, Registers, linearizable};
+use super::*;
+use crate::random::{Seed, Stream};
+
+/// One operation on a line: `0: write x 1`, `1?: cas x 1 2`, `1: read x nil`; each ends before
+/// the next one begins.
+fn parse(text: &str) -> History {
+    let mut r = Recorder::new(["n1", "n2"]);
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let (client, op) = line.split_once(": ").expect("a client");
+        let process: u32 = client.trim_end_matches(['?', '!']).parse().expect("a number");
+        let words: Vec<&str> = op.split(' ').collect();
+        let value = |w: &str| w.parse::<i64>().map_or(Value::Nil, Value::Int);
+        let key = Value::from(words[1]);
+        let argument = match words[..] {
+            [_, _, old, new] => Value::list([value(old), value(new)]),
+            ["read", ..] => Value::Nil,
+            _ => value(words[2]),
+        };
+        r.invoke(process, words[0], Value::list([key.clone(), argument.clone()]));
+        match client.chars().last() {
+            Some('?') => r.info(process),
+            Some('!') => r.fail(process),
+            _ if words[0] == "read" => r.ok(process, Value::list([key, value(words[2])])),
+            _ => r.ok(process, Value::list([key, argument])),
+        };
+    }
+    r.history()
+}
+
+fn says(text: &str) -> Verdict {
+    sequential(Registers).check(&parse(text))
+}
+
+#[test]
+fn real_time_does_not_count_and_the_order_of_a_client_does() {
+    assert!(says("0: write x 1\n1: read x nil\n1: read x 1").is_valid());
+    assert!(says("0: write x 1\n0: read x nil").is_invalid());
+    assert!(says("0: write x 1\n1: read x 1\n1: read x nil").is_invalid());
+    // Dekker: neither sees the other's write.
+    assert!(says("0: write x 1\n0: read y nil\n1: write y 1\n1: read x nil").is_invalid());
+    // Two readers see two writes in different orders.
+    let fork = "0: write x 1\n1: write y 1\n2: read x 1\n2: read y nil\n3: read y 1\n3: read x nil";
+    assert!(says(fork).is_invalid());
+}
+
+#[test]
+fn outcomes_are_what_they_say() {
+    assert!(says("0!: write x 1\n1: read x 1").is_invalid());
+    assert!(says("0?: write x 1\n1: read x 1").is_valid());
+    assert!(says("0?: write x 1\n1: read x nil").is_valid());
+    // It cannot have happened before what its own process did before.
+    assert!(says("0: write x 1\n0?: write y 1\n1: read y 1\n1: read x nil").is_invalid());
+    assert!(says("0: cas x 1 2").is_invalid());
+    assert!(says("0: write x 1\n1: cas x 1 2\n2: read x 2").is_valid());
+}
+
+#[test]
+fn what_cannot_be_judged_is_unknown() {
+    for text in ["", "0!: write x 1", "0?: write x 1", "0: frob x 1"] {
+        assert_eq!(says(text).validity, Validity::Unknown, "{text}");
+    }
+    let mut r = Recorder::new(["n1"]);
+    for client in 0..20 {
+        r.invoke(client, "write", Value::list([1, i64::from(client % 2)]));
+        r.done(client);
+    }
+    r.invoke(0, "read", Value::list([Value::Int(1), Value::Nil]));
+    r.ok(0, Value::list([1, 7]));
+    let verdict = sequential(Registers).steps_max(50).check(&r.history());
+    assert_eq!(verdict.validity, Validity::Unknown);
+    assert!(verdict.reasons[0].starts_with("budget: "), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn the_witness_has_only_what_the_contradiction_needs() {
+    let mut text = String::new();
+    for i in 0..30 {
+        text += &format!("{}: write z {i}\n{}: read z {i}\n", i % 3, (i + 1) % 3);
+    }
+    text += "0: write x 1\n0: read y nil\n1: write y 1\n1: read x nil\n";
+    text += "4: write z 100\n4: read z 100\n";
+    let verdict = says(&text);
+    let anomaly = &verdict.anomalies[0];
+    assert_eq!(anomaly.events, (120..128).collect::<Vec<_>>(), "{}", anomaly.explanation);
+    assert_eq!(verdict.results["witness_checked"], true);
+    assert_eq!(
+        anomaly.explanation,
+        "no order of these operations is possible that keeps the order of each client:\n\
+         client 0 on n1: write [\"x\" 1], read [\"y\" nil]\n\
+         client 1 on n2: write [\"y\" 1], read [\"x\" nil]\n\
+         every beginning of an order gets stuck, at the latest after 3 of 4; an independent check \
+         agrees"
+    );
+}
+
+#[test]
+fn a_weaker_checker_refutes_without_a_search() {
+    let checker = sequential(Registers).refuted_by(causal()).steps_max(0);
+    let verdict = checker.check(&parse("0: write x 1\n0: read x nil"));
+    assert!(verdict.is_invalid() && &*verdict.checker == NAME);
+    assert_eq!(&*verdict.anomalies[0].kind, "stale-initial-read");
+    assert_eq!(verdict.reasons[0], "not even causal");
+}
+
+/// Clients of registers that take effect in some order, mostly; some reads are disturbed.
+fn random(seed: Seed) -> History {
+    let mut s = seed.stream("sequential");
+    let mut r = Recorder::new(["n1", "n2"]);
+    let clients = 1 + s.index(3);
+    let mut scripts: Vec<Vec<(&str, i64, Value)>> = vec![Vec::new(); clients];
+    let mut held = [Value::Nil, Value::Nil];
+    for n in 0..s.index(9) {
+        let (key, client) = (s.index(2), s.index(clients));
+        let value = Value::Int(if s.chance(0.5) { n as i64 } else { s.below(2) as i64 });
+        scripts[client].push(match s.below(5) {
+            0..2 => {
+                held[key] = value.clone();
+                ("write", key as i64, value)
+            }
+            2 if !held[key].is_nil() => {
+                let old = std::mem::replace(&mut held[key], value.clone());
+                ("cas", key as i64, Value::list([old, value]))
+            }
+            _ if s.chance(0.12) => ("read", key as i64, value),
+            _ if s.chance(0.1) => ("read", key as i64, Value::Nil),
+            _ => ("read", key as i64, held[key].clone()),
+        });
+    }
+    // In the history they run at other times, which does not matter.
+    let mut left: Vec<std::collections::VecDeque<_>> =
+        scripts.into_iter().map(Into::into).collect();
+    let mut process: Vec<u32> = (0..clients as u32).collect();
+    while left.iter().any(|l| !l.is_empty()) {
+        let c = s.index(clients);
+        let Some((f, key, value)) = left[c].pop_front() else { continue };
+        step(&mut r, &mut s, &mut process[c], clients as u32, f, key, value);
+    }
+    r.history()
+}
+
+fn step(
+    r: &mut Recorder,
+    s: &mut Stream,
+    process: &mut u32,
+    clients: u32,
+    f: &str,
+    key: i64,
+    value: Value,
+) {
+    let argument = if f == "read" { Value::Nil } else { value.clone() };
+    r.invoke(*process, f, Value::list([key.into(), argument]));
+    if s.chance(0.9) {
+        r.ok(*process, Value::list([key.into(), value]));
+    } else if s.chance(0.3) {
+        r.fail(*process);
+    } else {
+        r.info(*process);
+        *process += clients;
+    }
+}
+
+#[test]
+fn the_search_agrees_with_the_independent_check() {
+    let mut seen = [0usize; 3];
+    for seed in 0..12_000 {
+        let history = random(Seed(seed));
+        let checker = sequential(Registers);
+        let work = checker.work(&history).expect("registers");
+        let verdict = checker.check(&history);
+        let expected = match witness::explains(&Registers, &work) {
+            _ if work.iter().all(|w| w.completed.is_none()) => Validity::Unknown,
+            Some(true) => Validity::Valid,
+            _ => Validity::Invalid,
+        };
+        let events: Vec<String> = history
+            .events()
+            .map(|e| format!("{} {} {} {}", e.process, e.kind.as_str(), e.f, e.value))
+            .collect();
+        assert_eq!(verdict.validity, expected, "seed {seed}: {events:#?} {:?}", verdict.reasons);
+        // What real time allows, an order without it does, too; and what is not causal has none.
+        let linear = linearizable(Registers).check(&history);
+        assert!(!linear.is_valid() || verdict.is_valid(), "seed {seed}: {events:#?}");
+        let refuted = sequential(Registers).refuted_by(causal()).check(&history);
+        assert_eq!(refuted.validity, expected, "seed {seed}: {events:#?}");
+        seen[expected as usize] += 1;
+    }
+    assert!(seen[0] > 2_000 && seen[2] > 2_000, "{seen:?}");
+}
+
+#[test]
+fn any_model_will_do() {
+    let mut r = Recorder::new(["n1"]);
+    for (client, f, value) in [(0, "enqueue", 1), (1, "enqueue", 2), (2, "dequeue", 2)] {
+        r.invoke(client, f, if f == "dequeue" { Value::Nil } else { Value::Int(value) });
+        r.ok(client, value);
+    }
+    let history = r.history();
+    assert!(sequential(Fifo).check(&history).is_valid());
+    assert!(linearizable(Fifo).check(&history).is_invalid());
+    assert_eq!(sequential(CasRegister).check(&history).validity, Validity::Unknown);
+}
