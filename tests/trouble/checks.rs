@@ -9,6 +9,7 @@ use fuzz_dist::history::History;
 use fuzz_dist::op::Phase;
 use libtest_mimic::{Failed, Trial};
 
+use crate::antidote::*;
 use crate::program::{Ended, Program, Runtime};
 
 /// Longer than anything takes that works.
@@ -40,17 +41,27 @@ pub(crate) fn all() -> Vec<Trial> {
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
+        no_release_is_ignored_with_the_remedy,
+        a_folder_of_another_shape_is_told_what_it_lacks,
+        a_release_that_exits_at_once_is_told_at_once,
+        another_cookie_is_told,
+        an_application_that_never_runs_is_told,
+        a_port_that_is_taken_is_told,
+        a_node_that_does_not_join_is_told,
+        a_data_centre_that_cannot_be_reached_is_told,
+        a_connection_that_is_none_is_told,
+        an_expression_that_fails_is_told_at_once,
     ]
 }
 
 /// A folder for the stores of one check, and the locks of its trials.
-struct Place {
-    runtime: Runtime,
-    store: PathBuf,
+pub(crate) struct Place {
+    pub(crate) runtime: Runtime,
+    pub(crate) store: PathBuf,
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("trouble-{}-{number}", std::process::id());
@@ -96,7 +107,7 @@ impl Place {
 
     /// Waits until no process has this check's folder in its environment: agents inherit it, and
     /// with them goes everything in their hosts.
-    fn nothing_is_left(&self) {
+    pub(crate) fn nothing_is_left(&self) {
         let mark = self.store.to_string_lossy().into_owned();
         let deadline = Instant::now() + LIMIT;
         loop {
@@ -116,7 +127,7 @@ impl Drop for Place {
     }
 }
 
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+pub(crate) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     for entry in fs::read_dir(folder).ok()?.flatten() {
         let path = entry.path();
         if path.is_dir() {
@@ -142,7 +153,8 @@ fn processes_with(mark: &str) -> Vec<String> {
 
 fn a_database_that_is_never_ready_is_an_error_of_the_set_up() {
     let ended = Place::new().run("never_ready");
-    ended.ended_with(101).says("no verdict").says("within 1s").says("fixture.rs");
+    ended.ended_with(101).says("no verdict").says("it says no").says("fixture.rs");
+    ended.says("set-up limit of 1s").says("raise `setup_limit`");
 }
 
 fn a_database_that_dies_at_the_start_is_told_at_once() {
@@ -230,6 +242,7 @@ fn no_erlang_and_nothing_to_fetch_it_with() {
     place.nothing_is_left();
 }
 
+/// Where Erlang is installed there is nothing to miss, and the test has to run.
 fn no_erlang_and_no_network() {
     let place = Place::new();
     let folder = place.store.to_string_lossy().into_owned();
@@ -241,6 +254,8 @@ fn no_erlang_and_no_network() {
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("XDG_CACHE_HOME", &folder)
         .env("XDG_RUNTIME_DIR", &folder)
+        .env("FUZZ_DIST_STORE", &folder)
+        .env("FUZZ_DIST_FIXTURE_SOURCE", mnesia_set())
         .env("FUZZ_DIST_FIXTURE", "1")
         .env("FUZZ_DIST_MISSING", "fail")
         .output()
@@ -250,6 +265,10 @@ fn no_erlang_and_no_network() {
     assert!(installed || said.contains("--example embedded"), "{said}");
     assert_eq!(output.status.code() == Some(0), installed, "{said}");
     place.nothing_is_left();
+}
+
+pub(crate) fn mnesia_set() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mnesia_set/mnesia_set.erl")
 }
 
 fn an_interrupt_ends_the_set_up() {

@@ -4,6 +4,7 @@
 //! With `FUZZ_DIST_FIXTURE` set this program is an ordinary target of cluster tests, each with a
 //! trouble of its own; without, it starts itself that way and looks at what comes out.
 
+mod antidote;
 mod checks;
 mod fixture;
 mod ordinary_user;

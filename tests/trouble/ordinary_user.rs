@@ -1,10 +1,12 @@
 //! A cluster of real Erlang nodes, tested by a user without any right; root starts it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use fuzz_dist::provision::Runtime;
 use libtest_mimic::{Failed, Trial};
+
+use crate::checks::mnesia_set;
 
 pub(crate) fn trial() -> Trial {
     Trial::test("a_real_cluster_as_an_ordinary_user", || -> Result<(), Failed> {
@@ -44,10 +46,9 @@ fn a_real_cluster() {
     Runtime::find_or_fetch().expect("an Erlang runtime");
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ordinary_user");
     std::fs::create_dir_all(&place).expect("a folder to mount on");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mnesia_set/mnesia_set.erl");
     let output = Command::new("unshare")
         .args(["-m", "/bin/sh", "-c", SCRIPT, "sh"])
-        .args([&place, &std::env::current_exe().expect("this program"), &source, &cache()])
+        .args([&place, &std::env::current_exe().expect("this program"), &mnesia_set(), &cache()])
         .output()
         .expect("unshare, of util-linux, is needed");
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

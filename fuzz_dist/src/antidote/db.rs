@@ -1,6 +1,7 @@
 //! AntidoteDB as a database under test: a release, one node per host, formed into data centres.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +9,9 @@ use std::time::Duration;
 use super::topology::Topology;
 use super::{Client, form, operations, release};
 use crate::args;
-use crate::beam::{Atom, Connection, Term, net_setuptime};
+use crate::beam::{Atom, CallError, Connection, Term, charlist, net_setuptime};
 use crate::client::DynClient;
-use crate::db::{Db, Facts};
+use crate::db::{Db, Facts, Load};
 use crate::env::{Command, HostSpec, Mount};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
@@ -55,6 +56,7 @@ pub struct Antidote {
     causal: bool,
     arguments: Vec<String>,
     eval: Option<String>,
+    form_limit: Option<Duration>,
     state: Mutex<State>,
 }
 
@@ -133,6 +135,14 @@ impl Antidote {
         self
     }
 
+    /// How long each step of forming the cluster may take: making a data centre (90 s unless
+    /// set), connecting one to the others (60 s), reading what was written elsewhere (30 s).
+    #[must_use]
+    pub fn form_limit(mut self, limit: Duration) -> Antidote {
+        self.form_limit = Some(limit);
+        self
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,22 +183,29 @@ impl Antidote {
             return Ok(());
         }
         let text = format!("{}.", text.trim().trim_end_matches('.'));
-        let failed = |what: &str, e: &dyn std::fmt::Display| {
-            Error::usage(format!("`{text}` could not be {what} on {}: {e}", node.name()))
+        let failed = |what: &str, e: &dyn Display| {
+            format!("the expression `{text}` could not be {what} on {}: {e}", node.name())
+        };
+        // What the expression itself does wrong, it will do wrong again.
+        let blame = |what: &str, e: &CallError| match e {
+            CallError::Exception { .. } | CallError::UnexpectedResult { .. } => {
+                Error::usage(failed(what, e))
+            }
+            _ => Error::setup(failed(what, e)),
         };
         let scanned: (Atom, Vec<Term>, Term) = control
-            .call("erl_scan", "string", args![crate::beam::charlist(&text)])
+            .call("erl_scan", "string", args![charlist(&text)])
             .await
-            .map_err(|e| failed("read", &e))?;
+            .map_err(|e| blame("read", &e))?;
         let parsed: Result<Vec<Term>, Term> = control
             .call("erl_parse", "parse_exprs", args![scanned.1])
             .await
-            .map_err(|e| failed("parsed", &e))?;
-        let parsed = parsed.map_err(|e| failed("parsed", &e))?;
+            .map_err(|e| blame("parsed", &e))?;
+        let parsed = parsed.map_err(|e| Error::usage(failed("parsed", &e)))?;
         control
             .call::<Term>("erl_eval", "exprs", args![parsed, Vec::<Term>::new()])
             .await
-            .map_err(|e| failed("evaluated", &e))?;
+            .map_err(|e| blame("evaluated", &e))?;
         self.state().evaluated.insert(node.id());
         Ok(())
     }
@@ -229,7 +246,7 @@ impl Db for Antidote {
             net_ticktime: large.then(|| Duration::from_secs(seconds.into())),
             quiesce_limit: Some(QUIESCE_LIMIT),
             cut: Some(CUT),
-            light: false,
+            load: Load::Heavy,
             meta,
         }
     }
@@ -281,7 +298,7 @@ impl Db for Antidote {
     }
 
     async fn form(&self, cluster: &Cluster) -> Result<(), Error> {
-        form::form(cluster).await
+        form::form(cluster, self.form_limit).await
     }
 
     fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {

@@ -36,17 +36,21 @@ fn centres(cluster: &Cluster) -> Vec<Vec<Node>> {
 }
 
 /// Makes the data centres, connects them, and waits until every node reads what was written at
-/// every other.
-pub(super) async fn form(cluster: &Cluster) -> Result<(), Error> {
+/// every other; each step within `limit`, or one of its own.
+pub(super) async fn form(cluster: &Cluster, limit: Option<Duration>) -> Result<(), Error> {
     let centres = centres(cluster);
-    let descriptors = all(centres.iter().map(|nodes| create(nodes.clone()))).await?;
+    let within = limit.unwrap_or(CREATE_LIMIT);
+    let descriptors = all(centres.iter().map(|nodes| create(nodes.clone(), within))).await?;
     if centres.len() > 1 {
-        let connecting = centres.iter().map(|nodes| connect(nodes[0].clone(), descriptors.clone()));
+        let within = limit.unwrap_or(CONNECT_LIMIT);
+        let connecting =
+            centres.iter().map(|nodes| connect(nodes[0].clone(), descriptors.clone(), within));
         all(connecting).await?;
     }
     let nodes = cluster.nodes();
     all(nodes.iter().map(|node| write_mark(node.clone()))).await?;
-    all(nodes.iter().map(|node| sees_all(node.clone(), nodes.to_vec()))).await?;
+    let within = limit.unwrap_or(SEEN_LIMIT);
+    all(nodes.iter().map(|node| sees_all(node.clone(), nodes.to_vec(), within))).await?;
     Ok(())
 }
 
@@ -65,11 +69,11 @@ where
 }
 
 /// Makes a data centre and asks for its address.
-async fn create(nodes: Vec<Node>) -> Result<ConnectionDescriptor, Error> {
+async fn create(nodes: Vec<Node>, limit: Duration) -> Result<ConnectionDescriptor, Error> {
     let first = &nodes[0];
     let names: Vec<String> = nodes.iter().map(erlang_name).collect();
     let mut client = client_of(first);
-    client.create_dc(&names, CREATE_LIMIT).await.map_err(|e| {
+    client.create_dc(&names, limit).await.map_err(|e| {
         Error::setup(format!(
             "{} could not make a data centre of {}: {e}; what it said is in {}",
             first.name(),
@@ -82,8 +86,12 @@ async fn create(nodes: Vec<Node>) -> Result<ConnectionDescriptor, Error> {
     })
 }
 
-async fn connect(node: Node, descriptors: Vec<ConnectionDescriptor>) -> Result<(), Error> {
-    let connecting = client_of(&node).connect_to_dcs(&descriptors, CONNECT_LIMIT).await;
+async fn connect(
+    node: Node,
+    descriptors: Vec<ConnectionDescriptor>,
+    limit: Duration,
+) -> Result<(), Error> {
+    let connecting = client_of(&node).connect_to_dcs(&descriptors, limit).await;
     connecting.map_err(|e| {
         Error::setup(format!(
             "{} could not connect to the other data centres: {e}; it waits for ever for one whose \
@@ -101,10 +109,10 @@ async fn write_mark(node: Node) -> Result<(), Error> {
         .map_err(|e| Error::setup(e).context(format!("writing the first key on {}", node.name())))
 }
 
-async fn sees_all(node: Node, nodes: Vec<Node>) -> Result<(), Error> {
+async fn sees_all(node: Node, nodes: Vec<Node>, limit: Duration) -> Result<(), Error> {
     let marks: Vec<Object> = nodes.iter().map(mark).collect();
     let what = format!("{} reading what was written on every node", node.name());
-    wait_until(&what, SEEN_LIMIT, || async {
+    wait_until(&what, limit, || async {
         let mut client = client_of(&node).timeout(ASK_LIMIT);
         let values = client.read(&marks).await.map_err(Error::setup)?;
         let silent: Vec<&str> = nodes

@@ -152,9 +152,12 @@ fn short(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::Validity;
     use super::super::histories::{Recorder, Script};
     use super::*;
+    use crate::random::Seed;
 
     #[test]
     fn equal_final_reads_converge_and_tell_when() {
@@ -190,5 +193,58 @@ mod tests {
     fn no_final_read_is_unknown() {
         let verdict = convergence().check(&Script::parse("a1 a1' r r'{1}"));
         assert_eq!(verdict.validity, Validity::Unknown);
+    }
+
+    /// Reads of one of two values on three nodes, each node with a final one at least.
+    fn reads(seed: u64, steps: usize) -> History {
+        let mut random = Seed(seed).stream("reads");
+        let mut r = Recorder::new(["n1", "n2", "n3"]);
+        for step in 0..steps + 3 {
+            match step {
+                0 => _ = r.heal(true),
+                _ if step == steps / 2 => r.phase = Phase::Quiesce,
+                _ if step >= steps => r.phase = Phase::Final,
+                _ => {}
+            }
+            let node = if step < steps { random.index(3) } else { step - steps };
+            r.invoke(node as u32, "read", Value::Nil);
+            match random.chance(0.2) && step < steps {
+                true => _ = r.fail(node as u32),
+                false => _ = r.ok(node as u32, i64::from(random.chance(0.3))),
+            }
+        }
+        r.history()
+    }
+
+    /// What the reads say, one against the other.
+    fn naive(history: &History) -> (bool, Option<u64>) {
+        let ok = |i: &usize| history.kind(*i) == Kind::Ok;
+        let of_finals = |i: &usize| history.phase(*i) == Phase::Final;
+        let finals: Vec<usize> = (0..history.len()).filter(ok).filter(of_finals).collect();
+        let agree =
+            finals.iter().all(|a| finals.iter().all(|b| history.value(*a) == history.value(*b)));
+        let heal = (0..history.len()).find(|i| &**history.function(*i) == "heal");
+        let (Some(heal), Some(last)) = (heal, finals.last().filter(|_| agree)) else {
+            return (agree, None);
+        };
+        let quiet = |i: &usize| history.phase(*i) >= Phase::Quiesce && *i > heal;
+        let differing = (0..history.len())
+            .filter(ok)
+            .filter(quiet)
+            .filter(|i| history.value(*i) != history.value(*last));
+        let since = |i| history.time(i).since(history.time(heal)).as_millis() as u64;
+        (agree, Some(differing.map(since).max().unwrap_or(0)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn the_slow_twin_comes_to_the_same(seed in any::<u64>(), steps in 2_usize..40) {
+            let history = reads(seed, steps);
+            let verdict = convergence().check(&history);
+            let told = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
+            prop_assert_eq!((verdict.is_valid(), told), naive(&history));
+        }
     }
 }

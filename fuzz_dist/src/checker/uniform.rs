@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::history::History;
-use crate::op::{Kind, Name, Value};
+use crate::history::{History, View};
+use crate::op::{Kind, Name};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Type {
@@ -43,17 +43,12 @@ pub(crate) fn mixed(history: &History) -> Option<String> {
     let clients = (0..history.len()).filter(|i| history.process(*i).is_client());
     for i in clients.filter(|i| matches!(history.kind(*i), Kind::Invoke | Kind::Ok)) {
         let role = (history.function_index(i), history.kind(i) == Kind::Ok, None);
-        let clash = match history.int(i) {
-            Some(_) => seen.add(role, Type::Number, i),
-            None if history.set_read(i).is_some() => match history.set_read(i) {
-                Some(set) if set.len > 0 => seen.add(role, Type::Number, i),
-                _ => None,
-            },
-            None => match history.other(i) {
-                Some(value) => seen.value(role, history.function(i), value, i),
-                None if history.value(i).is_nil() => None,
-                None => seen.add(role, Type::Truth, i),
-            },
+        let clash = match history.view(i) {
+            Some(value) => seen.value(role, history.function(i), value, i),
+            None if history.set_read(i).is_some_and(|s| s.len > 0) => {
+                seen.add(role, Type::Number, i)
+            }
+            None => None,
         };
         if let Some((now, then, event)) = clash {
             return Some(format!(
@@ -79,33 +74,35 @@ impl<'a> Seen<'a> {
     }
 
     /// The value of an operation.
-    fn value(&mut self, role: Role<'a>, f: &Name, value: &'a Value, i: usize) -> Option<Clash> {
-        let Value::List(items) = value else { return self.elements(role, value, i) };
-        match &items[..] {
-            ops if &**f == "txn" => ops.iter().find_map(|op| match op.as_list() {
-                Some([f, _, value]) => self.elements((role.0, role.1, f.as_text()), value, i),
-                _ => None,
-            }),
+    fn value(&mut self, role: Role<'a>, f: &Name, value: View<'a>, i: usize) -> Option<Clash> {
+        let View::List(items) = value else { return self.elements(role, value, i) };
+        if &**f == "txn" {
+            return items.iter().find_map(|op| {
+                let [f, _, value] = op.as_array()?;
+                self.elements((role.0, role.1, f.as_text()), value, i)
+            });
+        }
+        match value.as_array() {
             // A key and a value.
-            [key, value] if key.as_list().is_none() => self.elements(role, value, i),
+            Some([key, value]) if key.as_list().is_none() => self.elements(role, value, i),
             _ => self.elements(role, value, i),
         }
     }
 
     /// A value, or what is in it; of pairs the second part.
-    fn elements(&mut self, role: Role<'a>, value: &'a Value, i: usize) -> Option<Clash> {
+    fn elements(&mut self, role: Role<'a>, value: View<'a>, i: usize) -> Option<Clash> {
         let now = match value {
-            Value::Nil => return None,
-            Value::Bool(_) => Type::Truth,
-            Value::Int(_) => Type::Number,
-            Value::Text(_) => Type::Text,
-            Value::Map(_) => Type::Map,
-            Value::Set(set) if set.as_slice().is_empty() => return None,
-            Value::Set(_) => Type::Number,
-            Value::List(items) => {
-                return items.iter().find_map(|item| match item.as_list() {
+            View::Nil => return None,
+            View::Bool(_) => Type::Truth,
+            View::Int(_) => Type::Number,
+            View::Text(_) => Type::Text,
+            View::Map(_) => Type::Map,
+            View::Set(numbers) if numbers.is_empty() => return None,
+            View::Set(_) => Type::Number,
+            View::List(items) => {
+                return items.iter().find_map(|item| match item.as_array() {
                     Some([_, second]) => self.elements(role, second, i),
-                    _ => self.elements(role, item, i),
+                    None => self.elements(role, item, i),
                 });
             }
         };
@@ -117,6 +114,7 @@ impl<'a> Seen<'a> {
 mod tests {
     use super::super::histories::Recorder;
     use super::*;
+    use crate::op::Value;
 
     fn says(ops: &[(&str, Value)]) -> Option<String> {
         let mut r = Recorder::new(["n1"]);

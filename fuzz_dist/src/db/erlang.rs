@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Db, Facts};
+use super::{Db, Facts, Load};
 use crate::args;
 use crate::beam::{Atom, NodeSpec, Term};
 use crate::env::{Command, HostSpec, Mount};
@@ -200,6 +200,7 @@ impl Db for ErlangApp {
         let overlapping = self.overlapping_partitions.map_or("default".into(), |on| on.to_string());
         Facts {
             net_ticktime: Some(Duration::from_secs(self.net_ticktime_s.into())),
+            load: Load::Moderate,
             meta: vec![("prevent_overlapping_partitions".into(), Value::from(overlapping))],
             ..Facts::default()
         }

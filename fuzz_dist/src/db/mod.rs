@@ -24,11 +24,23 @@ pub struct Facts {
     pub quiesce_limit: Option<Duration>,
     /// How long a cut has to be for this database to notice, where the default is too short.
     pub cut: Option<Duration>,
-    /// Do its nodes take so little that several clusters of it may run where one of BEAM nodes
-    /// would? Trials of it then run side by side.
-    pub light: bool,
+    /// How much of the machine a cluster of it takes; trials run side by side as far as it goes.
+    pub load: Load,
     /// Whatever else reports and checkers should state, by name.
     pub meta: Vec<(Name, Value)>,
+}
+
+/// How much of a machine a cluster under test takes, by which trials share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Load {
+    /// Small processes that mostly wait: four clusters run where one heavy one would.
+    Light,
+    /// BEAM nodes with little on them, such as five that use 1.2 s of a core to start and a tenth
+    /// of one from then on: two clusters run where one heavy one would.
+    Moderate,
+    /// Whatever is not known to be less: one cluster for each two cores.
+    #[default]
+    Heavy,
 }
 
 /// A system under test.

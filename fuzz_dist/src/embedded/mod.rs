@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, DynClient, Error as ClientError};
-use crate::db::{Db, Facts};
+use crate::db::{Db, Facts, Load};
 use crate::env::Command;
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
@@ -100,7 +100,7 @@ impl Db for Embedded {
 
     fn facts(&self) -> Facts {
         // Peers notice at once that a link is back, so short cuts have an effect.
-        Facts { cut: Some(Duration::from_secs(2)), light: true, ..Facts::default() }
+        Facts { cut: Some(Duration::from_secs(2)), load: Load::Light, ..Facts::default() }
     }
 
     async fn start(&self, node: &Node) -> Result<(), Error> {

@@ -49,9 +49,7 @@ pub use leaf::{FromFn, Log, Once, Repeat, from_fn, log, nothing, once, ops, repe
 pub use sequence::{Cycle, Sequence, Synchronize, cycle, phases, sequence};
 pub use shape::{FMap, Filter, Limit, Map};
 pub use simulate::{Simulation, SimulationEnd, Simulator};
-pub use threads::{
-    EachProcess, EachThread, OnThreads, Reserve, each_node, each_process, each_thread, reserve,
-};
+pub use threads::{Each, OnThreads, Reserve, each_node, each_process, each_thread, reserve};
 pub use timing::{CycleTimes, Delay, Sleep, Stagger, TimeLimit, cycle_times, sleep};
 
 /// An operation that a generator offers.

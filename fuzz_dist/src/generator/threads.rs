@@ -45,16 +45,17 @@ pub fn each_node<G: Generator + 'static>(
     }))
 }
 
-/// One generator per thread; see [`each_thread`].
-pub struct EachThread<F> {
+/// One generator per thread or per process; see [`each_thread`] and [`each_process`].
+pub struct Each<K, F> {
     make: F,
-    threads: BTreeMap<Thread, Boxed>,
-    done: ThreadSet,
+    key: fn(Thread, Process) -> K,
+    /// Whose turn each thread is at, with the generator, until that has ended.
+    parts: BTreeMap<Thread, (K, Option<Boxed>)>,
     soonest: Soonest,
     order: Vec<Thread>,
 }
 
-/// On every thread a generator of its own; it ends when all have ended.
+/// On every thread a generator of its own; it ends when all have ended and every thread is free.
 ///
 /// ```
 /// # use fuzz_dist::generator::*;
@@ -62,102 +63,67 @@ pub struct EachThread<F> {
 /// let reads = each_thread(|_| once(Invocation::new("read", ())));
 /// assert_eq!(Simulator::new(3).run(reads).history.len(), 6);
 /// ```
-pub fn each_thread<G, F>(mut make: F) -> EachThread<impl FnMut(Thread) -> Boxed + Send>
+pub fn each_thread<G, F>(make: F) -> Each<Thread, impl FnMut(Thread) -> Boxed + Send>
 where
     G: Generator + 'static,
     F: FnMut(Thread) -> G + Send,
 {
-    EachThread {
-        make: move |thread| make(thread).boxed(),
-        threads: BTreeMap::new(),
-        done: ThreadSet::empty(),
-        soonest: Soonest::default(),
-        order: Vec::new(),
-    }
-}
-
-impl<F: FnMut(Thread) -> Boxed + Send> Generator for EachThread<F> {
-    fn next(&mut self, ctx: &Context<'_>) -> Next {
-        self.order.clear();
-        self.order.extend(ctx.all.iter());
-        let EachThread { make, threads, done, soonest, order } = self;
-        soonest.next(
-            order.len(),
-            ctx,
-            |_| 1,
-            |i| {
-                let thread = order[i];
-                if done.contains(thread) {
-                    return Some(Next::Exhausted);
-                }
-                // Whoever is busy has nothing to offer, and need not be asked.
-                if !ctx.free.contains(thread) {
-                    return None;
-                }
-                let part = threads.entry(thread).or_insert_with(|| make(thread));
-                let next = part.next(&ctx.narrowed(&ThreadSet::one(thread)));
-                if next == Next::Exhausted {
-                    done.insert(thread);
-                    threads.remove(&thread);
-                }
-                Some(next)
-            },
-        )
-    }
-    fn take(&mut self, ctx: &Context<'_>) {
-        let Some(thread) = self.soonest.take(|_| 1).map(|i| self.order[i]) else { return };
-        if let Some(part) = self.threads.get_mut(&thread) {
-            part.take(&ctx.narrowed(&ThreadSet::one(thread)));
-        }
-    }
-    fn update(&mut self, ctx: &Context<'_>, update: &Update<'_>) {
-        if let Some(part) = self.threads.get_mut(&update.thread) {
-            part.update(&ctx.narrowed(&ThreadSet::one(update.thread)), update);
-        }
-    }
-}
-
-/// One generator per process; see [`each_process`].
-pub struct EachProcess<F> {
-    make: F,
-    threads: BTreeMap<Thread, (Process, Option<Boxed>)>,
-    soonest: Soonest,
-    order: Vec<Thread>,
+    each(make, |thread, _| thread)
 }
 
 /// For every process a generator of its own: where a thread gets a new process, it begins with
 /// a new generator. It ends when those of all present processes have ended.
-pub fn each_process<G, F>(mut make: F) -> EachProcess<impl FnMut(Process) -> Boxed + Send>
+///
+/// ```
+/// # use fuzz_dist::generator::*;
+/// # use fuzz_dist::op::Invocation;
+/// let hello = each_process(|_| once(Invocation::new("hello", ())));
+/// assert_eq!(Simulator::new(3).run(hello).history.len(), 6);
+/// ```
+pub fn each_process<G, F>(make: F) -> Each<Process, impl FnMut(Process) -> Boxed + Send>
 where
     G: Generator + 'static,
     F: FnMut(Process) -> G + Send,
 {
-    EachProcess {
-        make: move |process| make(process).boxed(),
-        threads: BTreeMap::new(),
-        soonest: Soonest::default(),
-        order: Vec::new(),
-    }
+    each(make, |_, process| process)
 }
 
-impl<F: FnMut(Process) -> Boxed + Send> Generator for EachProcess<F> {
+fn each<K, G, F>(
+    mut make: F,
+    key: fn(Thread, Process) -> K,
+) -> Each<K, impl FnMut(K) -> Boxed + Send>
+where
+    G: Generator + 'static,
+    F: FnMut(K) -> G + Send,
+{
+    let make = move |key| make(key).boxed();
+    let (parts, soonest, order) = (BTreeMap::new(), Soonest::default(), Vec::new());
+    Each { make, key, parts, soonest, order }
+}
+
+impl<K, F> Generator for Each<K, F>
+where
+    K: Copy + PartialEq + Send,
+    F: FnMut(K) -> Boxed + Send,
+{
     fn next(&mut self, ctx: &Context<'_>) -> Next {
         self.order.clear();
         self.order.extend(ctx.all.iter());
-        let EachProcess { make, threads, soonest, order } = self;
+        let Each { make, key, parts, soonest, order } = self;
         soonest.next(
             order.len(),
             ctx,
             |_| 1,
             |i| {
                 let thread = order[i];
+                // Whoever is busy has nothing to offer yet, and may come back as a new process.
                 if !ctx.free.contains(thread) {
                     return None;
                 }
-                let process = ctx.process(thread);
-                let entry = threads.entry(thread).or_insert_with(|| (process, Some(make(process))));
-                if entry.0 != process {
-                    *entry = (process, Some(make(process)));
+                let present = key(thread, ctx.process(thread));
+                let entry = parts.entry(thread).or_insert_with(|| (present, Some(make(present))));
+                if entry.0 != present {
+                    *entry = (present, Some(make(present)));
                 }
                 let Some(part) = &mut entry.1 else { return Some(Next::Exhausted) };
                 let next = part.next(&ctx.narrowed(&ThreadSet::one(thread)));
@@ -170,13 +136,14 @@ impl<F: FnMut(Process) -> Boxed + Send> Generator for EachProcess<F> {
     }
     fn take(&mut self, ctx: &Context<'_>) {
         let Some(thread) = self.soonest.take(|_| 1).map(|i| self.order[i]) else { return };
-        if let Some((_, Some(part))) = self.threads.get_mut(&thread) {
+        if let Some((_, Some(part))) = self.parts.get_mut(&thread) {
             part.take(&ctx.narrowed(&ThreadSet::one(thread)));
         }
     }
     fn update(&mut self, ctx: &Context<'_>, update: &Update<'_>) {
-        if let Some((process, Some(part))) = self.threads.get_mut(&update.thread)
-            && *process == update.process
+        let key = (self.key)(update.thread, update.process);
+        if let Some((present, Some(part))) = self.parts.get_mut(&update.thread)
+            && *present == key
         {
             part.update(&ctx.narrowed(&ThreadSet::one(update.thread)), update);
         }

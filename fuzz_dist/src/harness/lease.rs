@@ -3,6 +3,7 @@
 //! nextest runs every trial in a process of its own, and several checkouts may test at once.
 //! The kernel drops a lock with its process, so nothing has to be cleaned up after a SIGKILL.
 
+use crate::db::Load;
 use crate::test::cancel;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::File;
@@ -20,19 +21,17 @@ const SAY_AFTER: Duration = Duration::from_secs(2);
 /// How often a taken lock is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Memory that one lab of five BEAM nodes may take.
+/// Memory that one heavy lab may take.
 const LAB_BYTES: u64 = 1 << 30;
 
-/// Into how many parts a lab's share is divided, each of which carries a lab of light processes.
+/// Into how many parts a heavy lab's share is divided, each of which carries a light one.
 const PARTS: usize = 4;
 
 /// How much of the machine a trial takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Share {
-    /// A part of a lab's share, for databases that say that they are [light](crate::db::Facts).
-    Light,
-    /// What a lab of five BEAM nodes takes.
-    Lab,
+    /// What one lab takes.
+    Lab(Load),
     /// All of it, so that nothing disturbs the timing.
     Machine,
 }
@@ -64,11 +63,11 @@ pub(super) enum LeaseError {
 ///
 /// The same on every call and in every process, since all must agree on the files.
 pub(super) fn slots() -> usize {
-    labs() * PARTS
+    heavy_labs() * PARTS
 }
 
-/// How many labs of BEAM nodes it carries: half its cores, as far as its memory goes.
-fn labs() -> usize {
+/// How many heavy labs it carries: half its cores, as far as its memory goes.
+fn heavy_labs() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let by_memory = total_memory_bytes().map_or(usize::MAX, |bytes| (bytes / LAB_BYTES) as usize);
     (cores / 2).min(by_memory).max(1)
@@ -89,8 +88,9 @@ pub(super) fn take(trial: &str, share: Share) -> Result<Lease, LeaseError> {
     let folder = folder()?;
     Queue { folder: &folder, slots: slots(), trial, limit, started: Instant::now(), said: false }
         .take(match share {
-            Share::Light => 1,
-            Share::Lab => PARTS,
+            Share::Lab(Load::Light) => 1,
+            Share::Lab(Load::Moderate) => PARTS / 2,
+            Share::Lab(Load::Heavy) => PARTS,
             Share::Machine => slots(),
         })
 }

@@ -173,11 +173,10 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
 
 fn share(spec: &TrialSpec) -> Share {
     // A panic of the user's expression is told when the run needs the database.
-    let light = |db: &Part<AnyDb>| catch_unwind(|| (db.make)().facts().light).unwrap_or(false);
+    let load = |db: &Part<AnyDb>| catch_unwind(|| (db.make)().facts().load).unwrap_or_default();
     match spec.options.exclusive {
         Some(true) => Share::Machine,
-        _ if spec.db.as_ref().is_some_and(light) => Share::Light,
-        _ => Share::Lab,
+        _ => Share::Lab(spec.db.as_ref().map(load).unwrap_or_default()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::env::{Command, Environment, HostId, HostSpec, Process, ProcessState, Signal};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::op::NodeId;
 
 mod cluster;
@@ -231,7 +231,7 @@ impl Node {
 /// # Errors
 ///
 /// A deadline error with the last answer when `limit` passes; each single question is bounded by
-/// what is left of it.
+/// what is left of it. A usage error is given at once: no waiting mends it.
 pub async fn wait_until<T, F>(
     what: &str,
     limit: Duration,
@@ -246,6 +246,7 @@ where
     loop {
         match tokio::time::timeout_at(end, ask()).await {
             Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(e)) if e.kind() == ErrorKind::Usage => return Err(e),
             Ok(Err(e)) => last = e.to_string(),
             Err(_) => {}
         }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use super::session::Session;
 use super::{Plan, cancel, observe};
 use crate::db::AnyDb;
 use crate::env::{Environment, HostSpec, Role};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::grudge::Member;
 use crate::history::Recorder;
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
@@ -95,9 +95,15 @@ async fn bring_up(
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
     let Resolved { db, workload, nemesis, effective } = resolved;
+    let begun = Instant::now();
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
-    let options = LabOptions::new(folder.join("hosts"), hosts);
+    let follows = nemesis.lanes().iter().any(|lane| lane.fault.follows_the_wire());
+    let options = LabOptions {
+        heal: effective.heal,
+        follow: effective.wire || follows,
+        ..LabOptions::new(folder.join("hosts"), hosts)
+    };
     let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
     let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
     let cluster = Cluster::new(env)?;
@@ -130,9 +136,20 @@ async fn bring_up(
     .await?;
     session.enter("waiting until the nodes are ready");
     let limit = effective.setup_limit;
+    // A little of it is left, so that what a node said last is told, and not only that it passed.
+    let left = limit.saturating_sub(begun.elapsed()).mul_f64(0.9);
+    let left = Duration::from_millis(left.as_millis() as u64);
     each(&cluster, |node| {
         let db = db.clone();
-        async move { ready(&db, &node, limit).await }
+        async move {
+            ready(&db, &node, left).await.map_err(|e| match e.kind() {
+                ErrorKind::Deadline => Error::deadline(format!(
+                    "{e}; with that the set-up limit of {limit:?} is over; raise `setup_limit`, \
+                     or look into the logs of the hosts"
+                )),
+                _ => e,
+            })
+        }
     })
     .await?;
     session.enter("forming the cluster");
@@ -216,6 +233,7 @@ fn facts(
         ("workload".into(), workload.name().clone().into()),
         ("nemesis".into(), nemesis.name().into()),
         ("seed".into(), session.seed().to_string().into()),
+        ("heal".into(), effective.heal.as_str().into()),
     ];
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));

@@ -158,7 +158,8 @@ impl<'a> Facts<'a> {
                 && h.node(*i) == Some(node)
                 && &**h.function(*i) == "status"
         });
-        let says = |what| status.and_then(|i| h.other(i)?.get(what).cloned());
+        let status = status.map(|i| h.value(i));
+        let says = |what| status.as_ref().and_then(|s| s.get(what).cloned());
         let alive = says("host") == Some(true.into()) && says("process") == Some(true.into());
         that(alive, "its host and its process were alive")
     }

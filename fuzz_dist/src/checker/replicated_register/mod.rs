@@ -10,6 +10,11 @@
 //!   earlier one and replaced it (Shapiro et al., INRIA RR-7506, 2011, section 3.2);
 //! - *lost*: a node's final read gives nothing although a write was acknowledged.
 
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 
 use super::calls::{Call, Outcome, calls};
@@ -48,14 +53,15 @@ pub fn replicated_register() -> ReplicatedRegister {
 /// The writes of a history by their value.
 struct Writes {
     of_value: HashMap<i64, Call>,
-    /// Per client, the invocation of its last acknowledged write.
-    last: HashMap<u32, usize>,
+    /// Per client, the invocations of its acknowledged writes, in their order.
+    of_client: HashMap<u32, Vec<usize>>,
     acknowledged: usize,
 }
 
 impl Writes {
     fn of(history: &History) -> Result<Writes, String> {
-        let mut writes = Writes { of_value: HashMap::new(), last: HashMap::new(), acknowledged: 0 };
+        let (of_value, of_client) = Default::default();
+        let mut writes = Writes { of_value, of_client, acknowledged: 0 };
         for call in calls(history, &["write"]) {
             let i = call.invoked;
             let Some(value) = history.int(i) else {
@@ -69,7 +75,7 @@ impl Writes {
             }
             if call.outcome == Outcome::Acknowledged {
                 writes.acknowledged += 1;
-                writes.last.insert(call.process.0, i);
+                writes.of_client.entry(call.process.0).or_default().push(i);
             }
         }
         Ok(writes)
@@ -85,13 +91,14 @@ impl Writes {
         }
     }
 
-    /// The acknowledged write by the same client that certainly replaced this value before event
-    /// `until`.
+    /// The last acknowledged write by the same client that certainly replaced this value and was
+    /// invoked before event `until`.
     fn successor(&self, value: i64, until: usize) -> Option<usize> {
         let write = self.of_value.get(&value)?;
         let acknowledged = write.acknowledged()?;
-        let last = *self.last.get(&write.process.0)?;
-        (last > acknowledged && last < until).then_some(last)
+        let own = self.of_client.get(&write.process.0)?;
+        let before = own.partition_point(|invoked| *invoked < until);
+        own[..before].last().copied().filter(|invoked| *invoked > acknowledged)
     }
 }
 
@@ -184,66 +191,4 @@ fn anomaly(
         .proved_by(events.iter().copied())
         .on(history.node(read))
         .at(at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checker::histories::Recorder;
-    use crate::op::Phase;
-
-    /// Client, function and value; a read gives its value. `!` in front fails.
-    fn kinds(steps: &[(u32, &str, Value)]) -> Vec<String> {
-        let mut r = Recorder::new(["n1", "n2"]);
-        for (client, f, value) in steps {
-            match *f {
-                "final" => {
-                    r.phase = Phase::Final;
-                    r.invoke(*client, "read", Value::Nil);
-                    r.ok(*client, value.clone());
-                }
-                "read" => {
-                    r.invoke(*client, "read", Value::Nil);
-                    r.ok(*client, value.clone());
-                }
-                f => {
-                    r.invoke(*client, f.trim_start_matches('!'), value.clone());
-                    if f.starts_with('!') {
-                        r.fail(*client)
-                    } else {
-                        r.done(*client)
-                    };
-                }
-            }
-        }
-        let verdict = replicated_register().check(&r.history());
-        verdict.anomalies.iter().map(|a| a.kind.to_string()).collect()
-    }
-
-    #[test]
-    fn vectors() {
-        let int = Value::Int;
-        let check = |steps: &[(u32, &str, Value)], expected: &[&str]| {
-            assert_eq!(kinds(steps), expected, "{steps:?}");
-        };
-        check(&[(0, "write", int(1)), (1, "read", int(1)), (1, "read", Value::Nil)], &[]);
-        check(&[(0, "read", int(9))], &["unexpected"]);
-        check(&[(0, "read", int(9)), (1, "write", int(9))], &["early"]);
-        check(&[(0, "!write", int(1)), (1, "read", int(1))], &["resurrected"]);
-        let two = [(0, "write", int(1)), (0, "write", int(2))];
-        let ending =
-            |value: Value| [&two[..], &[(0, "final", value.clone()), (1, "final", value)]].concat();
-        check(&ending(int(2)), &[]);
-        check(&ending(int(1)), &["overwritten", "overwritten"]);
-        check(&ending(Value::set([1, 2])), &["overwritten", "overwritten"]);
-        check(&ending(Value::Nil), &["lost", "lost"]);
-        // Other clients' writes were concurrent, as far as anybody can tell.
-        let others = [
-            (0, "write", int(1)),
-            (1, "write", int(2)),
-            (0, "final", int(1)),
-            (1, "final", int(1)),
-        ];
-        check(&others, &[]);
-    }
 }
