@@ -207,7 +207,7 @@ fn failed_operations_prove_nothing() {
             let value = match (&case.object, &value) {
                 (None, value) => micro(
                     value,
-                    |k| Value::list(["tried".into(), k.clone()]),
+                    |k| Value::list([k.clone(), i64::from(next).into()]),
                     |v| match v {
                         Value::Int(_) => Value::Int(7_000_000 + i64::from(next)),
                         other => other.clone(),
