@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fuzz_dist::checker::histories::{Recorder, SetRun};
 use fuzz_dist::checker::{
-    CasRegister, Checker, atomic, convergence, counter, distinct_register, linearizable, or_set,
-    pn_counter, replicated_register, set, set_full, stats, total_queue, unique_ids,
+    CasRegister, Checker, atomic, convergence, counter, distinct_register, fifo, linearizable,
+    offset_log, or_set, pn_counter, replicated_register, set, set_full, stats, total_queue,
+    unique_ids,
 };
 use fuzz_dist::history::History;
 use fuzz_dist::op::Value;
@@ -124,6 +125,32 @@ fn queue(operations: usize) -> History {
     })
 }
 
+/// Sends, and polls of ten records each by one client.
+fn log(operations: usize) -> History {
+    let mut log: Vec<Value> = Vec::new();
+    let mut polled = 0;
+    let op = |_: &mut Stream, n: usize| match n % 11 {
+        10 => ("poll", Value::Nil),
+        _ => ("send", Value::Int(n as i64)),
+    };
+    linear(operations, 1, op, move |f, value| {
+        if f == "send" {
+            log.push(value.clone());
+            return Some(Value::Int(log.len() as i64 - 1));
+        }
+        let from = std::mem::replace(&mut polled, log.len());
+        let record = |i: usize| Value::list([Value::Int(i as i64), log[i].clone()]);
+        Some(Value::list((from..log.len()).map(record)))
+    })
+}
+
+/// Identifiers of 64 bits, far apart.
+fn random_ids(operations: usize) -> History {
+    let mut random = Seed(2).stream("ids");
+    let op = |_: &mut Stream, _| ("generate", Value::Nil);
+    linear(operations, 5, op, move |_, _| Some(Value::Int(random.u64() as i64)))
+}
+
 fn ids(operations: usize) -> History {
     let mut next = 0;
     linear(
@@ -211,7 +238,10 @@ fn all(c: &mut Criterion) {
     run(c, "pn_counter, 100000 operations, 5 clients", &pn_counter(), &sums(100_000, 5));
     run(c, "counter, 100000 operations, 5 clients", &counter(), &sums(100_000, 5));
     run(c, "total_queue, 100000 operations", &total_queue(), &queue(100_000));
+    run(c, "fifo, 100000 operations", &fifo(), &queue(100_000));
+    run(c, "offset_log, 100000 operations", &offset_log(), &log(100_000));
     run(c, "unique_ids, 100000 operations", &unique_ids(), &ids(100_000));
+    run(c, "unique_ids, 100000 operations, random numbers", &unique_ids(), &random_ids(100_000));
     run(c, "atomic, 100000 transactions, 20 clients", &atomic(), &transactions(100_000, 20));
     let name = "replicated_register, 100000 operations, 20 clients";
     run(c, name, &replicated_register(), &distinct(100_000, 20));

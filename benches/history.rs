@@ -1,7 +1,10 @@
-//! Megabytes per second in which a history is recorded to a file, and read back.
+//! Megabytes per second in which a history is recorded to a file, and read back, in our notation
+//! and in Jepsen's.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fuzz_dist::history::{History, Recorder};
+use fuzz_dist::checker::txn::Shape;
+use fuzz_dist::checker::txn::generate::{Load, Store};
+use fuzz_dist::history::{Format, History, Recorder};
 use fuzz_dist::op::{Event, Kind, NodeId, Phase, Process, Value};
 use fuzz_dist::time::Time;
 
@@ -59,5 +62,29 @@ fn history(c: &mut Criterion) {
     let _ = std::fs::remove_file(&path);
 }
 
-criterion_group!(benches, history);
+/// Sets and transactions, read from memory in both notations.
+fn import(c: &mut Criterion) {
+    let mut sets = History::new(["n1", "n2", "n3", "n4", "n5"]);
+    for event in events(100_000) {
+        sets.push(event).expect("an event that can be");
+    }
+    let lists = Load::new(100_000).sessions(20).history(Shape::Lists, Store::StrictSerializable);
+    for (name, history) in [("sets", sets), ("list_append", lists)] {
+        for format in [Format::Json, Format::Edn] {
+            let mut text = Vec::new();
+            history.export(&mut text, format).expect("memory takes all");
+            let mut group = c.benchmark_group("import");
+            group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(10);
+            group.bench_function(format!("{name}/{format}"), |b| {
+                b.iter(|| {
+                    let loaded = History::import(&mut &text[..], "h".as_ref(), format);
+                    assert_eq!(loaded.expect("what was written").history.len(), history.len());
+                });
+            });
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, history, import);
 criterion_main!(benches);

@@ -1,7 +1,8 @@
 //! What a lab costs: its start, a change of all links, and the way of packets through it.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use fuzz_dist::env::{Environment, HostId, HostSpec, LinkMatrix};
+use fuzz_dist::env::wire::{cut, tick};
+use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkMatrix};
 use fuzz_dist::lab::{Lab, LabOptions, agent_main_if_asked};
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ fn main() {
     set_links(&mut criterion);
     transfer(&mut criterion);
     round_trip(&mut criterion);
+    heal(&mut criterion);
     criterion.final_summary();
     let _ = std::fs::remove_dir_all(folder());
 }
@@ -124,13 +126,23 @@ async fn loopback() -> (TcpStream, TcpStream) {
 const BLOCK: usize = 1 << 18;
 const LENGTH: usize = 64 << 20;
 
+/// Messages between Erlang nodes of 64 KB each, so that there is something to follow.
+fn messages() -> Vec<u8> {
+    let pid = [&[88, 119, 1, b'a'][..], &[0; 12]].concat();
+    let control = [&[112, 131, 104, 4, 97, 6][..], &pid, &[119, 0, 119, 1, b'x']].concat();
+    let mut message = ((64_u32 << 10) - 4).to_be_bytes().to_vec();
+    message.extend(control);
+    message.resize(64 << 10, 7);
+    message.repeat(BLOCK / message.len())
+}
+
 fn send_all((mut near, mut far): (TcpStream, TcpStream), times: u64) -> Duration {
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
     let total = LENGTH * times as usize;
+    let block = messages();
     let started = Instant::now();
     let sender = thread("sender").spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let block = vec![7; BLOCK];
         runtime.block_on(async {
             for _ in 0..total / BLOCK {
                 near.write_all(&block).await.unwrap();
@@ -162,6 +174,16 @@ fn transfer(criterion: &mut Criterion) {
     group.bench_function("loopback", |bencher| {
         bencher.iter_custom(|times| send_all(runtime.block_on(loopback()), times));
     });
+    // The same lab from here on follows what its links carry.
+    lab.wire().unwrap().follow().unwrap();
+    group.bench_function("n1 to n2, followed", |bencher| {
+        bencher.iter_custom(|times| send_all(runtime.block_on(connected(&lab)), times));
+    });
+    let armed = lab.wire().unwrap().arm(&tick(1), &cut()).unwrap();
+    group.bench_function("n1 to n2, followed, with a trigger", |bencher| {
+        bencher.iter_custom(|times| send_all(runtime.block_on(connected(&lab)), times));
+    });
+    assert!(armed.progress().fired.is_none(), "nobody ticks here");
     group.finish();
 }
 
@@ -196,6 +218,46 @@ fn round_trip(criterion: &mut Criterion) {
         });
         drop(near);
         let _ = echo.join();
+    }
+    group.finish();
+}
+
+/// From the end of a cut of 3 s to the arrival of what was sent during the cut.
+fn heal(criterion: &mut Criterion) {
+    const CUT: Duration = Duration::from_secs(3);
+    let mut group = criterion.benchmark_group("lab/heal after 3 s");
+    group.sample_size(10).warm_up_time(Duration::from_millis(1));
+    let runtime = runtime();
+    for heal in [Heal::Natural, Heal::Prompt] {
+        let options = LabOptions { heal, ..LabOptions::new(folder(), HostSpec::nodes(2)) };
+        let lab = Lab::start(options).unwrap_or_else(|e| panic!("{e}"));
+        let mut links = LinkMatrix::default();
+        links.cut_both(N1, N2);
+        let open = LinkMatrix::default();
+        let cut_and_healed = async || {
+            let (mut near, mut far) = connected(&lab).await;
+            let mut byte = [0];
+            near.write_all(b"1").await.unwrap();
+            far.read_exact(&mut byte).await.unwrap();
+            lab.set_links(&links).await.unwrap();
+            near.write_all(b"2").await.unwrap();
+            tokio::time::sleep(CUT).await;
+            let healed = Instant::now();
+            lab.set_links(&open).await.unwrap();
+            far.read_exact(&mut byte).await.unwrap();
+            healed.elapsed()
+        };
+        group.bench_function(heal.as_str(), |bencher| {
+            bencher.iter_custom(|times| {
+                runtime.block_on(async {
+                    let mut sum = Duration::ZERO;
+                    for _ in 0..times {
+                        sum += cut_and_healed().await;
+                    }
+                    sum
+                })
+            });
+        });
     }
     group.finish();
 }

@@ -69,9 +69,9 @@ pub mod prelude {
     pub use crate::db::{Db, ErlangApp};
     pub use crate::error::Error;
     pub use crate::nemesis::{
-        Nemesis, blip, bridge, halves, isolate_all, isolate_dc, isolate_node, kill, kill_epmd,
-        kill_process, link, majority_minority, majority_ring, none, one_way, pause, restart_after,
-        suspend_process,
+        Nemesis, at, blip, bridge, cut_at_tick, halves, hold_message, isolate_all, isolate_dc,
+        isolate_node, kill, kill_epmd, kill_process, link, majority_minority, majority_ring, none,
+        one_way, pause, restart_after, suspend_process,
     };
     pub use crate::node::{Cluster, Node};
     pub use crate::test::{Add, Outcome, Read, Test};
@@ -87,7 +87,7 @@ pub mod __private {
     pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
-    pub use crate::test::options::{Concurrency, EnvKind, Expect, OnUnknown};
+    pub use crate::test::options::{Concurrency, EnvKind, Expect, Heal, OnUnknown};
     pub use crate::test::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};
     pub use inventory;

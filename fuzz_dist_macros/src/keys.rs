@@ -80,6 +80,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("attempts", Kind::Count, false, "attempts = 3"),
     key("unknown", Kind::Word(&[("warn", "Warn"), ("fail", "Fail")]), false, "unknown = \"warn\""),
     key("reconnect", Kind::Flag, true, "reconnect = true"),
+    key(
+        "heal",
+        Kind::Word(&[("natural", "Natural"), ("prompt", "Prompt")]),
+        true,
+        "heal = \"prompt\"",
+    ),
+    key("wire", Kind::Flag, false, "wire = true"),
     key("sessions", Kind::Flag, false, "sessions = true"),
     key("exclusive", Kind::Flag, false, "exclusive = true"),
 ];

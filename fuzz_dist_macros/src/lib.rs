@@ -45,6 +45,8 @@ use proc_macro::TokenStream;
 /// | `attempts` | integer | runs with that many derived seeds |
 /// | `unknown` | `"warn"` | an unknown verdict does not fail |
 /// | `reconnect` | bool | reconnect nodes after a heal |
+/// | `heal` | `"natural"`, `"prompt"` | how TCP goes on after a cut |
+/// | `wire` | bool | follow connections between nodes from their beginning |
 /// | `sessions` | bool | session guarantees count for the verdict |
 /// | `exclusive` | bool | no other cluster test on the machine beside it |
 ///

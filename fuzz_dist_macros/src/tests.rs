@@ -47,7 +47,10 @@ fn good_attributes_have_no_errors() {
     check("db = \"a\", rate = 0.5, concurrency = \"2n\", seed = 18446744073709551615", &[]);
     check("db = \"a\", concurrency = 10, quiesce_limit = \"0s\", ignore", &[]);
     check("db = \"a\", checker = [\"set_full\", mine()], expect = \"invalid\", attempts = 3", &[]);
-    check("db = \"a\", unknown = \"warn\", reconnect, sessions = true, exclusive = BUSY", &[]);
+    check(
+        "db = \"a\", unknown = \"warn\", reconnect, heal = \"prompt\", wire, sessions = true, exclusive = BUSY",
+        &[],
+    );
     check("db = \"a\", env = \"local\", ignore = \"takes an hour\"", &[]);
 }
 
@@ -75,7 +78,7 @@ fn keys_are_corrected_at_the_key() {
         &[
             "colour: unknown key `colour`; the keys are db, nemesis, workload, checker, nodes, env, \
            rate, concurrency, time_limit, setup_limit, op_limit, quiesce_limit, total_limit, seed, \
-           ignore, expect, attempts, unknown, reconnect, sessions, exclusive",
+           ignore, expect, attempts, unknown, reconnect, heal, wire, sessions, exclusive",
         ],
     );
     check("db = \"a\", db = \"b\"", &["db: key `db` is given twice"]);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_cut_stops_tcp_and_heals", a_cut_stops_tcp_and_heals),
@@ -19,16 +19,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_watcher_sees_and_drops", a_watcher_sees_and_drops),
     ("a_refused_connection_and_a_late_one", a_refused_connection_and_a_late_one),
 ];
-
-/// A connection from one host to another, both ends in this process.
-async fn connected(lab: &Lab, from: HostId, to: HostId) -> (TcpStream, TcpStream) {
-    let address = at(lab, to, 7000);
-    let listener = lab.listen(to, address).await.unwrap();
-    let (near, far) = tokio::join!(lab.connect(from, address, LIMIT), listener.accept());
-    let (far, peer) = far.unwrap();
-    assert_eq!(peer.ip(), lab.address(from).unwrap());
-    (near.unwrap(), far)
-}
 
 async fn udp(lab: &Lab, host: HostId) -> UdpSocket {
     lab.bind_udp(host, at(lab, host, 7001)).await.unwrap()

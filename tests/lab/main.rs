@@ -6,6 +6,7 @@ mod links;
 mod processes;
 mod refused;
 mod support;
+mod triggers;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
@@ -16,7 +17,14 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::from_args();
-    let modules = [hosts::TESTS, links::TESTS, processes::TESTS, life::TESTS, refused::TESTS];
+    let modules = [
+        hosts::TESTS,
+        links::TESTS,
+        triggers::TESTS,
+        processes::TESTS,
+        life::TESTS,
+        refused::TESTS,
+    ];
     let mut trials: Vec<Trial> = modules
         .concat()
         .into_iter()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 
 /// A test of this file and its name.
 pub(crate) type Test = (&'static str, fn());
@@ -76,6 +77,16 @@ pub(crate) async fn text(lab: &Lab, host: HostId, line: &str) -> String {
 
 pub(crate) fn at(lab: &Lab, host: HostId, port: u16) -> SocketAddr {
     SocketAddr::new(lab.address(host).unwrap(), port)
+}
+
+/// A connection from one host to another, both ends in this process.
+pub(crate) async fn connected(lab: &Lab, from: HostId, to: HostId) -> (TcpStream, TcpStream) {
+    let address = at(lab, to, 7000);
+    let listener = lab.listen(to, address).await.unwrap();
+    let (near, far) = tokio::join!(lab.connect(from, address, LIMIT), listener.accept());
+    let (far, peer) = far.unwrap();
+    assert_eq!(peer.ip(), lab.address(from).unwrap());
+    (near.unwrap(), far)
 }
 
 /// Waits until something holds.

@@ -113,7 +113,7 @@ pub(crate) fn healed_at(history: &History) -> Option<usize> {
     let heal = (0..history.len()).rev().find(|i| {
         !history.process(*i).is_client()
             && &**history.function(*i) == "heal"
-            && history.other(*i).is_some_and(|v| v.get("proved") == Some(&Value::Bool(true)))
+            && history.view(*i).and_then(|v| v.get("proved")?.as_bool()) == Some(true)
     });
     heal.or_else(|| (0..history.len()).find(|i| history.phase(*i) >= Phase::Quiesce))
 }

@@ -2,7 +2,7 @@
 
 use super::evidence::node_name;
 use super::{Anomaly, Validity, Verdict};
-use crate::history::History;
+use crate::history::{History, View};
 use crate::op::{Kind, NodeId, Phase, Process, Value};
 
 /// What the final reads of a run are worth.
@@ -127,8 +127,8 @@ fn status(history: &History, node: NodeId) -> Option<(bool, bool)> {
         let says = history.process(i) == Process::RUNTIME
             && history.node(i) == Some(node)
             && &**history.function(i) == "status";
-        let value = says.then(|| history.other(i)).flatten()?;
-        let alive = |what| value.get(what) == Some(&Value::Bool(true));
+        let value = says.then(|| history.view(i)).flatten()?;
+        let alive = |what| value.get(what).and_then(View::as_bool) == Some(true);
         Some((alive("host"), alive("process")))
     })
 }

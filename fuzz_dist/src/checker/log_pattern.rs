@@ -2,7 +2,7 @@
 
 use super::evidence::{count, node_of};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::History;
+use crate::history::{History, View};
 use crate::op::Process;
 
 /// Looks for text in what the nodes logged; see [`log_pattern`].
@@ -36,7 +36,7 @@ impl Checker for LogPattern {
             if Some(history.function_index(i)) != log || history.process(i) != Process::RUNTIME {
                 continue;
             }
-            let Some(line) = history.other(i).and_then(|v| v.as_text()) else { continue };
+            let Some(line) = history.view(i).and_then(View::as_text) else { continue };
             lines += 1;
             let Some(pattern) = self.patterns.iter().find(|p| line.contains(&**p)) else {
                 continue;

@@ -6,6 +6,7 @@ mod atomic;
 mod calls;
 mod compose;
 mod convergence;
+mod dense;
 mod evidence;
 mod finals;
 pub mod histories;

@@ -4,13 +4,15 @@
 //! gives a list of pairs, offset and value. Values are distinct. The anomalies are those that
 //! Jepsen's kafka workload names, for one log (`independent` judges several).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use super::calls::{Outcome, calls};
+use super::dense::{Dense, NONE};
 use super::evidence::{count, node_of};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::History;
-use crate::op::Value;
+use crate::history::hash::FastMap;
+use crate::history::{History, View};
+use crate::op::{Kind, Value};
 
 /// Judges logs with offsets; see [`offset_log`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,18 +47,29 @@ const KINDS: [&str; 6] =
     ["inconsistent", "duplicate", "unexpected", "lost", "non_monotonic", "skipped"];
 
 /// A record as one operation saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Seen {
     offset: i64,
-    value: Value,
-    event: usize,
+    /// The number of its value.
+    value: u32,
+    event: u32,
     polled: bool,
+}
+
+/// What a history says about its log.
+struct Log<'a> {
+    history: &'a History,
+    values: Dense<'a>,
+    offsets: Dense<'a>,
+    /// In the order of completions.
+    seen: Vec<Seen>,
+    found: BTreeMap<&'static str, Vec<Anomaly>>,
 }
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {
-        let seen = match gather(history) {
-            Ok(seen) => seen,
+        let mut log = match Log::of(history) {
+            Ok(log) => log,
             Err(i) => {
                 let why = format!(
                     "{} at event {i} is neither an offset nor a list of pairs",
@@ -65,17 +78,12 @@ impl Checker for OffsetLog {
                 return Verdict::unknown("offset_log", why);
             }
         };
-        let mut found: BTreeMap<&str, Vec<Anomaly>> = BTreeMap::new();
-        let mut add = |kind: &'static str, value: Value, text: String, events: Vec<usize>| {
-            let time = events.last().map_or(crate::time::Time::ZERO, |e| history.time(*e));
-            let anomaly = Anomaly::new(kind, value).explained(text).at(time).proved_by(events);
-            found.entry(kind).or_default().push(anomaly);
-        };
-        places(&seen, &mut add);
-        strangers(history, &seen, &mut add);
-        losses(history, &seen, &mut add);
-        orders(history, &seen, &mut add);
-        let polled = seen.iter().filter(|s| s.polled).count();
+        log.places();
+        log.strangers();
+        log.losses();
+        log.orders();
+        let polled = log.seen.iter().filter(|s| s.polled).count();
+        let mut found = log.found;
         let reasons: Vec<String> = KINDS
             .iter()
             .filter_map(|k| Some(format!("{}: {k}", count(found.get(k)?.len(), "record"))))
@@ -96,114 +104,191 @@ impl Checker for OffsetLog {
     }
 }
 
-fn gather(history: &History) -> Result<Vec<Seen>, usize> {
-    let mut seen = Vec::new();
-    for call in calls(history, &["send", "poll"]) {
-        let Some(done) = call.acknowledged() else { continue };
-        if &**history.function(call.invoked) == "send" {
-            let value = history.value(call.invoked);
-            match history.value(done) {
-                Value::Int(offset) => seen.push(Seen { offset, value, event: done, polled: false }),
-                Value::Nil => {}
-                _ => return Err(done),
+impl<'a> Log<'a> {
+    fn of(history: &'a History) -> Result<Log<'a>, usize> {
+        let (send, poll) = (history.find_function("send"), history.find_function("poll"));
+        let acknowledged = || {
+            (0..history.len())
+                .filter(|i| history.kind(*i) == Kind::Ok && history.process(*i).is_client())
+                .filter_map(|i| Some((i, history.invocation(i)?)))
+        };
+        let sent = |f| Some(history.function_index(f)) == send;
+        let sends = || acknowledged().filter(|(done, _)| sent(*done));
+        let mut log = Log {
+            history,
+            values: Dense::expecting(history, sends().map(|(_, i)| history.word(i))),
+            offsets: Dense::expecting(history, sends().map(|(done, _)| history.word(done))),
+            seen: Vec::new(),
+            found: BTreeMap::new(),
+        };
+        for (done, invoked) in acknowledged() {
+            if sent(done) {
+                match history.view(done) {
+                    Some(View::Int(offset)) => {
+                        let value = log.values.event(invoked);
+                        log.seen.push(Seen { offset, value, event: done as u32, polled: false });
+                    }
+                    Some(View::Nil) => {}
+                    _ => return Err(done),
+                }
+            } else if Some(history.function_index(done)) == poll {
+                log.poll(done).ok_or(done)?;
             }
-            continue;
         }
-        let value = history.value(done);
-        let empty: &[Value] = &[];
-        let records = if value.is_nil() { Some(empty) } else { value.as_list() };
-        for record in records.ok_or(done)? {
-            let Some([Value::Int(offset), value]) = record.as_list() else { return Err(done) };
-            seen.push(Seen { offset: *offset, value: value.clone(), event: done, polled: true });
+        Ok(log)
+    }
+
+    fn poll(&mut self, done: usize) -> Option<()> {
+        let records = match self.history.view(done)? {
+            View::Nil => return Some(()),
+            View::List(records) => records,
+            _ => return None,
+        };
+        for record in records.iter() {
+            let [offset, value] = record.as_list()?.words() else { return None };
+            let offset = self.history.int_of(*offset)?;
+            let value = self.values.word(*value);
+            self.seen.push(Seen { offset, value, event: done as u32, polled: true });
+        }
+        Some(())
+    }
+
+    fn add(&mut self, kind: &'static str, value: Value, text: String, events: Vec<u32>) {
+        let events: Vec<usize> = events.into_iter().map(|e| e as usize).collect();
+        let time = events.last().map_or(crate::time::Time::ZERO, |e| self.history.time(*e));
+        let anomaly = Anomaly::new(kind, value).explained(text).at(time).proved_by(events);
+        self.found.entry(kind).or_default().push(anomaly);
+    }
+
+    /// One value for each offset, one offset for each value.
+    fn places(&mut self) {
+        // Per offset and per value: the first record with it, and whether another was told.
+        let mut at: Vec<(u32, bool)> = Vec::with_capacity(self.offsets.len());
+        let mut of: Vec<(u32, bool)> = vec![(NONE, false); self.values.len()];
+        for place in 0..self.seen.len() {
+            let s = self.seen[place];
+            let offset = self.offsets.int(s.offset) as usize;
+            if offset == at.len() {
+                at.push((place as u32, false));
+            }
+            let (first, told) = &mut at[offset];
+            let first = self.seen[*first as usize];
+            if first.value != s.value && !std::mem::replace(told, true) {
+                let (one, other) = (self.values.value(first.value), self.values.value(s.value));
+                let text = format!("offset {} holds {one} and {other}", s.offset);
+                let events = vec![first.event, s.event];
+                self.add("inconsistent", Value::Int(s.offset), text, events);
+            }
+            let (first, told) = &mut of[s.value as usize];
+            if *first == NONE {
+                *first = place as u32;
+            }
+            let first = self.seen[*first as usize];
+            if first.offset != s.offset && !std::mem::replace(told, true) {
+                let value = self.values.value(s.value);
+                let text = format!("{value} stands at offsets {} and {}", first.offset, s.offset);
+                self.add("duplicate", value, text, vec![first.event, s.event]);
+            }
         }
     }
-    seen.sort_by_key(|s| s.event);
-    Ok(seen)
-}
 
-type Add<'a> = &'a mut dyn FnMut(&'static str, Value, String, Vec<usize>);
-
-/// One value for each offset, one offset for each value.
-fn places(seen: &[Seen], add: Add<'_>) {
-    let mut at: HashMap<i64, &Seen> = HashMap::new();
-    let mut of: HashMap<&Value, &Seen> = HashMap::new();
-    let (mut told_offset, mut told_value) = (BTreeSet::new(), BTreeSet::new());
-    for s in seen {
-        let first = *at.entry(s.offset).or_insert(s);
-        if first.value != s.value && told_offset.insert(s.offset) {
-            let text = format!("offset {} holds {} and {}", s.offset, first.value, s.value);
-            add("inconsistent", Value::Int(s.offset), text, vec![first.event, s.event]);
+    /// Polled, though nobody had begun to send it.
+    fn strangers(&mut self) {
+        // Per value: the event from which on it may have been sent.
+        let mut sent: Vec<u32> = vec![NONE; self.values.len()];
+        for call in calls(self.history, &["send"]).filter(|c| c.outcome != Outcome::Failed) {
+            let value = self.values.event(call.invoked) as usize;
+            if value >= sent.len() {
+                sent.resize(value + 1, NONE);
+            }
+            sent[value] = sent[value].min(call.invoked as u32);
         }
-        let first = *of.entry(&s.value).or_insert(s);
-        if first.offset != s.offset && told_value.insert(&s.value) {
-            let text = format!("{} stands at offsets {} and {}", s.value, first.offset, s.offset);
-            add("duplicate", s.value.clone(), text, vec![first.event, s.event]);
+        for place in 0..self.seen.len() {
+            let s = self.seen[place];
+            let from = &mut sent[s.value as usize];
+            if s.polled && *from > s.event {
+                // Once is enough.
+                *from = 0;
+                let value = self.values.value(s.value);
+                let event = s.event as usize;
+                let (node, time) = (node_of(self.history, event), self.history.time(event));
+                let text = format!(
+                    "{value} was polled on {node} at {time}, but nobody had sent it, or its sending had failed"
+                );
+                self.add("unexpected", value, text, vec![s.event]);
+            }
         }
     }
-}
 
-/// Polled, though nobody had begun to send it.
-fn strangers(history: &History, seen: &[Seen], add: Add<'_>) {
-    let mut sent: HashMap<Value, usize> = HashMap::new();
-    for call in calls(history, &["send"]).filter(|c| c.outcome != Outcome::Failed) {
-        sent.entry(history.value(call.invoked)).or_insert(call.invoked);
-    }
-    let mut told = BTreeSet::new();
-    for s in seen.iter().filter(|s| s.polled) {
-        if sent.get(&s.value).is_none_or(|i| *i > s.event) && told.insert(&s.value) {
-            let (node, time) = (node_of(history, s.event), history.time(s.event));
+    /// Acknowledged below what was polled, and never polled.
+    fn losses(&mut self) {
+        let mut polled = vec![false; self.values.len()];
+        let mut last: Option<Seen> = None;
+        for s in self.seen.iter().filter(|s| s.polled) {
+            polled[s.value as usize] = true;
+            last = last.filter(|l| l.offset > s.offset).or(Some(*s));
+        }
+        let Some(last) = last else { return };
+        for place in 0..self.seen.len() {
+            let s = self.seen[place];
+            if s.polled || s.offset >= last.offset || polled[s.value as usize] {
+                continue;
+            }
+            let (value, event) = (self.values.value(s.value), s.event as usize);
             let text = format!(
-                "{} was polled on {node} at {time}, but nobody had sent it, or its sending had failed",
-                s.value
-            );
-            add("unexpected", s.value.clone(), text, vec![s.event]);
-        }
-    }
-}
-
-/// Acknowledged below what was polled, and never polled.
-fn losses(history: &History, seen: &[Seen], add: Add<'_>) {
-    let polled: BTreeSet<&Value> = seen.iter().filter(|s| s.polled).map(|s| &s.value).collect();
-    let Some(last) = seen.iter().filter(|s| s.polled).max_by_key(|s| s.offset) else { return };
-    for s in seen.iter().filter(|s| !s.polled && s.offset < last.offset) {
-        if !polled.contains(&s.value) {
-            let text = format!(
-                "{} was acknowledged by {} at {} with offset {}, and nobody ever polled it, though offset {} was polled",
-                s.value,
-                node_of(history, s.event),
-                history.time(s.event),
+                "{value} was acknowledged by {} at {} with offset {}, and nobody ever polled it, though offset {} was polled",
+                node_of(self.history, event),
+                self.history.time(event),
                 s.offset,
                 last.offset
             );
-            add("lost", s.value.clone(), text, vec![s.event, last.event]);
+            self.add("lost", value, text, vec![s.event, last.event]);
         }
     }
-}
 
-/// Each client's polls go forward and pass over nothing.
-fn orders(history: &History, seen: &[Seen], add: Add<'_>) {
-    let known: BTreeMap<i64, &Value> = seen.iter().map(|s| (s.offset, &s.value)).collect();
-    let mut last: HashMap<u32, &Seen> = HashMap::new();
-    for s in seen.iter().filter(|s| s.polled) {
-        let client = history.process(s.event);
-        let Some(former) = last.insert(client.0, s) else { continue };
-        let events = vec![former.event, s.event];
-        if s.offset <= former.offset {
-            let text =
-                format!("client {client} polled offset {} after {}", s.offset, former.offset);
-            add("non_monotonic", s.value.clone(), text, events);
-        } else if let Some((offset, value)) = known.range(former.offset + 1..s.offset).next() {
-            let text = format!(
-                "client {client} polled offset {} after {}, passing over offset {offset} with {value}",
-                s.offset, former.offset
-            );
-            add("skipped", (*value).clone(), text, events);
+    /// Each client's polls go forward and pass over nothing.
+    fn orders(&mut self) {
+        let mut known: Vec<(i64, u32)> = Vec::new();
+        let mut last: FastMap<u32, Seen> = FastMap::default();
+        for place in 0..self.seen.len() {
+            let s = self.seen[place];
+            if !s.polled {
+                continue;
+            }
+            let client = self.history.process(s.event as usize);
+            let Some(former) = last.insert(client.0, s) else { continue };
+            let events = vec![former.event, s.event];
+            if s.offset <= former.offset {
+                let text =
+                    format!("client {client} polled offset {} after {}", s.offset, former.offset);
+                let value = self.values.value(s.value);
+                self.add("non_monotonic", value, text, events);
+            } else if s.offset - 1 > former.offset {
+                if known.is_empty() {
+                    // Of several values at one offset the last one is told.
+                    known = self.seen.iter().map(|s| (s.offset, s.value)).collect();
+                    known.sort_by_key(|(offset, _)| *offset);
+                }
+                let next = known.partition_point(|(offset, _)| *offset <= former.offset);
+                let offset = known[next].0;
+                if offset < s.offset {
+                    let end = known.partition_point(|(known, _)| *known <= offset);
+                    let value = self.values.value(known[end - 1].1);
+                    let text = format!(
+                        "client {client} polled offset {} after {}, passing over offset {offset} with {value}",
+                        s.offset, former.offset
+                    );
+                    self.add("skipped", value, text, events);
+                }
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::Validity;
     use super::super::histories::Recorder;
     use super::*;

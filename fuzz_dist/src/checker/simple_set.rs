@@ -8,7 +8,7 @@ use super::evidence::{count, listed, node_of};
 use super::finals::Finals;
 use super::sets::Elements;
 use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict};
-use crate::history::History;
+use crate::history::{History, View};
 use crate::op::{Name, Value};
 
 /// Judges the last read of a set; see [`set`].
@@ -131,11 +131,14 @@ impl Checker for Set {
 }
 
 /// Which elements a read has.
-fn members(history: &History, read: usize, numbers: &mut Elements) -> Option<Vec<bool>> {
-    let ids: Vec<u32> = match history.value(read) {
-        Value::Set(set) => set.as_slice().iter().map(|n| numbers.int(*n)).collect(),
-        Value::List(items) => items.iter().map(|v| numbers.value(v)).collect(),
-        _ => return None,
+fn members(history: &History, read: usize, numbers: &mut Elements<'_>) -> Option<Vec<bool>> {
+    let ids: Vec<u32> = match history.view(read) {
+        Some(View::List(items)) => items.words().iter().map(|w| numbers.word(*w)).collect(),
+        Some(_) => return None,
+        None => match history.value(read) {
+            Value::Set(set) => set.as_slice().iter().map(|n| numbers.int(*n)).collect(),
+            _ => unreachable!("only sets have no view"),
+        },
     };
     let mut present = vec![false; numbers.len()];
     ids.into_iter().for_each(|id| present[id as usize] = true);

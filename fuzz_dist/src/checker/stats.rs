@@ -8,7 +8,7 @@ use super::evidence::node_name;
 use super::latency::Quantiles;
 use super::{Checker, Verdict};
 use crate::history::History;
-use crate::op::{Kind, NodeId};
+use crate::op::{Kind, Name, NodeId};
 use crate::time::Time;
 
 /// Counts what happened; see [`stats`].
@@ -33,7 +33,7 @@ struct Tally {
     fail: u64,
     info: u64,
     ok_ns: Vec<u64>,
-    errors: BTreeMap<String, u64>,
+    errors: BTreeMap<Name, u64>,
 }
 
 #[derive(Serialize)]
@@ -45,10 +45,24 @@ struct Figures {
     ok_rate: Option<f64>,
     latencies_ns: Quantiles,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    errors: BTreeMap<String, u64>,
+    errors: BTreeMap<Name, u64>,
 }
 
 impl Tally {
+    fn is_empty(&self) -> bool {
+        self.ok + self.fail + self.info == 0
+    }
+
+    fn add(&mut self, other: &Tally) {
+        self.ok += other.ok;
+        self.fail += other.fail;
+        self.info += other.info;
+        self.ok_ns.extend_from_slice(&other.ok_ns);
+        for (error, n) in &other.errors {
+            *self.errors.entry(error.clone()).or_default() += n;
+        }
+    }
+
     fn figures(self) -> Figures {
         let count = self.ok + self.fail + self.info;
         Figures {
@@ -67,8 +81,8 @@ impl Checker for Stats {
     fn check(&self, history: &History) -> Verdict {
         let mut functions: Vec<Tally> = Vec::new();
         functions.resize_with(history.functions().len(), Tally::default);
-        let mut nodes: BTreeMap<Option<NodeId>, Tally> = BTreeMap::new();
-        let mut all = Tally::default();
+        // By the place of the node, from 1; operations without one come first.
+        let mut nodes: Vec<Tally> = Vec::new();
         let mut span: Option<(Time, Time)> = None;
         let calls = (0..history.len())
             .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client());
@@ -76,28 +90,38 @@ impl Checker for Stats {
             let end = history.completion(i);
             let last = history.time(end.unwrap_or(i));
             span = Some(span.map_or((history.time(i), last), |(a, b)| (a, b.max(last))));
-            let node = nodes.entry(history.node(i)).or_default();
-            for tally in [&mut functions[history.function_index(i)], node, &mut all] {
-                match end.map(|c| history.kind(c)) {
-                    Some(Kind::Ok) => {
+            let node = history.node(i).map_or(0, |n| n.index() + 1);
+            if nodes.len() <= node {
+                nodes.resize_with(node + 1, Tally::default);
+            }
+            let kind = end.map_or(Kind::Info, |c| history.kind(c));
+            let error = end.and_then(|c| history.error(c));
+            for tally in [&mut functions[history.function_index(i)], &mut nodes[node]] {
+                match kind {
+                    Kind::Ok => {
                         tally.ok += 1;
                         tally.ok_ns.push(last.0.saturating_sub(history.time(i).0));
                     }
-                    Some(Kind::Fail) => tally.fail += 1,
+                    Kind::Fail => tally.fail += 1,
                     _ => tally.info += 1,
                 }
-                if let Some(error) = end.and_then(|c| history.error(c)) {
-                    *tally.errors.entry(error.kind.to_string()).or_default() += 1;
+                if let Some(error) = error {
+                    *tally.errors.entry(error.kind.clone()).or_default() += 1;
                 }
             }
         }
+        let mut all = Tally::default();
+        functions.iter().for_each(|t| all.add(t));
         let by_function: BTreeMap<String, Figures> = (history.functions().iter())
             .zip(functions)
-            .filter(|(_, t)| t.ok + t.fail + t.info > 0)
+            .filter(|(_, t)| !t.is_empty())
             .map(|(f, t)| (f.to_string(), t.figures()))
             .collect();
-        let by_node: BTreeMap<String, Figures> =
-            (nodes.into_iter()).map(|(n, t)| (node_name(history, n), t.figures())).collect();
+        let by_node: BTreeMap<String, Figures> = (nodes.into_iter().enumerate())
+            .filter(|(_, t)| !t.is_empty())
+            .map(|(n, t)| (n.checked_sub(1).map(|n| NodeId(n as u16)), t))
+            .map(|(n, t)| (node_name(history, n), t.figures()))
+            .collect();
         let seconds = span.map(|(from, to)| to.since(from).as_secs_f64()).filter(|s| *s > 0.0);
         let done = all.ok;
         Verdict::valid("stats")

@@ -1,11 +1,11 @@
 //! `total_queue`: what goes into a queue comes out, once, in whatever order.
 
-use std::collections::HashMap;
-
-use super::calls::{Outcome, calls};
+use super::calls::{Call, Outcome, calls};
+use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::History;
+use crate::history::hash::FastMap;
+use crate::history::{History, View};
 use crate::op::Value;
 
 /// Judges queues; see [`total_queue`].
@@ -47,82 +47,182 @@ impl TotalQueue {
     }
 }
 
-#[derive(Default)]
+/// What is known about one element.
+#[derive(Clone, Copy)]
 struct Tally {
-    attempts: usize,
-    failed: usize,
-    acknowledged: Vec<usize>,
-    dequeued: Vec<usize>,
-    first_attempt: Option<usize>,
+    /// Enqueues that may have happened, those of them that were acknowledged, and those that failed.
+    attempts: u32,
+    acknowledged: u32,
+    failed: u32,
+    dequeued: u32,
+    /// Events; [`NONE`] where there is none.
+    first_attempt: u32,
+    first_dequeue: u32,
+}
+
+const UNKNOWN: Tally = Tally {
+    attempts: 0,
+    acknowledged: 0,
+    failed: 0,
+    dequeued: 0,
+    first_attempt: NONE,
+    first_dequeue: NONE,
+};
+
+/// The elements of a history by their numbers.
+struct Elements<'a> {
+    history: &'a History,
+    numbers: Dense<'a>,
+    tallies: Vec<Tally>,
+    enqueues: Vec<Call>,
+    dequeues: Vec<Call>,
 }
 
 impl Checker for TotalQueue {
     fn check(&self, history: &History) -> Verdict {
-        let mut all: HashMap<Value, Tally> = HashMap::new();
-        for call in calls(history, &["enqueue"]) {
-            let tally = all.entry(history.value(call.invoked)).or_default();
-            match call.outcome {
-                Outcome::Failed => tally.failed += 1,
-                outcome => {
-                    tally.attempts += 1;
-                    tally.first_attempt = tally.first_attempt.or(Some(call.invoked));
-                    if outcome == Outcome::Acknowledged {
-                        tally.acknowledged.extend(call.completed);
-                    }
-                }
-            }
-        }
-        let (mut open, mut dequeues) = (0usize, 0usize);
+        let mut elements = Elements::of(history);
+        let dequeues = std::mem::take(&mut elements.dequeues);
+        let (mut open, mut count) = (0usize, 0usize);
         let mut drain_open = false;
-        for call in calls(history, &["dequeue", "drain"]) {
-            let drains = &**history.function(call.invoked) == "drain";
+        for call in &dequeues {
             let Some(done) = call.acknowledged() else {
-                open += usize::from(call.outcome == Outcome::Open);
-                drain_open |= drains && call.outcome == Outcome::Open;
+                let unknown = call.outcome == Outcome::Open;
+                open += usize::from(unknown);
+                drain_open |= unknown && elements.drains(call);
                 continue;
             };
-            let items = match history.value(done) {
-                Value::Nil => Vec::new(),
-                Value::List(items) if drains => items.to_vec(),
-                Value::Set(items) if drains => {
-                    items.as_slice().iter().map(|n| Value::Int(*n)).collect()
-                }
-                item => vec![item],
-            };
-            for item in items {
-                dequeues += 1;
-                all.entry(item).or_default().dequeued.push(done);
-            }
+            elements.taken(call, done, |elements, id| {
+                count += 1;
+                let tally = elements.tally(id);
+                tally.dequeued += 1;
+                tally.first_dequeue = tally.first_dequeue.min(done as u32);
+            });
         }
-        let mut all: Vec<(Value, Tally)> = all.into_iter().collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
+        elements.dequeues = dequeues;
         let excused = if drain_open { usize::MAX } else { open };
-        self.verdict(history, &all, excused)
-            .with("dequeue_count", dequeues)
+        self.verdict(&mut elements, excused)
+            .with("dequeue_count", count)
             .with("unknown_dequeue_count", open)
     }
 }
 
+impl<'a> Elements<'a> {
+    /// Counts the enqueues, and gathers the dequeues.
+    fn of(history: &'a History) -> Elements<'a> {
+        let enqueue = history.find_function("enqueue");
+        let (mut enqueues, mut dequeues) = (Vec::new(), Vec::new());
+        for call in calls(history, &["enqueue", "dequeue", "drain"]) {
+            let all = match Some(history.function_index(call.invoked)) == enqueue {
+                true => &mut enqueues,
+                false => &mut dequeues,
+            };
+            all.push(call);
+        }
+        let words = enqueues.iter().map(|c: &Call| history.word(c.invoked));
+        let numbers = Dense::expecting(history, words);
+        let tallies = Vec::with_capacity(enqueues.len());
+        let mut elements = Elements { history, numbers, tallies, enqueues: Vec::new(), dequeues };
+        for call in &enqueues {
+            let id = elements.numbers.event(call.invoked);
+            let tally = elements.tally(id);
+            if call.outcome == Outcome::Failed {
+                tally.failed += 1;
+                continue;
+            }
+            tally.attempts += 1;
+            tally.first_attempt = tally.first_attempt.min(call.invoked as u32);
+            tally.acknowledged += u32::from(call.outcome == Outcome::Acknowledged);
+        }
+        elements.enqueues = enqueues;
+        elements
+    }
+
+    fn tally(&mut self, id: u32) -> &mut Tally {
+        if self.tallies.len() <= id as usize {
+            self.tallies.resize(id as usize + 1, UNKNOWN);
+        }
+        &mut self.tallies[id as usize]
+    }
+
+    fn drains(&self, call: &Call) -> bool {
+        &**self.history.function(call.invoked) == "drain"
+    }
+
+    /// Tells every element that a dequeue took.
+    fn taken(&mut self, call: &Call, done: usize, mut tell: impl FnMut(&mut Self, u32)) {
+        let history = self.history;
+        match history.view(done) {
+            Some(View::Nil) => {}
+            Some(View::List(items)) if self.drains(call) => {
+                for word in items.words() {
+                    let id = self.numbers.word(*word);
+                    tell(self, id);
+                }
+            }
+            None if self.drains(call) => {
+                let Value::Set(set) = history.value(done) else { return };
+                for n in set.as_slice() {
+                    let id = self.numbers.int(*n);
+                    tell(self, id);
+                }
+            }
+            _ => {
+                let id = self.numbers.event(done);
+                tell(self, id);
+            }
+        }
+    }
+
+    /// For each of a few elements the events that acknowledged and that dequeued it.
+    fn lives(&mut self, ids: &[u32]) -> FastMap<u32, Life> {
+        let mut lives: FastMap<u32, Life> = ids.iter().map(|id| (*id, Life::default())).collect();
+        for call in std::mem::take(&mut self.enqueues) {
+            let id = self.numbers.event(call.invoked);
+            if let Some(life) = lives.get_mut(&id) {
+                life.acknowledged.extend(call.acknowledged());
+            }
+        }
+        for call in std::mem::take(&mut self.dequeues) {
+            let Some(done) = call.acknowledged() else { continue };
+            self.taken(&call, done, |_, id| {
+                if let Some(life) = lives.get_mut(&id) {
+                    life.dequeued.push(done);
+                }
+            });
+        }
+        lives
+    }
+}
+
+#[derive(Default)]
+struct Life {
+    acknowledged: Vec<usize>,
+    dequeued: Vec<usize>,
+}
+
 impl TotalQueue {
-    fn verdict(&self, history: &History, all: &[(Value, Tally)], excused: usize) -> Verdict {
+    fn verdict(&self, elements: &mut Elements<'_>, excused: usize) -> Verdict {
         let (mut lost, mut unexpected, mut duplicate, mut early) = (vec![], vec![], vec![], vec![]);
         let (mut gone, mut recovered, mut attempts, mut acknowledged) = (0, 0, 0, 0);
-        for (value, t) in all {
-            attempts += t.attempts + t.failed;
-            acknowledged += t.acknowledged.len();
-            let missing = t.acknowledged.len().saturating_sub(t.dequeued.len());
-            gone += missing;
-            recovered += t.dequeued.len().min(t.attempts).saturating_sub(t.acknowledged.len());
+        let mut any_dequeued = false;
+        for (id, t) in elements.tallies.iter().enumerate() {
+            let id = id as u32;
+            attempts += (t.attempts + t.failed) as usize;
+            acknowledged += t.acknowledged as usize;
+            any_dequeued |= t.dequeued > 0;
+            let missing = t.acknowledged.saturating_sub(t.dequeued);
+            gone += missing as usize;
+            recovered += t.dequeued.min(t.attempts).saturating_sub(t.acknowledged) as usize;
             if missing > 0 {
-                lost.push((value, t));
+                lost.push(id);
             }
-            if t.attempts == 0 && !t.dequeued.is_empty() {
-                unexpected.push((value, t));
-            } else if t.dequeued.len() > t.attempts {
-                duplicate.push((value, t));
+            if t.attempts == 0 && t.dequeued > 0 {
+                unexpected.push(id);
+            } else if t.dequeued > t.attempts {
+                duplicate.push(id);
             }
-            if t.first_attempt.is_some_and(|a| t.dequeued.first().is_some_and(|d| *d < a)) {
-                early.push((value, t));
+            if t.dequeued > 0 && t.attempts > 0 && t.first_dequeue < t.first_attempt {
+                early.push(id);
             }
         }
         // Unknown dequeues may have taken what is missing.
@@ -130,70 +230,85 @@ impl TotalQueue {
         if gone <= excused {
             lost.clear();
         }
-        let mut verdict = Verdict::valid("total_queue");
-        let mut reasons = Vec::new();
-        let duplicate_count = duplicate.len();
+        let counts = [lost.len(), unexpected.len(), duplicate.len(), early.len()];
         if self.redelivery {
             duplicate.clear();
         }
+        let mut reasons = Vec::new();
+        let mut anomalies = Vec::new();
         for (kind, found, what) in [
-            ("lost", &lost, "lost"),
-            ("unexpected", &unexpected, "dequeued without having been enqueued"),
-            ("duplicate", &duplicate, "dequeued more often than enqueued"),
-            ("early", &early, "dequeued before it was enqueued"),
+            ("lost", lost, "lost"),
+            ("unexpected", unexpected, "dequeued without having been enqueued"),
+            ("duplicate", duplicate, "dequeued more often than enqueued"),
+            ("early", early, "dequeued before it was enqueued"),
         ] {
             if found.is_empty() {
                 continue;
             }
-            let names: Vec<&Value> = found.iter().map(|(v, _)| *v).collect();
+            let mut found: Vec<(Value, u32)> =
+                found.into_iter().map(|id| (elements.numbers.value(id), id)).collect();
+            found.sort_unstable();
+            let names: Vec<&Value> = found.iter().map(|(v, _)| v).collect();
             reasons.push(format!("{} {what}: {}", count(found.len(), "element"), listed(&names)));
-            let shown = found.iter().take(ANOMALIES_MAX);
-            verdict.anomalies.extend(shown.map(|(v, t)| explain(history, kind, v, t, what)));
+            let shown = found.into_iter().take(ANOMALIES_MAX);
+            anomalies.extend(shown.map(|(value, id)| (kind, value, id, what)));
         }
         let mut verdict = match reasons.split_first() {
             Some((first, rest)) => {
-                let v = Verdict::invalid("total_queue", first);
-                Verdict { anomalies: verdict.anomalies, ..rest.iter().fold(v, |v, r| v.because(r)) }
+                rest.iter().fold(Verdict::invalid("total_queue", first), |v, r| v.because(r))
             }
-            None if all.iter().all(|(_, t)| t.dequeued.is_empty()) => {
-                Verdict::unknown("total_queue", "nothing was dequeued")
-            }
-            None => verdict,
+            None if !any_dequeued => Verdict::unknown("total_queue", "nothing was dequeued"),
+            None => Verdict::valid("total_queue"),
         };
-        let lost_count = if lost.is_empty() { 0 } else { gone };
-        if lost_count > 0 && possibly > 0 {
+        let [lost, unexpected, duplicate, early] = counts;
+        let lost = if lost == 0 { 0 } else { gone };
+        if lost > 0 && possibly > 0 {
             verdict = verdict.because(format!(
                 "{gone} elements did not come out, and dequeues of unknown outcome can have taken {possibly} of them at most"
             ));
         }
+        verdict.anomalies = explain(elements, &anomalies);
         verdict
             .with("attempt_count", attempts)
             .with("acknowledged_count", acknowledged)
-            .with("lost_count", lost_count)
+            .with("lost_count", lost)
             .with("possibly_taken_count", possibly)
-            .with("unexpected_count", unexpected.len())
-            .with("duplicate_count", duplicate_count)
-            .with("early_count", early.len())
+            .with("unexpected_count", unexpected)
+            .with("duplicate_count", duplicate)
+            .with("early_count", early)
             .with("recovered_count", recovered)
     }
 }
 
-fn explain(history: &History, kind: &str, value: &Value, t: &Tally, what: &str) -> Anomaly {
+/// Tells what was found: kind, element, its number, and what happened to it.
+fn explain(elements: &mut Elements<'_>, found: &[(&str, Value, u32, &str)]) -> Vec<Anomaly> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let history = elements.history;
+    let ids: Vec<u32> = found.iter().map(|(_, _, id, _)| *id).collect();
+    let lives = elements.lives(&ids);
     let at = |i: &usize| format!("{} at {}", node_of(history, *i), history.time(*i));
     let list = |events: &[usize]| events.iter().take(4).map(at).collect::<Vec<_>>().join(", ");
-    let mut text = format!("{value} was {what}");
-    if !t.acknowledged.is_empty() {
-        text.push_str(&format!("; its enqueue was acknowledged by {}", list(&t.acknowledged)));
-    } else if t.failed > 0 {
-        text.push_str("; its enqueue had failed");
-    }
-    if !t.dequeued.is_empty() {
-        text.push_str(&format!("; dequeued on {}", list(&t.dequeued)));
-    }
-    let mut events: Vec<usize> = t.acknowledged.iter().chain(&t.dequeued).copied().collect();
-    events.extend(t.first_attempt);
-    events.sort_unstable();
-    Anomaly::new(kind, value.clone()).explained(text).proved_by(events)
+    let tell = |(kind, value, id, what): &(&str, Value, u32, &str)| {
+        let (life, tally) = (&lives[id], elements.tallies[*id as usize]);
+        let mut text = format!("{value} was {what}");
+        if !life.acknowledged.is_empty() {
+            let by = list(&life.acknowledged);
+            text.push_str(&format!("; its enqueue was acknowledged by {by}"));
+        } else if tally.failed > 0 {
+            text.push_str("; its enqueue had failed");
+        }
+        if !life.dequeued.is_empty() {
+            text.push_str(&format!("; dequeued on {}", list(&life.dequeued)));
+        }
+        let mut events: Vec<usize> =
+            life.acknowledged.iter().chain(&life.dequeued).copied().collect();
+        events.extend((tally.first_attempt != NONE).then_some(tally.first_attempt as usize));
+        events.sort_unstable();
+        Anomaly::new(*kind, value.clone()).explained(text).proved_by(events)
+    };
+    found.iter().map(tell).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! `unique_ids`: no identifier is given out twice.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::calls::calls;
+use super::dense::Dense;
 use super::evidence::{count, node_of};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
-use crate::op::{Name, Value};
+use crate::op::Name;
 
 /// Judges generated identifiers; see [`unique_ids`].
 #[derive(Clone, Debug)]
@@ -42,25 +43,30 @@ impl UniqueIds {
 
 impl Checker for UniqueIds {
     fn check(&self, history: &History) -> Verdict {
-        let mut first: HashMap<Value, usize> = HashMap::new();
-        let mut again: HashMap<Value, Vec<usize>> = HashMap::new();
-        let (mut attempts, mut given) = (0usize, 0usize);
+        let mut attempts = 0usize;
+        let mut given: Vec<u32> = Vec::new();
         for call in calls(history, &[&*self.generate]) {
             attempts += 1;
-            let Some(done) = call.acknowledged() else { continue };
-            given += 1;
-            let value = history.value(done);
-            if let Some(earlier) = first.get(&value) {
-                again.entry(value).or_insert_with(|| vec![*earlier]).push(done);
-            } else {
-                first.insert(value, done);
+            given.extend(call.acknowledged().map(|done| done as u32));
+        }
+        let mut ids = Dense::of_events(history, &given);
+        let mut first: Vec<u32> = Vec::with_capacity(given.len());
+        let mut again: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for done in &given {
+            let id = ids.event(*done as usize);
+            match first.get(id as usize) {
+                None => first.push(*done),
+                Some(earlier) => {
+                    let earlier = || vec![*earlier as usize];
+                    again.entry(id).or_insert_with(earlier).push(*done as usize);
+                }
             }
         }
-        let range = (first.keys().min().cloned(), first.keys().max().cloned());
-        let mut again: Vec<(Value, Vec<usize>)> = again.into_iter().collect();
+        let (lowest, highest) = ids.range().unzip();
+        let mut again: Vec<(u32, Vec<usize>)> = again.into_iter().collect();
         again.iter_mut().for_each(|(_, events)| events.sort_unstable());
         again.sort_by_key(|(_, events)| events[1]);
-        let mut verdict = match (again.len(), given) {
+        let mut verdict = match (again.len(), given.len()) {
             (0, 0) => Verdict::unknown("unique_ids", "no identifier was given out"),
             (0, _) => Verdict::valid("unique_ids"),
             (n, _) => Verdict::invalid(
@@ -71,7 +77,8 @@ impl Checker for UniqueIds {
         verdict.anomalies = again
             .iter()
             .take(ANOMALIES_MAX)
-            .map(|(value, events)| {
+            .map(|(id, events)| {
+                let value = ids.value(*id);
                 let who = |i: &usize| {
                     let (node, at) = (node_of(history, *i), history.time(*i));
                     format!("client {} by {node} at {at}", history.process(*i))
@@ -85,10 +92,10 @@ impl Checker for UniqueIds {
             .collect();
         verdict
             .with("attempt_count", attempts)
-            .with("acknowledged_count", given)
+            .with("acknowledged_count", given.len())
             .with("duplicate_count", again.len())
-            .with("lowest", range.0.map(|v| v.to_string()))
-            .with("highest", range.1.map(|v| v.to_string()))
+            .with("lowest", lowest.map(|v| v.to_string()))
+            .with("highest", highest.map(|v| v.to_string()))
     }
 }
 
@@ -97,6 +104,7 @@ mod tests {
     use super::super::Validity;
     use super::super::histories::Recorder;
     use super::*;
+    use crate::op::Value;
     use crate::random::Seed;
 
     #[test]

@@ -41,6 +41,16 @@ pub enum Error {
         /// Its limit.
         limit: Duration,
     },
+    /// What was waited for did not come by on the wire.
+    #[error("{what} was not seen within {limit:?}: {instead}")]
+    NotSeen {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        limit: Duration,
+        /// What was seen instead.
+        instead: String,
+    },
     /// A request that cannot be met: the text says why and what would be.
     #[error("{0}")]
     Invalid(String),

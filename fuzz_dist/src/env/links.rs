@@ -64,6 +64,28 @@ impl LinkMatrix {
     }
 }
 
+/// How TCP goes on when a link is open again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Heal {
+    /// As on any network: with the sender's next retransmission, which comes up to the cut's
+    /// length later.
+    #[default]
+    Natural,
+    /// At once: of every flow the last segment that the cut dropped is delivered when its link is
+    /// open again, so that the receiver answers and the sender goes on.
+    Prompt,
+}
+
+impl Heal {
+    /// The word for it: `natural`, `prompt`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Heal::Natural => "natural",
+            Heal::Prompt => "prompt",
+        }
+    }
+}
+
 /// What one directed link carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkCount {

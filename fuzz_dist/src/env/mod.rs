@@ -12,11 +12,12 @@ mod error;
 mod host;
 mod links;
 mod process;
+pub mod wire;
 
 pub use command::{Command, Finished};
 pub use error::Error;
 pub use host::{HostId, HostSpec, Mount, MountKind, Role};
-pub use links::{LinkCount, LinkCounters, LinkMatrix};
+pub use links::{Heal, LinkCount, LinkCounters, LinkMatrix};
 pub use process::{Process, ProcessControl, ProcessInfo, ProcessState, Signal};
 
 use std::fmt::Debug;
@@ -55,6 +56,8 @@ pub struct Capabilities {
     pub pause: bool,
     /// Packets of a link can be watched and dropped one by one.
     pub watch: bool,
+    /// Connections between nodes can be followed, and faults placed by what they carry.
+    pub wire: bool,
     /// Sockets can be made in a host's own network.
     pub sockets: bool,
     /// What this environment does otherwise than asked for, in sentences for people
@@ -128,6 +131,15 @@ pub trait Environment: Debug + Send + Sync {
 
     /// What every directed link has carried and dropped so far.
     fn counters(&self) -> LinkCounters;
+
+    /// What the links carry, to place faults by it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where nobody sees it.
+    fn wire(&self) -> Result<std::sync::Arc<dyn wire::Wire>, Error> {
+        let what = "see what its links carry".into();
+        Err(Error::Unsupported { environment: self.name().into(), what })
+    }
 
     /// A socket that belongs to the host's network and is neither bound nor connected yet.
     fn socket(&self, host: HostId, kind: SocketKind) -> BoxFuture<'_, Result<OwnedFd, Error>>;

@@ -4,7 +4,7 @@
 //! fault's name and whose value is a map with `id`, `edge` and, on the edges that report a
 //! check, `status` and `evidence`.
 
-use super::History;
+use super::{History, View};
 use crate::op::{Kind, Name, Process, Value};
 use crate::time::Time;
 
@@ -134,17 +134,16 @@ impl History {
     pub fn faults(&self) -> Vec<FaultSpan> {
         let mut faults: Vec<FaultSpan> = Vec::new();
         for i in (0..self.len()).filter(|i| self.process(*i) == Process::NEMESIS) {
-            let Some(value) = self.other(i) else { continue };
-            let Some(id) = value.get("id").and_then(Value::as_int) else { continue };
-            let Some(edge) = value.get("edge").and_then(Value::as_text).and_then(Edge::parse)
-            else {
+            let Some(value) = self.view(i) else { continue };
+            let Some(id) = value.get("id").and_then(View::as_int) else { continue };
+            let Some(edge) = value.get("edge").and_then(View::as_text).and_then(Edge::parse) else {
                 continue;
             };
             if edge == Edge::Start {
                 faults.push(FaultSpan {
                     id,
                     name: self.function(i).clone(),
-                    shape: value.get("shape").and_then(Value::as_text).unwrap_or("").into(),
+                    shape: value.get("shape").and_then(View::as_text).unwrap_or("").into(),
                     start: self.time(i),
                     started: None,
                     stop: None,
@@ -157,8 +156,8 @@ impl History {
                 continue;
             }
             let Some(fault) = faults.iter_mut().rev().find(|f| f.id == id) else { continue };
-            let status = value.get("status").and_then(Value::as_text).map(FaultStatus::parse);
-            fault.evidence.extend(value.get("evidence").cloned());
+            let status = value.get("status").and_then(View::as_text).map(FaultStatus::parse);
+            fault.evidence.extend(value.get("evidence").map(View::to_value));
             match edge {
                 Edge::Start => unreachable!("handled above"),
                 Edge::Started => {
@@ -187,6 +186,6 @@ impl History {
         (0..self.len())
             .rev()
             .filter(|i| self.process(*i) == Process::NEMESIS && &**self.function(*i) == "heal")
-            .find_map(|i| self.other(i)?.get("proved").map(|v| *v == Value::Bool(true)))
+            .find_map(|i| self.view(i)?.get("proved").map(|v| v.as_bool() == Some(true)))
     }
 }

@@ -15,7 +15,8 @@
 
 use std::io::Write as _;
 
-use super::History;
+use super::words::Words;
+use super::{History, View};
 use crate::op::{Name, Process, Value};
 
 /// The version that the first line names.
@@ -91,10 +92,8 @@ pub(super) fn write_event(out: &mut Vec<u8>, history: &History, i: usize) {
 
 fn write_event_value(out: &mut Vec<u8>, history: &History, i: usize) {
     let Some(read) = history.set_read(i) else {
-        match history.other(i) {
-            Some(value) => write_value(out, value),
-            // Neither a set nor anything that is shared: cheap to put together.
-            None => write_value(out, &history.value(i)),
+        if let Some(value) = history.view(i) {
+            write_view(out, value);
         }
         return;
     };
@@ -118,27 +117,33 @@ fn write_set(out: &mut Vec<u8>, items: &[i64]) {
     out.extend_from_slice(b"]}");
 }
 
-/// Writes a value.
+/// Writes a value that stands alone.
 fn write_value(out: &mut Vec<u8>, value: &Value) {
+    let mut words = Words::default();
+    let word = words.value(value);
+    write_view(out, words.view(word));
+}
+
+fn write_view(out: &mut Vec<u8>, value: View<'_>) {
     match value {
-        Value::Nil => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(n) => write_integer(out, *n),
-        Value::Text(text) => write_text(out, text),
-        Value::Set(set) => write_set(out, set.as_slice()),
-        Value::List(items) => {
+        View::Nil => out.extend_from_slice(b"null"),
+        View::Bool(true) => out.extend_from_slice(b"true"),
+        View::Bool(false) => out.extend_from_slice(b"false"),
+        View::Int(n) => write_integer(out, n),
+        View::Text(text) => write_text(out, text),
+        View::Set(numbers) => write_set(out, numbers),
+        View::List(items) => {
             out.push(b'[');
-            separated(out, items.iter(), write_value);
+            separated(out, items.iter(), write_view);
             out.push(b']');
         }
-        Value::Map(entries) => {
+        View::Map(entries) => {
             out.extend_from_slice(b"{\"map\":[");
             separated(out, entries.iter(), |out, (key, value)| {
                 out.push(b'[');
-                write_value(out, key);
+                write_view(out, key);
                 out.push(b',');
-                write_value(out, value);
+                write_view(out, value);
                 out.push(b']');
             });
             out.extend_from_slice(b"]}");

@@ -1,13 +1,16 @@
 //! Reading a history back from its lines.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::hash::FastMap;
 use super::line::{Line, Stored};
-use super::sets::StoredSet;
-use super::{History, Slot, json};
+use super::quick::{Quick, Scratch};
+use super::sets::{SetColumn, StoredSet};
+use super::words::{Form, Word};
+use super::{History, json};
 use crate::op::{Event, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
 
@@ -81,6 +84,9 @@ impl History {
             }
             line += 1;
             let malformed = |expected| LoadError::Malformed { path: path.into(), line, expected };
+            if loader.quick(&text).map_err(malformed)? {
+                continue;
+            }
             match serde_json::from_slice::<Line<'_>>(&text) {
                 Ok(parsed) => loader.line(parsed).map_err(malformed)?,
                 Err(_) if !text.ends_with(b"\n") => {
@@ -113,14 +119,16 @@ struct Loader {
     nodes: HashMap<Name, NodeId>,
     names: HashMap<String, Name>,
     /// The last set of each node and function: differences build upon it.
-    sets: HashMap<(Option<NodeId>, u16), LastSet>,
+    sets: FastMap<(Option<NodeId>, u16), LastSet>,
+    scratch: Scratch,
 }
 
 #[derive(Default)]
 struct LastSet {
     /// Its event and its record.
     stored: Option<(u32, u32)>,
-    counts: BTreeMap<i64, u32>,
+    /// How often each number is in it; known only where something was taken out.
+    counts: Option<FastMap<i64, u32>>,
     len: usize,
 }
 
@@ -198,7 +206,6 @@ impl Loader {
 
     fn push(&mut self, mut event: Event, value: Stored) -> Result<(), String> {
         let history = self.history.as_mut().ok_or(HEADER)?;
-        let index = history.len() as u32;
         let (base, added, removed) = match value {
             Stored::Set(added) => (None, added, Vec::new()),
             Stored::Difference { base, added, removed } => (Some(base), added, removed),
@@ -208,21 +215,64 @@ impl Loader {
                 return Ok(());
             }
         };
-        let node = event.node;
-        history.push(event).map_err(|e| format!("an event that can be: {e}"))?;
-        let key = (node, history.function[index as usize]);
+        let index = history.push(event).map_err(|e| format!("an event that can be: {e}"))?;
+        self.set(index, base, &added, &removed)
+    }
+
+    /// Gives event `index` its set.
+    fn set(
+        &mut self,
+        index: usize,
+        base: Option<u64>,
+        added: &[i64],
+        removed: &[i64],
+    ) -> Result<(), String> {
+        let history = self.history.as_mut().ok_or(HEADER)?;
+        let key = (history.node(index), history.function[index]);
         let last = self.sets.entry(key).or_default();
         let set = StoredSet {
-            event: index,
-            base: last.follow(base, &added, &removed)?,
-            added: &added,
-            removed: &removed,
+            event: index as u32,
+            base: last.follow(&history.sets, base, added, removed)?,
+            added,
+            removed,
             len: last.len,
         };
         let record = history.sets.push_stored(set);
-        last.stored = Some((index, record));
-        history.value[index as usize] = Slot::Set(record);
+        last.stored = Some((index as u32, record));
+        history.value[index] = Word::of(Form::Read, record as usize);
         Ok(())
+    }
+
+    /// Takes a line that is written as this crate writes lines; gives `false` where it is not, or
+    /// where something is wrong with it that has to be worded.
+    fn quick(&mut self, line: &[u8]) -> Result<bool, String> {
+        let Some(history) = &mut self.history else { return Ok(false) };
+        let mark = history.words.mark();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let paired = scratch.read(history, line).and_then(|line| {
+            let row = line.row;
+            let name = || history.functions[row.function as usize].clone();
+            let partner = history.partner_of(row.process, row.kind, Some(row.function), name);
+            Some((line, partner.ok()?))
+        });
+        let taken = match paired {
+            None => {
+                history.words.rewind(mark);
+                Ok(false)
+            }
+            Some((line, partner)) => {
+                let index = history.len();
+                let (word, base) = match line.value {
+                    Quick::Value(word) => (word, None),
+                    Quick::Set { base } => (Word::NIL, Some(base)),
+                };
+                history.append(line.row, partner, word, line.error);
+                base.map_or(Ok(()), |base| self.set(index, base, &scratch.added, &scratch.removed))
+                    .map(|()| true)
+            }
+        };
+        self.scratch = scratch;
+        taken
     }
 
     fn name(&mut self, text: &str) -> Name {
@@ -239,6 +289,7 @@ impl LastSet {
     /// Becomes the set that is stored, and gives the record that it builds upon.
     fn follow(
         &mut self,
+        sets: &SetColumn,
         base: Option<u64>,
         added: &[i64],
         removed: &[i64],
@@ -260,14 +311,22 @@ impl LastSet {
                 ));
             }
         };
-        for n in added {
-            *self.counts.entry(*n).or_default() += 1;
+        if self.counts.is_none() && !removed.is_empty() {
+            let counts = self.counts.insert(FastMap::default());
+            for n in before.map(|record| sets.materialize(record)).unwrap_or_default() {
+                *counts.entry(n).or_default() += 1;
+            }
         }
-        for n in removed {
-            match self.counts.get_mut(n) {
-                Some(1) => drop(self.counts.remove(n)),
-                Some(count) => *count -= 1,
-                None => return Err(format!("a difference to a set that holds {n}")),
+        if let Some(counts) = &mut self.counts {
+            for n in added {
+                *counts.entry(*n).or_default() += 1;
+            }
+            for n in removed {
+                match counts.get_mut(n) {
+                    Some(1) => drop(counts.remove(n)),
+                    Some(count) => *count -= 1,
+                    None => return Err(format!("a difference to a set that holds {n}")),
+                }
             }
         }
         self.len = self.len + added.len() - removed.len();

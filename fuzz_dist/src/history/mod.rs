@@ -4,29 +4,39 @@
 //! are stored as differences to the former read on the same node, since that is what makes
 //! long histories of large sets small, and checkers fast: see [`History::set_read`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
 
+mod cursor;
 mod disk;
 mod edn;
 mod faults;
+pub(crate) mod hash;
 mod import;
 mod json;
 mod line;
 mod load;
+mod quick;
 mod recorder;
 mod runtime;
 mod sets;
+mod view;
+mod words;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
+use hash::FastMap;
 pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
 pub use recorder::{Recorder, WriteError};
 pub use runtime::{MnesiaSplit, NodeDown};
 use sets::SetColumn;
 pub use sets::SetRead;
+pub use view::{Entries, List, View};
+pub(crate) use words::Word;
+use words::{Form, Words};
 
 /// "No event", "no node" in the columns.
 const NONE: u32 = u32::MAX;
@@ -54,33 +64,34 @@ pub struct History {
     nodes: Vec<Name>,
     meta: BTreeMap<Name, Value>,
     functions: Vec<Name>,
-    function_ids: HashMap<Name, u16>,
+    function_ids: FastMap<Name, u16>,
     time: Vec<u64>,
     process: Vec<u32>,
     node: Vec<u16>,
     tag: Vec<Tag>,
     function: Vec<u16>,
     partner: Vec<u32>,
-    value: Vec<Slot>,
+    value: Vec<Word>,
+    words: Words,
     sets: SetColumn,
-    others: Vec<Value>,
-    errors: HashMap<u32, OpError>,
-    open: HashMap<u32, u32>,
-}
-
-/// Where the value of an event stands.
-#[derive(Clone, Copy, Debug)]
-enum Slot {
-    Nil,
-    Bool(bool),
-    Int(i64),
-    Set(u32),
-    Other(u32),
+    errors: FastMap<u32, OpError>,
+    open: FastMap<u32, u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Tag {
     kind: Kind,
+    phase: Phase,
+}
+
+/// An event but for its value and its error.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    time: u64,
+    process: Process,
+    node: Option<NodeId>,
+    kind: Kind,
+    function: u16,
     phase: Phase,
 }
 
@@ -146,77 +157,89 @@ impl History {
     /// [`Malformed`] where a client's event does not fit to what it did before; the history is
     /// unchanged then.
     pub fn push(&mut self, event: Event) -> Result<usize, Malformed> {
-        let index = self.len() as u32;
-        let full = self.functions.len() >= usize::from(u16::MAX);
-        if full && !self.function_ids.contains_key(&event.f) {
-            return Err(Malformed::TooManyFunctions { index: index as usize, f: event.f });
+        let index = self.len();
+        let known = self.find_name(&event.f);
+        if known.is_none() && self.functions.len() >= usize::from(u16::MAX) {
+            return Err(Malformed::TooManyFunctions { index, f: event.f });
         }
-        let partner = self.pair(&event, index)?;
-        let function = self.function_id(&event.f);
-        let slot = match event.value {
-            Value::Nil => Slot::Nil,
-            Value::Bool(b) => Slot::Bool(b),
-            Value::Int(n) => Slot::Int(n),
-            Value::Set(set) => Slot::Set(self.sets.push(index, event.node, function, set)),
-            other => {
-                self.others.push(other);
-                Slot::Other(self.others.len() as u32 - 1)
-            }
+        let partner = self.partner_of(event.process, event.kind, known, || event.f.clone())?;
+        let function = known.unwrap_or_else(|| self.new_function(&event.f));
+        let word = match event.value {
+            Value::Set(set) => self.set_word(event.node, function, set),
+            other => self.words.value(&other),
         };
-        if let Some(error) = event.error {
-            self.errors.insert(index, error);
-        }
-        self.time.push(event.time.0);
-        self.process.push(event.process.0);
-        self.node.push(event.node.map_or(NO_NODE, |n| n.0));
-        self.tag.push(Tag { kind: event.kind, phase: event.phase });
-        self.function.push(function);
-        self.partner.push(partner);
-        self.value.push(slot);
-        Ok(index as usize)
+        let row = Row {
+            time: event.time.0,
+            process: event.process,
+            node: event.node,
+            kind: event.kind,
+            function,
+            phase: event.phase,
+        };
+        self.append(row, partner, word, event.error);
+        Ok(index)
     }
 
-    /// Finds the other half of a client's event and links both.
-    fn pair(&mut self, event: &Event, index: u32) -> Result<u32, Malformed> {
-        let process = event.process;
+    /// The other half of a client's event, [`NONE`] where there is none.
+    fn partner_of(
+        &self,
+        process: Process,
+        kind: Kind,
+        function: Option<u16>,
+        f: impl FnOnce() -> Name,
+    ) -> Result<u32, Malformed> {
         if !process.is_client() {
             return Ok(NONE);
         }
-        let open = self.open.get(&process.0).copied();
-        match (event.kind, open) {
-            (Kind::Invoke, Some(open)) => Err(Malformed::TwoInvocations {
-                process,
-                open: open as usize,
-                index: index as usize,
-            }),
-            (Kind::Invoke, None) => {
-                self.open.insert(process.0, index);
-                Ok(NONE)
-            }
-            (_, None) => Err(Malformed::NoInvocation { process, index: index as usize }),
+        let index = self.len();
+        let open = self.open.get(&process.0).map(|open| *open as usize);
+        match (kind, open) {
+            (Kind::Invoke, Some(open)) => Err(Malformed::TwoInvocations { process, open, index }),
+            (Kind::Invoke, None) => Ok(NONE),
+            (_, None) => Err(Malformed::NoInvocation { process, index }),
+            (_, Some(open)) if function == Some(self.function[open]) => Ok(open as u32),
             (_, Some(open)) => {
-                let invoked = &self.functions[self.function[open as usize] as usize];
-                if *invoked != event.f {
-                    return Err(Malformed::OtherFunction {
-                        process,
-                        open: open as usize,
-                        invoked: invoked.clone(),
-                        index: index as usize,
-                        completed: event.f.clone(),
-                    });
-                }
-                self.open.remove(&process.0);
-                self.partner[open as usize] = index;
-                Ok(open)
+                let invoked = self.function(open).clone();
+                Err(Malformed::OtherFunction { process, open, invoked, index, completed: f() })
             }
         }
     }
 
-    fn function_id(&mut self, f: &Name) -> u16 {
-        if let Some(id) = self.function_ids.get(f) {
-            return *id;
+    /// Puts an event behind the others, and links it with its other half.
+    fn append(&mut self, row: Row, partner: u32, word: Word, error: Option<OpError>) {
+        let index = self.len() as u32;
+        if partner != NONE {
+            self.open.remove(&row.process.0);
+            self.partner[partner as usize] = index;
+        } else if row.kind == Kind::Invoke && row.process.is_client() {
+            self.open.insert(row.process.0, index);
         }
-        let id = u16::try_from(self.functions.len()).expect("fewer than 65536 functions");
+        if let Some(error) = error {
+            self.errors.insert(index, error);
+        }
+        self.time.push(row.time);
+        self.process.push(row.process.0);
+        self.node.push(row.node.map_or(NO_NODE, |n| n.0));
+        self.tag.push(Tag { kind: row.kind, phase: row.phase });
+        self.function.push(row.function);
+        self.partner.push(partner);
+        self.value.push(word);
+    }
+
+    /// The word of a set that is the value of the next event.
+    fn set_word(&mut self, node: Option<NodeId>, function: u16, set: IntSet) -> Word {
+        let index = self.len() as u32;
+        Word::of(Form::Read, self.sets.push(index, node, function, set) as usize)
+    }
+
+    fn find_name(&self, f: &Name) -> Option<u16> {
+        // Whoever records mostly shares the few names that there are.
+        let shared = self.functions.iter().take(8).position(|known| Arc::ptr_eq(known, f));
+        shared.map(|id| id as u16).or_else(|| self.function_ids.get(f).copied())
+    }
+
+    fn new_function(&mut self, f: &Name) -> u16 {
+        let id = self.functions.len() as u16;
         self.functions.push(f.clone());
         self.function_ids.insert(f.clone(), id);
         id
@@ -318,28 +341,71 @@ impl History {
 
     /// The value of event `i`; a set that is stored as a difference is put together.
     pub fn value(&self, i: usize) -> Value {
-        match self.value[i] {
-            Slot::Nil => Value::Nil,
-            Slot::Bool(b) => Value::Bool(b),
-            Slot::Int(n) => Value::Int(n),
-            Slot::Set(id) => Value::Set(IntSet::from_sorted(self.sets.materialize(id))),
-            Slot::Other(id) => self.others[id as usize].clone(),
+        self.value_of(self.value[i])
+    }
+
+    /// What a word stands for.
+    pub(crate) fn value_of(&self, word: Word) -> Value {
+        match word.parts() {
+            Some((Form::Read, id)) => {
+                Value::Set(IntSet::from_sorted(self.sets.materialize(id as u32)))
+            }
+            _ => self.words.view(word).to_value(),
         }
+    }
+
+    /// Equal for words that stand for the same value.
+    pub(crate) fn hash_of(&self, word: Word) -> u64 {
+        match word.parts() {
+            Some((Form::Read, id)) => words::hash_numbers(&self.sets.materialize(id as u32)),
+            _ => self.words.hash(word),
+        }
+    }
+
+    /// Do both words stand for the same value?
+    pub(crate) fn same(&self, a: Word, b: Word) -> bool {
+        let read = |word: Word| matches!(word.parts(), Some((Form::Read, _)));
+        match read(a) || read(b) {
+            true => a == b || self.value_of(a) == self.value_of(b),
+            false => self.words.same(a, b),
+        }
+    }
+
+    /// The number that a word stands for, where it is one.
+    pub(crate) fn int_of(&self, word: Word) -> Option<i64> {
+        self.words.as_int(word)
     }
 
     /// The value of event `i` where it is a whole number, without a copy of anything.
     pub fn int(&self, i: usize) -> Option<i64> {
-        if let Slot::Int(n) = self.value[i] { Some(n) } else { None }
+        self.words.as_int(self.value[i])
     }
 
-    /// The value of event `i` where it is neither a number, a truth value, nothing nor a set.
-    pub fn other(&self, i: usize) -> Option<&Value> {
-        if let Slot::Other(id) = self.value[i] { Some(&self.others[id as usize]) } else { None }
+    /// The value of event `i` without a copy of it; `None` where it is a set, for which see
+    /// [`History::set_read`].
+    pub fn view(&self, i: usize) -> Option<View<'_>> {
+        match self.value[i].parts() {
+            Some((Form::Read, _)) => None,
+            _ => Some(self.words.view(self.value[i])),
+        }
+    }
+
+    /// The word of a text, where it occurs in some value.
+    pub(crate) fn find_text(&self, text: &str) -> Option<Word> {
+        self.words.find(text)
+    }
+
+    /// The value of event `i` as a word.
+    pub(crate) fn word(&self, i: usize) -> Word {
+        self.value[i]
     }
 
     /// The set of event `i`, as it is stored: whole, or as a difference to an earlier read.
     pub fn set_read(&self, i: usize) -> Option<SetRead<'_>> {
-        if let Slot::Set(id) = self.value[i] { Some(self.sets.get(id)) } else { None }
+        match self.value[i].parts() {
+            Some((Form::Read, id)) => Some(self.sets.get(id as u32)),
+            _ => None,
+        }
     }
 
     /// The error of event `i`.

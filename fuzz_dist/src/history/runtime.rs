@@ -177,7 +177,7 @@ impl History {
     }
 
     fn detail(&self, i: usize, key: &str) -> Option<&str> {
-        self.other(i)?.get(key)?.as_text()
+        self.view(i)?.get(key)?.as_text()
     }
 
     /// Who said it, and of which peer.

@@ -1,9 +1,11 @@
 //! The lab as an [`Environment`].
 
 use super::control::Lost;
+use super::follow::LabWire;
 use super::host::{Host, explain, is_programs_own};
 use super::protocol::{DATA_DIR, Reply, Request, StartPlan};
 use super::{Lab, lock};
+use crate::env::wire::Wire;
 use crate::env::{
     BoxFuture, Capabilities, Command, Environment, Error, Finished, HostId, HostSpec, LinkCounters,
     LinkMatrix, Process, ProcessInfo, ProcessState, Signal, SocketKind,
@@ -111,6 +113,7 @@ impl Environment for Lab {
             membership: true,
             pause: true,
             watch: true,
+            wire: true,
             sockets: true,
             notes: notes.collect(),
         }
@@ -233,6 +236,11 @@ impl Environment for Lab {
 
     fn counters(&self) -> LinkCounters {
         self.switch.counters()
+    }
+
+    fn wire(&self) -> Result<Arc<dyn Wire>, Error> {
+        let hosts = self.hosts().into_iter().map(|(id, spec)| (id, spec.name));
+        Ok(Arc::new(LabWire::new(&self.switch, hosts)))
     }
 
     fn socket(&self, id: HostId, kind: SocketKind) -> BoxFuture<'_, Result<OwnedFd, Error>> {

@@ -11,9 +11,11 @@ mod control;
 mod counters;
 mod environment;
 mod exec;
+mod follow;
 mod host;
 mod host_init;
 mod init;
+mod last_dropped;
 mod mounts;
 mod packet;
 mod policy;
@@ -23,6 +25,9 @@ mod remedy;
 mod root;
 mod start;
 mod switch;
+mod tap;
+mod tcp;
+mod triggers;
 mod watch;
 mod wire;
 
@@ -54,7 +59,7 @@ pub struct Lab {
     control: Control,
     init: Arc<Connection>,
     agent: Mutex<Child>,
-    switch: Switch,
+    switch: Arc<Switch>,
     hosts: Mutex<Hosts>,
     /// One change of membership at a time.
     membership: tokio::sync::Mutex<()>,

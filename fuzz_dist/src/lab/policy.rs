@@ -18,6 +18,10 @@ impl Default for LinkSet {
 }
 
 impl LinkSet {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|row| *row == 0)
+    }
+
     pub(super) fn contains(&self, from: usize, to: usize) -> bool {
         self.0[from] >> to & 1 == 1
     }

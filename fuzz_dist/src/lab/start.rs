@@ -7,7 +7,7 @@ use super::packet::{HOSTS_MAX, MASK, address};
 use super::protocol::{Begin, HostPlan, MountPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, wire};
-use crate::env::{Error, HostId, HostSpec};
+use crate::env::{Error, Heal, HostId, HostSpec};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -34,12 +34,24 @@ pub struct LabOptions {
     /// Folders below `/tmp` or `/run` that the hosts shall see (read-only) although they have their
     /// own `/tmp` and `/run`; the working directory and the program's folder are always seen.
     pub visible: Vec<PathBuf>,
+    /// Whether connections are followed from their beginning (see
+    /// [`Wire::follow`](crate::env::wire::Wire::follow)). It costs some of the network's speed.
+    pub follow: bool,
+    /// How TCP goes on when a link is open again.
+    pub heal: Heal,
 }
 
 impl LabOptions {
     /// A lab of these hosts, with their folders in `folder`.
     pub fn new(folder: impl Into<PathBuf>, hosts: Vec<HostSpec>) -> Self {
-        LabOptions { name: "lab".into(), folder: folder.into(), hosts, visible: Vec::new() }
+        LabOptions {
+            name: "lab".into(),
+            folder: folder.into(),
+            hosts,
+            visible: Vec::new(),
+            follow: false,
+            heal: Heal::Natural,
+        }
     }
 }
 
@@ -61,6 +73,9 @@ impl Lab {
         let lab =
             Lab::around(spawn_agent(&folder, &options.name, theirs)?, ours, folder, &options)?;
         lab.begin(&options).await?;
+        if options.follow {
+            lab.switch.follow()?;
+        }
         let ids = (0..options.hosts.len() as u16).map(HostId::new);
         let adding: Vec<_> =
             ids.zip(&options.hosts).map(|(id, spec)| lab.ask_for_host(id, spec)).collect();
@@ -92,7 +107,7 @@ impl Lab {
             control,
             init,
             agent: Mutex::new(agent),
-            switch: Switch::new(),
+            switch: Arc::new(Switch::new(options.heal)?),
             hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
             membership: tokio::sync::Mutex::default(),
         })
@@ -309,7 +324,7 @@ fn text(path: &Path) -> Result<String, Error> {
 }
 
 /// Runs a future that waits for other threads only: a runtime may or may not be around.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

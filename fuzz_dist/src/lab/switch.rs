@@ -2,10 +2,13 @@
 //! their receiver's device.
 
 use super::counters::Counters;
+use super::last_dropped::LastDropped;
 use super::packet::{self, FRAME_MAX, HOSTS_MAX, To};
 use super::policy::{Decision, LinkSet, Policy};
+use super::tap::{Out, Own, Passage, Tap};
+use super::triggers::Link;
 use super::watch::{Fate, Sighting, Watcher};
-use crate::env::{Error, HostId, LinkCounters, LinkMatrix};
+use crate::env::{Error, Heal, HostId, LinkCounters, LinkMatrix};
 use crate::sys::epoch::{EpochCell, EpochReader, Replaced};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -19,6 +22,17 @@ struct Table {
     policy: Policy,
     ports: Vec<Option<Arc<Port>>>,
     watcher: Option<Arc<dyn Watcher>>,
+    /// Where connections are followed.
+    tap: Option<Arc<Tap>>,
+    /// Where heals are prompt.
+    last: Option<Arc<LastDropped>>,
+}
+
+impl Table {
+    fn empty() -> Table {
+        let (policy, ports) = (Policy::default(), Vec::new());
+        Table { policy, ports, watcher: None, tap: None, last: None }
+    }
 }
 
 /// A host's end of the network.
@@ -36,22 +50,31 @@ struct Wanted {
     watcher: Option<Arc<dyn Watcher>>,
     ports: BTreeMap<usize, Arc<Port>>,
     hosts: usize,
+    follow: bool,
 }
 
 pub(super) struct Switch {
     table: Arc<EpochCell<Table>>,
     counters: Arc<Counters>,
     wanted: Mutex<Wanted>,
+    tap: Arc<Tap>,
+    last: Option<Arc<LastDropped>>,
+    /// For frames that are delivered from outside of the ports' threads.
+    outside: Mutex<EpochReader<Table>>,
 }
 
 impl Switch {
-    pub(super) fn new() -> Self {
-        let table = Table { policy: Policy::default(), ports: Vec::new(), watcher: None };
-        Switch {
-            table: EpochCell::new(table, HOSTS_MAX),
+    pub(super) fn new(heal: Heal) -> Result<Self, Error> {
+        let table = EpochCell::new(Table::empty(), HOSTS_MAX + 1);
+        let outside = table.reader().ok_or_else(|| Error::Invalid("too many hosts".into()))?;
+        Ok(Switch {
+            table,
             counters: Arc::new(Counters::new()),
             wanted: Mutex::default(),
-        }
+            tap: Arc::default(),
+            last: (heal == Heal::Prompt).then(Arc::default),
+            outside: Mutex::new(outside),
+        })
     }
 
     /// Plugs in a host's device and starts to serve it.
@@ -94,7 +117,55 @@ impl Switch {
     pub(super) fn set_links(&self, links: &LinkMatrix) -> Result<(), Error> {
         let mut wanted = self.wanted();
         wanted.links.clone_from(links);
+        self.publish(&wanted)?;
+        drop(wanted);
+        self.heal();
+        Ok(())
+    }
+
+    /// Follows connections from now on.
+    pub(super) fn follow(&self) -> Result<(), Error> {
+        let mut wanted = self.wanted();
+        if std::mem::replace(&mut wanted.follow, true) {
+            return Ok(());
+        }
         self.publish(&wanted)
+    }
+
+    pub(super) fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    /// Ends what a trigger began, and delivers what it held.
+    pub(super) fn release(&self, id: u64) {
+        self.deliver(self.tap.release(id));
+        self.heal();
+    }
+
+    /// The same for all triggers.
+    pub(super) fn release_all(&self) {
+        self.deliver(self.tap.release_all());
+        self.heal();
+    }
+
+    /// An operation is about to be sent to a host.
+    pub(super) fn before_operation(&self, host: HostId, f: &str, hosts: &[HostId]) {
+        self.deliver(self.tap.before_operation(host, f, hosts));
+        self.heal();
+    }
+
+    /// Where heals are prompt: delivers the last segments that were dropped on links which are
+    /// open now.
+    fn heal(&self) {
+        if self.last.is_some() {
+            let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+            outside.with(|table| table.heal(&self.counters));
+        }
+    }
+
+    fn deliver(&self, frames: Vec<Out>) {
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        outside.with(|table| table.release(&self.counters, frames));
     }
 
     /// Shows the packets of these links to a watcher, and of no others.
@@ -122,7 +193,14 @@ impl Switch {
             ports[*index] = Some(Arc::clone(port));
         }
         let policy = Policy::new(&wanted.links, &wanted.watched);
-        match self.table.replace(Table { policy, ports, watcher: wanted.watcher.clone() }) {
+        let table = Table {
+            policy,
+            ports,
+            watcher: wanted.watcher.clone(),
+            tap: wanted.follow.then(|| Arc::clone(&self.tap)),
+            last: self.last.clone(),
+        };
+        match self.table.replace(table) {
             Replaced::Drained => Ok(()),
             Replaced::StillRead => Err(Error::TimedOut {
                 what: "a packet on its way under the former links".into(),
@@ -140,8 +218,7 @@ impl Drop for Switch {
     fn drop(&mut self) {
         let ports = std::mem::take(&mut self.wanted().ports);
         // The table holds the devices, too; they shall be closed in the background.
-        let empty = Table { policy: Policy::default(), ports: Vec::new(), watcher: None };
-        let _ = self.table.replace(empty);
+        let _ = self.table.replace(Table::empty());
         end(ports.into_values());
     }
 }
@@ -220,14 +297,24 @@ impl Table {
             Decision::Deliver => true,
             Decision::Drop => false,
             Decision::Show => self.watcher.as_ref().is_none_or(|watcher| {
-                let [from, to] = [from, to].map(|host| HostId::new(host as u16));
+                let [from, to] = [host(from), host(to)];
                 let packet = packet::ip(frame);
                 watcher.see(Sighting { from, to, number, packet }) == Fate::Deliver
             }),
         };
         if !deliver {
-            return link.dropped();
+            self.lost(counters, from, to, frame);
+        } else if let Some(tap) = &self.tap
+            && let Some(passage) = tap.see((host(from), host(to)), frame)
+        {
+            self.carry_out(counters, from, to, frame, passage);
+        } else {
+            self.write(counters, from, to, frame);
         }
+    }
+
+    fn write(&self, counters: &Counters, from: usize, to: usize, frame: &[u8]) {
+        let link = counters.link(from, to);
         match self.ports.get(to).and_then(Option::as_ref) {
             Some(port) if rustix::io::write(&port.tun, frame).is_ok() => {
                 link.delivered(packet::ip(frame).len());
@@ -235,4 +322,62 @@ impl Table {
             _ => link.failed(),
         }
     }
+
+    fn lost(&self, counters: &Counters, from: usize, to: usize, frame: &[u8]) {
+        counters.link(from, to).dropped();
+        if let Some(last) = &self.last {
+            last.keep((host(from), host(to)), frame);
+        }
+    }
+
+    /// Does with a packet what the tap has decided.
+    fn carry_out(
+        &self,
+        counters: &Counters,
+        from: usize,
+        to: usize,
+        frame: &[u8],
+        passage: Passage,
+    ) {
+        self.release(counters, passage.before);
+        match &passage.own {
+            Own::Whole => self.write(counters, from, to, frame),
+            Own::Part(part) => self.write(counters, from, to, part),
+            Own::Nothing => {}
+        }
+        if passage.lost {
+            self.lost(counters, from, to, frame);
+        }
+        self.release(counters, passage.after);
+        if passage.opened {
+            self.heal(counters);
+        }
+    }
+
+    /// Delivers frames that were kept, unless their link is cut by now.
+    fn release(&self, counters: &Counters, frames: Vec<Out>) {
+        for (link, frame) in frames {
+            let (from, to) = (link.0.index(), link.1.index());
+            match self.is_open(link) {
+                true => self.write(counters, from, to, &frame),
+                false => self.lost(counters, from, to, &frame),
+            }
+        }
+    }
+
+    /// Where heals are prompt: delivers what was dropped last on links that are open now.
+    fn heal(&self, counters: &Counters) {
+        if let Some(last) = &self.last {
+            self.release(counters, last.take(|link| self.is_open(link)));
+        }
+    }
+
+    fn is_open(&self, link: Link) -> bool {
+        let dropped = self.policy.decide(link.0.index(), link.1.index()) == Decision::Drop;
+        !dropped && self.tap.as_ref().is_none_or(|tap| !tap.is_cut(link))
+    }
+}
+
+const fn host(index: usize) -> HostId {
+    HostId::new(index as u16)
 }

@@ -8,7 +8,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::db::AnyDb;
+use crate::db::{AnyDb, Facts};
 use crate::error::Error;
 use crate::grudge::{Grudge, Member};
 use crate::history::FaultStatus;
@@ -22,6 +22,7 @@ mod partition;
 mod process;
 mod restart;
 mod timing;
+mod wire;
 
 pub use erlang::{BlipFault, KillEpmdFault, blip, kill_epmd};
 pub use erlang_process::{KillProcessFault, SuspendProcessFault, kill_process, suspend_process};
@@ -32,6 +33,7 @@ pub use partition::{
 pub use process::{KillFault, PauseFault, kill, pause};
 pub use restart::restart_after;
 pub use timing::{Timing, Window, windows};
+pub use wire::{WireFault, at, cut_at_tick, hold_message};
 
 /// What a fault may touch.
 #[derive(Clone, Copy)]
@@ -86,6 +88,18 @@ pub trait Fault: Send + Sync + 'static {
         None
     }
 
+    /// How long its start may wait for the moment at which it acts; that is no part of how long it
+    /// lasts. Zero for faults that act at once.
+    fn lead(&self, facts: &Facts) -> std::time::Duration {
+        let _ = facts;
+        std::time::Duration::ZERO
+    }
+
+    /// Does it look at what the links carry? Then connections are followed from their beginning.
+    fn follows_the_wire(&self) -> bool {
+        false
+    }
+
     /// Is there anything that it could hit in a cluster of these nodes? Asked before anything is
     /// started, so that impossible combinations fail at once.
     ///
@@ -125,6 +139,10 @@ pub trait DynFault: Send + Sync {
     fn name(&self) -> Name;
     /// See [`Fault::lasts`].
     fn lasts(&self) -> Option<std::time::Duration>;
+    /// See [`Fault::lead`].
+    fn lead(&self, facts: &Facts) -> std::time::Duration;
+    /// See [`Fault::follows_the_wire`].
+    fn follows_the_wire(&self) -> bool;
     /// See [`Fault::fits`].
     fn fits(&self, nodes: &[Member]) -> Result<(), Error>;
     /// See [`Fault::plan`].
@@ -149,6 +167,12 @@ impl<F: Fault> DynFault for F {
     }
     fn lasts(&self) -> Option<std::time::Duration> {
         Fault::lasts(self)
+    }
+    fn lead(&self, facts: &Facts) -> std::time::Duration {
+        Fault::lead(self, facts)
+    }
+    fn follows_the_wire(&self) -> bool {
+        Fault::follows_the_wire(self)
     }
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
         Fault::fits(self, nodes)

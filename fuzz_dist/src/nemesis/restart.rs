@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::process::{kill_all, restart_all};
 use super::{Check, DynFault, Fault, Lane, Nemesis, Plan, Targets};
+use crate::db::Facts;
 use crate::error::Error;
 use crate::grudge::{Member, majority};
 use crate::history::FaultStatus;
@@ -47,6 +48,14 @@ impl Fault for RestartAfter {
 
     fn lasts(&self) -> Option<Duration> {
         self.0.lasts()
+    }
+
+    fn lead(&self, facts: &Facts) -> Duration {
+        self.0.lead(facts)
+    }
+
+    fn follows_the_wire(&self) -> bool {
+        self.0.follows_the_wire()
     }
 
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {

@@ -40,7 +40,8 @@ impl Timing {
     }
 }
 
-/// The windows of a lane within a main phase of length `main`.
+/// The windows of a lane within a main phase of length `main`; `lasts` is how long one takes at most,
+/// with the wait for the moment at which it acts.
 ///
 /// # Errors
 ///
@@ -56,14 +57,14 @@ pub fn windows(
     let first = timing.first.unwrap_or(FIRST);
     if let Some(every) = timing.every.filter(|every| *every < lasts || every.is_zero()) {
         return Err(Error::usage(format!(
-            "`{name}` lasts {lasts:?} but is to start every {every:?}; make `every` longer or \
+            "`{name}` takes {lasts:?} but is to start every {every:?}; make `every` longer or \
              `lasting` shorter, or put overlapping faults into lanes of their own with `and`"
         )));
     }
     if first + lasts > main {
         return Err(Error::usage(format!(
             "no `{name}` can start and end within the time limit of {main:?}: the first one starts \
-             after {first:?} and lasts {lasts:?}; raise `time_limit` to at least {:?}, or shorten \
+             after {first:?} and takes {lasts:?}; raise `time_limit` to at least {:?}, or shorten \
              the fault with `lasting` (and net_ticktime, which it follows)",
             first + lasts
         )));

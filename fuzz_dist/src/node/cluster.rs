@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Links, Node};
+use crate::env::wire::Wire;
 use crate::env::{Environment, Role};
 use crate::error::Error;
 use crate::op::NodeId;
@@ -19,6 +20,7 @@ struct Inner {
     nodes: Vec<Node>,
     others: Vec<Node>,
     links: Links,
+    wire: Option<Arc<dyn Wire>>,
 }
 
 impl Cluster {
@@ -36,7 +38,8 @@ impl Cluster {
             list.push(Node::new(NodeId(id), host, spec, env.clone())?);
         }
         let links = Links::new(env.clone(), nodes.clone());
-        Ok(Cluster(Arc::new(Inner { env, nodes, others, links })))
+        let wire = env.wire().ok();
+        Ok(Cluster(Arc::new(Inner { env, nodes, others, links, wire })))
     }
 
     /// The nodes of the database, in the test's order.
@@ -66,6 +69,34 @@ impl Cluster {
     /// The links between the nodes.
     pub fn links(&self) -> &Links {
         &self.0.links
+    }
+
+    /// What the links carry, to place faults by it: at a tick, at a message, in the middle of one.
+    ///
+    /// What is armed here stands in no history; a fault that does is made by
+    /// [`at`](crate::nemesis::at). The end of a test undoes both.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: fuzz_dist::node::Cluster) -> Result<(), fuzz_dist::Error> {
+    /// use fuzz_dist::env::wire::{hold, message_to};
+    /// use fuzz_dist::time::secs;
+    ///
+    /// let wire = cluster.wire()?;
+    /// let mut held = wire.arm(&message_to("counter").to("n1"), &hold())?;
+    /// // … something that makes a node send a message to `counter` on n1 …
+    /// held.fired(secs(10)).await?;
+    /// held.release();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where the environment does not see what its links carry.
+    pub fn wire(&self) -> Result<Arc<dyn Wire>, Error> {
+        match &self.0.wire {
+            Some(wire) => Ok(wire.clone()),
+            None => self.0.env.wire().map_err(Error::environment),
+        }
     }
 
     /// The environment.

@@ -62,18 +62,28 @@ impl Links {
         self.apply().await
     }
 
-    /// Ends all partitions.
+    /// Ends all partitions, and everything that began at a trigger on the wire.
     ///
     /// # Errors
     ///
     /// When the environment refuses.
     pub async fn heal(&self) -> Result<(), Error> {
+        if let Ok(wire) = self.env.wire() {
+            wire.release_all();
+        }
         self.lock().clear();
         self.apply().await
     }
 
-    /// What all acting partitions drop together.
+    /// What all acting partitions and cuts at triggers drop together.
     pub fn grudge(&self) -> Grudge {
+        let place = |host| self.nodes.iter().position(|node| node.host() == host);
+        let cuts = self.env.wire().map(|wire| wire.cuts()).unwrap_or_default();
+        let cuts = cuts.cuts().filter_map(|(from, to)| Some((place(from)?, place(to)?)));
+        cuts.fold(self.partitions(), |grudge, (from, to)| grudge.cut(from, to))
+    }
+
+    fn partitions(&self) -> Grudge {
         self.lock().iter().fold(Grudge::none(self.nodes.len()), Grudge::union)
     }
 
@@ -83,7 +93,7 @@ impl Links {
 
     async fn apply(&self) -> Result<(), Error> {
         let mut matrix = LinkMatrix::default();
-        for (from, to) in self.grudge().cuts() {
+        for (from, to) in self.partitions().cuts() {
             matrix.cut(self.nodes[from].host(), self.nodes[to].host());
         }
         self.env.set_links(&matrix).await.map_err(Error::environment)

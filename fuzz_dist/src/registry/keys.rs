@@ -60,6 +60,12 @@ keys! {
     unknown;
     /// `reconnect = true`: the framework reconnects the nodes after a heal, and says so.
     reconnect;
+    /// `heal = "prompt"`: after a cut TCP goes on at once, not with its next retransmission; `"natural"`
+    /// if not given.
+    heal;
+    /// `wire = true`: connections between nodes are followed from their beginning, for scenarios that
+    /// place faults by what they carry.
+    wire;
     /// `sessions = true`: findings about session guarantees count for the verdict.
     sessions;
     /// `exclusive = true`: no other cluster test runs on this machine at the same time.

@@ -158,14 +158,16 @@ fn life(fault: &FaultSpan) -> String {
 }
 
 fn convergence(history: &History) -> Option<String> {
+    let prompt = history.meta("heal").is_some_and(|heal| *heal == Value::from("prompt"));
+    let heal = if prompt { "prompt heal" } else { "heal" };
     let told = match history.meta("converged_ms")? {
         Value::Int(ms) => {
-            format!("all nodes agreed {:?} after the heal", Duration::from_millis(*ms as u64))
+            format!("all nodes agreed {:?} after the {heal}", Duration::from_millis(*ms as u64))
         }
         _ => {
             let waited = history.meta("quiesce_ms").and_then(Value::as_int).unwrap_or(0);
             format!(
-                "the nodes did not agree within {:?} after the heal",
+                "the nodes did not agree within {:?} after the {heal}",
                 Duration::from_millis(waited as u64)
             )
         }

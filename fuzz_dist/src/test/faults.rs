@@ -96,6 +96,16 @@ impl Live {
         Ok((id, status))
     }
 
+    /// That a fault was not seen to act, with what was seen instead.
+    pub(super) fn never_acted(&self, id: i64) -> Error {
+        let spans = self.recorder.with(History::faults);
+        let told = spans.into_iter().find(|span| span.id == id).map(|span| {
+            let evidence: Vec<String> = span.evidence.iter().map(ToString::to_string).collect();
+            format!("`{} {}` was not seen to act: {}", span.name, span.shape, evidence.join("; "))
+        });
+        Error::environment(told.unwrap_or_else(|| "a fault was not seen to act".into()))
+    }
+
     /// Undoes a fault that acts; does nothing where it was undone already.
     pub(super) async fn end(&self, id: i64) -> Option<FaultStatus> {
         let active = {
@@ -166,7 +176,12 @@ impl Live {
                     continue;
                 }
             };
-            let stopped = self.stopped_before(start + window.end, &mut stop).await;
+            // The wait for the moment at which it acts is no part of how long it lasts.
+            let lead = lane.fault.lead(&self.db.facts());
+            let lasting = window.end.saturating_sub(window.start + lead);
+            let end = (start + window.end).min(self.clock.now() + lasting);
+            let end = if lead.is_zero() { start + window.end } else { end };
+            let stopped = self.stopped_before(end, &mut stop).await;
             self.end(id).await;
             if stopped {
                 return;

@@ -12,13 +12,15 @@ use super::options::Effective;
 use super::progress::Progress;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
 use crate::db::AnyDb;
+use crate::env::HostId;
+use crate::env::wire::Wire;
 use crate::error::Error;
 use crate::generator::{Generator, Thread};
 use crate::history::Recorder;
 use crate::interpreter::{Ended, Interpreter, Outcome};
 use crate::nemesis::{Nemesis, Window, windows};
 use crate::node::{Cluster, Node};
-use crate::op::{NodeId, Phase};
+use crate::op::{Completion, Invocation, NodeId, Phase};
 use crate::random::Seed;
 use crate::time::{Clock, Time};
 use crate::workload::Workload;
@@ -54,8 +56,29 @@ impl DynOpener for LiveOpener<'_> {
         _thread: Thread,
         node: NodeId,
     ) -> BoxFuture<'_, Result<Box<dyn DynClient>, ClientError>> {
-        let client = self.0.client(self.0.cluster.node(node));
+        let client =
+            self.0.client(self.0.cluster.node(node)).map(|client| self.0.announced(client, node));
         Box::pin(async move { client.map_err(|e| ClientError::new("no_client", e.to_string())) })
+    }
+}
+
+/// A client whose operations fire [`before_op`](crate::env::wire::before_op).
+struct Announced {
+    client: Box<dyn DynClient>,
+    wire: Arc<dyn Wire>,
+    host: HostId,
+}
+
+impl DynClient for Announced {
+    fn invoke<'a>(&'a mut self, op: &'a Invocation) -> BoxFuture<'a, Completion> {
+        self.wire.before_operation(self.host, &op.f);
+        self.client.invoke(op)
+    }
+    fn reopen(&mut self) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.client.reopen()
+    }
+    fn is_reusable(&self) -> bool {
+        self.client.is_reusable()
     }
 }
 
@@ -77,6 +100,17 @@ impl Live {
         })
     }
 
+    /// The client, whose operations are announced to the wire before they are sent.
+    pub(super) fn announced(&self, client: Box<dyn DynClient>, node: NodeId) -> Box<dyn DynClient> {
+        match self.cluster.wire() {
+            Ok(wire) => {
+                let host = self.cluster.node(node).host();
+                Box::new(Announced { client, wire, host })
+            }
+            Err(_) => client,
+        }
+    }
+
     /// The windows in which the faults of every lane act.
     ///
     /// # Errors
@@ -92,6 +126,7 @@ impl Live {
         let lanes = nemesis.lanes().iter().enumerate();
         let schedule = lanes.map(|(i, lane)| {
             let lasts = lane.timing.lasts(lane.fault.lasts().or(facts.cut), facts.net_ticktime);
+            let lasts = lasts + lane.fault.lead(&facts);
             let mut random = seed.stream(&format!("nemesis/{i}/windows"));
             windows(&lane.fault.name(), &lane.timing, lasts, effective.time_limit, &mut random)
         });

@@ -31,7 +31,7 @@ mod settle;
 mod spec;
 
 use options::{Concurrency, Options};
-pub use scenario::{Add, LiveCluster, Operation, Read, RunningFault, ScenarioClient};
+pub use scenario::{Add, ArmedFault, LiveCluster, Operation, Read, RunningFault, ScenarioClient};
 pub use session::{Finished, Session};
 pub use spec::{Body, Location, Part, TrialReport, TrialSpec};
 
@@ -137,6 +137,22 @@ impl Test {
     #[must_use]
     pub fn quiesce_limit(mut self, limit: Duration) -> Test {
         self.plan.options.quiesce_limit = Some(limit);
+        self
+    }
+
+    /// How TCP goes on when a cut is over; see [`Heal`](options::Heal).
+    #[must_use]
+    pub fn heal(mut self, heal: options::Heal) -> Test {
+        self.plan.options.heal = Some(heal);
+        self
+    }
+
+    /// Follows connections between nodes from their beginning, for
+    /// [`Cluster::wire`](crate::node::Cluster::wire): then no name that a message is sent to is
+    /// unknown. Faults of [`at`](crate::nemesis::at) that the test names say it by themselves.
+    #[must_use]
+    pub fn wire(mut self, follow: bool) -> Test {
+        self.plan.options.wire = Some(follow);
         self
     }
 

@@ -4,6 +4,7 @@
 //! the defaults: who runs a test has the last word on how.
 
 use super::overrides::Overrides;
+pub use crate::env::Heal;
 use crate::random::Seed;
 use std::fmt;
 use std::time::Duration;
@@ -110,6 +111,10 @@ pub struct Options {
     pub unknown: Option<OnUnknown>,
     /// Whether the framework reconnects nodes after a heal.
     pub reconnect: Option<bool>,
+    /// How TCP goes on after a cut.
+    pub heal: Option<Heal>,
+    /// Whether connections between nodes are followed from their beginning.
+    pub wire: Option<bool>,
     /// Whether findings about sessions count for the verdict.
     pub sessions: Option<bool>,
     /// Whether the trial wants the whole machine.
@@ -176,6 +181,8 @@ impl Options {
             attempts: over.attempts.or(self.attempts).unwrap_or(1),
             unknown: self.unknown.unwrap_or_default(),
             reconnect: self.reconnect.unwrap_or(false),
+            heal: self.heal.unwrap_or_default(),
+            wire: self.wire.unwrap_or(false),
             sessions: self.sessions.unwrap_or(false),
             exclusive: self.exclusive.unwrap_or(false),
         };
@@ -217,6 +224,10 @@ pub struct Effective {
     pub unknown: OnUnknown,
     /// Whether the framework reconnects nodes after a heal.
     pub reconnect: bool,
+    /// How TCP goes on after a cut.
+    pub heal: Heal,
+    /// Whether connections between nodes are followed from their beginning.
+    pub wire: bool,
     /// Whether findings about sessions count for the verdict.
     pub sessions: bool,
     /// Whether the trial has the whole machine.
@@ -305,6 +316,8 @@ impl fmt::Display for Effective {
             (self.expect == Expect::Invalid, "expects invalid"),
             (self.unknown == OnUnknown::Warn, "unknown only warns"),
             (self.reconnect, "reconnects after heal"),
+            (self.heal == Heal::Prompt, "prompt heal"),
+            (self.wire, "follows the wire"),
             (self.sessions, "sessions count"),
             (self.exclusive, "exclusive"),
         ];

@@ -35,6 +35,8 @@ fn everything_that_was_said_is_in_the_line() {
         attempts: Some(3),
         unknown: Some(OnUnknown::Warn),
         reconnect: Some(true),
+        heal: Some(Heal::Prompt),
+        wire: Some(true),
         sessions: Some(true),
         exclusive: Some(true),
         ..seeded()
@@ -43,7 +45,7 @@ fn everything_that_was_said_is_in_the_line() {
         effective(options).unwrap().to_string(),
         "3 nodes, 12 clients, 0.5 ops/s, main phase 1500ms, op time-out 5s, set-up limit 2m, \
          quiesce limit 40s, total limit 5m, seed 7, 3 attempts, expects invalid, \
-         unknown only warns, reconnects after heal, sessions count, exclusive"
+         unknown only warns, reconnects after heal, prompt heal, follows the wire, sessions count, exclusive"
     );
 }
 

@@ -98,7 +98,12 @@ async fn bring_up(
     let begun = Instant::now();
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
-    let options = LabOptions::new(folder.join("hosts"), hosts);
+    let follows = nemesis.lanes().iter().any(|lane| lane.fault.follows_the_wire());
+    let options = LabOptions {
+        heal: effective.heal,
+        follow: effective.wire || follows,
+        ..LabOptions::new(folder.join("hosts"), hosts)
+    };
     let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
     let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
     let cluster = Cluster::new(env)?;
@@ -228,6 +233,7 @@ fn facts(
         ("workload".into(), workload.name().clone().into()),
         ("nemesis".into(), nemesis.name().into()),
         ("seed".into(), session.seed().to_string().into()),
+        ("heal".into(), effective.heal.as_str().into()),
     ];
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));

@@ -7,14 +7,14 @@
 //! - no two elements leave in the opposite order of that in which they came (*order*), and
 //! - no dequeue finds the queue empty while it never was (*empty*).
 //!
-//! Sorting costs O(n log n), whatever the number of clients.
-
-use std::collections::HashMap;
+//! This costs O(n), whatever the number of clients.
 
 use super::super::calls::{Call, Outcome, calls};
+use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::History;
+use crate::history::hash::FastMap;
+use crate::history::{History, Word};
 use crate::op::Value;
 
 /// Judges queues of distinct elements; see [`fifo`].
@@ -52,35 +52,59 @@ impl FifoQueue {
     }
 }
 
-/// An element's way through the queue, as events; `usize::MAX` for never.
-#[derive(Clone, Debug)]
+/// An element's way through the queue, as events; [`NONE`] for never.
+#[derive(Clone, Copy, Debug)]
 struct Item {
-    value: Value,
     producer: u32,
-    came: usize,
-    in_by: usize,
-    taken: usize,
-    out_by: usize,
-    out_at: Option<usize>,
+    came: u32,
+    in_by: u32,
+    taken: u32,
+    out_by: u32,
+}
+
+impl Item {
+    /// An enqueue of unknown outcome whose element came out had taken effect by then; one whose
+    /// element never did need not have happened.
+    fn exists(&self) -> bool {
+        self.in_by != NONE || self.came_out()
+    }
+
+    fn came_out(&self) -> bool {
+        self.out_by != NONE
+    }
+}
+
+/// What a history says about its queue.
+struct Way<'a> {
+    history: &'a History,
+    values: Dense<'a>,
+    /// By the number of the element, and so in the order in which they came.
+    items: Vec<Item>,
+    /// The elements that were certainly in the queue at some event, by that event.
+    by_entry: Vec<u32>,
+    /// Dequeues that found nothing.
+    empties: Vec<Call>,
+    /// Is the outcome of some dequeue unknown?
+    open: bool,
 }
 
 impl Checker for FifoQueue {
     fn check(&self, history: &History) -> Verdict {
         let mut found = Vec::new();
-        let (items, empties, open) = match gather(history, &mut found) {
-            Ok(gathered) => gathered,
+        let way = match Way::of(history, &mut found) {
+            Ok(way) => way,
             Err(why) => return Verdict::unknown("fifo", why),
         };
-        let operations = items.len() + empties.len();
+        let elements = way.items.iter().filter(|i| i.exists()).count();
         if found.is_empty() {
-            self.reordered(history, &items, open, &mut found);
+            way.reordered(self.per_producer, &mut found);
         }
-        if found.is_empty() && !self.per_producer && !open {
-            empty(history, &items, &empties, &mut found);
+        if found.is_empty() && !self.per_producer && !way.open {
+            way.empty(&mut found);
         }
         let total = found.len();
         found.truncate(ANOMALIES_MAX);
-        let mut verdict = match (total, operations) {
+        let mut verdict = match (total, elements + way.empties.len()) {
             (0, 0) => Verdict::unknown("fifo", "no operation succeeded"),
             (0, _) => Verdict::valid("fifo"),
             (n, _) => {
@@ -88,150 +112,189 @@ impl Checker for FifoQueue {
             }
         };
         verdict.anomalies = found;
-        verdict.with("element_count", items.len()).with("empty_count", empties.len())
+        verdict.with("element_count", elements).with("empty_count", way.empties.len())
     }
 }
 
-type Gathered = (Vec<Item>, Vec<Call>, bool);
-
-/// All elements, dequeues that found nothing, and whether some dequeue's outcome is unknown.
-fn gather(history: &History, found: &mut Vec<Anomaly>) -> Result<Gathered, String> {
-    let mut ids: HashMap<Value, usize> = HashMap::new();
-    let mut items: Vec<Item> = Vec::new();
-    for call in calls(history, &["enqueue"]).filter(|c| c.outcome != Outcome::Failed) {
-        let value = history.value(call.invoked);
-        if ids.insert(value.clone(), items.len()).is_some() {
-            return Err(format!("{value} is enqueued twice, so its way cannot be followed"));
+impl<'a> Way<'a> {
+    fn of(history: &'a History, found: &mut Vec<Anomaly>) -> Result<Way<'a>, String> {
+        let enqueue = history.find_function("enqueue");
+        let (mut enqueues, mut dequeues) = (Vec::new(), Vec::new());
+        for call in calls(history, &["enqueue", "dequeue"]) {
+            if Some(history.function_index(call.invoked)) != enqueue {
+                dequeues.push(call);
+            } else if call.outcome != Outcome::Failed {
+                enqueues.push(call);
+            }
         }
-        items.push(Item {
-            value,
-            producer: call.process.0,
-            came: call.invoked,
-            in_by: call.end(),
-            taken: usize::MAX,
-            out_by: usize::MAX,
-            out_at: None,
-        });
+        let words = enqueues.iter().map(|c: &Call| history.word(c.invoked));
+        let mut way = Way {
+            history,
+            values: Dense::expecting(history, words),
+            items: Vec::with_capacity(enqueues.len()),
+            by_entry: Vec::new(),
+            empties: Vec::new(),
+            open: false,
+        };
+        for call in enqueues {
+            let id = way.values.event(call.invoked) as usize;
+            if id != way.items.len() {
+                let value = history.value(call.invoked);
+                return Err(format!("{value} is enqueued twice, so its way cannot be followed"));
+            }
+            let in_by = call.acknowledged().map_or(NONE, |c| c as u32);
+            let (producer, came) = (call.process.0, call.invoked as u32);
+            way.items.push(Item { producer, came, in_by, taken: NONE, out_by: NONE });
+        }
+        for call in dequeues {
+            way.dequeue(call, found);
+        }
+        way.by_entry = in_order(history.len(), way.items.iter().map(|i| i.in_by));
+        Ok(way)
     }
-    let (mut empties, mut open) = (Vec::new(), false);
-    for call in calls(history, &["dequeue"]) {
-        open |= call.outcome == Outcome::Open;
-        let Some(done) = call.acknowledged() else { continue };
-        let value = history.value(done);
-        if value.is_nil() {
-            empties.push(call);
-            continue;
+
+    fn dequeue(&mut self, call: Call, found: &mut Vec<Anomaly>) {
+        self.open |= call.outcome == Outcome::Open;
+        let Some(done) = call.acknowledged() else { return };
+        let history = self.history;
+        if history.word(done) == Word::NIL {
+            self.empties.push(call);
+            return;
         }
-        let at = format!("on {} at {}", node_of(history, done), history.time(done));
-        let mut strange = |kind, why: String, events: Vec<usize>| {
-            let text = format!("{value} was dequeued {at}, but {why}");
-            let anomaly = Anomaly::new(kind, value.clone()).explained(text).proved_by(events);
-            found.push(anomaly.on(history.node(done)).at(history.time(done)));
+        let strange = |kind, why: String, events: Vec<usize>| {
+            let (value, node, time) =
+                (history.value(done), node_of(history, done), history.time(done));
+            let text = format!("{value} was dequeued on {node} at {time}, but {why}");
+            let anomaly = Anomaly::new(kind, value).explained(text).proved_by(events);
+            anomaly.on(history.node(done)).at(time)
         };
-        let Some(item) = ids.get(&value).map(|id| &mut items[*id]) else {
-            strange("unexpected", "nobody enqueued it".into(), vec![done]);
-            continue;
+        let id = self.values.event(done) as usize;
+        let Some(item) = self.items.get_mut(id) else {
+            found.push(strange("unexpected", "nobody enqueued it".into(), vec![done]));
+            return;
         };
-        if let Some(former) = item.out_at {
+        let (came, former) = (item.came as usize, item.out_by as usize);
+        if item.came_out() {
             let why = format!("so it was at {} already", history.time(former));
-            strange("duplicate", why, vec![former, done]);
-        } else if item.came > done {
-            let why = format!("its enqueue was invoked only at {}", history.time(item.came));
-            strange("early", why, vec![done, item.came]);
+            found.push(strange("duplicate", why, vec![former, done]));
+        } else if came > done {
+            let why = format!("its enqueue was invoked only at {}", history.time(came));
+            found.push(strange("early", why, vec![done, came]));
         }
-        (item.taken, item.out_by, item.out_at) = (call.invoked, done, Some(done));
+        (item.taken, item.out_by) = (call.invoked as u32, done as u32);
     }
-    // An enqueue of unknown outcome whose element came out had taken effect by then; one whose
-    // element never did need not have happened.
-    items.retain(|i| i.in_by != usize::MAX || i.out_at.is_some());
-    Ok((items, empties, open))
-}
 
-impl FifoQueue {
     /// An element that was in before another came, and was not yet being taken when that was
     /// out.
-    fn reordered(&self, history: &History, items: &[Item], open: bool, found: &mut Vec<Anomaly>) {
-        let mut groups: HashMap<u32, Vec<&Item>> = HashMap::new();
+    fn reordered(&self, per_producer: bool, found: &mut Vec<Anomaly>) {
+        let mut producers: FastMap<u32, u32> = FastMap::default();
+        let mut number = |item: &Item| {
+            if !per_producer {
+                return 0;
+            }
+            let new = producers.len() as u32;
+            *producers.entry(item.producer).or_insert(new) as usize
+        };
         // Where a dequeue's outcome is unknown, what never came out may have been taken by it.
-        for item in items.iter().filter(|i| !open || i.out_at.is_some()) {
-            groups.entry(if self.per_producer { item.producer } else { 0 }).or_default().push(item);
+        let counts = |item: &Item| item.exists() && (!self.open || item.came_out());
+        let mut begun = self.by_entry.iter().map(|id| (*id, self.items[*id as usize]));
+        let mut next = begun.next();
+        // Per producer: of all that were in before, the one that was taken last.
+        let mut last: Vec<Option<u32>> = vec![None];
+        for (id, item) in self.items.iter().enumerate().filter(|(_, item)| counts(item)) {
+            while let Some((id, former)) = next.filter(|(_, f)| f.in_by < item.came) {
+                next = begun.next();
+                if !counts(&former) {
+                    continue;
+                }
+                let producer = number(&former);
+                if last.len() <= producer {
+                    last.resize(producer + 1, None);
+                }
+                let latest = &mut last[producer];
+                if latest.is_none_or(|l| self.items[l as usize].taken < former.taken) {
+                    *latest = Some(id);
+                }
+            }
+            let former = last.get(number(item)).copied().flatten();
+            if let Some(former) = former.filter(|f| self.items[*f as usize].taken > item.out_by) {
+                found.push(self.swapped(former, id as u32));
+            }
         }
-        let mut groups: Vec<(u32, Vec<&Item>)> = groups.into_iter().collect();
-        groups.sort_unstable_by_key(|(producer, _)| *producer);
-        for (_, mut later) in groups {
-            let mut earlier = later.clone();
-            earlier.sort_unstable_by_key(|i| i.in_by);
-            later.sort_unstable_by_key(|i| i.came);
-            let mut begun = earlier.into_iter().peekable();
-            // Of all that were in before, the one that was taken last.
-            let mut last: Option<&Item> = None;
-            for item in later {
-                while let Some(former) = begun.next_if(|f| f.in_by < item.came) {
-                    if last.is_none_or(|l| l.taken < former.taken) {
-                        last = Some(former);
-                    }
-                }
-                if let Some(former) = last.filter(|l| l.taken > item.out_by) {
-                    found.push(swapped(history, former, item));
-                }
+    }
+
+    fn swapped(&self, a: u32, b: u32) -> Anomaly {
+        let (first, second) = (self.items[a as usize], self.items[b as usize]);
+        let (a, b) = (self.values.value(a), self.values.value(b));
+        let history = self.history;
+        let time = |event: u32| history.time((event as usize).min(history.len() - 1));
+        let fate = match first.came_out() {
+            true => format!("the dequeue of {a} began only at {}", time(first.taken)),
+            false => format!("{a} never came out"),
+        };
+        let text = format!(
+            "{a} was in the queue by {}, {b} came after that, at {}, and was out by {}; but {fate}",
+            time(first.in_by),
+            time(second.came),
+            time(second.out_by)
+        );
+        let mut events: Vec<usize> = [first.in_by, second.came, second.out_by, first.taken]
+            .into_iter()
+            .filter(|e| *e != NONE)
+            .map(|e| e as usize)
+            .collect();
+        events.sort_unstable();
+        let kind = if first.came_out() { "reordered" } else { "lost" };
+        Anomaly::new(kind, a).explained(text).at(time(second.out_by)).proved_by(events)
+    }
+
+    /// Dequeues that found nothing though at every moment some element was in for certain.
+    fn empty(&self, found: &mut Vec<Anomaly>) {
+        let sure = self.by_entry.iter().map(|id| &self.items[*id as usize]);
+        let mut spans: Vec<(u32, u32)> = Vec::new();
+        for item in sure.filter(|i| i.in_by < i.taken) {
+            let (from, to) = (item.in_by, item.taken);
+            // Between two events nothing happens, so what touches at an event leaves a gap there
+            // only if the one ends before the other begins.
+            match spans.last_mut() {
+                Some(last) if from < last.1 => last.1 = last.1.max(to),
+                _ => spans.push((from, to)),
+            }
+        }
+        let history = self.history;
+        for call in &self.empties {
+            let Some(done) = call.acknowledged() else { continue };
+            let span = spans[..spans.partition_point(|s| (s.0 as usize) < call.invoked)].last();
+            if let Some((from, _)) = span.filter(|s| s.1 as usize > done) {
+                let from = *from as usize;
+                let text = format!(
+                    "a dequeue by client {} found the queue empty on {} at {}, but from {} on it never was",
+                    call.process,
+                    node_of(history, done),
+                    history.time(done),
+                    history.time(from)
+                );
+                found.push(
+                    Anomaly::new("not_empty", Value::Nil)
+                        .explained(text)
+                        .on(history.node(done))
+                        .at(history.time(done))
+                        .proved_by([from, call.invoked, done]),
+                );
             }
         }
     }
 }
 
-fn swapped(history: &History, a: &Item, b: &Item) -> Anomaly {
-    let time = |event: usize| history.time(event.min(history.len() - 1));
-    let fate = match a.out_at {
-        Some(_) => format!("the dequeue of {} began only at {}", a.value, time(a.taken)),
-        None => format!("{} never came out", a.value),
-    };
-    let text = format!(
-        "{} was in the queue by {}, {} came after that, at {}, and was out by {}; but {fate}",
-        a.value,
-        time(a.in_by),
-        b.value,
-        time(b.came),
-        time(b.out_by)
-    );
-    let mut events = vec![a.in_by, b.came, b.out_by, a.taken];
-    events.retain(|e| *e < history.len());
-    events.sort_unstable();
-    let kind = if a.out_at.is_some() { "reordered" } else { "lost" };
-    Anomaly::new(kind, a.value.clone()).explained(text).at(time(b.out_by)).proved_by(events)
-}
-
-/// Dequeues that found nothing though at every moment some element was in for certain.
-fn empty(history: &History, items: &[Item], empties: &[Call], found: &mut Vec<Anomaly>) {
-    let mut sure: Vec<(usize, usize)> =
-        items.iter().filter(|i| i.in_by < i.taken).map(|i| (i.in_by, i.taken)).collect();
-    sure.sort_unstable();
-    let mut spans: Vec<(usize, usize)> = Vec::new();
-    for (from, to) in sure {
-        // Between two events nothing happens, so what touches at an event leaves a gap there
-        // only if the one ends before the other begins.
-        match spans.last_mut() {
-            Some(last) if from < last.1 => last.1 = last.1.max(to),
-            _ => spans.push((from, to)),
+/// The places of those that have an event, in the order of their events.
+fn in_order(events: usize, all: impl Iterator<Item = u32>) -> Vec<u32> {
+    // Each event is that of one at most, so that no comparison is needed.
+    let mut at = vec![NONE; events];
+    for (id, event) in all.enumerate() {
+        if event != NONE {
+            at[event as usize] = id as u32;
         }
     }
-    for call in empties {
-        let Some(done) = call.acknowledged() else { continue };
-        let span = spans[..spans.partition_point(|s| s.0 < call.invoked)].last();
-        if let Some((from, _)) = span.filter(|s| s.1 > done) {
-            let text = format!(
-                "a dequeue by client {} found the queue empty on {} at {}, but from {} on it never was",
-                call.process,
-                node_of(history, done),
-                history.time(done),
-                history.time(*from)
-            );
-            found.push(
-                Anomaly::new("not_empty", Value::Nil)
-                    .explained(text)
-                    .on(history.node(done))
-                    .at(history.time(done))
-                    .proved_by([*from, call.invoked, done]),
-            );
-        }
-    }
+    at.retain(|id| *id != NONE);
+    at
 }

@@ -179,10 +179,8 @@ fn is_fault(process: Process) -> bool {
 }
 
 fn pair(history: &History, i: usize) -> Option<(Value, Value)> {
-    match history.other(i)?.as_list()? {
-        [key, value] => Some((key.clone(), value.clone())),
-        _ => None,
-    }
+    let [key, value] = history.view(i)?.as_array()?;
+    Some((key.to_value(), value.to_value()))
 }
 
 fn strip(key: &Value, value: Value) -> Value {

@@ -5,15 +5,14 @@
 //! invocation of its operations; it is *forward* where the completion comes first (the register
 //! certainly had the value in all of it), else *backward*. The history is linearizable exactly
 //! if every read follows the invocation of a write of its value, no two forward zones overlap,
-//! and no backward zone lies inside a forward one. Sorting costs O(n log n), whatever the
-//! number of clients.
+//! and no backward zone lies inside a forward one. That costs O(n), whatever the number of
+//! clients.
 
-use std::collections::{BTreeMap, HashMap};
-
-use super::super::calls::{Outcome, call};
+use super::super::calls::{Call, Outcome, call};
+use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::History;
+use crate::history::{History, Word};
 use crate::op::{Kind, Value};
 
 /// Judges registers with distinct values; see [`distinct_register`].
@@ -21,7 +20,7 @@ use crate::op::{Kind, Value};
 pub struct DistinctRegister;
 
 /// Judges whether a register under `write v` and `read` is linearizable, where no value is
-/// written twice; it begins as nil. Any concurrency, in O(n log n).
+/// written twice; it begins as nil. Any concurrency, in O(n).
 ///
 /// ```
 /// # use fuzz_dist::checker::{Checker, distinct_register, histories::Recorder};
@@ -41,20 +40,29 @@ pub fn distinct_register() -> DistinctRegister {
 }
 
 /// A value's write and reads, as the events that bound them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Group {
-    value: Value,
-    /// The write's invocation; `None` for the initial value, which is older than everything.
-    written: Option<usize>,
-    /// One more than the event of the earliest completion; 0 is before everything.
-    end: usize,
+    /// The write's invocation; [`NONE`] for the initial value, which is older than everything.
+    written: u32,
+    /// One more than the event of the earliest completion; 0 is before everything, [`NONE`] for
+    /// never.
+    end: u32,
     /// One more than the event of the latest invocation.
-    begin: usize,
-    /// The read that completed first.
-    first_read: Option<usize>,
+    begin: u32,
+    /// The read that completed first, or [`NONE`].
+    first_read: u32,
 }
 
 impl Group {
+    /// A write of unknown outcome that nobody read need not have happened.
+    fn exists(&self) -> bool {
+        self.end != NONE || self.was_read()
+    }
+
+    fn was_read(&self) -> bool {
+        self.first_read != NONE
+    }
+
     fn forward(&self) -> bool {
         self.end < self.begin
     }
@@ -62,18 +70,19 @@ impl Group {
 
 impl Checker for DistinctRegister {
     fn check(&self, history: &History) -> Verdict {
-        let groups = match groups(history) {
-            Ok(groups) => groups,
+        let values = match Values::of(history) {
+            Ok(values) => values,
             Err(why) => return Verdict::unknown("distinct_register", why),
         };
-        let reads = groups.iter().filter(|g| g.first_read.is_some()).count();
-        let mut found = thin_air(history, &groups);
+        let all = values.groups.iter().filter(|g| g.exists()).count();
+        let reads = values.groups.iter().filter(|g| g.was_read()).count();
+        let mut found = values.thin_air();
         if found.is_empty() {
-            found = crossings(history, &groups);
+            found = values.crossings();
         }
         let total = found.len();
         found.truncate(ANOMALIES_MAX);
-        let mut verdict = match (total, groups.len()) {
+        let mut verdict = match (total, all) {
             (0, 0) => Verdict::unknown("distinct_register", "no operation succeeded"),
             (0, _) => Verdict::valid("distinct_register"),
             (n, _) => Verdict::invalid(
@@ -85,142 +94,181 @@ impl Checker for DistinctRegister {
             ),
         };
         verdict.anomalies = found;
-        verdict.with("value_count", groups.len()).with("values_read", reads)
+        verdict.with("value_count", all).with("values_read", reads)
     }
 }
 
-fn groups(history: &History) -> Result<Vec<Group>, String> {
-    let (read, write) = (history.find_function("read"), history.find_function("write"));
-    let mut groups: Vec<Group> = Vec::new();
-    let mut ids: HashMap<Value, usize> = HashMap::new();
-    // Writes first, as a read may complete before the write that it saw does.
-    for i in 0..history.len() {
-        if history.kind(i) != Kind::Invoke || !history.process(i).is_client() {
-            continue;
+/// The values of a register, by their numbers.
+struct Values<'a> {
+    history: &'a History,
+    numbers: Dense<'a>,
+    groups: Vec<Group>,
+}
+
+impl<'a> Values<'a> {
+    fn of(history: &'a History) -> Result<Values<'a>, String> {
+        let (read, write) = (history.find_function("read"), history.find_function("write"));
+        let mut writes: Vec<Call> = Vec::new();
+        for i in 0..history.len() {
+            if history.kind(i) != Kind::Invoke || !history.process(i).is_client() {
+                continue;
+            }
+            let f = Some(history.function_index(i));
+            if f == write {
+                writes.push(call(history, i));
+            } else if f != read {
+                return Err(format!(
+                    "a register does not know `{}` (event {i})",
+                    history.function(i)
+                ));
+            }
         }
-        let f = Some(history.function_index(i));
-        if f != read && f != write {
-            return Err(format!("a register does not know `{}` (event {i})", history.function(i)));
+        writes.retain(|call| call.outcome != Outcome::Failed);
+        let numbers = Dense::expecting(history, writes.iter().map(|c| history.word(c.invoked)));
+        let groups = Vec::with_capacity(writes.len());
+        let mut values = Values { history, numbers, groups };
+        // Writes first, as a read may complete before the write that it saw does.
+        for call in writes {
+            let i = call.invoked;
+            if history.word(i) == Word::NIL {
+                return Err(format!("the initial value nil is written at event {i}"));
+            }
+            let id = values.numbers.event(i) as usize;
+            if let Some(former) = values.groups.get(id) {
+                let (value, first) = (history.value(i), former.written);
+                return Err(format!("{value} is written twice, at events {first} and {i}"));
+            }
+            let end = call.acknowledged().map_or(NONE, |c| c as u32 + 1);
+            let (written, begin) = (i as u32, i as u32 + 1);
+            values.groups.push(Group { written, end, begin, first_read: NONE });
         }
-        let call = call(history, i);
-        if f == read || call.outcome == Outcome::Failed {
-            continue;
+        for i in 0..history.len() {
+            if Some(history.function_index(i)) == read && history.kind(i) == Kind::Ok {
+                values.read(i);
+            }
         }
-        let value = history.value(i);
-        if value.is_nil() {
-            return Err(format!("the initial value nil is written at event {i}"));
-        }
-        if let Some(former) = ids.insert(value.clone(), groups.len()) {
-            let first = groups[former].written.unwrap_or(0);
-            return Err(format!("{value} is written twice, at events {first} and {i}"));
-        }
-        let end = call.acknowledged().map_or(usize::MAX, |c| c + 1);
-        groups.push(Group { value, written: Some(i), end, begin: i + 1, first_read: None });
+        Ok(values)
     }
-    for i in 0..history.len() {
-        let Some(began) = history.invocation(i) else { continue };
-        if Some(history.function_index(i)) != read || history.kind(i) != Kind::Ok {
-            continue;
-        }
-        let value = history.value(i);
-        let id = *ids.entry(value.clone()).or_insert_with(|| {
+
+    fn read(&mut self, i: usize) {
+        let Some(began) = self.history.invocation(i) else { return };
+        let id = self.numbers.event(i) as usize;
+        if id == self.groups.len() {
             // Nil was there before everything; anything else is thin air, found out later.
-            let end = if value.is_nil() { 0 } else { usize::MAX };
-            groups.push(Group { value, written: None, end, begin: 0, first_read: None });
-            groups.len() - 1
-        });
-        let group = &mut groups[id];
-        group.end = group.end.min(i + 1);
-        group.begin = group.begin.max(began + 1);
-        group.first_read = group.first_read.or(Some(i));
-    }
-    // A write of unknown outcome that nobody read need not have happened.
-    groups.retain(|g| g.end != usize::MAX || g.first_read.is_some());
-    Ok(groups)
-}
-
-/// Reads of what nobody had begun to write.
-fn thin_air(history: &History, groups: &[Group]) -> Vec<Anomaly> {
-    let mut found = Vec::new();
-    for group in groups.iter().filter(|g| !g.value.is_nil()) {
-        let Some(read) = group.first_read else { continue };
-        if group.written.is_some_and(|w| w < read) {
-            continue;
+            let end = if self.history.word(i) == Word::NIL { 0 } else { NONE };
+            self.groups.push(Group { written: NONE, end, begin: 0, first_read: NONE });
         }
-        let value = &group.value;
-        let (kind, why) = match group.written {
-            None => ("thin_air", "nobody wrote it".into()),
-            Some(w) => ("early", format!("its write was invoked only at {}", history.time(w))),
+        let group = &mut self.groups[id];
+        group.end = group.end.min(i as u32 + 1);
+        group.begin = group.begin.max(began as u32 + 1);
+        group.first_read = group.first_read.min(i as u32);
+    }
+
+    /// Reads of what nobody had begun to write.
+    fn thin_air(&self) -> Vec<Anomaly> {
+        let history = self.history;
+        let mut found = Vec::new();
+        for (id, group) in self.groups.iter().enumerate() {
+            let initial = group.written == NONE && group.end == 0;
+            if !group.was_read() || initial || group.written < group.first_read {
+                continue;
+            }
+            let (value, read) = (self.numbers.value(id as u32), group.first_read as usize);
+            let (kind, why) = match group.written {
+                NONE => ("thin_air", "nobody wrote it".into()),
+                w => {
+                    let time = history.time(w as usize);
+                    ("early", format!("its write was invoked only at {time}"))
+                }
+            };
+            let text = format!(
+                "{value} was read on {} at {}, but {why}",
+                node_of(history, read),
+                history.time(read)
+            );
+            let written = (group.written != NONE).then_some(group.written as usize);
+            found.push(
+                Anomaly::new(kind, value)
+                    .explained(text)
+                    .on(history.node(read))
+                    .at(history.time(read))
+                    .proved_by(written.into_iter().chain([read])),
+            );
+        }
+        found
+    }
+
+    /// Zones that contradict one another.
+    fn crossings(&self) -> Vec<Anomaly> {
+        let mut found = Vec::new();
+        // An event completes one operation, so forward zones are put in order by their ends
+        // without comparing any.
+        let mut at = vec![NONE; self.history.len() + 1];
+        for (id, group) in self.groups.iter().enumerate().filter(|(_, g)| g.forward()) {
+            at[group.end as usize] = id as u32;
+        }
+        // From here on: the last of the forward zones that reach ever further and end by then.
+        let mut last = NONE;
+        for place in &mut at {
+            if *place != NONE {
+                let group = self.groups[*place as usize];
+                let former = self.groups.get(last as usize);
+                if former.is_some_and(|f| f.begin > group.end) {
+                    found.push(self.crossing(last, *place));
+                }
+                if former.is_none_or(|f| f.begin < group.begin) {
+                    last = *place;
+                }
+            }
+            *place = last;
+        }
+        for (id, group) in self.groups.iter().enumerate() {
+            if group.forward() || !group.exists() || group.begin == 0 {
+                continue;
+            }
+            // A backward zone spans from its latest invocation to its earliest completion.
+            let around = at[group.begin as usize - 1];
+            if self.groups.get(around as usize).is_some_and(|f| f.begin > group.end) {
+                found.push(self.crossing(around, id as u32));
+            }
+        }
+        found
+    }
+
+    fn crossing(&self, a: u32, b: u32) -> Anomaly {
+        let history = self.history;
+        let (first, second) = (self.groups[a as usize], self.groups[b as usize]);
+        let (a, b) = (self.numbers.value(a), self.numbers.value(b));
+        let at = |place: u32| history.time((place as usize).clamp(1, history.len()) - 1);
+        let sure = |value: &Value, g: &Group| {
+            let (end, begin) = (at(g.end), at(g.begin));
+            match g.end {
+                0 => {
+                    format!(
+                        "{value} was there from the start, and some read of it began at {begin}"
+                    )
+                }
+                _ => {
+                    format!(
+                        "an operation with {value} completed by {end}, and one began at {begin}"
+                    )
+                }
+            }
         };
         let text = format!(
-            "{value} was read on {} at {}, but {why}",
-            node_of(history, read),
-            history.time(read)
+            "{a} and {b} cannot have followed one another: {}; {}",
+            sure(&a, &first),
+            sure(&b, &second)
         );
-        let events = [group.written, Some(read)].into_iter().flatten();
-        found.push(
-            Anomaly::new(kind, value.clone())
-                .explained(text)
-                .on(history.node(read))
-                .at(history.time(read))
-                .proved_by(events),
-        );
+        let mut events = vec![first.end, first.begin, second.end, second.begin];
+        events.retain(|e| (1..=history.len() as u32).contains(e));
+        let mut events: Vec<usize> = events.into_iter().map(|e| e as usize - 1).collect();
+        events.sort_unstable();
+        events.dedup();
+        Anomaly::new("not_linearizable", b)
+            .explained(text)
+            .on(history.node(second.begin.max(1) as usize - 1))
+            .at(at(second.begin))
+            .proved_by(events)
     }
-    found
-}
-
-/// Zones that contradict one another.
-fn crossings(history: &History, groups: &[Group]) -> Vec<Anomaly> {
-    let mut found = Vec::new();
-    let mut forward: Vec<&Group> = groups.iter().filter(|g| g.forward()).collect();
-    forward.sort_unstable_by_key(|g| g.end);
-    let mut disjoint: BTreeMap<usize, &Group> = BTreeMap::new();
-    let mut last: Option<&Group> = None;
-    for group in forward {
-        if let Some(former) = last.filter(|l| l.begin > group.end) {
-            found.push(crossing(history, former, group));
-        }
-        if last.is_none_or(|l| l.begin < group.begin) {
-            disjoint.insert(group.end, group);
-            last = Some(group);
-        }
-    }
-    for group in groups.iter().filter(|g| !g.forward()) {
-        // A backward zone spans from its latest invocation to its earliest completion.
-        let around = disjoint.range(..group.begin).next_back().map(|(_, f)| *f);
-        if let Some(forward) = around.filter(|f| f.begin > group.end) {
-            found.push(crossing(history, forward, group));
-        }
-    }
-    found
-}
-
-fn crossing(history: &History, a: &Group, b: &Group) -> Anomaly {
-    let at = |place: usize| history.time(place.clamp(1, history.len()) - 1);
-    let sure = |g: &Group| {
-        let (value, end, begin) = (&g.value, at(g.end), at(g.begin));
-        match (g.end, g.begin) {
-            (0, _) => {
-                format!("{value} was there from the start, and some read of it began at {begin}")
-            }
-            _ => format!("an operation with {value} completed by {end}, and one began at {begin}"),
-        }
-    };
-    let text = format!(
-        "{} and {} cannot have followed one another: {}; {}",
-        a.value,
-        b.value,
-        sure(a),
-        sure(b)
-    );
-    let mut events = vec![a.end, a.begin, b.end, b.begin];
-    events.retain(|e| (1..=history.len()).contains(e));
-    events.iter_mut().for_each(|e| *e -= 1);
-    events.sort_unstable();
-    events.dedup();
-    Anomaly::new("not_linearizable", b.value.clone())
-        .explained(text)
-        .on(history.node(b.begin.max(1) - 1))
-        .at(at(b.begin))
-        .proved_by(events)
 }

@@ -1,15 +1,16 @@
 //! The budgeted just-in-time search.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasherDefault;
+use std::collections::HashMap;
 
 use super::super::calls::{Outcome, call};
+use super::super::dense::{Dense, NONE};
 use super::super::evidence::{Faults, node_of};
-use super::super::sets::Mix;
 use super::super::{Anomaly, Checker, Verdict};
 use super::Model;
+use super::configurations::{Configuration, Seen, Steps};
 use super::witness::{Step, explains};
 use crate::history::History;
+use crate::history::hash::FastMap;
 use crate::op::Kind;
 
 /// Judges whether a history is linearizable; see [`linearizable`].
@@ -65,14 +66,8 @@ struct Operation {
     completed: Option<usize>,
 }
 
-type Fast = BuildHasherDefault<Mix>;
-
 /// The most operations that can be pending at a time, those of unknown outcome included.
 const SLOTS: usize = 128;
-
-/// What explains the history so far: the pending operations that have taken effect, as bits,
-/// and the state.
-type Configuration = (u128, u32);
 
 /// How a search ended.
 enum End {
@@ -94,8 +89,7 @@ struct Search<'a, M: Model> {
     ops: Vec<M::Op>,
     states: Vec<M::State>,
     state_ids: HashMap<M::State, u32>,
-    /// The state after an operation in a state, once it is known; `u32::MAX` for none.
-    steps: HashMap<u64, u32, Fast>,
+    steps: Steps,
     /// Per slot: the operation.
     slots: Vec<u32>,
     /// Per slot: slots of equal operations of unknown outcome that were invoked earlier.
@@ -109,6 +103,10 @@ struct Search<'a, M: Model> {
     /// that were possible.
     quiet: (usize, Vec<u32>),
     configurations: Vec<Configuration>,
+    /// What completions work on, kept between them.
+    seen: Seen,
+    stack: Vec<Configuration>,
+    done: Vec<Configuration>,
 }
 
 impl<M: Model> Checker for Linearizable<M> {
@@ -152,6 +150,9 @@ impl<'a, M: Model> Search<'a, M> {
     fn prepare(model: &'a M, history: &History) -> Result<Search<'a, M>, usize> {
         let mut ids: HashMap<M::Op, u32> = HashMap::new();
         let (mut ops, mut operations) = (Vec::new(), Vec::new());
+        // Histories say the same again and again: each saying is decoded once.
+        let mut values = Dense::expecting(history, (0..history.len()).map(|i| history.word(i)));
+        let mut decoded: FastMap<(u64, u64), u32> = FastMap::default();
         for i in 0..history.len() {
             if history.kind(i) != Kind::Invoke || !history.process(i).is_client() {
                 continue;
@@ -160,27 +161,39 @@ impl<'a, M: Model> Search<'a, M> {
             if call.outcome == Outcome::Failed {
                 continue;
             }
-            let result = call.acknowledged().map(|c| history.value(c));
-            let op = model.decode(history.function(i), &history.value(i), result.as_ref());
-            let op = op.ok_or(call.acknowledged().unwrap_or(i))?;
-            let pure = model.is_pure(&op);
+            let result = call.acknowledged();
+            let said = (values.event(i), result.map_or(NONE, |c| values.event(c)));
+            let said =
+                (u64::from(said.0) << 32 | u64::from(said.1), history.function_index(i) as u64);
+            let op = match decoded.get(&said) {
+                Some(op) => *op,
+                None => {
+                    let value = result.map(|c| history.value(c));
+                    let op = model.decode(history.function(i), &history.value(i), value.as_ref());
+                    let op = op.ok_or(result.unwrap_or(i))?;
+                    let op = *ids.entry(op).or_insert_with_key(|op| {
+                        ops.push(op.clone());
+                        ops.len() as u32 - 1
+                    });
+                    decoded.insert(said, op);
+                    op
+                }
+            };
+            let pure = model.is_pure(&ops[op as usize]);
             if pure && call.outcome == Outcome::Open {
                 continue;
             }
-            let op = *ids.entry(op).or_insert_with_key(|op| {
-                ops.push(op.clone());
-                ops.len() as u32 - 1
-            });
-            operations.push(Operation { op, pure, invoked: i, completed: call.acknowledged() });
+            operations.push(Operation { op, pure, invoked: i, completed: result });
         }
         let initial = model.initial();
+        let steps = Steps::new(ops.len());
         Ok(Search {
             model,
             operations,
             ops,
             states: vec![initial.clone()],
             state_ids: HashMap::from([(initial, 0)]),
-            steps: HashMap::default(),
+            steps,
             slots: vec![0; SLOTS],
             twins: vec![0; SLOTS],
             pending: 0,
@@ -190,13 +203,15 @@ impl<'a, M: Model> Search<'a, M> {
             peak: 1,
             quiet: (0, vec![0]),
             configurations: vec![(0, 0)],
+            seen: Seen::default(),
+            stack: Vec::new(),
+            done: Vec::new(),
         })
     }
 
     fn step(&mut self, state: u32, op: u32) -> Option<u32> {
-        let key = u64::from(state) << 32 | u64::from(op);
-        if let Some(next) = self.steps.get(&key) {
-            return (*next != u32::MAX).then_some(*next);
+        if let Some(known) = self.steps.get(state, op) {
+            return known;
         }
         let next = self.model.step(&self.states[state as usize], &self.ops[op as usize]);
         let next = next.map(|s| match self.state_ids.get(&s) {
@@ -208,39 +223,38 @@ impl<'a, M: Model> Search<'a, M> {
                 id
             }
         });
-        self.steps.insert(key, next.unwrap_or(u32::MAX));
+        self.steps.set(state, op, next);
         next
     }
 
     fn run(&mut self, history: &History, steps_max: u64, configurations_max: usize) -> End {
-        // Events in order: invocations and completions of the operations.
-        let mut slot_of: HashMap<usize, u32, Fast> = HashMap::default();
-        let mut by_completion: HashMap<u64, u32, Fast> = HashMap::default();
-        let mut by_invocation: HashMap<u64, u32, Fast> = HashMap::default();
+        // The operation of each event that counts.
+        let mut of_event = vec![NONE; history.len()];
         for (n, operation) in self.operations.iter().enumerate() {
-            by_invocation.insert(operation.invoked as u64, n as u32);
+            of_event[operation.invoked] = n as u32;
             if let Some(c) = operation.completed {
-                by_completion.insert(c as u64, n as u32);
+                of_event[c] = n as u32;
             }
         }
-        for event in 0..history.len() {
-            if let Some(n) = by_invocation.get(&(event as u64)).copied() {
+        let mut slot_of = vec![0; self.operations.len()];
+        for (event, n) in of_event.into_iter().enumerate().filter(|(_, n)| *n != NONE) {
+            if self.operations[n as usize].invoked == event {
                 if self.pending == 0 {
-                    let states = self.configurations.iter().map(|(_, s)| *s).collect();
-                    self.quiet = (event, states);
+                    self.quiet.0 = event;
+                    self.quiet.1.clear();
+                    self.quiet.1.extend(self.configurations.iter().map(|(_, s)| *s));
                 }
                 let Some(slot) = self.begin(n) else {
                     let what = "more operations are pending than 128";
                     return End::Budget { event, what };
                 };
-                slot_of.insert(n as usize, slot);
-            } else if let Some(n) = by_completion.get(&(event as u64)).copied() {
-                let slot = slot_of.remove(&(n as usize)).unwrap_or(0);
-                match self.complete(slot, steps_max, configurations_max) {
-                    None => return End::Budget { event, what: "the search grew too large" },
-                    Some(false) => return End::Stuck { operation: n as usize },
-                    Some(true) => {}
-                }
+                slot_of[n as usize] = slot;
+                continue;
+            }
+            match self.complete(slot_of[n as usize], steps_max, configurations_max) {
+                None => return End::Budget { event, what: "the search grew too large" },
+                Some(false) => return End::Stuck { operation: n as usize },
+                Some(true) => {}
             }
         }
         End::Explained
@@ -283,14 +297,18 @@ impl<'a, M: Model> Search<'a, M> {
     /// the budget does not suffice, else whether there are any.
     fn complete(&mut self, slot: u32, steps_max: u64, configurations_max: usize) -> Option<bool> {
         let bit = 1u128 << slot;
-        let before = self.configurations.clone();
-        let mut done: HashSet<Configuration, Fast> = HashSet::default();
-        let mut seen: HashSet<Configuration, Fast> = HashSet::default();
-        let mut stack: Vec<Configuration> = Vec::new();
-        for (mask, state) in &before {
+        let mut seen = std::mem::take(&mut self.seen);
+        let mut stack = std::mem::take(&mut self.stack);
+        let mut done = std::mem::take(&mut self.done);
+        seen.clear();
+        stack.clear();
+        done.clear();
+        // Those that have it done keep its bit in `seen`, so that one set serves for both kinds.
+        for (mask, state) in &self.configurations {
+            seen.insert((*mask, *state));
             if mask & bit != 0 {
-                done.insert((mask & !bit, *state));
-            } else if seen.insert((*mask, *state)) {
+                done.push((mask & !bit, *state));
+            } else {
                 stack.push((*mask, *state));
             }
         }
@@ -308,22 +326,26 @@ impl<'a, M: Model> Search<'a, M> {
                         now |= 1u128 << pure;
                     }
                 }
+                if !seen.insert((now, to)) {
+                    continue;
+                }
                 if now & bit != 0 {
-                    done.insert((now & !bit, to));
-                } else if seen.insert((now, to)) {
+                    done.push((now & !bit, to));
+                } else {
                     stack.push((now, to));
                 }
             }
-            if self.taken > steps_max || seen.len() + done.len() > configurations_max {
+            if self.taken > steps_max || seen.len() > configurations_max {
                 return None;
             }
         }
+        (self.seen, self.stack) = (seen, stack);
         if done.is_empty() {
             return Some(false);
         }
         self.pending &= !bit;
         self.pure &= !bit;
-        self.configurations = done.into_iter().collect();
+        self.done = std::mem::replace(&mut self.configurations, done);
         self.thin_out();
         self.peak = self.peak.max(self.configurations.len());
         Some(true)

@@ -22,14 +22,13 @@ pub(crate) mod ranges;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::History;
-use crate::op::{Kind, Name, Value};
+use crate::history::hash::FastMap;
+use crate::history::{History, View};
+use crate::op::{Kind, Name, Process};
 use ranges::Ranges;
 
 /// After so many steps the sessions are not followed any further, which is said.
@@ -92,9 +91,9 @@ fn adds(history: &History) -> Result<Vec<Add>, usize> {
         .collect();
     calls(history, &names)
         .map(|call| {
-            let size = match history.value(call.invoked) {
-                Value::Nil => Some(1),
-                value => value.as_int(),
+            let size = match history.view(call.invoked) {
+                Some(View::Nil) => Some(1),
+                value => value.and_then(View::as_int),
             };
             let sign = sign[history.function_index(call.invoked)];
             let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(call.invoked)?;
@@ -103,12 +102,42 @@ fn adds(history: &History) -> Result<Vec<Add>, usize> {
         .collect()
 }
 
+/// Sums over the first so many increments that did not fail, by their number.
+struct Prefixes {
+    /// Those of the negative ones and those of the positive ones.
+    sums: Vec<(i128, i128)>,
+    /// The width of a range in which none of the increments leaves a gap.
+    width: i128,
+    /// Per process: its acknowledged increments, by their places.
+    own: FastMap<u32, Vec<u32>>,
+}
+
+impl Prefixes {
+    fn of(adds: &[Add]) -> Prefixes {
+        let mut own: FastMap<u32, Vec<u32>> = FastMap::default();
+        let (mut sums, mut low, mut high, mut width) = (vec![(0, 0)], 0, 0, 1);
+        for (place, add) in adds.iter().enumerate() {
+            let delta = i128::from(add.delta);
+            if add.call.outcome != Outcome::Failed {
+                (low, high) = (low + delta.min(0), high + delta.max(0));
+                width = width.max(delta.abs());
+            }
+            if add.call.outcome == Outcome::Acknowledged {
+                own.entry(add.call.process.0).or_default().push(place as u32);
+            }
+            sums.push((low, high));
+        }
+        Prefixes { sums, width, own }
+    }
+}
+
 /// What a client may see next.
 struct Session {
     /// Sums of what it must and may see.
     sums: Ranges,
-    /// How many of all increments are in there.
+    /// How many of all increments are in there, and how many of its own.
     followed: usize,
+    own: usize,
     /// Its former read: value and event.
     former: Option<(i64, usize)>,
 }
@@ -116,8 +145,9 @@ struct Session {
 struct Run<'a> {
     history: &'a History,
     adds: &'a [Add],
+    prefixes: Prefixes,
     grow_only: bool,
-    sessions: HashMap<u32, Session>,
+    sessions: FastMap<u32, Session>,
     impossible: Vec<Anomaly>,
     in_session: Vec<Anomaly>,
     counts: [usize; 3],
@@ -141,7 +171,8 @@ impl Checker for PnCounter {
             history,
             adds: &adds,
             grow_only: adds.iter().all(|a| a.delta >= 0 || a.call.outcome == Outcome::Failed),
-            sessions: HashMap::new(),
+            prefixes: Prefixes::of(&adds),
+            sessions: FastMap::default(),
             impossible: Vec::new(),
             in_session: Vec::new(),
             counts: [0; 3],
@@ -248,14 +279,16 @@ impl Run<'_> {
     /// Follows the reading client up to its read at event `i`.
     fn session(&mut self, i: usize, value: i64, begun: usize) {
         let process = self.history.process(i);
-        let fresh = || Session { sums: Ranges::zero(), followed: 0, former: None };
+        let fresh = || Session { sums: Ranges::zero(), followed: 0, own: 0, former: None };
         let mut session = self.sessions.remove(&process.0).unwrap_or_else(fresh);
+        self.follow_at_once(process, &mut session, begun);
         for add in &self.adds[session.followed..begun] {
             self.budget = self.budget.saturating_sub(session.sums.len());
             match add.call.outcome {
                 Outcome::Failed => {}
                 Outcome::Acknowledged if add.call.process == process => {
                     session.sums.must_add(add.delta);
+                    session.own += 1;
                 }
                 _ => session.sums.may_add(add.delta),
             }
@@ -290,6 +323,25 @@ impl Run<'_> {
         }
         session.former = Some((value, i));
         self.sessions.insert(process.0, session);
+    }
+
+    /// Follows the client where its sums are one range that is too wide for gaps: then all that
+    /// others add widens the range, and what it added itself moves it, in whatever order.
+    fn follow_at_once(&self, process: Process, session: &mut Session, begun: usize) {
+        let Prefixes { sums, width, own } = &self.prefixes;
+        let Some((low, high)) = session.sums.single(*width) else { return };
+        let (from, to) = (sums[session.followed], sums[begun]);
+        *low += to.0 - from.0;
+        *high += to.1 - from.1;
+        let own = own.get(&process.0).map_or(&[][..], |own| own);
+        for place in own[session.own..].iter().take_while(|place| (**place as usize) < begun) {
+            let delta = i128::from(self.adds[*place as usize].delta);
+            // Until now it has widened the range, as others do.
+            *low += delta.max(0);
+            *high += delta.min(0);
+            session.own += 1;
+        }
+        session.followed = begun;
     }
 
     fn impossible_value(&self, i: usize, value: i64, all: &Ranges) -> Anomaly {

@@ -66,6 +66,15 @@ impl Ranges {
         }
     }
 
+    /// The one range, where there is one only and it is at least so wide: numbers up to this
+    /// width leave no gaps in it.
+    pub(crate) fn single(&mut self, width: i128) -> Option<&mut (i128, i128)> {
+        match &mut self.ranges[..] {
+            [range] if range.1 - range.0 + 1 >= width => Some(range),
+            _ => None,
+        }
+    }
+
     /// All sums with a larger number in them.
     pub(crate) fn shifted(&self, n: i128) -> Ranges {
         let ranges = self.ranges.iter().map(|(low, high)| (low + n, high + n)).collect();

@@ -14,7 +14,7 @@ use crate::op::{NodeId, Value};
 pub(super) struct Facts<'a> {
     pub(super) history: &'a History,
     pub(super) adds: &'a Adds,
-    pub(super) elements: &'a Elements,
+    pub(super) elements: &'a Elements<'a>,
     pub(super) streams: &'a Streams,
     pub(super) analysis: &'a Analysis,
     pub(super) faults: &'a Faults,
@@ -29,7 +29,7 @@ pub(super) struct Life {
 impl Facts<'_> {
     /// The element itself.
     pub(super) fn name(&self, id: u32) -> Value {
-        self.elements.name(self.history, self.adds, id as usize)
+        self.elements.name(id as usize)
     }
 
     /// Gathers the lives of a few elements in one pass over all changes.

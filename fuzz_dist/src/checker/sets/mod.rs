@@ -3,8 +3,6 @@
 mod elements;
 mod streams;
 
-pub(crate) use elements::{Adds, Elements, Mix};
+pub(crate) use super::dense::NONE;
+pub(crate) use elements::{Adds, Elements};
 pub(crate) use streams::{AllRuns, Stream, Streams, Unreadable};
-
-/// "No event", "no element", "never".
-pub(crate) const NONE: u32 = u32::MAX;

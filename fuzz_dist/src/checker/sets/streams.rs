@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::Elements;
-use crate::history::History;
+use crate::history::{History, View};
 use crate::op::{Kind, NodeId, Phase, Value};
 
 /// The successful reads of a node in the order of their completion.
@@ -167,7 +167,7 @@ impl Streams {
     pub(crate) fn of(
         history: &History,
         read: &str,
-        elements: &mut Elements,
+        elements: &mut Elements<'_>,
         counted: &[bool],
     ) -> Result<Streams, Unreadable> {
         let mut all = Streams::default();
@@ -194,9 +194,9 @@ impl Streams {
     }
 }
 
-struct Builder<'a> {
+struct Builder<'a, 'h> {
     history: &'a History,
-    elements: &'a mut Elements,
+    elements: &'a mut Elements<'h>,
     counted: &'a [bool],
     state: State,
 }
@@ -215,7 +215,7 @@ struct State {
     acknowledged: u32,
 }
 
-impl Builder<'_> {
+impl Builder<'_, '_> {
     fn stream(
         &mut self,
         node: Option<NodeId>,
@@ -253,8 +253,9 @@ impl Builder<'_> {
                     self.whole(set.as_slice(), |e, n| e.int(*n), &mut sink);
                 }
                 None => {
-                    let items = self.history.other(i).and_then(Value::as_list);
-                    self.whole(items.ok_or(Unreadable(i))?, |e, v| e.value(v), &mut sink);
+                    let items =
+                        self.history.view(i).and_then(View::as_list).ok_or(Unreadable(i))?;
+                    self.whole(items.words(), |e, w| e.word(*w), &mut sink);
                 }
             }
             stream.fingerprint.push(self.state.fingerprint);
@@ -294,7 +295,7 @@ impl Builder<'_> {
     fn whole<T>(
         &mut self,
         items: &[T],
-        number: impl Fn(&mut Elements, &T) -> u32,
+        number: impl Fn(&mut Elements<'_>, &T) -> u32,
         sink: &mut Sink<'_>,
     ) {
         let mut present = std::mem::take(&mut self.state.spare);

@@ -1,7 +1,7 @@
 //! `bank`: transfers keep the total, and every read of all accounts shows it.
 
 use crate::checker::{Anomaly, Checker, Verdict};
-use crate::history::History;
+use crate::history::{Entries, History, View};
 use crate::op::{Kind, Value};
 
 const NAME: &str = "bank";
@@ -48,18 +48,18 @@ impl Bank {
     }
 
     /// What is wrong with one read.
-    fn problem(&self, balances: &[(Value, Value)]) -> Option<(&'static str, String)> {
+    fn problem(&self, balances: Entries<'_>) -> Option<(&'static str, String)> {
         let mut sum = 0i128;
-        for (account, balance) in balances {
+        for (account, balance) in balances.iter() {
             let Some(n) = balance.as_int() else {
                 return Some(("no-balance", format!("account {account} has {balance}")));
             };
-            if !self.accounts.contains(account) {
+            if !self.accounts.contains(&account.to_value()) {
                 return Some(("unexpected-account", format!("there is no account {account}")));
             }
             sum += i128::from(n);
         }
-        let shown = |a: &&Value| !balances.iter().any(|(account, _)| account == *a);
+        let shown = |a: &&Value| !balances.iter().any(|(account, _)| account.to_value() == **a);
         if let Some(missing) = self.accounts.iter().find(shown) {
             return Some(("missing-account", format!("account {missing} is missing")));
         }
@@ -69,8 +69,8 @@ impl Bank {
                 format!("the balances sum up to {sum}, not {}", self.total),
             ));
         }
-        let below = |b: &&(Value, Value)| !self.negative && b.1.as_int().is_some_and(|n| n < 0);
-        let (account, balance) = balances.iter().find(below)?;
+        let below = |b: &(View<'_>, View<'_>)| b.1.as_int().is_some_and(|n| n < 0);
+        let (account, balance) = balances.iter().filter(|_| !self.negative).find(below)?;
         Some(("negative-value", format!("account {account} has {balance}")))
     }
 }
@@ -90,7 +90,7 @@ impl Checker for Bank {
             if f != "read" || history.kind(i) != Kind::Ok {
                 continue;
             }
-            let Some(Value::Map(balances)) = history.other(i) else {
+            let Some(View::Map(balances)) = history.view(i) else {
                 return Verdict::unknown(
                     NAME,
                     format!("the read at event {i} gives no map from accounts to balances"),

@@ -12,6 +12,7 @@
 //! first line is a comment of ours that names them.
 
 mod fields;
+mod quick;
 mod scan;
 mod write;
 
@@ -19,6 +20,7 @@ use std::io::{self, Read};
 
 use super::History;
 use fields::Fields;
+use quick::Quick;
 use scan::{Scanner, Stop};
 pub(super) use scan::{Scanner as Values, Stop as ValueStop};
 pub(super) use write::{write_event, write_header};
@@ -65,6 +67,7 @@ pub(super) fn read(
         lines: 0,
         ended: false,
         scanner: Scanner::new(notation == Notation::Json),
+        quick: (notation == Notation::Edn).then(Quick::default),
         fields: Fields::default(),
         history: History::default(),
     };
@@ -96,6 +99,8 @@ struct Reader {
     lines: usize,
     ended: bool,
     scanner: Scanner,
+    /// For the usual form of EDN.
+    quick: Option<Quick>,
     fields: Fields,
     history: History,
 }
@@ -166,6 +171,12 @@ impl Reader {
         let start = self.scanner.at();
         if first != b'{' {
             return Err(Stop::Wrong(start, OPERATION.into()));
+        }
+        if let Some(quick) = &mut self.quick
+            && let Some(end) = quick.read(&mut self.history, text, start)
+        {
+            self.at = end;
+            return Ok(true);
         }
         self.fields.read(&mut self.scanner, text)?;
         let end = self.scanner.at();

@@ -350,7 +350,8 @@ impl Scanner {
     }
 }
 
-fn is_delimiter(byte: u8) -> bool {
+#[inline]
+pub(super) fn is_delimiter(byte: u8) -> bool {
     matches!(
         byte,
         b' ' | b','

@@ -1,7 +1,8 @@
 //! Operation maps of EDN, one a line, as Jepsen and Elle read them.
 
 use super::HEADER;
-use crate::history::History;
+use crate::history::words::Words;
+use crate::history::{History, List, View};
 use crate::op::{Phase, Process, Value};
 
 /// EDN has no set in which something stands twice.
@@ -15,7 +16,9 @@ pub(in crate::history) fn write_header(out: &mut Vec<u8>, history: &History) {
         ("nodes", Value::list(history.nodes().iter().cloned())),
         ("meta", Value::Map(facts.map(|(k, v)| (Value::Text(k.clone()), v.clone())).collect())),
     ]);
-    write_value(out, &header, false);
+    let mut words = Words::default();
+    let header = words.value(&header);
+    write_value(out, words.view(header), false);
     out.push(b'\n');
 }
 
@@ -37,9 +40,10 @@ pub(in crate::history) fn write_event(out: &mut Vec<u8>, history: &History, i: u
     let f = history.function(i);
     name(out, f);
     out.extend_from_slice(b", :value ");
-    match history.other(i) {
-        Some(value) => write_value(out, value, &**f == "txn"),
-        None => write_value(out, &history.value(i), false),
+    match (history.view(i), history.value(i)) {
+        (Some(value), _) => write_value(out, value, &**f == "txn"),
+        (None, Value::Set(set)) => write_value(out, View::Set(set.as_slice()), false),
+        (None, _) => unreachable!("only sets have no view"),
     }
     if let Some(node) = history.node(i) {
         out.extend_from_slice(b", :node ");
@@ -63,45 +67,47 @@ pub(in crate::history) fn write_event(out: &mut Vec<u8>, history: &History, i: u
 }
 
 /// `micro`: is this the list of a transaction, whose items begin with a function?
-fn write_value(out: &mut Vec<u8>, value: &Value, micro: bool) {
+fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
     match value {
-        Value::Nil => out.extend_from_slice(b"nil"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(n) => number(out, n),
-        Value::Text(t) => text(out, t),
-        Value::Set(set) => {
-            let items = set.as_slice();
+        View::Nil => out.extend_from_slice(b"nil"),
+        View::Bool(true) => out.extend_from_slice(b"true"),
+        View::Bool(false) => out.extend_from_slice(b"false"),
+        View::Int(n) => number(out, n),
+        View::Text(t) => text(out, t),
+        View::Set(items) => {
             let twice = items.windows(2).any(|pair| pair[0] == pair[1]);
             out.push(b'#');
             if twice {
                 out.extend_from_slice(MULTISET);
             }
             out.extend_from_slice(if twice { b" [" } else { b"{" });
-            spaced(out, items, |out, n| number(out, n));
+            spaced(out, items.iter(), number);
             out.push(if twice { b']' } else { b'}' });
         }
-        Value::List(items) => {
+        View::List(items) => {
             out.push(b'[');
-            spaced(out, items, |out, item| match item.as_list() {
-                Some([Value::Text(f), rest @ ..]) if micro => {
-                    out.push(b'[');
-                    name(out, f);
-                    for value in rest {
-                        out.push(b' ');
-                        write_value(out, value, false);
+            spaced(out, items.iter(), |out, item| {
+                let mut parts = item.as_list().filter(|_| micro).into_iter().flat_map(List::iter);
+                match parts.next() {
+                    Some(View::Text(f)) => {
+                        out.push(b'[');
+                        name(out, f);
+                        for value in parts {
+                            out.push(b' ');
+                            write_value(out, value, false);
+                        }
+                        out.push(b']');
                     }
-                    out.push(b']');
+                    _ => write_value(out, item, false),
                 }
-                _ => write_value(out, item, false),
             });
             out.push(b']');
         }
-        Value::Map(entries) => {
+        View::Map(entries) => {
             out.push(b'{');
-            spaced(out, entries, |out, (key, value)| {
+            spaced(out, entries.iter(), |out, (key, value)| {
                 match key {
-                    Value::Text(key) => name(out, key),
+                    View::Text(key) => name(out, key),
                     key => write_value(out, key, false),
                 }
                 out.push(b' ');
@@ -143,8 +149,12 @@ fn number(out: &mut Vec<u8>, n: impl std::fmt::Display) {
     write!(out, "{n}").expect("memory takes all writes");
 }
 
-fn spaced<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
-    for (i, item) in items.iter().enumerate() {
+fn spaced<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(b' ');
         }

@@ -1,11 +1,11 @@
 //! The text of Plume (Liu et al., "Plume: efficient and complete black-box checking of weak
 //! isolation levels", OOPSLA 2024), and that of AWDIT's tests.
 
-use std::collections::HashMap;
 use std::io::BufRead;
 
 use super::super::History;
 use super::super::edn::Failure;
+use super::super::hash::FastMap;
 use super::each_line;
 use super::sessions::{MicroOp, Sessions, Txn};
 use crate::op::Value;
@@ -16,7 +16,7 @@ pub(super) fn read_plume(source: &mut dyn BufRead) -> Result<History, Failure> {
     const LINE: &str = "a line such as w(key,value,session,transaction) of whole numbers";
     let mut sessions = Sessions::default();
     // A transaction's place within its session.
-    let mut places: HashMap<(u64, i64), usize> = HashMap::new();
+    let mut places: FastMap<(u64, i64), usize> = FastMap::default();
     each_line(source, |line| {
         let (write, rest) = match line.split_at_checked(1) {
             Some(("w", rest)) => (true, rest),

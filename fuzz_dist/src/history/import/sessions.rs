@@ -1,11 +1,8 @@
 //! Sessions of transactions without times, and the history that they make.
 
-use std::collections::{HashMap, HashSet};
-
-use super::super::History;
-use super::super::edn::push;
-use crate::op::{Event, Kind, Name, Phase, Process, Value};
-use crate::time::Time;
+use super::super::hash::{FastMap, FastSet};
+use super::super::{History, NONE, Row, Word};
+use crate::op::{Kind, Phase, Process, Value};
 
 /// A read or write of a transaction.
 #[derive(Clone, Debug)]
@@ -26,7 +23,7 @@ pub(super) struct Txn {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     sessions: Vec<Vec<Txn>>,
-    ids: HashMap<u64, usize>,
+    ids: FastMap<u64, usize>,
 }
 
 impl Sessions {
@@ -48,7 +45,7 @@ impl Sessions {
     pub(super) fn zero_is_initial(&mut self) {
         let ops = || self.sessions.iter().flatten().flat_map(|t| &t.ops);
         let zero = Value::Int(0);
-        let written: HashSet<Value> =
+        let written: FastSet<Value> =
             ops().filter(|op| op.write && op.value == zero).map(|op| op.key.clone()).collect();
         for op in self.sessions.iter_mut().flatten().flat_map(|t| &mut t.ops) {
             if !op.write && op.value == zero && !written.contains(&op.key) {
@@ -62,34 +59,50 @@ impl Sessions {
     pub(super) fn history(self) -> Result<History, String> {
         let mut history = History::default();
         history.set_meta("real_time", false);
-        let (f, read, write): (Name, Value, Value) = ("txn".into(), "r".into(), "w".into());
+        if self.sessions.len() >= Process::RUNTIME.0 as usize {
+            return Err("fewer sessions".into());
+        }
+        if 2 * self.sessions.iter().map(Vec::len).sum::<usize>() >= u32::MAX as usize {
+            return Err("fewer than 2^31 transactions".into());
+        }
         let longest = self.sessions.iter().map(Vec::len).max().unwrap_or(0);
+        if longest == 0 {
+            return Ok(history);
+        }
+        let function = history.new_function(&"txn".into());
+        let functions = ["r", "w"].map(|f| history.words.text(f));
+        let mut invoked = vec![NONE; self.sessions.len()];
+        let mut micro: Vec<Word> = Vec::new();
         for n in 0..longest {
             for invokes in [true, false] {
                 for (process, session) in self.sessions.iter().enumerate() {
                     let Some(txn) = session.get(n) else { continue };
-                    let process = u32::try_from(process).ok().map(Process);
-                    let micro = |op: &MicroOp| {
+                    micro.clear();
+                    for op in &txn.ops {
                         let unknown = !op.write && (invokes || txn.aborted);
-                        let value = if unknown { Value::Nil } else { op.value.clone() };
-                        let f = if op.write { &write } else { &read };
-                        Value::list([f.clone(), op.key.clone(), value])
+                        let key = history.words.value(&op.key);
+                        let value = history.words.value(&op.value);
+                        let f = functions[usize::from(op.write)];
+                        let value = if unknown { Word::NIL } else { value };
+                        micro.push(history.words.list(&[f, key, value]));
+                    }
+                    let word = history.words.list(&micro);
+                    let kind = match (invokes, txn.aborted) {
+                        (true, _) => Kind::Invoke,
+                        (false, false) => Kind::Ok,
+                        (false, true) => Kind::Fail,
                     };
-                    let event = Event {
-                        time: Time(history.len() as u64),
-                        process: process.filter(|p| p.is_client()).ok_or("fewer sessions")?,
+                    let index = history.len() as u32;
+                    let partner = std::mem::replace(&mut invoked[process], index);
+                    let row = Row {
+                        time: index.into(),
+                        process: Process(process as u32),
                         node: None,
-                        kind: match (invokes, txn.aborted) {
-                            (true, _) => Kind::Invoke,
-                            (false, false) => Kind::Ok,
-                            (false, true) => Kind::Fail,
-                        },
-                        f: f.clone(),
-                        value: Value::List(txn.ops.iter().map(micro).collect()),
-                        error: None,
+                        kind,
+                        function,
                         phase: Phase::Main,
                     };
-                    push(&mut history, event)?;
+                    history.append(row, if invokes { NONE } else { partner }, word, None);
                 }
             }
         }

@@ -100,6 +100,31 @@ proptest! {
         let loaded = History::load(&file.0).unwrap();
         prop_assert_eq!(loaded.torn, None);
         assert_same(&loaded.history, &written);
+        // A blank keeps the quick reader off, so that the other one is its twin.
+        let slow = fs::read_to_string(&file.0).unwrap().replace("\n{\"index\"", "\n{ \"index\"");
+        let slow = History::read_lines(&mut slow.as_bytes(), &file.0).unwrap();
+        assert_same(&slow.history, &loaded.history);
+    }
+}
+
+#[test]
+fn lines_in_the_usual_form_are_read_without_a_detour() {
+    let (_file, text) = example("usual");
+    let text = String::from_utf8(text).unwrap();
+    let mut history = History::new(["n1"]);
+    let mut scratch = quick::Scratch::default();
+    let lines: Vec<&str> = text.lines().skip(1).filter(|l| l.contains("index")).collect();
+    assert!(scratch.read(&mut history, lines[0].as_bytes()).is_none(), "`read` is new");
+    history.push(event(0, Kind::Invoke, "read", Value::Nil)).unwrap();
+    assert!(scratch.read(&mut history, lines[1].as_bytes()).is_some(), "{}", lines[1]);
+    assert!(scratch.read(&mut history, lines[2].as_bytes()).is_none(), "it does not come next");
+    for values in [r#"[[1,"a"],{"map":[[null,-5]]}]"#, r#"{"base":1,"+":[1,2],"-":[3]}"#, "true"] {
+        let line = lines[1].replace(r#"{"set":[]}"#, values);
+        assert!(scratch.read(&mut history, line.as_bytes()).is_some(), "{line}");
+    }
+    for values in ["1.5", "01", "-0", "[1,]", r#""a\n""#, r#"{"map":[[1]]}"#, r#"{"set":[1}"#, ""] {
+        let line = lines[1].replace(r#"{"set":[]}"#, values);
+        assert!(scratch.read(&mut history, line.as_bytes()).is_none(), "{line}");
     }
 }
 

@@ -1,46 +1,9 @@
 //! Dense numbers for keys and for versions (a value under a key).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
+pub(crate) use crate::history::hash::FastMap;
+use crate::history::hash::mix;
+use crate::history::{List, Word};
 use crate::op::Value;
-
-/// Mixes by folded multiplication: histories are made by tests and not by attackers, and the
-/// standard library's hasher would take a third of a check's time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct FastHasher(u64);
-
-pub(crate) fn mix(a: u64, b: u64) -> u64 {
-    let wide = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
-    (wide as u64) ^ ((wide >> 64) as u64)
-}
-
-impl Hasher for FastHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word) ^ ((chunk.len() as u64) << 56));
-        }
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = mix(self.0, n);
-    }
-    fn write_i64(&mut self, n: i64) {
-        self.write_u64(n as u64);
-    }
-    fn write_isize(&mut self, n: isize) {
-        self.write_u64(n as u64);
-    }
-    fn write_u32(&mut self, n: u32) {
-        self.write_u64(n.into());
-    }
-}
-
-pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
 
 /// A number for each of the values seen, in the order of their first appearance.
 #[derive(Clone, Debug, Default)]
@@ -69,26 +32,80 @@ impl Interner {
     }
 }
 
-/// Values as words: whole numbers as they are, everything else through a table.
+/// Words that are equal exactly if the values are: those of the history, where of equal lists the
+/// first one stands for all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Words {
-    others: Interner,
+    /// What the words stand for that are no small numbers.
+    values: FastMap<Word, Value>,
+    compound: FastMap<Value, Word>,
 }
 
 impl Words {
-    pub(crate) fn word(&mut self, value: &Value) -> u64 {
-        match value {
-            Value::Int(n) if (-(1 << 62)..1 << 62).contains(n) => (*n as u64) << 1,
-            other => u64::from(self.others.id(other)) << 1 | 1,
+    /// The word of an item.
+    pub(crate) fn word(&mut self, items: List<'_>, i: usize) -> Word {
+        let word = items.words()[i];
+        if word.as_small().is_some() || (!word.is_compound() && self.values.contains_key(&word)) {
+            return word;
         }
+        let value = items.view(word).to_value();
+        let first = match word.is_compound() {
+            true => *self.compound.entry(value.clone()).or_insert(word),
+            false => word,
+        };
+        self.values.entry(first).or_insert(value);
+        first
     }
 
-    pub(crate) fn value(&self, word: u64) -> Value {
-        if word & 1 == 0 {
-            Value::Int((word as i64) >> 1)
-        } else {
-            self.others.get((word >> 1) as u32).clone()
+    pub(crate) fn value(&self, word: Word) -> Value {
+        match word.as_small() {
+            Some(n) => Value::Int(n),
+            None => self.values[&word].clone(),
         }
+    }
+}
+
+/// Whole numbers up to this are found in a table: they are what keys mostly are.
+const TABLE: i64 = 1 << 20;
+
+/// Dense numbers of keys, in the order of their first appearance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    /// One more than the number of a key that is a whole number.
+    table: Vec<u32>,
+    ids: FastMap<Word, u32>,
+    keys: Vec<Value>,
+}
+
+impl Keys {
+    /// The number of the key with this word.
+    pub(crate) fn id(&mut self, words: &Words, word: Word) -> u32 {
+        let new = self.keys.len() as u32;
+        let id = match word.as_small() {
+            Some(n @ 0..TABLE) => {
+                if self.table.len() <= n as usize {
+                    self.table.resize((n as usize + 1).next_power_of_two(), 0);
+                }
+                let id = &mut self.table[n as usize];
+                if *id == 0 {
+                    *id = new + 1;
+                }
+                *id - 1
+            }
+            _ => *self.ids.entry(word).or_insert(new),
+        };
+        if id == new {
+            self.keys.push(words.value(word));
+        }
+        id
+    }
+
+    pub(crate) fn get(&self, id: u32) -> &Value {
+        &self.keys[id as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
     }
 }
 
@@ -97,17 +114,17 @@ impl Words {
 #[derive(Clone, Debug)]
 pub(crate) struct Versions {
     cells: Vec<Cell>,
-    words: Vec<u64>,
+    words: Vec<Word>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Cell {
-    word: u64,
+    word: Word,
     key: u32,
     id: u32,
 }
 
-const FREE: Cell = Cell { word: 0, key: 0, id: u32::MAX };
+const FREE: Cell = Cell { word: Word::NIL, key: 0, id: u32::MAX };
 
 impl Default for Versions {
     fn default() -> Versions {
@@ -116,7 +133,7 @@ impl Default for Versions {
 }
 
 impl Versions {
-    pub(crate) fn id(&mut self, key: u32, word: u64) -> u32 {
+    pub(crate) fn id(&mut self, key: u32, word: Word) -> u32 {
         if self.words.len() * 4 >= self.cells.len() * 3 {
             self.grow();
         }
@@ -136,7 +153,7 @@ impl Versions {
         }
     }
 
-    pub(crate) fn word(&self, id: u32) -> u64 {
+    pub(crate) fn word(&self, id: u32) -> Word {
         self.words[id as usize]
     }
 
@@ -148,8 +165,8 @@ impl Versions {
         self.cells.capacity() * size_of::<Cell>() + self.words.capacity() * 8
     }
 
-    fn home(&self, key: u32, word: u64) -> usize {
-        mix(word, u64::from(key) << 32 | 0x5bd1) as usize & (self.cells.len() - 1)
+    fn home(&self, key: u32, word: Word) -> usize {
+        mix(word.bits(), u64::from(key) << 32 | 0x5bd1) as usize & (self.cells.len() - 1)
     }
 
     fn grow(&mut self) {

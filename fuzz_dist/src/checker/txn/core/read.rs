@@ -1,9 +1,9 @@
 //! From a history to columns of transactions.
 
-use crate::history::History;
-use crate::op::{Kind, Value};
+use crate::history::{History, List, View, Word};
+use crate::op::Kind;
 
-use super::intern::{FastMap, Interner, Versions, Words};
+use super::intern::{FastMap, Keys, Versions, Words};
 use super::txns::{NONE, Op, STRAY, Shape, Status, Transactions, Unjudgeable};
 
 const MICRO_OPS: &str = "a list of micro-operations [f key value]";
@@ -17,7 +17,7 @@ impl Transactions {
     ///
     /// [`Unjudgeable`] where the history says something else, or nothing.
     pub fn read(history: &History, shape: Shape) -> Result<Transactions, Unjudgeable> {
-        let mut reader = Reader::new(shape, history.len())?;
+        let mut reader = Reader::new(history, shape)?;
         for i in 0..history.len() {
             if history.process(i).is_client() && history.kind(i) == Kind::Invoke {
                 reader.transaction(history, i)?;
@@ -31,14 +31,17 @@ struct Reader {
     txns: Transactions,
     sessions: FastMap<u32, u32>,
     /// Per key: the words of its longest read so far.
-    longest: Vec<Vec<u64>>,
+    longest: Vec<Vec<Word>>,
     /// Reads that are no prefix of it: (micro-operation, words).
-    strays: Vec<(usize, Vec<u64>)>,
-    scratch: Vec<u64>,
+    strays: Vec<(usize, Vec<Word>)>,
+    scratch: Vec<Word>,
+    /// The words of `append`, `r` and `w`, where they occur.
+    functions: [Option<Word>; 3],
 }
 
 impl Reader {
-    fn new(shape: Shape, events: usize) -> Result<Reader, Unjudgeable> {
+    fn new(history: &History, shape: Shape) -> Result<Reader, Unjudgeable> {
+        let events = history.len();
         if events >= STRAY as usize {
             return Err(Unjudgeable::TooLong { what: "the number of events" });
         }
@@ -51,7 +54,7 @@ impl Reader {
             status: Vec::new(),
             first_op: vec![0],
             ops: Vec::new(),
-            keys: Interner::default(),
+            keys: Keys::default(),
             words: Words::default(),
             versions: Versions::default(),
             writer: Vec::new(),
@@ -67,6 +70,7 @@ impl Reader {
             longest: Vec::new(),
             strays: Vec::new(),
             scratch: Vec::new(),
+            functions: ["append", "r", "w"].map(|f| history.find_text(f)),
         })
     }
 
@@ -80,31 +84,23 @@ impl Reader {
         // What was read is in the completion; what was attempted is in the invocation.
         let event = if status == Status::Ok { completion.unwrap_or(i) } else { i };
         let t = self.txns.session.len() as u32;
-        let value = history.other(event);
+        let items = history.view(event).and_then(View::as_list);
+        let unlike = |expected| Unjudgeable::OtherValue {
+            event,
+            value: short(&history.value(event)),
+            expected,
+        };
         match (&**history.function(i), self.txns.shape) {
             ("txn", _) => {
-                let ops =
-                    value.and_then(Value::as_list).ok_or_else(|| Unjudgeable::OtherValue {
-                        event,
-                        value: short(&history.value(event)),
-                        expected: MICRO_OPS,
-                    })?;
-                for op in ops {
-                    self.micro_op(t, event, status, op)?;
+                for op in items.ok_or_else(|| unlike(MICRO_OPS))?.iter() {
+                    self.micro_op(event, status, op)?;
                 }
             }
-            (f @ ("read" | "write"), Shape::Registers) => match value.and_then(Value::as_list) {
-                Some([key, value]) => {
-                    self.register_op(t, event, status, f == "write", key, value)?
-                }
-                _ => {
-                    return Err(Unjudgeable::OtherValue {
-                        event,
-                        value: short(&history.value(event)),
-                        expected: "a pair [key value]",
-                    });
-                }
-            },
+            (f @ ("read" | "write"), Shape::Registers) => {
+                let pair = items.filter(|items| items.len() == 2);
+                let pair = pair.ok_or_else(|| unlike("a pair [key value]"))?;
+                self.register_op(event, status, f == "write", pair, 0)?;
+            }
             (f, shape) => {
                 return Err(Unjudgeable::UnknownFunction {
                     event: i,
@@ -134,64 +130,64 @@ impl Reader {
         self.mark_last_writes(t, i)
     }
 
-    fn micro_op(
-        &mut self,
-        t: u32,
-        event: usize,
-        status: Status,
-        op: &Value,
-    ) -> Result<(), Unjudgeable> {
-        let parts = op.as_list().unwrap_or_default();
-        let [f, key, value] = parts else { return Err(other(event, op, MICRO_OPS)) };
-        match (f.as_text(), self.txns.shape) {
-            (Some("append"), Shape::Lists) => self.write(t, key, value),
-            (Some("r"), Shape::Lists) if status != Status::Ok => Ok(()),
-            (Some("r"), Shape::Lists) => self.list_read(event, key, value),
-            (Some(f @ ("w" | "r")), Shape::Registers) => {
-                self.register_op(t, event, status, f == "w", key, value)
+    fn micro_op(&mut self, event: usize, status: Status, op: View<'_>) -> Result<(), Unjudgeable> {
+        let parts = op.as_list().filter(|parts| parts.len() == 3);
+        let parts = parts.ok_or_else(|| other(event, op, MICRO_OPS))?;
+        let f = Some(parts.words()[0]);
+        let [append, r, w] = self.functions;
+        match self.txns.shape {
+            Shape::Lists if f == append => {
+                self.write(parts, 1);
+                Ok(())
             }
-            (_, Shape::Lists) => Err(other(event, op, "`append` or `r` as a micro-operation's f")),
-            (_, Shape::Registers) => Err(other(event, op, "`w` or `r` as a micro-operation's f")),
+            Shape::Lists if f == r && status != Status::Ok => Ok(()),
+            Shape::Lists if f == r => self.list_read(event, parts),
+            Shape::Registers if f == w || f == r => {
+                self.register_op(event, status, f == w, parts, 1)
+            }
+            Shape::Lists => Err(other(event, op, "`append` or `r` as a micro-operation's f")),
+            Shape::Registers => Err(other(event, op, "`w` or `r` as a micro-operation's f")),
         }
     }
 
+    /// A read or write of the key that stands at `at` of `items`, with the value behind it.
     fn register_op(
         &mut self,
-        t: u32,
         event: usize,
         status: Status,
         write: bool,
-        key: &Value,
-        value: &Value,
+        items: List<'_>,
+        at: usize,
     ) -> Result<(), Unjudgeable> {
+        let nil = items.words()[at + 1] == Word::NIL;
         if write {
-            if value.is_nil() {
-                return Err(other(event, value, "a value other than nil in a write"));
+            if nil {
+                return Err(other(event, View::Nil, "a value other than nil in a write"));
             }
-            return self.write(t, key, value);
-        }
-        if status == Status::Ok {
-            let k = self.key(key);
-            let version = if value.is_nil() { NONE } else { self.version(k, value) };
+            self.write(items, at);
+        } else if status == Status::Ok {
+            let k = self.key(items, at);
+            let version = if nil { NONE } else { self.version(k, items, at + 1) };
             self.txns.ops.push(Op::new(true, k, version));
         }
         Ok(())
     }
 
-    fn key(&mut self, key: &Value) -> u32 {
-        let k = self.txns.keys.id(key);
+    fn key(&mut self, items: List<'_>, at: usize) -> u32 {
+        let word = self.txns.words.word(items, at);
+        let k = self.txns.keys.id(&self.txns.words, word);
         if k as usize == self.longest.len() {
             self.longest.push(Vec::new());
         }
         k
     }
 
-    fn version(&mut self, key: u32, value: &Value) -> u32 {
-        let word = self.txns.words.word(value);
+    fn version(&mut self, key: u32, items: List<'_>, at: usize) -> u32 {
+        let word = self.txns.words.word(items, at);
         self.version_of_word(key, word)
     }
 
-    fn version_of_word(&mut self, key: u32, word: u64) -> u32 {
+    fn version_of_word(&mut self, key: u32, word: Word) -> u32 {
         let version = self.txns.versions.id(key, word);
         if version as usize == self.txns.writer.len() {
             self.txns.writer.push(NONE);
@@ -200,33 +196,37 @@ impl Reader {
         version
     }
 
-    fn write(&mut self, _t: u32, key: &Value, value: &Value) -> Result<(), Unjudgeable> {
-        let k = self.key(key);
-        let version = self.version(k, value);
+    fn write(&mut self, items: List<'_>, at: usize) {
+        let k = self.key(items, at);
+        let version = self.version(k, items, at + 1);
         self.txns.ops.push(Op::new(false, k, version));
-        Ok(())
     }
 
     /// Compares a list with the longest one so far instead of storing it: a correct database's
     /// reads are prefixes of each other.
-    fn list_read(&mut self, event: usize, key: &Value, value: &Value) -> Result<(), Unjudgeable> {
-        let k = self.key(key);
-        let items = match value {
-            Value::Nil => &[],
-            Value::List(items) => &items[..],
-            _ => return Err(other(event, value, "a list as the value of a read")),
+    fn list_read(&mut self, event: usize, parts: List<'_>) -> Result<(), Unjudgeable> {
+        let k = self.key(parts, 1);
+        let list: &[Word] = match parts.view(parts.words()[2]) {
+            View::Nil => &[],
+            View::List(items) if items.words().iter().all(|w| w.as_small().is_some()) => {
+                items.words()
+            }
+            View::List(items) => {
+                self.scratch.clear();
+                for i in 0..items.len() {
+                    self.scratch.push(self.txns.words.word(items, i));
+                }
+                &self.scratch
+            }
+            value => return Err(other(event, value, "a list as the value of a read")),
         };
-        self.scratch.clear();
-        for item in items {
-            self.scratch.push(self.txns.words.word(item));
-        }
         let longest = &mut self.longest[k as usize];
-        let common = longest.len().min(items.len());
-        let arg = if longest[..common] == self.scratch[..common] {
-            longest.extend_from_slice(&self.scratch[common..]);
-            items.len() as u32
+        let common = longest.len().min(list.len());
+        let arg = if longest[..common] == list[..common] {
+            longest.extend_from_slice(&list[common..]);
+            list.len() as u32
         } else {
-            self.strays.push((self.txns.ops.len(), self.scratch.clone()));
+            self.strays.push((self.txns.ops.len(), list.to_vec()));
             STRAY | (self.strays.len() as u32 - 1)
         };
         self.txns.ops.push(Op::new(true, k, arg));
@@ -290,12 +290,12 @@ impl Reader {
     }
 }
 
-fn other(event: usize, value: &Value, expected: &'static str) -> Unjudgeable {
-    Unjudgeable::OtherValue { event, value: short(value), expected }
+fn other(event: usize, value: View<'_>, expected: &'static str) -> Unjudgeable {
+    Unjudgeable::OtherValue { event, value: short(&value), expected }
 }
 
 /// A value for a message: at most 80 characters of it.
-fn short(value: &Value) -> String {
+fn short(value: &impl ToString) -> String {
     let text = value.to_string();
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),

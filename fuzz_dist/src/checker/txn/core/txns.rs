@@ -2,7 +2,7 @@
 
 use crate::op::{Process, Value};
 
-use super::intern::{Interner, Versions, Words};
+use super::intern::{Keys, Versions, Words};
 
 /// "No transaction", "no event", "the initial version" in columns.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -128,7 +128,7 @@ pub struct Transactions {
     /// Per transaction, and one more: where its micro-operations begin in `ops`.
     pub(crate) first_op: Vec<u32>,
     pub(crate) ops: Vec<Op>,
-    pub(crate) keys: Interner,
+    pub(crate) keys: Keys,
     pub(crate) words: Words,
     pub(crate) versions: Versions,
     /// Per version: the transaction that wrote it, [`NONE`] where nobody did.

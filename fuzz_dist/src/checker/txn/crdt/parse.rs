@@ -7,7 +7,7 @@
 use super::{Act, Crdt, CrdtCausal};
 use crate::checker::txn::core::Unjudgeable;
 use crate::checker::txn::core::intern::{FastMap, Interner};
-use crate::history::History;
+use crate::history::{History, List, View};
 use crate::op::{Kind, Value};
 
 /// A micro-operation.
@@ -62,13 +62,15 @@ pub(super) fn parse(checker: &CrdtCausal, history: &History) -> Result<Parsed, U
 fn map_fields(history: &History) -> FastMap<Value, Vec<Value>> {
     let mut fields: FastMap<Value, Vec<Value>> = FastMap::default();
     for i in (0..history.len()).filter(|i| history.kind(*i) == Kind::Invoke) {
-        for op in history.other(i).and_then(Value::as_list).unwrap_or_default() {
-            if let Some([_, Value::List(key), _]) = op.as_list()
-                && let [map, field] = &key[..]
+        let ops = history.view(i).and_then(View::as_list);
+        for op in ops.into_iter().flat_map(List::iter) {
+            if let Some([_, key, _]) = op.as_array()
+                && let Some([map, field]) = key.as_array()
             {
-                let of_map = fields.entry(map.clone()).or_default();
-                if !of_map.contains(field) {
-                    of_map.push(field.clone());
+                let (map, field) = (map.to_value(), field.to_value());
+                let of_map = fields.entry(map).or_default();
+                if !of_map.contains(&field) {
+                    of_map.push(field);
                 }
             }
         }

@@ -58,7 +58,7 @@ pub(super) fn read_committed(base: &Base<'_>) -> Vec<Forced> {
     let mut forced = Vec::new();
     let mut later = Notes::new(base.txns.key_count());
     let mut keys: Vec<u32> = Vec::new();
-    for node in 0..base.len() as u32 {
+    for node in base.by_invocation() {
         later.forget();
         keys.clear();
         let from = base.read_start[node as usize];
@@ -92,7 +92,7 @@ pub(super) fn read_atomic(base: &Base<'_>) -> Vec<Forced> {
     own_writes(base, &mut forced);
     let mut notes = Notes::new(base.txns.key_count());
     let mut keys: Vec<u32> = Vec::new();
-    for node in 0..base.len() as u32 {
+    for node in base.by_invocation() {
         notes.forget();
         keys.clear();
         let from = base.read_start[node as usize];

@@ -8,6 +8,9 @@ use crate::op::Value;
 /// The transaction that wrote every key's initial value, before every session.
 pub(crate) const INIT: u32 = NONE;
 
+/// Reads of such a version are not plain: something may be wrong with them.
+const LOOK: u32 = NONE - 1;
+
 /// A read of what another transaction wrote.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
@@ -45,14 +48,12 @@ impl<'a> Base<'a> {
             session: Vec::with_capacity(txns.len()),
             first: vec![0],
             read_start: vec![0],
-            reads: Vec::with_capacity(txns.ops.len()),
+            reads: Vec::new(),
             write_start: vec![0],
             writes: Vec::new(),
         };
         base.number();
-        for node in 0..base.txn.len() {
-            base.operations(base.txn[node], found);
-        }
+        base.operations(found);
         base
     }
 
@@ -84,36 +85,82 @@ impl<'a> Base<'a> {
         }
     }
 
-    fn operations(&mut self, t: u32, found: &mut impl FnMut(BadRead)) {
-        let txns = self.txns;
-        let ops = txns.ops_of(t);
-        let from = self.writes.len();
-        for (i, op) in ops.iter().enumerate() {
-            if op.is_write() {
-                self.writes.push(op.key());
-                continue;
-            }
-            let own = ops[..i].iter().rev().find(|o| o.is_write() && o.key() == op.key());
-            if let Some(problem) = bad_read(txns, t, *op, own) {
-                found(BadRead { txn: t, op: *op, problem });
-            } else if own.is_none() {
-                let writer = if op.arg == NONE { NONE } else { txns.writer[op.arg as usize] };
-                let from = if writer == NONE { INIT } else { self.node[writer as usize] };
-                self.reads.push(Read { key: op.key(), from });
+    /// The reads and writes of all nodes. Transactions are looked at in the order in which they
+    /// were invoked: what they read was mostly written not long before, so it is in the cache.
+    fn operations(&mut self, found: &mut impl FnMut(BadRead)) {
+        let sources = self.sources();
+        let (mut reads, mut writes) = (Vec::with_capacity(self.txns.ops.len()), Vec::new());
+        // Per transaction, and one more: where its reads and its writes begin in these.
+        let mut starts = Vec::with_capacity(self.txns.len() + 1);
+        for t in 0..self.txns.len() as u32 {
+            starts.push((reads.len(), writes.len()));
+            if self.node[t as usize] != NONE {
+                self.transaction(t, &sources, &mut reads, &mut writes, found);
             }
         }
-        let own = &mut self.writes[from..];
-        own.sort_unstable();
+        starts.push((reads.len(), writes.len()));
+        self.reads.reserve_exact(reads.len());
+        self.writes.reserve_exact(writes.len());
+        for t in &self.txn {
+            let (from, to) = (starts[*t as usize], starts[*t as usize + 1]);
+            self.reads.extend_from_slice(&reads[from.0..to.0]);
+            self.writes.extend_from_slice(&writes[from.1..to.1]);
+            self.read_start.push(self.reads.len() as u32);
+            self.write_start.push(self.writes.len() as u32);
+        }
+    }
+
+    /// Per version: the node that wrote it, or [`LOOK`].
+    fn sources(&self) -> Vec<u32> {
+        let txns = self.txns;
+        let source = |(writer, last): (&u32, &bool)| match *writer {
+            NONE => LOOK,
+            w if !*last || !txns.is_possible(w) => LOOK,
+            w => self.node[w as usize],
+        };
+        txns.writer.iter().zip(&txns.last_write).map(source).collect()
+    }
+
+    fn transaction(
+        &self,
+        t: u32,
+        sources: &[u32],
+        reads: &mut Vec<Read>,
+        writes: &mut Vec<u32>,
+        found: &mut impl FnMut(BadRead),
+    ) {
+        let txns = self.txns;
+        let ops = txns.ops_of(t);
+        let from = writes.len();
+        for (i, op) in ops.iter().enumerate() {
+            let key = op.key();
+            if op.is_write() {
+                writes.push(key);
+                continue;
+            }
+            let own = ops[..i].iter().rev().find(|o| o.is_write() && o.key() == key);
+            let source = if op.arg == NONE { INIT } else { sources[op.arg as usize] };
+            if own.is_none() && source != LOOK && source != self.node[t as usize] {
+                reads.push(Read { key, from: source });
+            } else if let Some(problem) = bad_read(txns, t, *op, own) {
+                found(BadRead { txn: t, op: *op, problem });
+            }
+        }
+        writes[from..].sort_unstable();
         let mut kept = from;
-        for i in from..self.writes.len() {
-            if i == from || self.writes[i] != self.writes[i - 1] {
-                self.writes[kept] = self.writes[i];
+        for i in from..writes.len() {
+            if i == from || writes[i] != writes[i - 1] {
+                writes[kept] = writes[i];
                 kept += 1;
             }
         }
-        self.writes.truncate(kept);
-        self.read_start.push(self.reads.len() as u32);
-        self.write_start.push(self.writes.len() as u32);
+        writes.truncate(kept);
+    }
+
+    /// All nodes, in the order of invocation: what is read was mostly written not long before, so
+    /// it is in the cache.
+    pub(crate) fn by_invocation(&self) -> impl Iterator<Item = u32> + '_ {
+        self.node.iter().copied().filter(|node| *node != NONE)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,0 +1,196 @@
+//! Dense numbers for the values of a history, so that checkers work on arrays.
+
+use crate::history::hash::FastMap;
+use crate::history::{History, Word};
+use crate::op::Value;
+
+/// "No number", "no event" in arrays.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Numbers values in the order of their first appearance: whole numbers that lie close together
+/// by a table, others and text by their word, lists and the like by what they hold.
+#[derive(Debug)]
+pub(crate) struct Dense<'a> {
+    history: &'a History,
+    low: i64,
+    table: Vec<u32>,
+    ints: FastMap<i64, u32>,
+    words: FastMap<Word, u32>,
+    /// By the hash of what the word stands for, or the next number that is free.
+    compounds: FastMap<u64, u32>,
+    sources: Vec<Source>,
+}
+
+/// What has a number.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Int(i64),
+    Word(Word),
+}
+
+impl<'a> Dense<'a> {
+    /// Makes room for what is expected, without numbering it yet.
+    pub(crate) fn expecting(history: &'a History, words: impl Iterator<Item = Word>) -> Dense<'a> {
+        let (mut low, mut high, mut count) = (i64::MAX, i64::MIN, 0usize);
+        for word in words {
+            count += 1;
+            if let Some(n) = word.as_small() {
+                (low, high) = (low.min(n), high.max(n));
+            }
+        }
+        let span = i128::from(high) - i128::from(low) + 1;
+        let close = (1..=8 * count as i128 + 4096).contains(&span);
+        Dense {
+            history,
+            low,
+            table: vec![NONE; if close { span as usize } else { 0 }],
+            ints: FastMap::with_capacity_and_hasher(
+                if close { 0 } else { count },
+                Default::default(),
+            ),
+            words: FastMap::default(),
+            compounds: FastMap::default(),
+            sources: Vec::with_capacity(count),
+        }
+    }
+
+    /// Makes room for the values of these events.
+    pub(crate) fn of_events(history: &'a History, events: &[u32]) -> Dense<'a> {
+        Dense::expecting(history, events.iter().map(|i| history.word(*i as usize)))
+    }
+
+    /// How many values have a number.
+    pub(crate) fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// The number of a value; the next one where it is new.
+    pub(crate) fn word(&mut self, word: Word) -> u32 {
+        match word.as_small() {
+            Some(n) => self.int(n),
+            None => self.other(word),
+        }
+    }
+
+    /// The number of the value of an event; the next one where it is new.
+    pub(crate) fn event(&mut self, i: usize) -> u32 {
+        self.word(self.history.word(i))
+    }
+
+    /// The number of a whole number; the next one where it is new.
+    pub(crate) fn int(&mut self, n: i64) -> u32 {
+        let new = self.sources.len() as u32;
+        let slot = match self.table.get_mut(n.wrapping_sub(self.low) as u64 as usize) {
+            Some(slot) => slot,
+            None => self.ints.entry(n).or_insert(NONE),
+        };
+        if *slot == NONE {
+            *slot = new;
+            self.sources.push(Source::Int(n));
+        }
+        *slot
+    }
+
+    fn other(&mut self, word: Word) -> u32 {
+        if let Some(n) = self.history.int_of(word) {
+            return self.int(n);
+        }
+        let new = self.sources.len() as u32;
+        let id = match word.is_compound() {
+            true => self.compound(word, new),
+            false => *self.words.entry(word).or_insert(new),
+        };
+        if id == new {
+            self.sources.push(Source::Word(word));
+        }
+        id
+    }
+
+    fn compound(&mut self, word: Word, new: u32) -> u32 {
+        let mut hash = self.history.hash_of(word);
+        loop {
+            let id = *self.compounds.entry(hash).or_insert(new);
+            match self.sources.get(id as usize) {
+                Some(Source::Word(known)) if !self.history.same(*known, word) => {
+                    hash = hash.wrapping_add(1);
+                }
+                _ => return id,
+            }
+        }
+    }
+
+    /// The value of a number.
+    pub(crate) fn value(&self, id: u32) -> Value {
+        match self.sources[id as usize] {
+            Source::Int(n) => Value::Int(n),
+            Source::Word(word) => self.history.value_of(word),
+        }
+    }
+
+    /// The least and the greatest value that has a number.
+    pub(crate) fn range(&self) -> Option<(Value, Value)> {
+        let ints = || {
+            self.sources.iter().filter_map(|s| match s {
+                Source::Int(n) => Some(*n),
+                Source::Word(_) => None,
+            })
+        };
+        let others = || {
+            self.sources.iter().filter_map(|s| match s {
+                Source::Int(_) => None,
+                Source::Word(word) => Some(self.history.value_of(*word)),
+            })
+        };
+        let low = ints().min().map(Value::Int).into_iter().chain(others()).min()?;
+        let high = ints().max().map(Value::Int).into_iter().chain(others()).max()?;
+        Some((low, high))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::histories::Recorder;
+    use super::*;
+    use crate::random::Seed;
+
+    #[test]
+    fn equal_values_have_equal_numbers_and_others_have_not() {
+        for seed in 0..2_000 {
+            let mut s = Seed(seed).stream("dense");
+            let far = s.chance(0.5);
+            let mut r = Recorder::new(["n1"]);
+            for _ in 0..s.index(30) {
+                let n = s.below(6) as i64 - 3;
+                let value = match s.index(9) {
+                    0 => Value::Nil,
+                    1 => Value::Bool(n > 0),
+                    2 => Value::from(format!("{n}")),
+                    3 => Value::list([n, 1]),
+                    4 => Value::set([n, 1]),
+                    5 => Value::map([("k", n.into())]),
+                    6 if far => Value::Int(n << 61),
+                    7 => Value::list([Value::set([n])]),
+                    _ => Value::Int(n),
+                };
+                r.invoke(0, "write", value);
+                r.done(0);
+            }
+            let history = r.history();
+            let events: Vec<u32> = (0..history.len() as u32).step_by(2).collect();
+            let mut dense = Dense::of_events(&history, &events);
+            let mut twin: Vec<Value> = Vec::new();
+            for i in events {
+                let value = history.value(i as usize);
+                let expected = twin.iter().position(|v| *v == value).unwrap_or_else(|| {
+                    twin.push(value.clone());
+                    twin.len() - 1
+                });
+                let id = dense.event(i as usize);
+                assert_eq!((id as usize, dense.value(id)), (expected, value), "seed {seed}");
+            }
+            assert_eq!(dense.len(), twin.len());
+            let range = twin.iter().min().cloned().zip(twin.iter().max().cloned());
+            assert_eq!(dense.range(), range);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The lines that this crate writes, read without a detour by values.
+//!
+//! A line in any other form is none of its business, so that there is one place only, the reader
+//! that knows all of JSON, where errors are worded.
+
+use super::cursor::Cursor;
+use super::words::Word;
+use super::{History, Row};
+use crate::op::{Kind, NodeId, OpError, Phase, Process};
+
+/// What is kept between lines, so that nothing is allocated for each.
+#[derive(Default)]
+pub(super) struct Scratch {
+    stack: Vec<Word>,
+    /// The numbers of the set of the last line that had one.
+    pub(super) added: Vec<i64>,
+    pub(super) removed: Vec<i64>,
+}
+
+/// The value of a line.
+pub(super) enum Quick {
+    Value(Word),
+    /// A set, whose numbers stand in the scratch; or its difference to that of an event.
+    Set {
+        base: Option<u64>,
+    },
+}
+
+/// An event that is not recorded yet.
+pub(super) struct QuickLine {
+    pub(super) row: Row,
+    pub(super) value: Quick,
+    pub(super) error: Option<OpError>,
+}
+
+impl Scratch {
+    /// The event of a line, where the line is as this crate writes it, its function and node are
+    /// known, and it comes next.
+    pub(super) fn read(&mut self, history: &mut History, line: &[u8]) -> Option<QuickLine> {
+        let mut cursor = Cursor::new(line, 0);
+        cursor.literal(b"{\"index\":")?;
+        if cursor.natural()? != history.len() as u64 {
+            return None;
+        }
+        cursor.literal(b",\"time\":")?;
+        let time = cursor.natural()?;
+        cursor.literal(b",\"process\":")?;
+        let process = match cursor.peek()? {
+            b'"' => match cursor.text()? {
+                "nemesis" => Process::NEMESIS,
+                "runtime" => Process::RUNTIME,
+                _ => return None,
+            },
+            _ => {
+                let process = Process(cursor.natural()?.try_into().ok()?);
+                Some(process).filter(|p| p.is_client())?
+            }
+        };
+        let node = match cursor.skip(b",\"node\":") {
+            false => None,
+            true => Some(history.known_node(cursor.text()?)?),
+        };
+        cursor.literal(b",\"type\":")?;
+        let kind = cursor.text()?;
+        let kind = [Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info]
+            .into_iter()
+            .find(|k| k.as_str() == kind)?;
+        cursor.literal(b",\"f\":")?;
+        let function = history.known_function(cursor.text()?)?;
+        cursor.literal(b",\"value\":")?;
+        let value = self.value(history, &mut cursor)?;
+        let error = match cursor.skip(b",\"error\":{\"kind\":") {
+            false => None,
+            true => {
+                let kind = cursor.text()?;
+                cursor.literal(b",\"text\":")?;
+                let error = OpError::new(kind, cursor.text()?);
+                cursor.literal(b"}")?;
+                Some(error)
+            }
+        };
+        cursor.literal(b",\"phase\":")?;
+        let phase = cursor.text()?;
+        let phase = Phase::ALL.into_iter().find(|p| p.as_str() == phase)?;
+        cursor.literal(b"}")?;
+        let rest = &line[cursor.at()..];
+        let row = Row { time, process, node, kind, function, phase };
+        (rest.is_empty() || rest == b"\n").then_some(QuickLine { row, value, error })
+    }
+
+    fn value(&mut self, history: &mut History, cursor: &mut Cursor<'_>) -> Option<Quick> {
+        self.added.clear();
+        self.removed.clear();
+        if cursor.skip(b"{\"set\":[") {
+            cursor.json_numbers(&mut self.added)?;
+            cursor.literal(b"}")?;
+            return Some(Quick::Set { base: None });
+        }
+        if cursor.skip(b"{\"base\":") {
+            let base = Some(cursor.natural()?);
+            cursor.literal(b",\"+\":[")?;
+            cursor.json_numbers(&mut self.added)?;
+            cursor.literal(b",\"-\":[")?;
+            cursor.json_numbers(&mut self.removed)?;
+            cursor.literal(b"}")?;
+            return Some(Quick::Set { base });
+        }
+        self.stack.clear();
+        cursor.json(&mut history.words, &mut self.stack, 0).map(Quick::Value)
+    }
+}
+
+impl History {
+    /// Among the first few names, or not at all: a search is quicker than a table then.
+    pub(super) fn known_node(&self, name: &str) -> Option<NodeId> {
+        let place = self.nodes.iter().take(64).position(|n| **n == *name)?;
+        Some(NodeId(place as u16))
+    }
+
+    /// Likewise.
+    pub(super) fn known_function(&self, name: &str) -> Option<u16> {
+        let place = self.functions.iter().take(64).position(|f| **f == *name)?;
+        Some(place as u16)
+    }
+}

@@ -1,0 +1,297 @@
+//! Faults placed by what is seen on the wire, instead of by the clock.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Check, Fault, Nemesis, Plan, Targets};
+use crate::db::Facts;
+use crate::env::Error as EnvError;
+use crate::env::wire::{Action, Armed, Fired, Trigger, cut, hold, message, tick};
+use crate::error::Error;
+use crate::grudge::Member;
+use crate::history::FaultStatus;
+use crate::node::Node;
+use crate::op::{Name, Value};
+use crate::random::Stream;
+
+/// How long a message or an operation may be awaited.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(5);
+/// The longest wait for a tick; starting a fault has a limit of its own.
+const TICK_LIMIT_MAX: Duration = Duration::from_secs(80);
+/// Ticks in a net_ticktime, by default.
+const TICK_INTENSITY: u32 = 4;
+/// The call time-out of `gen_server` is 5 s: a message that is held this long comes too late.
+const HELD: Duration = Duration::from_secs(6);
+/// `cut_at_tick` draws the tick out of so many.
+const TICKS: usize = 3;
+
+/// Cuts the link between two random nodes exactly at a tick of one of them: the first, second or
+/// third that it sends after the fault began is the first packet that is lost.
+///
+/// A node takes another for down when it has heard nothing for `net_ticktime`, looked at four times
+/// in it: a cut at a tick is seen as early as any can be, and with `lasting` close to net_ticktime it
+/// lies at the boundary by the node's own clock, not by the wall's. Ticks are sent only on links
+/// that carry nothing else. Finds: what goes wrong when one side of a link sees a nodedown and the
+/// other just does not.
+#[fuzz_dist::nemesis("cut_at_tick", aliases = ["tick_trigger"])]
+pub fn cut_at_tick() -> Nemesis {
+    let draw = |pair: Pair<'_>, random: &mut Stream| {
+        tick(1 + random.index(TICKS) as u64).from(pair.0).to(pair.1)
+    };
+    WireFault::new("cut_at_tick", Choice::Drawn(draw), cut()).into()
+}
+
+/// Holds the next message of a random node to another, and what follows on that connection in that
+/// direction, for 6 s (or `lasting`): longer than calls wait by default.
+///
+/// Finds: calls that timed out, were told to have failed, and are executed all the same; answers
+/// that are taken for those of the next call.
+#[fuzz_dist::nemesis("hold_message")]
+pub fn hold_message() -> Nemesis {
+    let draw = |pair: Pair<'_>, _: &mut Stream| message().from(pair.0).to(pair.1);
+    WireFault::new("hold_message", Choice::Drawn(draw), hold()).into()
+}
+
+/// An action at a trigger: a cut at a tick, a message that is held, half of a message.
+///
+/// Each occurrence arms the trigger, waits until it fires (5 s for messages; as many ticks as it
+/// counts, and one more), and undoes the action when it has lasted long enough. One that does not
+/// fire is *ineffective*, and its evidence says what was seen instead.
+///
+/// ```
+/// use fuzz_dist::env::wire::{cut, delay, message_to, middle_of, tick};
+/// use fuzz_dist::nemesis::{Nemesis, at};
+/// use fuzz_dist::time::secs;
+///
+/// let late: Nemesis = at(message_to("counter").to("n1"), delay(secs(6))).every(secs(12));
+/// let half = at(middle_of(message_to("rex")), cut()).lasting(secs(8));
+/// assert_eq!(&*late.and(half).name(), "delay+cut");
+/// ```
+pub fn at(trigger: Trigger, action: Action) -> Nemesis {
+    WireFault::new(action.name(), Choice::Given(trigger), action).into()
+}
+
+/// Two nodes: who sends, and to whom.
+type Pair<'a> = (&'a str, &'a str);
+
+/// The trigger of an occurrence.
+#[derive(Clone, Debug)]
+enum Choice {
+    Given(Trigger),
+    Drawn(fn(Pair<'_>, &mut Stream) -> Trigger),
+}
+
+/// See [`at`].
+#[derive(Debug)]
+pub struct WireFault {
+    name: Name,
+    choice: Choice,
+    action: Action,
+    occurrences: AtomicI64,
+    running: Mutex<BTreeMap<i64, Occurrence>>,
+}
+
+/// What an occurrence has to remember until it is undone.
+#[derive(Clone, Debug)]
+struct Occurrence {
+    trigger: Trigger,
+    armed: Option<Armed>,
+}
+
+impl WireFault {
+    fn new(name: &str, choice: Choice, action: Action) -> WireFault {
+        let (occurrences, running) = Default::default();
+        WireFault { name: name.into(), choice, action, occurrences, running }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<i64, Occurrence>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn number(plan: &Plan) -> i64 {
+        plan.detail.as_int().unwrap_or_default()
+    }
+
+    /// Looks whether the links are as everything that acts says.
+    async fn proved(
+        &self,
+        targets: Targets<'_>,
+        told: &mut Vec<(&'static str, Value)>,
+    ) -> FaultStatus {
+        let proof = targets.cluster.links().prove().await;
+        told.push(("links", proof.evidence()));
+        proof.status()
+    }
+}
+
+/// What a trigger fired at, as evidence.
+fn seen(targets: Targets<'_>, fired: &Fired) -> Vec<(&'static str, Value)> {
+    let nodes = targets.cluster.nodes();
+    let name = |host| nodes.iter().find(|n| n.host() == host).map_or("?", Node::name);
+    let link = format!("{} -> {}", name(fired.from), name(fired.to));
+    vec![("seen", fired.what.clone().into()), ("link", link.into())]
+}
+
+impl Fault for WireFault {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn lasts(&self) -> Option<Duration> {
+        self.action.lasts().or((!self.action.cuts()).then_some(HELD))
+    }
+
+    fn lead(&self, facts: &Facts) -> Duration {
+        let ticks = match &self.choice {
+            Choice::Given(trigger) => trigger.ticks(),
+            Choice::Drawn(_) if self.action.cuts() => Some(TICKS as u64),
+            Choice::Drawn(_) => None,
+        };
+        match (ticks, facts.net_ticktime) {
+            (Some(n), Some(t)) => {
+                let tick = t / TICK_INTENSITY;
+                (tick * u32::try_from(n + 2).unwrap_or(u32::MAX)).min(TICK_LIMIT_MAX)
+            }
+            _ => MESSAGE_LIMIT,
+        }
+    }
+
+    fn follows_the_wire(&self) -> bool {
+        true
+    }
+
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        if nodes.len() < 2 {
+            return Err(Error::usage(format!("`{}` needs two nodes; raise `nodes`", self.name)));
+        }
+        let Choice::Given(trigger) = &self.choice else { return Ok(()) };
+        let known = |name: &&str| nodes.iter().any(|node| *node.name == **name);
+        match trigger.hosts().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::usage(format!(
+                "`{}` waits for {trigger}, but there is no node `{name}`; there are {}",
+                self.name,
+                nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        let trigger = match &self.choice {
+            Choice::Given(trigger) => trigger.clone(),
+            Choice::Drawn(draw) => {
+                let mut nodes: Vec<&Node> = targets.cluster.nodes().iter().collect();
+                random.shuffle(&mut nodes);
+                draw((nodes[0].name(), nodes[1].name()), random)
+            }
+        };
+        let hit = |node: &&Node| {
+            trigger.hosts().next().is_none() || trigger.hosts().any(|n| n == node.name())
+        };
+        let nodes = targets.cluster.nodes().iter().filter(hit).map(Node::id).collect();
+        let number = self.occurrences.fetch_add(1, Ordering::Relaxed);
+        let shape = format!("at {trigger}{}", self.action.ends);
+        self.running().insert(number, Occurrence { trigger, armed: None });
+        Ok(Plan { shape, nodes, grudge: None, detail: Value::Int(number) })
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let number = WireFault::number(plan);
+        let wire = targets.cluster.wire()?;
+        let trigger = self.running().get(&number).map(|o| o.trigger.clone());
+        let Some(trigger) = trigger else {
+            return Ok(Check::seen(false, "this occurrence was undone already"));
+        };
+        let mut armed = wire.arm(&trigger, &self.action).map_err(Error::environment)?;
+        // Kept before anything is awaited: whatever happens, it can be undone.
+        self.running().insert(number, Occurrence { trigger, armed: Some(armed.clone()) });
+        let fired = match armed.fired(self.lead(&targets.db.facts())).await {
+            Ok(fired) => fired,
+            Err(error @ EnvError::NotSeen { .. }) => {
+                armed.release();
+                return Ok(Check::seen(false, error.to_string()));
+            }
+            Err(error) => return Err(Error::environment(error)),
+        };
+        let mut told = seen(targets, &fired);
+        let mut status = FaultStatus::Installed;
+        if self.action.cuts() {
+            let proved = self.proved(targets, &mut told).await;
+            // One that has ended by itself meanwhile is not to be seen any more.
+            if armed.progress().ended.is_none() {
+                status = proved;
+            }
+        }
+        Ok(Check { status, evidence: Value::map(told) })
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let occurrence = self.running().remove(&WireFault::number(plan));
+        let armed = occurrence.and_then(|occurrence| occurrence.armed);
+        let mut told = Vec::new();
+        let mut status = FaultStatus::Installed;
+        if let Some(armed) = &armed {
+            armed.release();
+            let progress = armed.progress();
+            if let (Some(fired), Some(ended)) = (&progress.fired, progress.ended) {
+                told.push(("acted_ms", Value::Int((ended - fired.at).as_millis() as i64)));
+            }
+            if !self.action.cuts() {
+                told.push(("held_segments", Value::Int(progress.held as i64)));
+            }
+            if progress.ended.is_none() {
+                status = FaultStatus::Ineffective;
+            }
+        }
+        if self.action.cuts() {
+            let proved = self.proved(targets, &mut told).await;
+            status = if status == FaultStatus::Installed { proved } else { status };
+        }
+        Ok(Check { status, evidence: Value::map(told) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::wire::{delay, message_to};
+    use crate::time::secs;
+
+    fn members() -> Vec<Member> {
+        vec![Member::new("n1"), Member::new("n2")]
+    }
+
+    #[test]
+    fn nodes_that_are_not_there_are_refused() {
+        let fits = |trigger| at(trigger, cut()).lanes()[0].fault.fits(&members());
+        assert!(fits(tick(1).from("n1").to("n2")).is_ok());
+        let error = fits(tick(1).to("n7")).unwrap_err().to_string();
+        assert!(error.contains("no node `n7`; there are n1, n2"), "{error}");
+        let error = cut_at_tick().lanes()[0].fault.fits(&members()[..1]).unwrap_err().to_string();
+        assert!(error.contains("two nodes"), "{error}");
+    }
+
+    #[test]
+    fn ticks_are_awaited_as_long_as_they_may_take() {
+        let lead = |nemesis: Nemesis, ticktime: Option<u64>| {
+            let facts = Facts { net_ticktime: ticktime.map(secs), ..Facts::default() };
+            nemesis.lanes()[0].fault.lead(&facts)
+        };
+        assert_eq!(lead(at(tick(2), cut()), Some(4)), secs(4));
+        assert_eq!(lead(cut_at_tick(), Some(8)), secs(10));
+        assert_eq!(lead(at(tick(9), cut()), Some(60)), TICK_LIMIT_MAX);
+        assert_eq!(lead(at(message_to("x"), cut()), Some(60)), MESSAGE_LIMIT);
+        assert_eq!(lead(at(tick(2), cut()), None), MESSAGE_LIMIT);
+    }
+
+    #[test]
+    fn actions_that_end_by_themselves_say_how_long_they_last() {
+        let lasts = |action| at(tick(1), action).lanes()[0].fault.lasts();
+        assert_eq!(lasts(delay(secs(2))), Some(secs(2)));
+        assert_eq!(lasts(hold()), Some(HELD));
+        assert_eq!(lasts(cut()), None);
+        assert_eq!(lasts(cut().lasting(secs(1))), Some(secs(1)));
+    }
+}
