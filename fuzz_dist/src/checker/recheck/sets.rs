@@ -84,10 +84,16 @@ fn gone(facts: &Facts<'_>, a: &Anomaly, adds: &[Call], read: &str) -> Held {
         "missing" => that(facts.is_final(at), "it is a final read"),
         _ => {
             let has = facts.presence(read, value);
-            let mut later = facts.all_ok(read).filter(|i| facts.invoked(*i) > facts.invoked(at));
             let finals: Vec<usize> = facts.all_ok(read).filter(|i| facts.is_final(*i)).collect();
             let nowhere = !finals.is_empty() && finals.iter().all(|i| !has[*i]);
-            that(nowhere || later.all(|i| !has[i]), "no later read has it")
+            let first = facts.all_ok(read).find(|i| has[*i]);
+            let known = known.into_iter().chain(first).min();
+            let last = facts.all_ok(read).filter(|i| has[*i]).map(|i| facts.invoked(i)).max();
+            let gone = facts.all_ok(read).filter(|i| !has[*i]).any(|i| {
+                let began = facts.invoked(i);
+                known.is_some_and(|k| k < began) && last.is_none_or(|l| l < began)
+            });
+            that(nowhere || gone, "a read that began after all that have it lacks it")
         }
     }
 }
