@@ -187,7 +187,12 @@ mod tests {
             let (last, all) = (set().check(&history), set_full().check(&history));
             let invalid = last.is_invalid() && last.results["lost_count"] != 0;
             seen[last.validity as usize] += 1;
-            assert!(!invalid || all.is_invalid(), "seed {seed}: {:?}", last.reasons);
+            assert!(
+                !invalid || all.is_invalid(),
+                "seed {seed}: {:?} {:?}",
+                last.reasons,
+                all.reasons
+            );
         }
         assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
     }

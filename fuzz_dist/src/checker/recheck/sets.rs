@@ -1,5 +1,7 @@
 //! Witnesses about sets, marks, and what nodes read in the end.
 
+use std::collections::BTreeMap;
+
 use super::{Facts, Held, that};
 use crate::checker::Anomaly;
 use crate::checker::calls::{Call, Outcome};
@@ -84,8 +86,15 @@ fn gone(facts: &Facts<'_>, a: &Anomaly, adds: &[Call], read: &str) -> Held {
         "missing" => that(facts.is_final(at), "it is a final read"),
         _ => {
             let has = facts.presence(read, value);
-            let finals: Vec<usize> = facts.all_ok(read).filter(|i| facts.is_final(*i)).collect();
-            let nowhere = !finals.is_empty() && finals.iter().all(|i| !has[*i]);
+            // Of each node, the final read that began last.
+            let mut finals: BTreeMap<_, usize> = BTreeMap::new();
+            for i in facts.all_ok(read).filter(|i| facts.is_final(*i)) {
+                let last = finals.entry(facts.history.node(i)).or_insert(i);
+                if facts.invoked(*last) < facts.invoked(i) {
+                    *last = i;
+                }
+            }
+            let nowhere = !finals.is_empty() && finals.values().all(|i| !has[*i]);
             let first = facts.all_ok(read).find(|i| has[*i]);
             let known = known.into_iter().chain(first).min();
             let last = facts.all_ok(read).filter(|i| has[*i]).map(|i| facts.invoked(i)).max();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::Anomaly;
 use super::super::calls::Outcome;
 use super::super::evidence::{Faults, node_name, node_of};
-use super::super::sets::{Adds, Elements, NONE, Streams};
+use super::super::sets::{Adds, Elements, NONE, Stream, Streams};
 use super::analysis::Analysis;
 use crate::history::History;
 use crate::op::{NodeId, Value};
@@ -52,7 +52,17 @@ impl Facts<'_> {
     /// Known, and gone from everywhere that a late read looked at.
     pub(super) fn lost(&self, id: u32, life: &Life) -> Anomaly {
         let seen = self.last_seen(life);
+        // Where some read began later and has it, what the nodes read in the end proves it, or
+        // else the absent read that began last.
+        let last = |stream: &Stream| {
+            Some(stream.completed[stream.final_read(self.history)? as usize] as usize)
+        };
+        let ended = || self.streams.streams.iter().find_map(last);
+        let absent = self.analysis.last_absent[id as usize];
+        let absent =
+            || (absent != NONE).then(|| self.history.completion(absent as usize)).flatten();
         let gone = self.first_gone(id, seen.map(|(_, completed)| completed));
+        let gone = gone.or_else(ended).or_else(absent);
         let mut text = self.birth(id);
         text.push_str(&self.shown(life, seen));
         if let Some(gone) = gone {
