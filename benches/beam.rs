@@ -1,4 +1,5 @@
-//! Remote calls to a real Erlang node on loopback: one in flight, and sixteen.
+//! Remote calls to a real Erlang node on loopback: one in flight, and sixteen; and what observing
+//! costs the node.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Stdio};
@@ -6,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fuzz_dist::args;
-use fuzz_dist::beam::{Call, Connection, NodeSpec, Options, Term, atom, decode_whole, encode};
+use fuzz_dist::beam::{
+    AGENT_MODULE, AGENT_SOURCE, Agent, Call, Connection, NodeSpec, Options, Term, atom,
+    decode_whole, encode,
+};
 use fuzz_dist::provision::Runtime;
 use tokio::net::TcpStream;
 
@@ -123,6 +127,47 @@ fn remote_calls(c: &mut Criterion) {
     }
 }
 
+/// The processor time that a process has used so far.
+fn used(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name, in parentheses, may hold anything; user and system time come 12th and 13th after it.
+    let rest = stat.rsplit_once(") ").unwrap().1;
+    let ticks: u64 = rest.split(' ').skip(11).take(2).map(|n| n.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// The node's processor time for calls of a server, alone and with an agent in it, in turns.
+fn observation(c: &mut Criterion) {
+    let (children, options) = start();
+    let pid = children.0.last().unwrap().id();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let node = runtime.block_on(connect(&options));
+    runtime.block_on(start_server(&node));
+    let folder = std::env::temp_dir().join(format!("fuzz_dist_bench_{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let source = folder.join(format!("{AGENT_MODULE}.erl"));
+    std::fs::write(&source, AGENT_SOURCE).unwrap();
+    let compiled = Runtime::find_or_fetch().unwrap().compile(&[&source], &folder).unwrap();
+    let beam = std::fs::read(&compiled[0]).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let cpu = |count| {
+        let before = used(pid);
+        runtime.block_on(calls(&node, gen_call, count, 16));
+        used(pid) - before
+    };
+    let mut group = c.benchmark_group("node_processor_time");
+    group.throughput(Throughput::Elements(1)).sample_size(10);
+    group.measurement_time(Duration::from_secs(10));
+    for round in 1..=3 {
+        group.bench_function(format!("alone/{round}"), |bench| bench.iter_custom(cpu));
+        let agent = runtime.block_on(Agent::start(&node, &beam)).unwrap();
+        group.bench_function(format!("observed/{round}"), |bench| bench.iter_custom(cpu));
+        drop(agent);
+    }
+    group.finish();
+}
+
 /// A read of a set of 10 000 integers, as it comes over the wire.
 fn codec(c: &mut Criterion) {
     let set = Term::from((0..10_000i64).map(|n| n * 31).collect::<Vec<_>>());
@@ -141,5 +186,5 @@ fn codec(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codec, remote_calls);
+criterion_group!(benches, codec, remote_calls, observation);
 criterion_main!(benches);

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use fuzz_dist::checker::{
-    CasRegister, Checker, convergence, counter, distinct_register, fifo, lease, linearizable,
-    offset_log, or_set, pn_counter, set_full, total_queue, unique_ids,
+    CasRegister, Checker, convergence, counter, distinct_register, explained, fifo, lease,
+    linearizable, offset_log, or_set, pn_counter, set_full, total_queue, unique_ids,
 };
 use fuzz_dist::history::History;
 
@@ -37,6 +37,33 @@ fn kept() -> Vec<(&'static str, Box<dyn Checker>)> {
         ("lease_two_holders", Box::new(lease())),
         ("offset_log_inconsistent", Box::new(offset_log())),
     ]
+}
+
+/// Trimmed histories of real runs, in which nodes said why: what is told of each anomaly, and as data.
+#[test]
+fn explanations_of_kept_histories_do_not_change() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
+    let mut said = String::new();
+    for name in ["mnesia_blip", "mnesia_majority_blip", "mnesia_restart"] {
+        let loaded = History::load(folder.join(name).with_extension("jsonl"));
+        let history = loaded.unwrap_or_else(|e| panic!("{name} does not load: {e}")).history;
+        let verdict = explained(set_full().check(&history), &history);
+        said.push_str(&format!("{name}: {}\n", verdict.validity));
+        for anomaly in &verdict.anomalies {
+            said.push_str(&format!("  {} {}: ", anomaly.kind, anomaly.subject));
+            said.push_str(&format!("{}\n", anomaly.explanation));
+            for cause in &anomaly.causes {
+                let (kind, peers) = (cause.kind.as_str(), cause.peers.join(" "));
+                let node = history.node_name(cause.node);
+                said.push_str(&format!("    {kind} on {node} of {peers}: {}", cause.reason));
+                said.push_str(&format!(", fault {:?}, events {:?}\n", cause.fault, cause.events));
+            }
+        }
+        for matrix in history.down_matrices() {
+            said.push_str(&format!("  fault {}: {}\n", matrix.fault, matrix.rows.join("; ")));
+        }
+    }
+    fuzz_dist::insta::assert_snapshot!(said);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 %% The oldest release that it must load into is OTP 25.
 -module(fuzz_dist_agent).
 
--export([start/1, stop/0]).
+-export([start/1, stop/0, announce/3]).
 -export([log/2]).
 
 %% So many messages may wait; what comes beyond that is dropped and counted.
@@ -63,6 +63,33 @@ stop() ->
             ok
     end.
 
+%% Says inside of the node that a fault begins or ends, so that the application's own telemetry or logs
+%% carry it: as an event [fuzz_dist, trouble, start | stop] where there is telemetry, and otherwise as
+%% metadata of all log events while it acts.
+-spec announce(start | stop, integer(), binary()) -> ok.
+announce(Edge, Id, Trouble) ->
+    _ = code:ensure_loaded(telemetry),
+    case erlang:function_exported(telemetry, execute, 3) of
+        true ->
+            Times = #{system_time => erlang:system_time(), monotonic_time => erlang:monotonic_time()},
+            telemetry:execute([fuzz_dist, trouble, Edge], Times, #{id => Id, trouble => Trouble});
+        false ->
+            Active = maps:get(fuzz_dist, primary_metadata(), #{}),
+            case Edge of
+                start -> mark(Active#{Id => Trouble});
+                stop -> mark(maps:remove(Id, Active))
+            end
+    end,
+    ok.
+
+primary_metadata() ->
+    maps:get(metadata, logger:get_primary_config(), #{}).
+
+mark(Active) when map_size(Active) =:= 0 ->
+    logger:set_primary_config(metadata, maps:remove(fuzz_dist, primary_metadata()));
+mark(Active) ->
+    logger:set_primary_config(metadata, (primary_metadata())#{fuzz_dist => Active}).
+
 init(Receiver, Caller) ->
     register(?MODULE, self()),
     process_flag(trap_exit, true),
@@ -86,11 +113,31 @@ init(Receiver, Caller) ->
         system_monitor => text(take_system_monitor()),
         logs => text(Logs),
         otp_release => list_to_binary(erlang:system_info(otp_release)),
-        time_warp_mode => text(erlang:system_info(time_warp_mode))
+        time_warp_mode => text(erlang:system_info(time_warp_mode)),
+        creation => integer_to_binary(erlang:system_info(creation)),
+        net_ticktime => integer_to_binary(net_ticktime()),
+        net_tickintensity => number(net_tickintensity, 4),
+        net_setuptime => number(net_setuptime, 7),
+        prevent_overlapping_partitions =>
+            text(application:get_env(kernel, prevent_overlapping_partitions, default))
     },
     Caller ! {self(), Facts},
     erlang:send_after(?LOOK_EVERY_MS, self(), look),
     loop(State).
+
+%% In seconds, as it is now.
+net_ticktime() ->
+    case net_kernel:get_net_ticktime() of
+        {_Changing, Seconds} -> Seconds;
+        Seconds when is_integer(Seconds) -> Seconds;
+        ignored -> 0
+    end.
+
+number(Key, Default) ->
+    case application:get_env(kernel, Key, Default) of
+        Number when is_integer(Number) -> integer_to_binary(Number);
+        _ -> integer_to_binary(Default)
+    end.
 
 %% There is one owner at a time, and an application that is one must stay so.
 take_system_monitor() ->
@@ -128,6 +175,7 @@ loop(State) ->
     end.
 
 clean_up() ->
+    _ = mark(#{}),
     _ = logger:remove_handler(?MODULE),
     case erlang:system_monitor() of
         {Owner, _} when Owner =:= self() -> erlang:system_monitor(undefined);

@@ -69,9 +69,11 @@ pub mod prelude {
     pub use crate::db::{Db, ErlangApp};
     pub use crate::error::Error;
     pub use crate::nemesis::{
-        Nemesis, at, blip, bridge, cut_at_tick, halves, hold_message, isolate_all, isolate_dc,
-        isolate_node, kill, kill_epmd, kill_process, link, majority_minority, majority_ring, none,
-        one_way, pause, restart_after, suspend_process,
+        Nemesis, at, blip, block_schedulers, bridge, busy_dist, cut_at_tick, disallow, gc_pressure,
+        halves, hold_message, isolate_all, isolate_dc, isolate_node, kill, kill_child, kill_epmd,
+        kill_process, link, majority_minority, majority_ring, memory_pressure, near_call_timeout,
+        near_tick, none, one_way, pause, purge_module, restart_after, retransmission,
+        suspend_process, wrong_cookie,
     };
     pub use crate::node::{Cluster, Node};
     pub use crate::test::{Add, Outcome, Read, Test};
@@ -87,7 +89,7 @@ pub mod __private {
     pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
-    pub use crate::test::options::{Concurrency, EnvKind, Expect, Heal, OnUnknown};
+    pub use crate::test::options::{Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping};
     pub use crate::test::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};
     pub use inventory;

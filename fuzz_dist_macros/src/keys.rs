@@ -89,6 +89,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("wire", Kind::Flag, false, "wire = true"),
     key("sessions", Kind::Flag, false, "sessions = true"),
     key("exclusive", Kind::Flag, false, "exclusive = true"),
+    key(
+        "overlapping_partitions",
+        Kind::Word(&[("on", "On"), ("off", "Off")]),
+        true,
+        "overlapping_partitions = [\"on\", \"off\"]",
+    ),
 ];
 
 /// The key of that name, or an error at it that proposes one.
@@ -117,6 +123,7 @@ fn meant(name: &str) -> Option<&'static str> {
         "environment" => "env",
         "ignored" | "skip" => "ignore",
         "serial" | "alone" => "exclusive",
+        "prevent_overlapping_partitions" => "overlapping_partitions",
         "should_fail" | "should_panic" => "expect",
         _ => return None,
     })

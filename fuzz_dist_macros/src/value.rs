@@ -274,6 +274,7 @@ fn enum_of(key: &Key) -> &'static str {
     match key.name {
         "env" => "EnvKind",
         "expect" => "Expect",
+        "overlapping_partitions" => "Overlapping",
         "heal" => "Heal",
         _ => "OnUnknown",
     }

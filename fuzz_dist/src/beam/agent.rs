@@ -126,23 +126,30 @@ fn told(message: &Term) -> Option<Told> {
             Some(Told::Event {
                 monotonic_ns: u64::try_from(time.as_i64()?).ok()?,
                 kind: KINDS.into_iter().find(|k| *k == kind).unwrap_or("other"),
-                data: value(data),
+                data: data.into(),
             })
         }
         _ => None,
     }
 }
 
-fn value(term: &Term) -> Value {
-    match term {
-        Term::Int(n) => Value::Int(*n),
-        Term::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
-        Term::Atom(atom) => Value::from(atom.as_str()),
-        Term::List(items) => Value::list(items.iter().map(value)),
-        Term::Map(entries) => {
-            Value::Map(entries.iter().map(|(k, v)| (value(k), value(v))).collect())
+/// For histories: numbers, texts, lists and maps as such, everything else as the shell prints it.
+impl From<&Term> for Value {
+    fn from(term: &Term) -> Value {
+        match term {
+            Term::Int(n) => Value::Int(*n),
+            Term::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
+            Term::Atom(atom) => match atom.as_str() {
+                "true" => Value::Bool(true),
+                "false" => Value::Bool(false),
+                other => Value::from(other),
+            },
+            Term::List(items) => Value::list(items.iter().map(Value::from)),
+            Term::Map(entries) => {
+                Value::Map(entries.iter().map(|(k, v)| (k.into(), v.into())).collect())
+            }
+            other => Value::from(other.to_string()),
         }
-        other => Value::from(other.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::history::History;
 
 mod atomic;
 mod calls;
+mod causes;
 mod compose;
 mod convergence;
 mod dense;
@@ -30,6 +31,7 @@ mod unique_ids;
 mod verdict;
 
 pub use atomic::{Atomic, atomic};
+pub use causes::{Cause, CauseKind, explained};
 pub use compose::{Compose, compose};
 pub use convergence::{Convergence, convergence};
 pub use lease::{Lease, lease};

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::Cause;
 use crate::op::{Name, NodeId, Value};
 use crate::time::Time;
 
@@ -46,6 +47,10 @@ pub struct Anomaly {
     pub node: Option<NodeId>,
     /// When it showed.
     pub time: Option<Time>,
+    /// What the nodes' runtimes had said that bears on it, the nearest first.
+    pub causes: Vec<Cause>,
+    /// The number of the fault that it came from, as far as that is known.
+    pub fault: Option<i64>,
 }
 
 impl Anomaly {
@@ -58,6 +63,8 @@ impl Anomaly {
             events: Vec::new(),
             node: None,
             time: None,
+            causes: Vec::new(),
+            fault: None,
         }
     }
 

@@ -8,7 +8,7 @@ use super::given::Given;
 use super::output::{self, Judged};
 use super::progress::Progress;
 use super::{INVALID, UNKNOWN, VALID, input};
-use crate::checker::{Validity, Verdict};
+use crate::checker::{Validity, Verdict, explained};
 use crate::history::History;
 use crate::op::{Kind, Value};
 
@@ -58,6 +58,7 @@ fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {
     let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(history)));
     let verdict = verdict
         .unwrap_or_else(|_| unknown("the checker panicked, which is a mistake of its own".into()));
+    let verdict = explained(verdict, history);
     // A history in which nothing succeeded has nothing to say for the system.
     if verdict.is_valid() && !matches!(entry.judges, Judges::Anything) && !succeeded(history) {
         let mut vacuous = verdict.because("no operation succeeded");

@@ -198,6 +198,10 @@ fn keep(
         "results.json",
         &report::results(verdict, error.as_deref(), &finished.history),
     )?;
+    if finished.traces {
+        let traces = report::traces(&finished.history).to_string();
+        store.write("traces.json", traces.as_bytes())?;
+    }
     store.write_json(
         "test.json",
         &serde_json::json!({

@@ -4,6 +4,7 @@ use super::arguments::HarnessArguments;
 use super::attempt::run_trial;
 use super::lease::{self, Share};
 use crate::db::AnyDb;
+use crate::nemesis::Nemesis;
 use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
 use crate::test::options::Options;
 use crate::test::{Part, TrialReport, TrialSpec, cancel};
@@ -174,8 +175,12 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
 fn share(spec: &TrialSpec) -> Share {
     // A panic of the user's expression is told when the run needs the database.
     let load = |db: &Part<AnyDb>| catch_unwind(|| (db.make)().facts().load).unwrap_or_default();
+    // Who lasts as long as a boundary is away needs a machine that keeps time.
+    let tight =
+        |nemesis: &Part<Nemesis>| catch_unwind(|| (nemesis.make)().is_tight()).unwrap_or(false);
     match spec.options.exclusive {
         Some(true) => Share::Machine,
+        None if spec.nemesis.as_ref().is_some_and(tight) => Share::Machine,
         _ => Share::Lab(spec.db.as_ref().map(load).unwrap_or_default()),
     }
 }

@@ -86,6 +86,8 @@ pub struct FaultSpan {
     pub name: Name,
     /// What it hit, drawn for people: `{n1 n2} | {n3 n4 n5}`.
     pub shape: String,
+    /// The zone near a boundary that its length, or its start, was drawn from.
+    pub zone: Option<Name>,
     /// When it was about to be applied.
     pub start: Time,
     /// When it was known to act.
@@ -130,6 +132,18 @@ impl History {
         Value::map(entries)
     }
 
+    /// The value of the event that records the start of a fault drawn from a zone near a boundary.
+    pub fn fault_start(id: i64, shape: &str, zone: Option<&str>) -> Value {
+        let start = History::fault_value(id, Edge::Start, shape, None);
+        match (start, zone) {
+            (Value::Map(entries), Some(zone)) => {
+                let zone = std::iter::once(("zone".into(), zone.into()));
+                Value::Map(entries.iter().cloned().chain(zone).collect())
+            }
+            (start, _) => start,
+        }
+    }
+
     /// All faults of the run, in the order of their start.
     pub fn faults(&self) -> Vec<FaultSpan> {
         let mut faults: Vec<FaultSpan> = Vec::new();
@@ -144,6 +158,7 @@ impl History {
                     id,
                     name: self.function(i).clone(),
                     shape: value.get("shape").and_then(View::as_text).unwrap_or("").into(),
+                    zone: value.get("zone").and_then(View::as_text).map(Name::from),
                     start: self.time(i),
                     started: None,
                     stop: None,

@@ -19,17 +19,20 @@ mod import;
 mod json;
 mod line;
 mod load;
+mod pairs;
 mod quick;
 mod recorder;
 mod runtime;
 mod sets;
 mod view;
 mod words;
+mod zones;
 
 pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
+pub use pairs::{DownMatrix, PairLife};
 pub use recorder::{Recorder, WriteError};
 pub use runtime::{MnesiaSplit, NodeDown};
 use sets::SetColumn;
@@ -37,6 +40,7 @@ pub use sets::SetRead;
 pub use view::{Entries, List, View};
 pub(crate) use words::Word;
 use words::{Form, Words};
+pub use zones::ZoneCount;
 
 /// "No event", "no node" in the columns.
 const NONE: u32 = u32::MAX;

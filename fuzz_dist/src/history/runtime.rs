@@ -10,9 +10,6 @@ use super::{FaultSpan, History};
 use crate::op::{Name, NodeId, Process, Value};
 use crate::time::Time;
 
-/// So many things are told one by one in a sentence.
-const NAMED_MAX: usize = 4;
-
 /// One node saw another one go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeDown {
@@ -92,35 +89,6 @@ impl History {
         splits
     }
 
-    /// What the runtime had said before `until`, in sentences for people: where a node is given,
-    /// only what concerns it. Empty where it had said nothing that explains anything.
-    pub fn runtime_before(&self, until: Time, node: Option<NodeId>) -> String {
-        let concerns = |by: NodeId, peer: &str| {
-            node.is_none_or(|node| node == by || self.node_name(node) == peer)
-        };
-        let downs = self.nodedowns().into_iter().rev();
-        let downs = downs.filter(|d| d.time <= until && concerns(d.seen_by, &d.gone));
-        let downs: Vec<String> = downs
-            .map(|d| {
-                let by = self.node_name(d.seen_by);
-                format!("{by} saw {} go at {} ({})", d.gone, d.time, d.reason)
-            })
-            .collect();
-        let splits = self.mnesia_splits().into_iter();
-        let splits = splits.filter(|s| s.time <= until && concerns(s.on, &s.peer));
-        let splits: Vec<String> = splits
-            .map(|s| format!("on {} (of {}, since {})", self.node_name(s.on), s.peer, s.time))
-            .collect();
-        let mut sentences = Vec::new();
-        if !downs.is_empty() {
-            sentences.push(format!("Before that {}.", some(&downs)));
-        }
-        if !splits.is_empty() {
-            sentences.push(format!("Mnesia reported inconsistent_database {}.", some(&splits)));
-        }
-        sentences.join(" ")
-    }
-
     /// All that the runtime said, in one line; `None` where nobody observed it.
     ///
     /// `runtime: nodedown 2 (connection_closed 1, disconnect 1): n1 lost n2; n2 lost n1; mnesia
@@ -172,11 +140,13 @@ impl History {
         Some(format!("runtime: {}", parts.join("; ")))
     }
 
-    fn said(&self) -> impl Iterator<Item = usize> + '_ {
+    /// The events that say it.
+    pub(crate) fn said(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.len()).filter(|i| self.process(*i) == Process::RUNTIME)
     }
 
-    fn detail(&self, i: usize, key: &str) -> Option<&str> {
+    /// One detail of it.
+    pub(crate) fn detail(&self, i: usize, key: &str) -> Option<&str> {
         self.view(i)?.get(key)?.as_text()
     }
 
@@ -190,15 +160,6 @@ impl History {
 fn cause(faults: &[FaultSpan], time: Time, late: Duration) -> Option<i64> {
     let acts = |f: &&FaultSpan| f.start <= time && f.stopped.is_none_or(|end| time <= end + late);
     faults.iter().rev().find(acts).map(|f| f.id)
-}
-
-/// The first few, and how many more there are.
-fn some(all: &[String]) -> String {
-    let shown = all[..all.len().min(NAMED_MAX)].join(", ");
-    match all.len() - all.len().min(NAMED_MAX) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 #[cfg(test)]
@@ -288,17 +249,11 @@ mod tests {
     }
 
     #[test]
-    fn splits_are_told_once_and_only_to_whom_they_concern() {
-        let history = blipped();
-        assert_eq!(history.mnesia_splits().len(), 1);
-        let told = history.runtime_before(Time::from_secs(2), Some(NodeId(1)));
-        assert_eq!(
-            told,
-            "Before that n2 saw n1 go at 1.001 s (connection_closed), n1 saw n2 go at 1.000 s \
-             (disconnect). Mnesia reported inconsistent_database on n1 (of n2, since 1.030 s)."
-        );
-        assert_eq!(history.runtime_before(Time::from_secs(2), Some(NodeId(2))), "");
-        assert_eq!(history.runtime_before(Time::from_millis(999), None), "");
+    fn splits_are_told_once() {
+        let splits = blipped().mnesia_splits();
+        assert_eq!(splits.len(), 1);
+        assert_eq!((splits[0].on, &*splits[0].peer), (NodeId(0), "n2"));
+        assert_eq!(splits[0].time, Time::from_millis(1030));
     }
 
     #[test]

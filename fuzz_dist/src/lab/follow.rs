@@ -87,11 +87,11 @@ impl Wire for LabWire {
     }
 
     fn before_operation(&self, host: HostId, f: &str) {
-        if let Ok(switch) = self.switch() {
-            if switch.tap().is_armed() {
-                let hosts: Vec<HostId> = self.hosts.iter().map(|(id, _)| *id).collect();
-                switch.before_operation(host, f, &hosts);
-            }
+        if let Ok(switch) = self.switch()
+            && switch.tap().is_armed()
+        {
+            let hosts: Vec<HostId> = self.hosts.iter().map(|(id, _)| *id).collect();
+            switch.before_operation(host, f, &hosts);
         }
     }
 

@@ -17,22 +17,31 @@ use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
 
 mod erlang;
-mod erlang_process;
+mod near;
 mod partition;
 mod process;
 mod restart;
 mod timing;
 mod wire;
 
-pub use erlang::{BlipFault, KillEpmdFault, blip, kill_epmd};
-pub use erlang_process::{KillProcessFault, SuspendProcessFault, kill_process, suspend_process};
+pub use erlang::{
+    BlipFault, BlockSchedulersFault, BusyDistFault, DisallowFault, GcPressureFault, KillChildFault,
+    KillEpmdFault, KillProcessFault, MemoryPressureFault, PurgeModuleFault, SuspendProcessFault,
+    WrongCookieFault, blip, block_schedulers, busy_dist, disallow, gc_pressure, kill_child,
+    kill_epmd, kill_process, memory_pressure, memory_pressure_of, purge_module, suspend_process,
+    wrong_cookie,
+};
+pub use near::{
+    Boundaries, Near, Zone, after_nodedown, near_call_timeout, near_call_timeout_of, near_tick,
+    near_tick_pause, retransmission,
+};
 pub use partition::{
     PartitionFault, bridge, custom, halves, isolate_all, isolate_dc, isolate_node, link,
     majority_minority, majority_ring, one_way, primaries,
 };
 pub use process::{KillFault, PauseFault, kill, pause};
 pub use restart::restart_after;
-pub use timing::{Timing, Window, windows};
+pub use timing::{Lasting, Timing, Window, windows};
 pub use wire::{WireFault, at, cut_at_tick, hold_message};
 
 /// What a fault may touch.
@@ -203,6 +212,23 @@ pub struct Lane {
     pub fault: Arc<dyn DynFault>,
     /// When, how long, how often.
     pub timing: Timing,
+    /// What happens besides, once the fault has made one node take another one for dead.
+    pub then: Option<Arc<dyn DynFault>>,
+}
+
+impl Lane {
+    /// The names of its faults, joined.
+    pub fn name(&self) -> Name {
+        match &self.then {
+            Some(then) => format!("{}_then_{}", self.fault.name(), then.name()).into(),
+            None => self.fault.name(),
+        }
+    }
+
+    /// All that happens in it.
+    pub fn faults(&self) -> impl Iterator<Item = &Arc<dyn DynFault>> {
+        std::iter::once(&self.fault).chain(&self.then)
+    }
 }
 
 /// Faults in lanes that run side by side.
@@ -227,7 +253,8 @@ impl Nemesis {
 
     /// One lane of this fault, with the run's default timing.
     pub fn of(fault: impl Fault) -> Nemesis {
-        Nemesis { lanes: vec![Lane { fault: Arc::new(fault), timing: Timing::default() }] }
+        let lane = Lane { fault: Arc::new(fault), timing: Timing::default(), then: None };
+        Nemesis { lanes: vec![lane] }
     }
 
     /// The lanes of both, side by side.
@@ -243,10 +270,30 @@ impl Nemesis {
         self.timed(|t| t.first = Some(first))
     }
 
-    /// Every fault lasts so long (default: the longer of 8 s and twice net_ticktime).
+    /// Every fault lasts so long (default: the longer of 8 s and twice net_ticktime): a duration, or
+    /// one that is drawn anew for every fault, as [`Near::Tick`].
     #[must_use]
-    pub fn lasting(self, lasting: std::time::Duration) -> Nemesis {
+    pub fn lasting(self, lasting: impl Into<Lasting>) -> Nemesis {
+        let lasting = lasting.into();
         self.timed(|t| t.lasting = Some(lasting))
+    }
+
+    /// Once a fault has made one node take another one for dead, the other nemesis strikes, too:
+    /// within the time between two ticks, in which often one side alone knows. It ends after the
+    /// first.
+    ///
+    /// ```
+    /// use fuzz_dist::nemesis::{isolate_node, pause};
+    ///
+    /// assert_eq!(&*isolate_node().after_nodedown(pause()).name(), "isolate_node_then_pause");
+    /// ```
+    #[must_use]
+    pub fn after_nodedown(mut self, then: impl Into<Nemesis>) -> Nemesis {
+        let then = then.into();
+        for lane in &mut self.lanes {
+            lane.then = then.lanes.first().map(|lane| lane.fault.clone());
+        }
+        self
     }
 
     /// A fault starts so often, counted from start to start (default: the rest between two is
@@ -271,12 +318,19 @@ impl Nemesis {
         self.lanes.is_empty()
     }
 
+    /// Does it depend on times that a busy machine would blur? Its trials have the machine for
+    /// themselves, unless the test says `exclusive = false`.
+    pub fn is_tight(&self) -> bool {
+        let near = |lane: &Lane| matches!(lane.timing.lasting, Some(Lasting::Near(_)));
+        self.lanes.iter().any(|lane| near(lane) || lane.then.is_some())
+    }
+
     /// The names of its faults, joined: `bridge+pause`; `none` without any.
     pub fn name(&self) -> Name {
         if self.lanes.is_empty() {
             return "none".into();
         }
-        self.lanes.iter().map(|l| l.fault.name().to_string()).collect::<Vec<_>>().join("+").into()
+        self.lanes.iter().map(|l| l.name().to_string()).collect::<Vec<_>>().join("+").into()
     }
 }
 

@@ -27,6 +27,7 @@ pub fn restart_after(nemesis: impl Into<Nemesis>) -> Nemesis {
     let lanes = nemesis.lanes().iter().map(|lane| Lane {
         fault: Arc::new(RestartAfter(lane.fault.clone())),
         timing: lane.timing,
+        then: lane.then.clone(),
     });
     Nemesis { lanes: lanes.collect() }
 }

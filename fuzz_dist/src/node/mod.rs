@@ -15,6 +15,7 @@ use crate::op::NodeId;
 mod cluster;
 mod erlang;
 mod links;
+pub(crate) mod modules;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
@@ -39,6 +40,8 @@ struct Inner {
     address: IpAddr,
     env: Arc<dyn Environment>,
     processes: Mutex<Vec<Process>>,
+    /// Set for every process, over the host's own and under the command's.
+    variables: Mutex<Vec<(String, String)>>,
     erlang: erlang::Lines,
 }
 
@@ -50,8 +53,8 @@ impl Node {
         env: Arc<dyn Environment>,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, erlang) = Default::default();
-        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes, erlang })))
+        let (processes, variables, erlang) = Default::default();
+        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes, variables, erlang })))
     }
 
     /// Its place among the nodes.
@@ -102,13 +105,22 @@ impl Node {
         self.0.env.folder(self.0.host).map_err(Error::environment)
     }
 
+    /// Every process that is started from now on has this variable, unless its command says
+    /// otherwise.
+    pub fn with_variable(&self, name: impl Into<String>, value: impl Into<String>) {
+        let mut variables = self.0.variables.lock().unwrap_or_else(PoisonError::into_inner);
+        variables.push((name.into(), value.into()));
+    }
+
     /// Starts a process of the database. Its output goes into the run's store.
     ///
     /// # Errors
     ///
     /// When the program is not there or the system refuses.
-    pub async fn spawn(&self, command: Command) -> Result<Process, Error> {
+    pub async fn spawn(&self, mut command: Command) -> Result<Process, Error> {
         let what = format!("starting {} on {}", command.name, self.name());
+        let variables = self.0.variables.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        command.env.splice(..0, variables);
         let process = self
             .0
             .env

@@ -70,4 +70,8 @@ keys! {
     sessions;
     /// `exclusive = true`: no other cluster test runs on this machine at the same time.
     exclusive;
+    /// `overlapping_partitions = "on"`: nodes run with `prevent_overlapping_partitions` of Erlang's
+    /// kernel off, so that partitions may overlap; `"off"`: with it on. Their own setting if not
+    /// given (on, since OTP 25). An array is a matrix.
+    overlapping_partitions;
 }

@@ -1,8 +1,10 @@
 //! The screenful that people read when a run has ended.
 
 mod results;
+mod traces;
 
 pub use results::results;
+pub use traces::{span_of_event, trace_id, traces};
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -47,10 +49,16 @@ pub fn screenful(facts: &RunFacts, history: &History, verdict: &Verdict) -> Stri
     for line in faults(history) {
         let _ = writeln!(out, "  {line}");
     }
+    if let Some(line) = zones(history, verdict) {
+        let _ = writeln!(out, "  {line}");
+    }
     if let Some(line) = convergence(history) {
         let _ = writeln!(out, "  {line}");
     }
     if let Some(line) = history.runtime_line() {
+        let _ = writeln!(out, "  {line}");
+    }
+    if let Some(line) = beyond_the_cut(history) {
         let _ = writeln!(out, "  {line}");
     }
     for note in &facts.notes {
@@ -155,6 +163,42 @@ fn life(fault: &FaultSpan) -> String {
     };
     let end = fault.stopped.or(fault.stop).map_or("?".into(), |t| t.to_string());
     format!("{} {}, {} to {end} ({status})", fault.name, fault.shape, fault.start)
+}
+
+/// Nodes that took each other for dead although no fault had cut them.
+fn beyond_the_cut(history: &History) -> Option<String> {
+    const SHOWN: usize = 4;
+    let all = history.beyond_the_cut();
+    let shown = all[..all.len().min(SHOWN)].join(", ");
+    let more = match all.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!all.is_empty()).then(|| format!("beyond the cut: {shown}{more}"))
+}
+
+/// What came of draws near a boundary:
+/// `near a boundary: tick 2 faults (3.1 s 4.8 s), 8 nodedowns, 3 time-outs, 1 anomaly; blip 1 fault …`.
+fn zones(history: &History, verdict: &Verdict) -> Option<String> {
+    let count =
+        |n: usize, noun: &str, plural: &str| format!("{n} {}", if n == 1 { noun } else { plural });
+    let zones = history.zones().into_iter();
+    let told: Vec<String> = zones
+        .map(|z| {
+            let lasted: Vec<String> =
+                z.lasted_ms.iter().map(|ms| format!("{:.2} s", *ms as f64 / 1e3)).collect();
+            format!(
+                "{} {} ({}), {}, {}, {}",
+                z.zone,
+                count(z.faults.len(), "fault", "faults"),
+                lasted.join(" "),
+                count(z.nodedowns, "nodedown", "nodedowns"),
+                count(z.timeouts, "time-out", "time-outs"),
+                count(results::anomalies_of(&z, verdict), "anomaly", "anomalies"),
+            )
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("near a boundary: {}", told.join("; ")))
 }
 
 fn convergence(history: &History) -> Option<String> {

@@ -2,8 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::checker::{Anomaly, Verdict};
-use crate::history::History;
+use super::traces::{span_of_event, trace_id};
+use crate::checker::{Anomaly, Cause, Verdict};
+use crate::history::{History, ZoneCount};
+use crate::time::Time;
 
 /// The whole of results.json: its first keys are `verdict` and `anomalies`.
 pub fn results(verdict: Option<&Verdict>, error: Option<&str>, history: &History) -> Json {
@@ -14,6 +16,7 @@ pub fn results(verdict: Option<&Verdict>, error: Option<&str>, history: &History
             json!({
                 "name": &*f.name,
                 "shape": f.shape,
+                "zone": f.zone.as_deref(),
                 "start_ns": f.start.0,
                 "started_ns": f.started.map(|t| t.0),
                 "stop_ns": f.stop.map(|t| t.0),
@@ -34,6 +37,11 @@ pub fn results(verdict: Option<&Verdict>, error: Option<&str>, history: &History
         "checkers": verdict.map(|v| v.parts.iter().map(|p| part(p, history)).collect::<Vec<_>>()),
         "faults": faults,
         "nodedowns": nodedowns(history),
+        "nodedown_matrices": history.down_matrices().iter()
+            .map(|m| json!({ "fault": m.fault, "rows": m.rows })).collect::<Vec<_>>(),
+        "pairs": pairs(history),
+        "zones": zones(verdict, history),
+        "trace_id": trace_id(history),
         "meta": meta,
     })
 }
@@ -56,6 +64,48 @@ fn nodedowns(history: &History) -> Vec<Json> {
         .collect()
 }
 
+/// What each fault did to each pair of nodes that it touched.
+fn pairs(history: &History) -> Vec<Json> {
+    let ns = |time: Option<Time>| time.map(|t| t.0);
+    let pairs = history.pairs().into_iter();
+    pairs
+        .map(|p| {
+            json!({
+                "pair": p.pair.map(|node| history.node_name(node)),
+                "fault": p.fault,
+                "cut_ns": ns(p.cut),
+                "dist_down_ns": p.down.map(ns),
+                "heal_ns": ns(p.heal),
+                "dist_up_ns": ns(p.up),
+                "recovered_ns": ns(p.recovered),
+            })
+        })
+        .collect()
+}
+
+/// What came of the faults that were drawn near a boundary.
+fn zones(verdict: Option<&Verdict>, history: &History) -> Vec<Json> {
+    let zones = history.zones().into_iter();
+    zones
+        .map(|z| {
+            json!({
+                "zone": &*z.zone,
+                "faults": z.faults,
+                "lasted_ms": z.lasted_ms,
+                "nodedowns": z.nodedowns,
+                "timeouts": z.timeouts,
+                "anomalies": verdict.map(|v| anomalies_of(&z, v)),
+            })
+        })
+        .collect()
+}
+
+/// How many of the anomalies that are told came from the faults of a zone.
+pub(super) fn anomalies_of(zone: &ZoneCount, verdict: &Verdict) -> usize {
+    let from = |a: &&Anomaly| a.fault.is_some_and(|id| zone.faults.contains(&id));
+    verdict.anomalies.iter().filter(from).count()
+}
+
 fn anomalies(verdict: &Verdict, history: &History) -> Vec<Json> {
     verdict.anomalies.iter().map(|a| anomaly(a, history)).collect()
 }
@@ -66,8 +116,32 @@ fn anomaly(anomaly: &Anomaly, history: &History) -> Json {
         "subject": anomaly.subject.to_string(),
         "explanation": anomaly.explanation,
         "events": anomaly.events,
+        "spans": spans(anomaly, history),
         "node": anomaly.node.map(|n| history.node_name(n)),
         "time_ns": anomaly.time.map(|t| t.0),
+        "fault": anomaly.fault,
+        "causes": anomaly.causes.iter().map(|c| cause(c, history)).collect::<Vec<_>>(),
+    })
+}
+
+/// The spans of its operations, in the run's trace.
+fn spans(anomaly: &Anomaly, history: &History) -> Vec<String> {
+    let mut spans: Vec<String> =
+        anomaly.events.iter().filter_map(|i| span_of_event(history, *i)).collect();
+    spans.dedup();
+    spans
+}
+
+fn cause(cause: &Cause, history: &History) -> Json {
+    json!({
+        "kind": cause.kind.as_str(),
+        "node": history.node_name(cause.node),
+        "peers": cause.peers.iter().map(|p| &**p).collect::<Vec<_>>(),
+        "since_ns": cause.since.0,
+        "until_ns": cause.until.map(|t| t.0),
+        "reason": cause.reason,
+        "fault": cause.fault,
+        "events": cause.events,
     })
 }
 

@@ -18,6 +18,9 @@ use crate::time::Time;
 /// How long one step of a fault may take: starting it, or undoing it with a restart.
 const STEP_LIMIT: Duration = Duration::from_secs(90);
 
+/// Between two looks for a nodedown.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// The faults that act now.
 #[derive(Default)]
 pub(super) struct Faults {
@@ -81,13 +84,15 @@ impl Live {
         &self,
         fault: Arc<dyn DynFault>,
         random: &mut Stream,
+        zone: Option<&str>,
     ) -> Result<(i64, FaultStatus), Error> {
         let plan = fault.plan(self.targets(), random)?;
         let id = self.faults.next.fetch_add(1, Ordering::Relaxed);
         let active = Active { id, fault: fault.clone(), plan: plan.clone() };
         self.faults.active.lock().unwrap_or_else(PoisonError::into_inner).push(active);
-        let value = History::fault_value(id, Edge::Start, &plan.shape, None);
+        let value = History::fault_start(id, &plan.shape, zone);
         self.record_nemesis(fault.name(), Edge::Start, value);
+        self.announce(Edge::Start, id, &format!("{} {}", fault.name(), plan.shape));
         let started = tokio::time::timeout(STEP_LIMIT, fault.start(self.targets(), &plan)).await;
         let check = self.checked(&fault, "starting", started);
         let status = check.status;
@@ -120,6 +125,7 @@ impl Live {
             History::fault_value(id, Edge::Stop, "", None),
         );
         let stopped = tokio::time::timeout(STEP_LIMIT, fault.stop(self.targets(), &plan)).await;
+        self.announce(Edge::Stop, id, &format!("{} {}", fault.name(), plan.shape));
         let check = self.checked(&fault, "undoing", stopped);
         let status = check.status;
         let value = History::fault_value(id, Edge::Stopped, "", Some((status, check.evidence)));
@@ -168,25 +174,78 @@ impl Live {
             if self.stopped_before(start + window.start, &mut stop).await {
                 return;
             }
-            let id = match self.begin(lane.fault.clone(), &mut random).await {
-                Ok((id, _)) => id,
-                Err(e) => {
-                    self.faults
-                        .problem(format!("`{}` could not be planned: {e}", lane.fault.name()));
-                    continue;
-                }
+            let from = self.recorder.len();
+            let Some(id) = self.begin_or_tell(&lane.fault, &mut random, window.zone).await else {
+                continue;
             };
             // The wait for the moment at which it acts is no part of how long it lasts.
             let lead = lane.fault.lead(&self.db.facts());
             let lasting = window.end.saturating_sub(window.start + lead);
             let end = (start + window.end).min(self.clock.now() + lasting);
             let end = if lead.is_zero() { start + window.end } else { end };
+            let then = match &lane.then {
+                Some(then) => self.after_nodedown(then, from, end, &mut random, &mut stop).await,
+                None => None,
+            };
             let stopped = self.stopped_before(end, &mut stop).await;
             self.end(id).await;
+            if let Some(then) = then {
+                self.end(then).await;
+            }
             if stopped {
                 return;
             }
         }
+    }
+
+    /// [`Live::begin`]; what keeps it from beginning becomes a problem of the run.
+    async fn begin_or_tell(
+        &self,
+        fault: &Arc<dyn DynFault>,
+        random: &mut Stream,
+        zone: Option<&str>,
+    ) -> Option<i64> {
+        let begun = self.begin(fault.clone(), random, zone).await;
+        let tell = |e| self.faults.problem(format!("`{}` could not be planned: {e}", fault.name()));
+        begun.map_err(tell).ok().map(|(id, _)| id)
+    }
+
+    /// Waits until one node takes another one for dead, and begins another fault within the time
+    /// between two ticks; gives its number. Events before `from` are old news.
+    async fn after_nodedown(
+        &self,
+        then: &Arc<dyn DynFault>,
+        mut from: usize,
+        end: Time,
+        random: &mut Stream,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<i64> {
+        let tick = self.boundaries().map_or(Duration::ZERO, |b| b.tick());
+        let delay = random.duration(Duration::ZERO, tick);
+        let seen = async {
+            loop {
+                let news = |history: &History| {
+                    let nodedown = |i: usize| &**history.function(i) == "nodedown";
+                    let seen = (from..history.len()).any(nodedown);
+                    (seen, history.len())
+                };
+                let (seen, len) = self.recorder.with(news);
+                if seen {
+                    break;
+                }
+                from = len;
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            _ = self.stopped_before(end, stop) => return None,
+            () = seen => {}
+        }
+        let at = self.now() + delay;
+        if self.stopped_before(at.min(end), stop).await || at >= end {
+            return None;
+        }
+        self.begin_or_tell(then, random, Some("after_nodedown")).await
     }
 
     /// Waits until `time`; did `stop` say true before?

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::generator::{Generator, Thread};
 use crate::history::Recorder;
 use crate::interpreter::{Ended, Interpreter, Outcome};
-use crate::nemesis::{Nemesis, Window, windows};
+use crate::nemesis::{Boundaries, Nemesis, Window, windows};
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, NodeId, Phase};
 use crate::random::Seed;
@@ -121,14 +121,16 @@ impl Live {
         db: &AnyDb,
         effective: &Effective,
         seed: Seed,
+        boundaries: Option<Boundaries>,
     ) -> Result<Vec<Vec<Window>>, Error> {
         let facts = db.facts();
         let lanes = nemesis.lanes().iter().enumerate();
         let schedule = lanes.map(|(i, lane)| {
             let lasts = lane.timing.lasts(lane.fault.lasts().or(facts.cut), facts.net_ticktime);
-            let lasts = lasts + lane.fault.lead(&facts);
+            let lasts = lasts.after(lane.fault.lead(&facts));
             let mut random = seed.stream(&format!("nemesis/{i}/windows"));
-            windows(&lane.fault.name(), &lane.timing, lasts, effective.time_limit, &mut random)
+            let (name, limit) = (lane.name(), effective.time_limit);
+            windows(&name, &lane.timing, lasts, boundaries.as_ref(), limit, &mut random)
         });
         schedule.collect()
     }
@@ -138,7 +140,8 @@ impl Live {
         self.enter(Phase::Main);
         let start = self.clock.now();
         self.progress.main_ends(start + self.effective.time_limit);
-        let schedule = Live::schedule(&self.nemesis, &self.db, &self.effective, self.seed)?;
+        let (nemesis, boundaries) = (&self.nemesis, self.boundaries());
+        let schedule = Live::schedule(nemesis, &self.db, &self.effective, self.seed, boundaries)?;
         let (stop, stopped) = watch::channel(false);
         let mut lanes = tokio::task::JoinSet::new();
         for (i, (lane, windows)) in self.nemesis.lanes().iter().zip(schedule).enumerate() {
@@ -163,6 +166,12 @@ impl Live {
             Ended::Cancelled => Err(Error::cancelled()),
             _ => Ok(()),
         }
+    }
+
+    /// When distributed Erlang changes its mind: as the nodes say, or as the database says of them.
+    pub(super) fn boundaries(&self) -> Option<Boundaries> {
+        let said = self.db.facts().net_ticktime.map(Boundaries::with_ticktime);
+        self.observed.boundaries().or(said)
     }
 
     /// Runs a generator against the clients.

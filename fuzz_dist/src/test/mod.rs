@@ -15,8 +15,8 @@ use crate::nemesis::Nemesis;
 use crate::random::Seed;
 use crate::workload::Workload;
 
+mod announce;
 pub mod cancel;
-mod explain;
 mod faults;
 mod judge;
 mod live;

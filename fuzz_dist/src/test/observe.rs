@@ -4,17 +4,17 @@
 //! puts the agent back after a restart. Nothing that goes wrong here changes a verdict: it becomes
 //! a note.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::live::Live;
-use crate::beam::{AGENT_MODULE, AGENT_SOURCE, Agent, Told};
-use crate::error::Error;
-use crate::node::Node;
+use crate::beam::{AGENT_MODULE, Agent, Told};
+use crate::nemesis::Boundaries;
+use crate::node::{Node, modules};
 use crate::op::{Event, Kind, Process, Value};
-use crate::provision::Runtime;
 
 /// How long the run waits for all agents before it goes on without those that are missing.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -25,13 +25,11 @@ const TRIES_MAX: u32 = 50;
 /// So many events of one node are recorded; the rest is counted.
 const EVENTS_MAX: u64 = 5000;
 
-/// The agent's compiled form: the same for all trials of this program.
-static COMPILED: OnceCell<Arc<[u8]>> = OnceCell::const_new();
-
 /// What observing has to tell people, and how much of it was lost.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     notes: Mutex<Vec<String>>,
+    boundaries: Mutex<Option<Boundaries>>,
 }
 
 impl Observed {
@@ -40,39 +38,17 @@ impl Observed {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// When distributed Erlang changes its mind, as the node said that was observed first.
+    pub(super) fn boundaries(&self) -> Option<Boundaries> {
+        *self.boundaries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, text: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if !notes.contains(&text) {
             notes.push(text);
         }
     }
-}
-
-/// Compiles the agent, so that nodes can be observed at once when they are up.
-///
-/// # Errors
-///
-/// Where there is no runtime to be had, or its compiler refuses.
-pub(super) async fn prepare() -> Result<Arc<[u8]>, Error> {
-    let compiling = || async {
-        let compiled = tokio::task::spawn_blocking(compile).await??;
-        Ok::<_, Error>(Arc::from(compiled))
-    };
-    COMPILED.get_or_try_init(compiling).await.cloned()
-}
-
-fn compile() -> Result<Vec<u8>, Error> {
-    let folder = std::env::temp_dir().join(format!("fuzz_dist-agent-{}", std::process::id()));
-    let source = folder.join(format!("{AGENT_MODULE}.erl"));
-    let compiled = (|| {
-        std::fs::create_dir_all(&folder).map_err(Error::environment)?;
-        std::fs::write(&source, AGENT_SOURCE).map_err(Error::environment)?;
-        let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
-        let compiled = runtime.compile(&[&source], &folder).map_err(Error::setup)?;
-        std::fs::read(&compiled[0]).map_err(Error::environment)
-    })();
-    let _ = std::fs::remove_dir_all(&folder);
-    compiled
 }
 
 /// Puts an agent into every node that speaks Erlang, and returns when all of them observe, or with
@@ -84,7 +60,7 @@ pub(super) async fn start(live: &Arc<Live>) {
         return;
     }
     let starting = async {
-        let beam = match prepare().await {
+        let beam = match modules::compiled(AGENT_MODULE).await {
             Ok(beam) => beam,
             Err(e) => return live.observed.note(format!("the nodes are not observed: {e}")),
         };
@@ -156,8 +132,38 @@ impl Watch {
                 self.node.name()
             ));
         }
+        self.settings(agent.facts());
         let facts = agent.facts().iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
         self.record(None, "observed", Value::map(facts));
+    }
+
+    /// What the node's kernel was told: facts of the run, and the source of draws near a boundary.
+    fn settings(&self, facts: &BTreeMap<String, String>) {
+        let Some(live) = self.live.upgrade() else { return };
+        let fact = |name| facts.get(name).map_or("", String::as_str);
+        let seconds = |name| fact(name).parse().ok().map(Duration::from_secs);
+        let boundaries = || {
+            Some(Boundaries {
+                net_ticktime: seconds("net_ticktime").filter(|t| !t.is_zero())?,
+                net_tickintensity: fact("net_tickintensity").parse().ok()?,
+                net_setuptime: seconds("net_setuptime")?,
+            })
+        };
+        let mut known = live.observed.boundaries.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = known.or_else(boundaries);
+        let prevented = fact("prevent_overlapping_partitions");
+        if matches!(prevented, "true" | "false") {
+            live.recorder.set_meta("prevent_overlapping_partitions", prevented);
+        }
+        if let Some(asked) = live.effective.overlapping_partitions
+            && asked.prevented() != prevented
+        {
+            live.faults.problem(format!(
+                "`overlapping_partitions` was asked for, and {} says `{prevented}` of \
+                 prevent_overlapping_partitions: another setting has the last word there",
+                self.node.name()
+            ));
+        }
     }
 
     /// Writes down what the agent tells, until it or its node goes.

@@ -80,6 +80,31 @@ pub enum OnUnknown {
     Warn,
 }
 
+/// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlapping {
+    /// They may: nodes that see each other stay together.
+    On,
+    /// They may not: `global` throws nodes out until the rest is fully connected. OTP's default
+    /// since 25.
+    Off,
+}
+
+impl Overlapping {
+    /// The words for the virtual machine.
+    pub(super) fn flags(self) -> String {
+        format!("-kernel prevent_overlapping_partitions {}", self.prevented())
+    }
+
+    /// The kernel's parameter, as nodes tell it.
+    pub(super) fn prevented(self) -> &'static str {
+        match self {
+            Overlapping::On => "false",
+            Overlapping::Off => "true",
+        }
+    }
+}
+
 /// Everything that the attribute or the builder said; `None` where nothing was said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
@@ -119,6 +144,8 @@ pub struct Options {
     pub sessions: Option<bool>,
     /// Whether the trial wants the whole machine.
     pub exclusive: Option<bool>,
+    /// Whether partitions may overlap.
+    pub overlapping_partitions: Option<Overlapping>,
 }
 
 /// Options that do not make a test; each says what to write instead.
@@ -185,6 +212,7 @@ impl Options {
             wire: self.wire.unwrap_or(false),
             sessions: self.sessions.unwrap_or(false),
             exclusive: self.exclusive.unwrap_or(false),
+            overlapping_partitions: self.overlapping_partitions,
         };
         effective.check()?;
         Ok(effective)
@@ -232,6 +260,8 @@ pub struct Effective {
     pub sessions: bool,
     /// Whether the trial has the whole machine.
     pub exclusive: bool,
+    /// Whether partitions may overlap; the nodes' own setting if nobody said.
+    pub overlapping_partitions: Option<Overlapping>,
 }
 
 impl Effective {
@@ -320,6 +350,8 @@ impl fmt::Display for Effective {
             (self.wire, "follows the wire"),
             (self.sessions, "sessions count"),
             (self.exclusive, "exclusive"),
+            (self.overlapping_partitions == Some(Overlapping::On), "partitions may overlap"),
+            (self.overlapping_partitions == Some(Overlapping::Off), "overlapping is prevented"),
         ];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, text)| write!(f, ", {text}"))
     }

@@ -36,6 +36,8 @@ pub struct Overrides {
     pub attempts: Option<u32>,
     /// `FUZZ_DIST_MISSING`, `fail` or `ignore`.
     pub missing: Missing,
+    /// `FUZZ_DIST_TRACES`, `1` or `0`: whether the store keeps the run as OpenTelemetry traces, too.
+    pub traces: bool,
 }
 
 /// A variable that cannot be read.
@@ -72,6 +74,7 @@ impl Overrides {
             attempts: parsed(&get, "FUZZ_DIST_ATTEMPTS", "write a number, as 3", plain)?,
             missing: parsed(&get, "FUZZ_DIST_MISSING", "write fail or ignore", missing)?
                 .unwrap_or_default(),
+            traces: parsed(&get, "FUZZ_DIST_TRACES", "write 1 or 0", switch)?.unwrap_or_default(),
         })
     }
 }
@@ -97,6 +100,14 @@ fn seed(text: &str) -> Option<Seed> {
     match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok().map(Seed),
         None => text.parse().ok(),
+    }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
     }
 }
 
@@ -126,6 +137,7 @@ mod tests {
         assert_eq!(read(&[("FUZZ_DIST_SEED", " ")]), Ok(Overrides::default()));
         let all = read(&[
             ("FUZZ_DIST_SEED", "0xff"),
+            ("FUZZ_DIST_TRACES", "1"),
             ("FUZZ_DIST_TIME_LIMIT", "2m"),
             ("FUZZ_DIST_RATE", "0.5"),
             ("FUZZ_DIST_NODES", "7"),
@@ -141,6 +153,7 @@ mod tests {
             concurrency: Some(Concurrency::PerNode(2)),
             attempts: Some(3),
             missing: Missing::Ignore,
+            traces: true,
         };
         assert_eq!(all, Ok(expected));
     }

@@ -19,14 +19,17 @@ use crate::grudge::Member;
 use crate::history::Recorder;
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
-use crate::nemesis::Nemesis;
-use crate::node::{Cluster, Node, wait_until};
+use crate::nemesis::{Boundaries, Lane, Nemesis};
+use crate::node::{Cluster, Node, modules, wait_until};
 use crate::op::{Name, Phase, Value};
 use crate::time::Clock;
 use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
 pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Words for the virtual machine, put before those of whatever script starts it.
+const ERL_AFLAGS: &str = "ERL_AFLAGS";
 
 /// What is known before anything is started.
 struct Resolved {
@@ -51,7 +54,7 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
     })?;
     if resolved.db.facts().net_ticktime.is_some() {
         // What goes wrong is told when the nodes are up; it must not keep them from that.
-        let _ = tokio::time::timeout(PREPARE_LIMIT, observe::prepare()).await;
+        let _ = tokio::time::timeout(PREPARE_LIMIT, modules::prepare()).await;
     }
 
     let limit = resolved.effective.setup_limit;
@@ -82,10 +85,19 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
             ..Member::new(h.name.as_str())
         })
         .collect();
-    for lane in nemesis.lanes() {
-        lane.fault.fits(&members)?;
+    for fault in nemesis.lanes().iter().flat_map(Lane::faults) {
+        fault.fits(&members)?;
     }
-    Live::schedule(&nemesis, &db, &effective, session.seed())?;
+    let facts = db.facts();
+    if effective.overlapping_partitions.is_some() && facts.net_ticktime.is_none() {
+        return Err(Error::usage(format!(
+            "`overlapping_partitions` is a setting of nodes that speak distributed Erlang, and \
+             `{}` says no net_ticktime of its nodes; leave it out",
+            db.name()
+        )));
+    }
+    let boundaries = facts.net_ticktime.map(Boundaries::with_ticktime);
+    Live::schedule(&nemesis, &db, &effective, session.seed(), boundaries)?;
     Ok(Resolved { db, workload, nemesis, effective })
 }
 
@@ -108,6 +120,11 @@ async fn bring_up(
     let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
     let cluster = Cluster::new(env)?;
     session.up(&cluster);
+    if let Some(overlapping) = effective.overlapping_partitions {
+        for node in cluster.nodes().iter().chain(cluster.others()) {
+            node.with_variable(ERL_AFLAGS, overlapping.flags());
+        }
+    }
 
     let clock = Clock::start();
     let names = cluster.nodes().iter().map(|n| Name::from(n.name()));

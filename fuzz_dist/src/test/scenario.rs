@@ -83,7 +83,7 @@ impl LiveCluster {
         };
         let (live, fault) = (self.live.clone(), lane.fault.clone());
         let mut random = live.seed.stream(&format!("scenario/{}/0", live.recorder.len()));
-        let begin = async move { live.begin(fault, &mut random).await };
+        let begin = async move { live.begin(fault, &mut random, None).await };
         let mut begin = Box::pin(begin);
         // Its first step arms the trigger; only then may the scenario go on.
         let first = std::future::poll_fn(|context| Poll::Ready(begin.as_mut().poll(context))).await;
@@ -105,7 +105,7 @@ impl LiveCluster {
         for (i, lane) in nemesis.lanes().iter().enumerate() {
             let count = self.live.recorder.len();
             let mut random = self.live.seed.stream(&format!("scenario/{count}/{i}"));
-            let (id, status) = self.live.begin(lane.fault.clone(), &mut random).await?;
+            let (id, status) = self.live.begin(lane.fault.clone(), &mut random, None).await?;
             fault.ids.push(id);
             if status == FaultStatus::Ineffective {
                 return Err(self.live.never_acted(id));

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::explain::explained;
 use super::judge::{judge, run_verdict};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Outcome, Plan, Test, TrialSpec, progress};
-use crate::checker::{AnyChecker, Validity, Verdict, power, stats};
+use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
 use crate::error::Error;
 use crate::history::{History, Recorder};
+use crate::nemesis::Lane;
 use crate::node::Cluster;
 use crate::random::Seed;
 use crate::store::Store;
@@ -53,6 +53,8 @@ pub struct Finished {
     pub effective: Option<Effective>,
     /// What people should know: an environment's notes.
     pub notes: Vec<String>,
+    /// Whether traces are to be kept, too.
+    pub traces: bool,
 }
 
 impl Session {
@@ -150,8 +152,9 @@ impl Session {
         problems.extend(disk.clone());
         problems.extend(live.ended_by_themselves());
         let kinds = live.workload.kinds().to_vec();
-        let asked: Vec<String> =
-            live.nemesis.lanes().iter().map(|l| l.fault.name().to_string()).collect();
+        let asked =
+            live.nemesis.lanes().iter().flat_map(Lane::faults).map(|f| f.name().to_string());
+        let asked: Vec<String> = asked.collect();
         let mut checkers = live.workload.checkers().to_vec();
         checkers.extend(plan.checkers.iter().cloned());
         checkers.extend(extra);
@@ -205,6 +208,7 @@ impl Session {
             store: self.store.get().cloned(),
             effective: self.effective.get().cloned(),
             notes,
+            traces: self.over.traces,
         }
     }
 

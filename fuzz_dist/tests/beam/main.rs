@@ -1,5 +1,6 @@
 //! The distribution protocol and the Erlang runtime, tried with real Erlang nodes on this machine's loopback.
 
+mod agent;
 mod applications;
 mod calls;
 mod faults;

@@ -3,10 +3,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::antidote::answer::{parse_answer, read_values};
 use crate::antidote::frame::{Decoder, Frame, FrameError};
-use crate::antidote::judge_answer;
+use crate::antidote::{DataType, MapKey, Object, RequestKind, Value, judge_answer, proto};
 
-use super::peer::{counter_resp, framed, started};
+use super::peer::{framed, started};
 
 fn frames() -> impl Strategy<Value = Vec<Frame>> {
     let frame =
@@ -14,7 +15,67 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
     vec(frame, 0..6)
 }
 
+/// A value of any type, maps of maps among them.
+fn typed_value() -> impl Strategy<Value = (DataType, Value)> {
+    let bytes = || vec(any::<u8>(), 0..6);
+    let leaf = prop_oneof![
+        any::<i32>().prop_map(|n| (DataType::Counter, Value::Counter(n))),
+        any::<i32>().prop_map(|n| (DataType::FatCounter, Value::Counter(n))),
+        vec(bytes(), 0..4).prop_map(|all| (DataType::OrSet, Value::Set(all))),
+        vec(bytes(), 0..4).prop_map(|all| (DataType::RwSet, Value::Set(all))),
+        bytes().prop_map(|one| (DataType::LwwRegister, Value::Register(one))),
+        vec(bytes(), 0..4).prop_map(|all| (DataType::MvRegister, Value::Registers(all))),
+        any::<bool>().prop_map(|on| (DataType::EnableWinsFlag, Value::Flag(on))),
+        any::<bool>().prop_map(|on| (DataType::DisableWinsFlag, Value::Flag(on))),
+    ];
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        let entry = (bytes(), inner).prop_map(|(key, (t, value))| (MapKey::new(t, key), value));
+        let map = prop_oneof![Just(DataType::GrowMap), Just(DataType::RemovableMap)];
+        (map, vec(entry, 0..4)).prop_map(|(t, entries)| (t, Value::Map(entries)))
+    })
+}
+
+/// The part of an answer that holds a value.
+fn response(value: &Value) -> proto::ReadObjectResp {
+    let mut part = proto::ReadObjectResp::default();
+    match value.clone() {
+        Value::Counter(value) => part.counter = Some(proto::CounterValue { value }),
+        Value::Set(elements) => part.set = Some(proto::SetValue { elements }),
+        Value::Register(value) => part.register = Some(proto::RegisterValue { value }),
+        Value::Registers(values) => {
+            part.multi_register = Some(proto::MultiRegisterValue { values });
+        }
+        Value::Flag(value) => part.flag = Some(proto::FlagValue { value }),
+        Value::Map(entries) => {
+            let entry = |(key, value): (MapKey, Value)| proto::MapEntry {
+                value: response(&value),
+                key: proto::MapKey { data_type: key.data_type.number(), key: key.key },
+            };
+            part.map = Some(proto::MapValue { entries: entries.into_iter().map(entry).collect() });
+        }
+    }
+    part
+}
+
+/// The answer to a read of these, as it comes.
+fn read_answer(values: &[(DataType, Value)]) -> Vec<u8> {
+    let objects = values.iter().map(|(_, value)| response(value)).collect();
+    framed(&proto::ReadObjectsResp { success: true, objects, error_code: None })
+}
+
 proptest! {
+    #[test]
+    fn values_of_every_type_are_found_again(values in vec(typed_value(), 1..4)) {
+        let mut decoder = Decoder::default();
+        decoder.push(&read_answer(&values));
+        let frame = decoder.next_frame().unwrap().unwrap();
+        let answer = parse_answer(RequestKind::Read, &frame).unwrap();
+        let objects: Vec<Object> = values.iter().map(|(t, _)| Object::new(*t, "b", "k")).collect();
+        let found = read_values(RequestKind::Read, &objects, answer).unwrap();
+        let meant: Vec<Value> = values.into_iter().map(|(_, value)| value).collect();
+        prop_assert_eq!(found, meant);
+    }
+
     #[test]
     fn frames_survive_any_cut(frames in frames(), cuts in vec(1_usize..9, 1..20)) {
         let bytes: Vec<u8> = frames.iter().flat_map(|f| f.encode().unwrap()).collect();
@@ -49,12 +110,18 @@ proptest! {
 
     #[test]
     fn no_damaged_answer_makes_the_client_panic(
-        at in any::<prop::sample::Index>(),
-        value in any::<u8>(),
-        whole in prop_oneof![Just(framed(&counter_resp(5, "time"))), Just(framed(&started("d")))],
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        end in any::<prop::sample::Index>(),
+        whole in prop_oneof![
+            vec(typed_value(), 1..4).prop_map(|values| read_answer(&values)),
+            Just(framed(&started("d"))),
+        ],
     ) {
         let mut body = whole[5..].to_vec();
-        *at.get_mut(&mut body) = value;
+        for (at, value) in damage {
+            *at.get_mut(&mut body) = value;
+        }
+        body.truncate(end.index(body.len() + 1));
         judge_answer(&Frame { code: whole[4], body });
     }
 }

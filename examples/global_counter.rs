@@ -1,0 +1,77 @@
+//! A counter under a lock of `global` loses increments when a partition lasts longer than
+//! net_ticktime and the up to 8 s for which `global` waits before it tries again: each side then has
+//! the lock. A partition that nobody takes for a death costs nothing.
+//!
+//! `cargo run --release --example global_counter` runs both.
+
+use fuzz_dist::client::{Client, Error as ClientError};
+use fuzz_dist::op::{Completion, Invocation, Value};
+use fuzz_dist::prelude::*;
+use fuzz_dist::workload::pn_counter_grow;
+
+/// The counter of `examples/global_counter/global_counter.erl`, a copy on every node.
+fn counter(net_ticktime: u32) -> ErlangApp {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/global_counter/global_counter.erl");
+    ErlangApp::new("global_counter", [source])
+        .net_ticktime(net_ticktime)
+        .start("ok = global_counter:start(#{peers => Peers})")
+}
+
+fn increments() -> Workload {
+    pn_counter_grow().client(|node| Box::new(Counter(node.clone())))
+}
+
+struct Counter(Node);
+
+impl Client for Counter {
+    async fn invoke(&mut self, op: &Invocation) -> Completion {
+        Failure::completion(match op.value {
+            Value::Int(n) => {
+                let added = self.0.call::<()>("global_counter", "add", args![n]).await;
+                added.map(|()| Value::Int(n)).map_err(Failure::from)
+            }
+            _ => {
+                let read = self.0.call::<i64>("global_counter", "read", args![]).await;
+                read.map(Value::Int).map_err(Failure::from)
+            }
+        })
+    }
+
+    /// It holds no connection of its own.
+    async fn reopen(&mut self) -> Result<(), ClientError> {
+        Ok(())
+    }
+}
+
+/// Increments that were acknowledged count on every node after the network has healed.
+#[fuzz_dist::test(
+    db = counter(4),
+    workload = increments(),
+    nemesis = isolate_node().after(secs(2)).lasting(secs(4 + 9)),
+    nodes = 3,
+    time_limit = "16s",
+    quiesce_limit = "8s",
+    seed = 1,
+    expect = "invalid"
+)]
+async fn increments_survive_a_long_partition(test: Test) -> Outcome {
+    let verdict = test.run().await?;
+    let lost = verdict.anomalies.iter().any(|a| &*a.kind == "lost_increments");
+    assert!(lost, "no increments were lost:\n{}", verdict.summary());
+    Ok(verdict)
+}
+
+/// The clean twin: a cut of 0.3 net_ticktimes, which is over before anybody is taken for dead.
+#[fuzz_dist::test(
+    db = counter(8),
+    workload = increments(),
+    nemesis = isolate_node().after(secs(2)).lasting(millis(2400)).every(secs(6)),
+    nodes = 3,
+    time_limit = "7s",
+    seed = 1
+)]
+async fn increments_survive_a_short_partition(test: Test) -> Outcome {
+    test.run().await
+}
+
+fuzz_dist::main!();

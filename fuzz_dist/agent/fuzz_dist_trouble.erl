@@ -1,0 +1,363 @@
+%% Faults that act inside of the node that this is loaded into, each with a look at its effect.
+%%
+%% A fault that lasts has a keeper: a process that begins it, holds it, and undoes it when it is told
+%% to, or by itself when nobody did for ten minutes. Others are over when their function returns.
+%%
+%% Every answer is {Seen, Evidence}: whether the fault was seen to act (or, at its end, to be undone),
+%% and a map of what was seen; or {unsupported, Text}. Evidence is made of binaries, integers, lists.
+%%
+%% The oldest release that it must load into is OTP 25.
+-module(fuzz_dist_trouble).
+
+-export([start/3, stop/1]).
+-export([kill_child/1, purge_module/1, is_busy/1]).
+
+-define(KEEP_MAX_MS, 600000).
+-define(ANSWER_LIMIT_MS, 10000).
+-define(SEE_LIMIT_MS, 5000).
+-define(CHILDREN_LIMIT_MS, 1000).
+%% Schedulers are blocked so long, and then free so long, again and again.
+-define(BLOCKED_MS, 200).
+-define(FREE_MS, 20).
+-define(CHUNK_BYTES, 65536).
+%% Each sends a chunk and stands still until there is room again: so many chunks beyond the buffer's
+%% limit have to be read before anybody goes on.
+-define(FILLERS, 64).
+%% Nobody has that name: what is sent there is dropped where it arrives.
+-define(NOBODY, fuzz_dist_nobody).
+
+-type evidence() :: #{atom() => binary() | integer() | boolean() | [binary()]}.
+-type answer() :: {boolean(), evidence()} | {unsupported, binary()}.
+
+%% Begins a fault that lasts, under a number of its own.
+-spec start(integer(), atom(), [term()]) -> answer().
+start(Id, Fault, Arguments) ->
+    Caller = self(),
+    {Keeper, Monitor} = spawn_monitor(fun() -> keep(Id, Fault, Arguments, Caller) end),
+    answer(Keeper, Monitor).
+
+%% Undoes it. One that is not there has gone with its node, or undid itself.
+-spec stop(integer()) -> answer().
+stop(Id) ->
+    case whereis(name(Id)) of
+        undefined ->
+            {true, #{keeper => <<"gone">>}};
+        Keeper ->
+            Monitor = monitor(process, Keeper),
+            Keeper ! {stop, self()},
+            answer(Keeper, Monitor)
+    end.
+
+answer(Keeper, Monitor) ->
+    receive
+        {Keeper, Answer} ->
+            demonitor(Monitor, [flush]),
+            Answer;
+        {'DOWN', Monitor, process, Keeper, Reason} ->
+            {false, #{keeper => text(Reason)}}
+    after ?ANSWER_LIMIT_MS ->
+        demonitor(Monitor, [flush]),
+        {false, #{keeper => <<"no answer">>}}
+    end.
+
+name(Id) ->
+    list_to_atom("fuzz_dist_trouble_" ++ integer_to_list(Id)).
+
+keep(Id, Fault, Arguments, Caller) ->
+    register(name(Id), self()),
+    case begun(Fault, Arguments) of
+        {Seen, Evidence, State} ->
+            Caller ! {self(), {Seen, Evidence}},
+            End = erlang:monotonic_time(millisecond) + ?KEEP_MAX_MS,
+            hold(Fault, State, End);
+        {unsupported, Text} ->
+            Caller ! {self(), {unsupported, Text}}
+    end.
+
+hold(Fault, State, End) ->
+    {Wait, Next} = held(Fault, State),
+    Rest = max(0, End - erlang:monotonic_time(millisecond)),
+    receive
+        {stop, From} -> From ! {self(), undone(Fault, Next)}
+    after min(Wait, Rest) ->
+        case Rest of
+            0 -> undone(Fault, Next);
+            _ -> hold(Fault, Next, End)
+        end
+    end.
+
+%% What begins a fault, what holds it (and when that has to be done again), and what undoes it.
+
+begun(suspend_process, [Name]) ->
+    case whereis(Name) of
+        Pid when is_pid(Pid) ->
+            true = erlang:suspend_process(Pid),
+            {status(Pid) =:= suspended, #{process => text(Pid), status => text(status(Pid))}, Pid};
+        _ ->
+            {false, #{registered => <<"nobody">>}, nobody}
+    end;
+begun(wrong_cookie, [Peer]) ->
+    Cookie = erlang:get_cookie(Peer),
+    true = erlang:set_cookie(Peer, fuzz_dist_wrong_cookie),
+    {Apart, Evidence} = refused(Peer),
+    {Apart, Evidence, {Peer, Cookie}};
+begun(disallow, [Peer]) ->
+    {ok, Before} = net_kernel:allowed(),
+    %% Everybody else who is there or may come, under a name that tells the list from others.
+    Known = [Node || Node <- [node() | nodes(known)], Node =/= Peer],
+    ok = net_kernel:allow([?NOBODY | Known]),
+    {ok, Now} = net_kernel:allowed(),
+    {Apart, Evidence} = refused(Peer),
+    {Apart, Evidence#{allowed => length(Now)}, {Before, Now}};
+begun(deaf, [Peer]) ->
+    case lists:keyfind(Peer, 1, erlang:system_info(dist_ctrl)) of
+        {_, Port} when is_port(Port) ->
+            ok = inet:setopts(Port, [{active, false}]),
+            {ok, [{active, Active}]} = inet:getopts(Port, [active]),
+            {Active =:= false, #{reads => text(Active)}, Port};
+        {_, _} ->
+            {unsupported, <<"the connection is carried by a process, as over TLS, not by a port">>};
+        false ->
+            {false, #{connected => false}, none}
+    end;
+begun(fill, [Peer]) ->
+    Keeper = self(),
+    Fillers = [spawn(fun() -> fill(Peer, Keeper) end) || _ <- lists:seq(1, ?FILLERS)],
+    Busy = wait_until(fun() -> is_busy(Peer) end),
+    {Busy, #{busy => Busy, senders => length(Fillers)}, {Peer, Fillers}};
+begun(block_schedulers, []) ->
+    try erts_debug:set_internal_state(available_internal_state, true) of
+        Available ->
+            process_flag(priority, max),
+            Probe = gaps(),
+            block(),
+            receive after ?FREE_MS -> ok end,
+            block(),
+            Gap = longest_gap(Probe),
+            {Gap >= ?BLOCKED_MS div 2, #{longest_gap_ms => Gap}, Available}
+    catch
+        _:_ -> {unsupported, <<"this virtual machine does not let its schedulers be blocked">>}
+    end;
+begun(memory_pressure, [Mebibytes]) ->
+    Before = erlang:memory(total),
+    Keeper = self(),
+    Holder = spawn_link(fun() ->
+        Held = [binary:copy(<<N>>, 1024 * 1024) || N <- lists:seq(1, Mebibytes)],
+        Keeper ! {self(), length(Held)},
+        receive let_go -> Held end
+    end),
+    receive {Holder, Mebibytes} -> ok end,
+    Grown = (erlang:memory(total) - Before) div (1024 * 1024),
+    {Grown >= Mebibytes div 2, #{grown_mebibytes => Grown}, {Holder, Mebibytes}};
+begun(gc_pressure, []) ->
+    Usual = collections(),
+    Keeper = self(),
+    Collectors = [spawn(fun() -> collect(Keeper) end)
+                  || _ <- lists:seq(1, erlang:system_info(schedulers_online))],
+    Now = collections(),
+    {Now > 10 * Usual + 100, #{collections_before => Usual, collections_during => Now}, Collectors}.
+
+held(deaf, Port) ->
+    %% One message now and then, or the peer would be taken for dead.
+    {quarter_of_a_tick(), begin _ = inet:setopts(Port, [{active, once}]), Port end};
+held(block_schedulers, State) ->
+    block(),
+    {?FREE_MS, State};
+held(_, State) ->
+    {?KEEP_MAX_MS, State}.
+
+undone(suspend_process, Pid) when is_pid(Pid) ->
+    %% An error where it has ended.
+    _ = catch erlang:resume_process(Pid),
+    {status(Pid) =/= suspended, #{status => text(status(Pid))}};
+undone(suspend_process, nobody) ->
+    {true, #{}};
+undone(wrong_cookie, {Peer, Cookie}) ->
+    true = erlang:set_cookie(Peer, Cookie),
+    Right = erlang:get_cookie(Peer) =:= Cookie,
+    {Right, #{cookie => case Right of true -> <<"the former">>; false -> <<"another">> end}};
+undone(disallow, {Before, Now}) ->
+    %% There is a function that allows more, and none that takes the restriction back.
+    Restored = fun(State) ->
+        list_to_tuple([case E of Now -> Before; _ -> E end || E <- tuple_to_list(State)])
+    end,
+    _ = sys:replace_state(net_kernel, Restored),
+    {ok, Allowed} = net_kernel:allowed(),
+    {Allowed =:= Before, #{allowed => length(Allowed)}};
+undone(deaf, none) ->
+    {true, #{}};
+undone(deaf, Port) ->
+    case inet:setopts(Port, [{active, true}]) of
+        ok -> {true, #{reads => <<"true">>}};
+        {error, Reason} -> {true, #{connection => text(Reason)}}
+    end;
+undone(fill, {Peer, Fillers}) ->
+    [exit(Filler, kill) || Filler <- Fillers],
+    {true, #{busy => is_busy(Peer)}};
+undone(block_schedulers, Available) ->
+    process_flag(priority, normal),
+    Probe = gaps(),
+    receive after ?BLOCKED_MS -> ok end,
+    Gap = longest_gap(Probe),
+    _ = erts_debug:set_internal_state(available_internal_state, Available),
+    {Gap < ?BLOCKED_MS div 2, #{longest_gap_ms => Gap}};
+undone(memory_pressure, {Holder, Mebibytes}) ->
+    Before = erlang:memory(total),
+    Holder ! let_go,
+    Freed = fun() -> (Before - erlang:memory(total)) div (1024 * 1024) end,
+    Seen = wait_until(fun() -> Freed() >= Mebibytes div 2 end),
+    {Seen, #{freed_mebibytes => Freed()}};
+undone(gc_pressure, Collectors) ->
+    [exit(Collector, kill) || Collector <- Collectors],
+    Alive = wait_until(fun() -> not lists:any(fun is_process_alive/1, Collectors) end),
+    {Alive, #{collections_after => collections()}}.
+
+%% Drops the connection and tries to make it again: is that refused?
+refused(Peer) ->
+    _ = erlang:disconnect_node(Peer),
+    Connects = [net_kernel:connect_node(Peer) || _ <- [1, 2]],
+    Apart = not lists:keymember(Peer, 1, erlang:system_info(dist_ctrl)),
+    {Apart, #{connects => [text(Connected) || Connected <- Connects], connected => not Apart}}.
+
+status(Pid) ->
+    case process_info(Pid, status) of
+        {status, Status} -> Status;
+        undefined -> ended
+    end.
+
+%% Sends for as long as the keeper lives, and stands still while the buffer is full.
+fill(Peer, Keeper) ->
+    _ = erlang:send({?NOBODY, Peer}, binary:copy(<<0>>, ?CHUNK_BYTES), [noconnect]),
+    is_process_alive(Keeper) andalso lists:member(Peer, nodes(connected)) andalso fill(Peer, Keeper).
+
+%% Would somebody who sends there be suspended now?
+-spec is_busy(node()) -> boolean().
+is_busy(Peer) ->
+    erlang:send({?NOBODY, Peer}, hello, [nosuspend, noconnect]) =:= nosuspend.
+
+quarter_of_a_tick() ->
+    NetTicktime = case net_kernel:get_net_ticktime() of
+        Seconds when is_integer(Seconds) -> Seconds;
+        {_, Seconds} -> Seconds;
+        ignored -> 60
+    end,
+    Intensity = application:get_env(kernel, net_tickintensity, 4),
+    max(50, NetTicktime * 1000 div Intensity div 4).
+
+block() ->
+    erts_debug:set_internal_state(block, ?BLOCKED_MS).
+
+%% The longest time in milliseconds for which a process that wants to run did not.
+gaps() ->
+    spawn(fun() -> gaps(os:perf_counter(millisecond), 0) end).
+
+gaps(Last, Longest) ->
+    receive
+        {tell, From} ->
+            Now = os:perf_counter(millisecond),
+            From ! {self(), max(Longest, Now - Last)}
+    after 1 ->
+        Now = os:perf_counter(millisecond),
+        gaps(Now, max(Longest, Now - Last))
+    end.
+
+longest_gap(Probe) ->
+    Probe ! {tell, self()},
+    receive {Probe, Gap} -> Gap after ?SEE_LIMIT_MS -> 0 end.
+
+%% So many garbage collections in a tenth of a second.
+collections() ->
+    {Before, _, _} = statistics(garbage_collection),
+    receive after 100 -> ok end,
+    {After, _, _} = statistics(garbage_collection),
+    After - Before.
+
+%% Collects all processes again and again, for as long as the keeper lives.
+collect(Keeper) ->
+    [garbage_collect(Pid) || Pid <- processes(), Pid =/= self()],
+    receive after 1 -> ok end,
+    is_process_alive(Keeper) andalso collect(Keeper).
+
+%% Kills a worker of some supervisor outside of `kernel`: the one that the number chooses.
+-spec kill_child(non_neg_integer()) -> answer().
+kill_child(Number) ->
+    case lists:sort(children()) of
+        [] ->
+            {false, #{children => 0}};
+        Children ->
+            {Supervisor, Id, Pid} = lists:nth(1 + Number rem length(Children), Children),
+            Monitor = monitor(process, Pid),
+            exit(Pid, kill),
+            Evidence = #{children => length(Children), supervisor => Supervisor, child => Id,
+                process => text(Pid)},
+            receive
+                {'DOWN', Monitor, process, Pid, Reason} ->
+                    {true, Evidence#{reason => text(Reason)}}
+            after ?SEE_LIMIT_MS ->
+                {false, Evidence}
+            end
+    end.
+
+children() ->
+    [{name_of(Supervisor), text(Id), Pid}
+     || Supervisor <- processes(),
+        is_supervisor(Supervisor),
+        {Id, Pid, worker, _} <- children_of(Supervisor),
+        is_pid(Pid)].
+
+is_supervisor(Pid) ->
+    case proc_lib:translate_initial_call(Pid) of
+        {supervisor, _, _} -> application:get_application(Pid) =/= {ok, kernel};
+        _ -> false
+    end.
+
+children_of(Supervisor) ->
+    try gen_server:call(Supervisor, which_children, ?CHILDREN_LIMIT_MS)
+    catch _:_ -> []
+    end.
+
+name_of(Pid) ->
+    case process_info(Pid, registered_name) of
+        {registered_name, Name} -> text(Name);
+        _ -> text(proc_lib:translate_initial_call(Pid))
+    end.
+
+%% Loads a module anew and purges its former code, as two upgrades in a row do.
+-spec purge_module(module()) -> answer().
+purge_module(Module) ->
+    case code:is_loaded(Module) =/= false andalso code:get_object_code(Module) of
+        {Module, Binary, File} ->
+            _ = code:purge(Module),
+            case code:load_binary(Module, File, Binary) of
+                {module, Module} ->
+                    Old = erlang:check_old_code(Module),
+                    Lingering = [text(Pid) || Pid <- processes(), lingers(Pid, Module)],
+                    Killed = code:purge(Module),
+                    Gone = not erlang:check_old_code(Module),
+                    {Old andalso Gone, #{lingering => Lingering, killed => Killed}};
+                {error, Reason} ->
+                    {false, #{loading => text(Reason)}}
+            end;
+        false ->
+            {false, #{loaded => false}};
+        error ->
+            {unsupported, <<"the node does not find the compiled file of that module">>}
+    end.
+
+lingers(Pid, Module) ->
+    %% Of the caller itself it cannot be asked while it runs.
+    Pid =/= self() andalso erlang:check_process_code(Pid, Module) =:= true.
+
+wait_until(Done) ->
+    wait_until(Done, erlang:monotonic_time(millisecond) + ?SEE_LIMIT_MS).
+
+wait_until(Done, End) ->
+    case Done() of
+        true -> true;
+        false ->
+            receive after 10 -> ok end,
+            erlang:monotonic_time(millisecond) < End andalso wait_until(Done, End)
+    end.
+
+text(Atom) when is_atom(Atom) -> atom_to_binary(Atom);
+text(Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term], [{chars_limit, 500}])).

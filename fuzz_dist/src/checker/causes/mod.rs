@@ -1,0 +1,157 @@
+//! Why an anomaly came about, as far as the nodes' runtimes said: nearest cause first.
+//!
+//! What is told is bound to the anomaly's own operation: to the node that took it and the one where
+//! it is missed, and to the time from its invocation until it showed.
+
+mod said;
+#[cfg(test)]
+mod tests;
+
+use super::{Anomaly, Validity, Verdict};
+use crate::history::{FaultSpan, History};
+use crate::op::{Name, NodeId};
+use crate::time::Time;
+use said::{Said, Scene};
+
+/// So many causes are told of one anomaly: what comes after them explains no more.
+const CAUSES_MAX: usize = 2;
+
+/// What kind of thing a runtime said; the nearest to an anomaly first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CauseKind {
+    /// Mnesia found that another node had gone on without this one.
+    Split,
+    /// The node's virtual machine was started again.
+    Restart,
+    /// A sender was suspended, since a connection's buffer was full.
+    Blocked,
+    /// The node took others for dead.
+    Nodedown,
+    /// A process crashed.
+    Crash,
+}
+
+impl CauseKind {
+    /// As it is written in results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CauseKind::Split => "split",
+            CauseKind::Restart => "restart",
+            CauseKind::Blocked => "blocked",
+            CauseKind::Nodedown => "nodedown",
+            CauseKind::Crash => "crash",
+        }
+    }
+}
+
+/// Something that a node's runtime said and that bears on an anomaly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What it was.
+    pub kind: CauseKind,
+    /// Who said it.
+    pub node: NodeId,
+    /// Of whom it was said.
+    pub peers: Vec<Name>,
+    /// When.
+    pub since: Time,
+    /// When it was over, where that was before the anomaly showed.
+    pub until: Option<Time>,
+    /// The runtime's own word, such as `net_tick_timeout`, or the line that was logged.
+    pub reason: String,
+    /// The number of the fault that it came from.
+    pub fault: Option<i64>,
+    /// The events that say so.
+    pub events: Vec<usize>,
+}
+
+impl Cause {
+    /// For people; `taken` is when the anomaly's operation was done: what was so by then had been
+    /// so.
+    fn sentence(&self, history: &History, taken: Time) -> String {
+        let node = history.node_name(self.node);
+        let peers = self.peers.iter().map(|p| &**p).collect::<Vec<_>>().join(" ");
+        let since = self.since;
+        match (self.kind, since <= taken) {
+            (CauseKind::Split, true) => {
+                format!("Mnesia on {node} had been split from {peers} since {since}")
+            }
+            (CauseKind::Split, false) => {
+                format!("Mnesia on {node} found itself split from {peers} at {since}")
+            }
+            (CauseKind::Restart, _) => format!("{node} was started again at {since}"),
+            (CauseKind::Blocked, _) => {
+                format!(
+                    "A sender on {node} stood still at {since}, its connection's buffer was full"
+                )
+            }
+            (CauseKind::Nodedown, true) => {
+                let until = self.until.map_or(String::new(), |until| format!(" until {until}"));
+                format!("{node} had lost {peers} since {since}{until} ({})", self.reason)
+            }
+            (CauseKind::Nodedown, false) => {
+                format!("{node} lost {peers} at {since} ({})", self.reason)
+            }
+            (CauseKind::Crash, _) => format!("{node} logged at {since}: {}", self.reason),
+        }
+    }
+}
+
+/// The same verdict; its anomalies know their causes and tell them.
+///
+/// Runs do it by themselves; it is for checkers that are asked about kept histories. What nodes did
+/// not say in a history is not told.
+///
+/// ```
+/// use fuzz_dist::checker::{Checker, explained, histories::Script, set_full};
+///
+/// let history = Script::parse("a1 a1' r2 r2'{}");
+/// let verdict = explained(set_full().check(&history), &history);
+/// assert!(verdict.is_invalid() && verdict.anomalies[0].causes.is_empty());
+/// ```
+pub fn explained(mut verdict: Verdict, history: &History) -> Verdict {
+    if verdict.validity != Validity::Valid {
+        explain(&mut verdict, history, &Said::by(history));
+    }
+    verdict
+}
+
+fn explain(verdict: &mut Verdict, history: &History, said: &Said) {
+    for anomaly in &mut verdict.anomalies {
+        let Some(scene) = Scene::of(anomaly, history) else { continue };
+        anomaly.causes = said.causes(history, &scene);
+        anomaly.causes.truncate(CAUSES_MAX);
+        let known = anomaly.causes.iter().find_map(|cause| cause.fault);
+        anomaly.fault = known.or_else(|| said.fault_at(&scene).map(|f| f.id));
+        tell(anomaly, history, &scene, said.faults());
+    }
+    for part in &mut verdict.parts {
+        explain(part, history, said);
+    }
+}
+
+/// Puts the causes behind what the checker says.
+fn tell(anomaly: &mut Anomaly, history: &History, scene: &Scene, faults: &[FaultSpan]) {
+    let mut text = anomaly.explanation.trim_end().to_string();
+    for cause in &anomaly.causes {
+        let sentence = cause.sentence(history, scene.taken);
+        if text.contains(&sentence) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(if text.ends_with('.') { " " } else { ". " });
+        }
+        text.push_str(&sentence);
+        let fault = faults.iter().find(|f| Some(f.id) == cause.fault).map(words);
+        if let Some(fault) = fault.filter(|fault| !text.contains(fault)) {
+            text.push_str(&format!(", under {fault}"));
+        }
+        text.push('.');
+    }
+    anomaly.explanation = text;
+}
+
+/// A fault in words.
+fn words(fault: &FaultSpan) -> String {
+    format!("{} {}", fault.name, fault.shape).trim_end().to_string()
+}

@@ -1,0 +1,57 @@
+//! One direction of a connection: how far it was followed, and what of it is held.
+
+use super::held::Held;
+use crate::beam::follow::{FollowError, Follower, Seen, Target, What};
+use crate::env::wire::Connection;
+use crate::lab::triggers::Flow;
+
+/// A connection's direction, and what of it is held.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) follower: Result<Follower, FollowError>,
+    ticks: u64,
+    messages: u64,
+    unknown_names: u64,
+    pub(super) held: Held,
+}
+
+impl Followed {
+    pub(super) fn new(follower: Follower) -> Followed {
+        let (ticks, messages, unknown_names) = (0, 0, 0);
+        Followed { follower: Ok(follower), ticks, messages, unknown_names, held: Held::default() }
+    }
+
+    pub(super) fn count(&mut self, seen: &[Seen]) {
+        for one in seen {
+            match &one.what {
+                What::Tick => self.ticks += 1,
+                What::Message { target, .. } => {
+                    self.messages += 1;
+                    let unknown = *target == Target::Unknown;
+                    self.unknown_names += u64::from(unknown);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Was anything seen that only nodes send, or is it certain that nothing can be?
+    pub(super) fn told(&self, flow: &Flow) -> Option<Connection> {
+        let unfollowed = match &self.follower {
+            Ok(_) if self.ticks + self.messages == 0 => return None,
+            Ok(_) => None,
+            Err(FollowError::Foreign) => return None,
+            Err(error) => Some(error.to_string()),
+        };
+        let (from, to) = flow.link;
+        Some(Connection {
+            from,
+            to,
+            ports: flow.ports,
+            ticks: self.ticks,
+            messages: self.messages,
+            unknown_names: self.unknown_names,
+            unfollowed,
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! Faults of single connections between nodes, while the network is whole.
+
+use std::time::Duration;
+
+use super::super::{Check, Fault, Nemesis, Plan, Targets};
+use super::kept::{self, Kept};
+use super::{carrier, control, hit, needs_two, peer, two_nodes};
+use crate::args;
+use crate::beam::Term;
+use crate::error::Error;
+use crate::grudge::Member;
+use crate::history::FaultStatus;
+use crate::node::modules::TROUBLE_MODULE;
+use crate::node::wait_until;
+use crate::op::{Name, Value};
+use crate::random::Stream;
+
+/// How long a buffer may take to be empty again.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Drops the connection between two random nodes, with `erlang:disconnect_node/1`; the network is
+/// whole, and nobody but the application (or whatever it sends) connects them again.
+///
+/// Over in milliseconds, and the best fault for its price. Finds: systems that take a lost
+/// connection for a dead node and never look again, as mnesia, which stays split for good.
+#[fuzz_dist::nemesis("blip", aliases = ["disconnect"])]
+pub fn blip() -> Nemesis {
+    BlipFault.into()
+}
+
+/// Keeps the buffer of one connection full, from one random node to another: who sends there is
+/// suspended (`busy_dist_port`) until the fault ends. The receiver reads one message now and then, so
+/// that nobody is taken for dead; the other direction is free.
+///
+/// Needs distribution over plain TCP. Finds: servers that stand still because they send to one slow
+/// node, calls that time out at nodes that have nothing to do with it, queues without a bound.
+#[fuzz_dist::nemesis("busy_dist")]
+pub fn busy_dist() -> Nemesis {
+    BusyDistFault.into()
+}
+
+/// Gives one random node a wrong cookie for another one and drops their connection: neither can make
+/// it again until the fault ends.
+///
+/// Needs nothing. Finds: nodes that never look for each other again, views of the cluster that are not
+/// transitive, and what `prevent_overlapping_partitions` makes of one link.
+#[fuzz_dist::nemesis("wrong_cookie")]
+pub fn wrong_cookie() -> Nemesis {
+    WrongCookieFault.into()
+}
+
+/// Has one random node allow every other but one (`net_kernel:allow/1`) and drops their connection:
+/// neither can make it again until the fault ends.
+///
+/// The harness keeps the connections that it has to that node; new ones are refused as well, and
+/// operations over them fail. Finds what [`wrong_cookie`] finds, with the refusal on one side.
+#[fuzz_dist::nemesis("disallow")]
+pub fn disallow() -> Nemesis {
+    DisallowFault.into()
+}
+
+/// See [`blip`].
+#[derive(Clone, Copy, Debug)]
+pub struct BlipFault;
+
+/// See [`busy_dist`].
+#[derive(Clone, Copy, Debug)]
+pub struct BusyDistFault;
+
+/// See [`wrong_cookie`].
+#[derive(Clone, Copy, Debug)]
+pub struct WrongCookieFault;
+
+/// See [`disallow`].
+#[derive(Clone, Copy, Debug)]
+pub struct DisallowFault;
+
+impl Fault for BlipFault {
+    fn name(&self) -> Name {
+        "blip".into()
+    }
+
+    fn lasts(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        needs_two("blip", nodes)
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        two_nodes("blip", "x", targets, random)
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let peer = peer(targets, plan);
+        let control = control(hit(targets, plan)).await?;
+        let before = carrier(&control, &peer).await?;
+        let answer: Term = control
+            .call("erlang", "disconnect_node", args![peer.clone()])
+            .await
+            .map_err(Error::environment)?;
+        let after = carrier(&control, &peer).await?;
+        let told = |carrier: &Option<Term>| Value::from(carrier.as_ref().map(Term::to_string));
+        let evidence = Value::map([
+            ("answer", Value::from(answer.to_string())),
+            ("connection_before", told(&before)),
+            ("connection_after", told(&after)),
+        ]);
+        Ok(Check::seen(before.is_some() && before != after, evidence))
+    }
+
+    /// The fault itself is over; that the nodes meet again is the application's work, and whether
+    /// they do is what is tested.
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let peer = peer(targets, plan);
+        let connected = match control(hit(targets, plan)).await {
+            Ok(control) => carrier(&control, &peer).await.ok().map(|c| c.is_some()),
+            Err(_) => None,
+        };
+        let evidence = Value::map([
+            ("connected", Value::from(connected)),
+            ("reconnects", "the application".into()),
+        ]);
+        Ok(Check { status: FaultStatus::Installed, evidence })
+    }
+}
+
+impl Fault for BusyDistFault {
+    fn name(&self) -> Name {
+        "busy_dist".into()
+    }
+
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        needs_two("busy_dist", nodes)
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        Ok(kept::numbered(two_nodes("busy_dist", "->|", targets, random)?, random))
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let receiver = targets.cluster.node(plan.nodes[1]);
+        let sender = hit(targets, plan).erlang_name().unwrap_or_default();
+        let deaf = kept::start(receiver, plan, "deaf", args![crate::beam::Atom::from(sender)]);
+        let deaf = deaf.await?;
+        let full =
+            kept::start(hit(targets, plan), plan, "fill", args![peer(targets, plan)]).await?;
+        let acts = deaf.status.max(full.status);
+        let evidence = Value::map([("receiver", deaf.evidence), ("sender", full.evidence)]);
+        Ok(Check { status: acts, evidence })
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let (sender, receiver) = (hit(targets, plan), targets.cluster.node(plan.nodes[1]));
+        let full = kept::stop(sender, plan).await?;
+        let deaf = kept::stop(receiver, plan).await?;
+        let drained = || async {
+            if !sender.is_running() {
+                return Ok("not running");
+            }
+            let control = sender.control_with(TROUBLE_MODULE).await?;
+            let busy: bool = control
+                .call(TROUBLE_MODULE, "is_busy", args![peer(targets, plan)])
+                .await
+                .map_err(Error::environment)?;
+            if busy { Err(Error::environment("the buffer is still full")) } else { Ok("empty") }
+        };
+        let drained = wait_until("the buffer to be empty", DRAIN_LIMIT, drained).await;
+        let status = match &drained {
+            Ok(_) => full.status.max(deaf.status),
+            Err(_) => FaultStatus::Ineffective,
+        };
+        let buffer = drained.map_or_else(|e| e.to_string(), String::from);
+        let evidence = Value::map([("receiver", deaf.evidence), ("buffer", buffer.into())]);
+        Ok(Check { status, evidence })
+    }
+}
+
+impl Kept for WrongCookieFault {
+    const NAME: &'static str = "wrong_cookie";
+    const PAIR: Option<&'static str> = Some("refuses");
+}
+
+impl Kept for DisallowFault {
+    const NAME: &'static str = "disallow";
+    const PAIR: Option<&'static str> = Some("refuses");
+}

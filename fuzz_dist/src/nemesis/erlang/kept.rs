@@ -1,0 +1,105 @@
+//! Faults that a process in the node begins, holds and undoes: `agent/fuzz_dist_trouble.erl`.
+
+use super::super::{Check, Fault, Plan, Targets};
+use super::{hit, needs_two, one_node, peer, two_nodes};
+use crate::args;
+use crate::beam::{Args, Atom, Term};
+use crate::error::Error;
+use crate::grudge::Member;
+use crate::history::FaultStatus;
+use crate::node::Node;
+use crate::node::modules::TROUBLE_MODULE;
+use crate::op::{Name, Value};
+use crate::random::Stream;
+
+/// A fault of one node, or of one node towards another, that its keeper there does alone.
+pub(super) trait Kept: Send + Sync + 'static {
+    /// Its name, the keeper's and ours.
+    const NAME: &'static str;
+    /// Where it is of two nodes: what is drawn between them. The second is its first argument.
+    const PAIR: Option<&'static str> = None;
+
+    /// What it hits on the node, for people; nothing where it is the node.
+    fn what(&self) -> String {
+        String::new()
+    }
+
+    /// What the keeper has to know.
+    fn arguments(&self) -> Vec<Term> {
+        Vec::new()
+    }
+}
+
+impl<K: Kept> Fault for K {
+    fn name(&self) -> Name {
+        K::NAME.into()
+    }
+
+    fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
+        if K::PAIR.is_some() { needs_two(K::NAME, nodes) } else { Ok(()) }
+    }
+
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+        let plan = match K::PAIR {
+            Some(between) => two_nodes(K::NAME, between, targets, random)?,
+            None => one_node(K::NAME, &self.what(), targets, random)?,
+        };
+        Ok(numbered(plan, random))
+    }
+
+    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        let mut arguments = self.arguments();
+        if K::PAIR.is_some() {
+            arguments.insert(0, peer(targets, plan).into());
+        }
+        start(hit(targets, plan), plan, K::NAME, Args(arguments)).await
+    }
+
+    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+        stop(hit(targets, plan), plan).await
+    }
+}
+
+/// The same plan with a number by which its keeper is found again.
+pub(super) fn numbered(plan: Plan, random: &mut Stream) -> Plan {
+    Plan { detail: Value::Int((random.u64() >> 16) as i64), ..plan }
+}
+
+fn number(plan: &Plan) -> i64 {
+    plan.detail.as_int().unwrap_or_default()
+}
+
+/// Has a keeper on the node begin the fault.
+pub(super) async fn start(
+    node: &Node,
+    plan: &Plan,
+    fault: &str,
+    arguments: Args,
+) -> Result<Check, Error> {
+    call(node, "start", args![number(plan), Atom::from(fault), Term::List(arguments.0)]).await
+}
+
+/// Has the keeper undo it. Nothing of it outlives the node's process.
+pub(super) async fn stop(node: &Node, plan: &Plan) -> Result<Check, Error> {
+    if !node.is_running() {
+        return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
+    }
+    call(node, "stop", args![number(plan)]).await
+}
+
+/// Calls a function of the faults' module on a node; what it saw.
+pub(super) async fn call(node: &Node, function: &str, args: Args) -> Result<Check, Error> {
+    let control = node.control_with(TROUBLE_MODULE).await?;
+    let answer: Term =
+        control.call(TROUBLE_MODULE, function, args).await.map_err(Error::environment)?;
+    match answer.as_tuple() {
+        Some([seen, evidence]) if seen.is_atom("true") || seen.is_atom("false") => {
+            Ok(Check::seen(seen.is_atom("true"), Value::from(evidence)))
+        }
+        Some([unsupported, why]) if unsupported.is_atom("unsupported") => {
+            let why = why.as_text().unwrap_or_default();
+            Err(Error::environment(format!("not supported on {}: {why}", node.name())))
+        }
+        _ => Err(Error::environment(format!("{} answered {answer}", node.name()))),
+    }
+}

@@ -1,0 +1,85 @@
+//! Our own Erlang modules, compiled once for this program and loaded into nodes that know nothing
+//! of them.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::Node;
+use crate::args;
+use crate::beam::{AGENT_MODULE, AGENT_SOURCE, Atom, Connection};
+use crate::error::Error;
+use crate::provision::Runtime;
+
+/// The module of the faults that act inside of a node.
+pub(crate) const TROUBLE_MODULE: &str = "fuzz_dist_trouble";
+const TROUBLE_SOURCE: &str = include_str!("../../agent/fuzz_dist_trouble.erl");
+
+const SOURCES: [(&str, &str); 2] = [(AGENT_MODULE, AGENT_SOURCE), (TROUBLE_MODULE, TROUBLE_SOURCE)];
+
+/// The compiled forms, in the order of [`SOURCES`].
+static COMPILED: OnceCell<[Arc<[u8]>; 2]> = OnceCell::const_new();
+
+/// Compiles all modules, so that nodes can be given them at once when they are up.
+///
+/// # Errors
+///
+/// Where there is no runtime to be had, or its compiler refuses.
+pub(crate) async fn prepare() -> Result<(), Error> {
+    let compiling = || async { tokio::task::spawn_blocking(compile).await? };
+    COMPILED.get_or_try_init(compiling).await.map(drop)
+}
+
+/// The compiled form of one of our modules.
+///
+/// # Errors
+///
+/// As for [`prepare`].
+pub(crate) async fn compiled(module: &str) -> Result<Arc<[u8]>, Error> {
+    prepare().await?;
+    let at = SOURCES.iter().position(|(name, _)| *name == module);
+    let compiled = COMPILED.get().zip(at).map(|(all, at)| all[at].clone());
+    compiled.ok_or_else(|| Error::usage(format!("`{module}` is no module of this library")))
+}
+
+fn compile() -> Result<[Arc<[u8]>; 2], Error> {
+    let folder = std::env::temp_dir().join(format!("fuzz_dist-agent-{}", std::process::id()));
+    let compiled = (|| {
+        std::fs::create_dir_all(&folder).map_err(Error::environment)?;
+        let files = SOURCES.map(|(module, _)| folder.join(format!("{module}.erl")));
+        for (file, (_, source)) in files.iter().zip(SOURCES) {
+            std::fs::write(file, source).map_err(Error::environment)?;
+        }
+        let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
+        let compiled = runtime.compile(&files, &folder).map_err(Error::setup)?;
+        let read = |i: usize| {
+            let bytes = std::fs::read(&compiled[i]).map_err(Error::environment)?;
+            Ok::<_, Error>(Arc::from(bytes))
+        };
+        Ok([read(0)?, read(1)?])
+    })();
+    let _ = std::fs::remove_dir_all(&folder);
+    compiled
+}
+
+impl Node {
+    /// The control connection of this node, with one of our modules loaded there.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be reached or refuses the module.
+    pub(crate) async fn control_with(&self, module: &str) -> Result<Connection, Error> {
+        let reaching = || format!("reaching the Erlang node on {}", self.name());
+        let failed = |e| Error::environment(e).context(reaching());
+        let control = self.control().await.map_err(failed)?;
+        let loaded: bool = control
+            .call("erlang", "module_loaded", args![Atom::from(module)])
+            .await
+            .map_err(failed)?;
+        if !loaded {
+            let beam = compiled(module).await?;
+            control.load_binary(module, &beam).await.map_err(failed)?;
+        }
+        Ok(control)
+    }
+}

@@ -1,0 +1,49 @@
+%% What faults inside of a node can hit: a supervised worker, and a process that lingers in the
+%% version of this module in which it was started.
+-module(inside).
+-behaviour(supervisor).
+
+-export([start/0, init/1, start_worker/0, worker/0, ask/0, block_on/1]).
+
+start() ->
+    {ok, Supervisor} = supervisor:start_link({local, inside_sup}, ?MODULE, []),
+    unlink(Supervisor),
+    spawn(fun() ->
+        register(inside_lingers, self()),
+        linger()
+    end),
+    ok.
+
+init([]) ->
+    Worker = #{id => worker, start => {?MODULE, start_worker, []}},
+    {ok, {#{strategy => one_for_one, intensity => 10, period => 1}, [Worker]}}.
+
+start_worker() ->
+    {ok, proc_lib:spawn_link(fun() ->
+        register(inside_worker, self()),
+        ?MODULE:worker()
+    end)}.
+
+%% Leaves its version of the code at every turn.
+worker() ->
+    receive {ask, From} -> From ! {self(), answer} end,
+    ?MODULE:worker().
+
+%% Never does.
+linger() ->
+    receive _ -> linger() end.
+
+%% Does the worker answer?
+ask() ->
+    case whereis(inside_worker) of
+        undefined ->
+            nobody;
+        Worker ->
+            Worker ! {ask, self()},
+            receive {Worker, answer} -> answered after 500 -> silent end
+    end.
+
+%% A process that sends to nobody on another node, in vain while the buffer is full.
+block_on(Node) ->
+    {Sender, Monitor} = spawn_monitor(fun() -> {nobody, Node} ! hello end),
+    receive {'DOWN', Monitor, process, Sender, _} -> sent after 500 -> blocked end.

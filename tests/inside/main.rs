@@ -1,0 +1,82 @@
+//! Faults inside of real Erlang nodes: each is looked at from outside of itself, while it acts and
+//! after it was undone.
+
+mod announced;
+mod connections;
+mod near;
+mod pressure;
+mod processes;
+
+use fuzz_dist::beam::Term;
+use fuzz_dist::checker::set_full;
+use fuzz_dist::history::History;
+use fuzz_dist::op::Process;
+use fuzz_dist::prelude::*;
+use fuzz_dist::test::LiveCluster;
+
+fn sources() -> [String; 2] {
+    let root = env!("CARGO_MANIFEST_DIR");
+    [format!("{root}/examples/pg_set/pg_set.erl"), format!("{root}/tests/inside/inside.erl")]
+}
+
+/// A broadcast set, whose servers look for each other, and what faults can hit.
+fn app() -> ErlangApp {
+    ErlangApp::new("inside", sources())
+        .net_ticktime(4)
+        .start("pg_set:start(#{peers => Peers, exchange => true}), inside:start()")
+}
+
+fn set() -> Workload {
+    set_workload()
+        .add(|node, item| node.call::<()>("pg_set", "add", args![item]))
+        .read(|node| node.call::<Vec<i64>>("pg_set", "read", args![]))
+        .into()
+}
+
+/// Calls a function on a node.
+async fn call(
+    cluster: &LiveCluster,
+    node: &str,
+    call: (&str, &str),
+    args: fuzz_dist::beam::Args,
+) -> Term {
+    let node = cluster.find(node).expect("a node of the test");
+    node.call::<Term>(call.0, call.1, args).await.expect("the node answers")
+}
+
+/// Asks again and again until the answer is as expected.
+async fn eventually(what: &str, ask: impl AsyncFn() -> bool) {
+    for _ in 0..200 {
+        if ask().await {
+            return;
+        }
+        tokio::time::sleep(millis(50)).await;
+    }
+    panic!("in vain: {what}");
+}
+
+/// Ends a scenario: the set is whole, and some node said each of these things.
+async fn ends(test: Test, said: &'static [&'static str]) -> Outcome {
+    let cluster = test.cluster().await?;
+    cluster.client("n1").invoke(Add(1)).await?;
+    cluster.client("n2").invoke(Add(2)).await?;
+    test.checker(Said(said)).check(set_full()).await
+}
+
+/// Were these things said by nodes?
+struct Said(&'static [&'static str]);
+
+impl Checker for Said {
+    fn check(&self, history: &History) -> Verdict {
+        let said = |f: &&&str| {
+            let mut events = 0..history.len();
+            events.any(|i| history.process(i) == Process::RUNTIME && &**history.function(i) == **f)
+        };
+        match self.0.iter().find(|f| !said(f)) {
+            None => Verdict::valid("said"),
+            Some(f) => Verdict::invalid("said", format!("no node spoke of {f}")),
+        }
+    }
+}
+
+fuzz_dist::main!();
