@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::evidence::{Faults, healed_at, node_name};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::{Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Name, NodeId, Phase, Value};
@@ -82,6 +83,7 @@ impl Checker for Convergence {
         if finals.expected {
             finals.apply(&mut verdict);
         }
+        let verdict = rechecked(history, verdict, |f, a| recheck::convergence(f, a, self.ordered));
         let verdict = match self.time_ms(history, &finals) {
             Some(ms) => verdict.with("convergence_ms", ms),
             None => verdict,

@@ -2,7 +2,8 @@
 
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::recheck::{self, rechecked};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, mixed};
 use crate::history::History;
 use crate::time::Time;
 
@@ -55,6 +56,15 @@ struct Hold {
 
 impl Checker for Lease {
     fn check(&self, history: &History) -> Verdict {
+        if let Some(why) = mixed(history) {
+            return Verdict::unknown("lease", why);
+        }
+        let back = (1..history.len()).find(|i| history.time(*i) < history.time(*i - 1));
+        if let (Some(i), Some(_)) = (back, self.ttl_ms) {
+            let why =
+                format!("the clock runs backwards at event {i}, so nobody knows when a lease ends");
+            return Verdict::unknown("lease", why);
+        }
         let mut holds: std::collections::BTreeMap<crate::op::Value, Vec<Hold>> =
             std::collections::BTreeMap::new();
         let all: Vec<Call> = calls(history, &["acquire", "release"]).collect();
@@ -113,6 +123,7 @@ impl Checker for Lease {
         };
         verdict.anomalies = found;
         let verdict = verdict.with("hold_count", count_of).with("overlap_count", total);
+        let verdict = rechecked(history, verdict, |f, a| recheck::lease(f, a, self.ttl_ms));
         faults.state(history, verdict)
     }
 }

@@ -20,6 +20,7 @@ mod or_set;
 mod perf;
 mod pn_counter;
 mod power;
+mod recheck;
 mod replicated_register;
 mod set_full;
 mod sets;
@@ -27,6 +28,7 @@ mod simple_set;
 mod stats;
 mod total_queue;
 pub mod txn;
+mod uniform;
 mod unique_ids;
 mod verdict;
 
@@ -53,6 +55,8 @@ pub use stats::{Stats, stats};
 pub use total_queue::{TotalQueue, total_queue};
 pub use unique_ids::{UniqueIds, unique_ids};
 pub use verdict::{Anomaly, Validity, Verdict};
+
+pub(crate) use uniform::mixed;
 
 #[cfg(test)]
 pub(crate) use set_full::random_history as set_full_random_history;

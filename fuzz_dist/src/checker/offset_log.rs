@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::calls::{Outcome, calls};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, node_of};
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::hash::FastMap;
 use crate::history::{History, View};
@@ -68,6 +69,13 @@ struct Log<'a> {
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {
+        if let Some((first, second)) = sent_twice(history) {
+            let value = history.value(second);
+            let why = format!(
+                "{value} is sent twice, at events {first} and {second}, so its place cannot be told"
+            );
+            return Verdict::unknown("offset_log", why);
+        }
         let mut log = match Log::of(history) {
             Ok(log) => log,
             Err(i) => {
@@ -100,8 +108,18 @@ impl Checker for OffsetLog {
             verdict = verdict.with(format!("{kind}_count"), all.len());
             verdict.anomalies.extend(all.into_iter().take(ANOMALIES_MAX));
         }
-        verdict.with("polled_count", polled)
+        let verdict = verdict.with("polled_count", polled);
+        rechecked(history, verdict, recheck::offset_log)
     }
+}
+
+/// Two sends of one value that may both have happened.
+fn sent_twice(history: &History) -> Option<(usize, usize)> {
+    let mut sent: FastMap<Value, usize> = FastMap::default();
+    calls(history, &["send"]).filter(|c| c.outcome != Outcome::Failed).find_map(|call| {
+        let first = sent.insert(history.value(call.invoked), call.invoked)?;
+        Some((first, call.invoked))
+    })
 }
 
 impl<'a> Log<'a> {

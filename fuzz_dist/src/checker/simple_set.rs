@@ -6,6 +6,7 @@
 use super::calls::{Outcome, calls};
 use super::evidence::{count, listed, node_of};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::sets::Elements;
 use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict};
 use crate::history::{History, View};
@@ -121,12 +122,13 @@ impl Checker for Set {
         };
         verdict.anomalies = found;
         finals.apply(&mut verdict);
-        verdict
+        let verdict = verdict
             .with("attempt_count", adds.len())
             .with("lost_count", counts[0])
             .with("unexpected_count", counts[1])
             .with("resurrected_count", counts[2])
-            .with("recovered_count", recovered.iter().filter(|r| **r).count())
+            .with("recovered_count", recovered.iter().filter(|r| **r).count());
+        rechecked(history, verdict, |f, a| recheck::set(f, a, &self.add, &self.read))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::calls::{Call, Outcome, calls};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::hash::FastMap;
 use crate::history::{History, View};
@@ -100,9 +101,9 @@ impl Checker for TotalQueue {
         }
         elements.dequeues = dequeues;
         let excused = if drain_open { usize::MAX } else { open };
-        self.verdict(&mut elements, excused)
-            .with("dequeue_count", count)
-            .with("unknown_dequeue_count", open)
+        let verdict = self.verdict(&mut elements, excused);
+        let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
+        rechecked(history, verdict, recheck::total_queue)
     }
 }
 

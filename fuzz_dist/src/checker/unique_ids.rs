@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::calls::calls;
 use super::dense::Dense;
 use super::evidence::{count, node_of};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::recheck::{self, rechecked};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, mixed};
 use crate::history::History;
 use crate::op::Name;
 
@@ -63,6 +64,10 @@ impl Checker for UniqueIds {
             }
         }
         let (lowest, highest) = ids.range().unzip();
+        let types = [&lowest, &highest].map(|v| v.as_ref().map(std::mem::discriminant));
+        if let (true, Some(why)) = (types[0] != types[1], mixed(history)) {
+            return Verdict::unknown("unique_ids", why);
+        }
         let mut again: Vec<(u32, Vec<usize>)> = again.into_iter().collect();
         again.iter_mut().for_each(|(_, events)| events.sort_unstable());
         again.sort_by_key(|(_, events)| events[1]);
@@ -90,12 +95,13 @@ impl Checker for UniqueIds {
                     .at(history.time(events[1]))
             })
             .collect();
-        verdict
+        let verdict = verdict
             .with("attempt_count", attempts)
             .with("acknowledged_count", given.len())
             .with("duplicate_count", again.len())
             .with("lowest", lowest.map(|v| v.to_string()))
-            .with("highest", highest.map(|v| v.to_string()))
+            .with("highest", highest.map(|v| v.to_string()));
+        rechecked(history, verdict, |f, a| recheck::unique_ids(f, a, &self.generate))
     }
 }
 

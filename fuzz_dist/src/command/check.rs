@@ -8,7 +8,7 @@ use super::given::Given;
 use super::output::{self, Judged};
 use super::progress::Progress;
 use super::{INVALID, UNKNOWN, VALID, input};
-use crate::checker::{Validity, Verdict, explained};
+use crate::checker::{Validity, Verdict, explained, mixed};
 use crate::history::History;
 use crate::op::{Kind, Value};
 
@@ -55,13 +55,24 @@ fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {
     if let Some(why) = stranger(entry, given, history) {
         return unknown(why);
     }
+    if !matches!(entry.judges, Judges::Anything)
+        && let Some(why) = mixed(history)
+    {
+        return unknown(why);
+    }
     let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(history)));
     let verdict = verdict
         .unwrap_or_else(|_| unknown("the checker panicked, which is a mistake of its own".into()));
     let verdict = explained(verdict, history);
     // A history in which nothing succeeded has nothing to say for the system.
-    if verdict.is_valid() && !matches!(entry.judges, Judges::Anything) && !succeeded(history) {
-        let mut vacuous = verdict.because("no operation succeeded");
+    let of_anything = matches!(entry.judges, Judges::Anything);
+    let vacuous = match (history.is_empty(), of_anything || succeeded(history)) {
+        (true, _) => Some("the history is empty"),
+        (false, false) => Some("no operation succeeded"),
+        (false, true) => None,
+    };
+    if let (true, Some(why)) = (verdict.is_valid(), vacuous) {
+        let mut vacuous = verdict.because(why);
         vacuous.validity = Validity::Unknown;
         return vacuous;
     }

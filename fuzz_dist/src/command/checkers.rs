@@ -6,9 +6,9 @@ use super::kv::KeyValue;
 use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append, rw_register};
 use crate::checker::{
     self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, Registers,
-    SetModel, Verdict, any_checker, convergence, counter, distinct_register, fifo, independent,
-    lease, linearizable, log_pattern, offset_log, or_set, perf, pn_counter, sequential, set,
-    set_full, stats, total_queue, unique_ids,
+    SetModel, Verdict, any_checker, atomic, convergence, counter, distinct_register, fifo,
+    independent, lease, linearizable, log_pattern, offset_log, or_set, perf, pn_counter,
+    replicated_register, sequential, set, set_full, stats, total_queue, unique_ids,
 };
 use crate::history::History;
 use crate::op::Value;
@@ -56,6 +56,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("set_full", "every element of a grow-only set, through all reads", &["linearizable", "sessions", "add", "read"], SET, |o| done(set_full().linearizable(o.flag("linearizable")?).sessions(o.flag("sessions")?).functions(o.word_or("add", "add"), o.word_or("read", "read")))),
     entry("set", "a grow-only set by its last read", &["add", "read"], SET, |o| done(set().functions(o.word_or("add", "add"), o.word_or("read", "read")))),
     entry("or_set", "an add-wins set with removes", &["sessions", "sequential-nodes"], Only(&["add", "remove", "read"]), |o| done(or_set().sessions(o.flag("sessions")?).sequential_nodes(o.flag("sequential-nodes")?))),
+    entry("atomic", "transactions of marks: seen whole or not at all, and aborted ones never", &[], Only(&["write", "abort", "read"]), |_| done(atomic())),
     entry("unique_ids", "no identifier is given out twice", &["generate"], Only(&["generate"]), |o| done(unique_ids().function(o.word_or("generate", "generate")))),
     entry("counter", "a linearizable counter", &["budget"], COUNTER, |o| done(o.set("budget", counter(), |c, steps| c.steps_max(steps))?)),
     entry("pn_counter", "a replicated counter, read by read and in the end", &["sessions"], PN_COUNTER, |o| done(pn_counter().sessions(o.flag("sessions")?))),
@@ -68,6 +69,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("mutex", "linearizable with the model mutex", &["budget"], Itself, |o| model(o, checker::Mutex)),
     entry("distinct_register", "a linearizable register whose values are distinct, without a search", &[], Itself, |_| done(distinct_register())),
     entry("sequential", "one order of all operations that keeps the order of each client, in a model: registers (unless said otherwise), register, cas-register, mutex, set, fifo or counter", &["model", "budget"], Itself, in_sequence),
+    entry("replicated_register", "a replicated register or multi-value register, by its final reads", &[], Only(&["write", "read"]), |_| done(replicated_register())),
     entry("list_append", "transactions over lists, by Adya's phenomena", TXN, Itself, |o| done(o.set("budget", list_append().model(isolation(o)?), |c, steps| c.budget_steps(steps))?)),
     entry("rw_register", "transactions over registers, by Adya's phenomena", REGISTER, Itself, |o| done(o.set("budget", rw_register().model(isolation(o)?).linearizable_keys(o.flag("linearizable-keys")?).sequential_keys(o.flag("sequential-keys")?).wfr_keys(o.flag("wfr-keys")?), |c, steps| c.budget_steps(steps))?)),
     entry("weak", "weak isolation by its axiom, at a level", &["level", "budget"], Itself, |o| level(o, o.parsed("level")?.ok_or_else(|| format!("expected -o level={}", words(&Level::ALL, Level::as_str)))?)),

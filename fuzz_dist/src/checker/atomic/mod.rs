@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Name, Value};
@@ -94,7 +95,7 @@ impl Txns {
             let id = txns.all.len() as u32;
             for mark in marks.as_slice() {
                 if txns.of_mark.insert(*mark, id).is_some() {
-                    return Err(format!("two transactions write the mark {mark}"));
+                    return Err(format!("the mark {mark} is written twice, by two transactions"));
                 }
             }
             let abort = abort == Some(history.function_index(call.invoked));
@@ -134,6 +135,8 @@ impl Checker for Atomic {
         let told = Told { history, txns: &txns, faults: Faults::of(history) };
         let mut verdict = told.verdict(read_count, &findings);
         finals.apply(&mut verdict);
+        let functions = [&*self.write, &*self.abort, &*self.read];
+        let verdict = rechecked(history, verdict, |f, a| recheck::atomic(f, a, functions));
         told.faults.state(history, verdict)
     }
 }

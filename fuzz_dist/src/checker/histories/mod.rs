@@ -1,12 +1,15 @@
 //! Histories made by hand and at random: for testing checkers, those of users too.
 //!
-//! A [`Script`] writes a small history in a line of text. [`SetRun`] simulates a replicated set
-//! under clients, without a cluster, and plants chosen [`Flaw`]s, so that a checker can be seen
-//! to find exactly those.
+//! A [`Script`] writes a small history in a line of text. A [`Run`] simulates clients of an object
+//! of any kind, without a cluster, and plants a chosen anomaly, so that a checker can be seen to
+//! find it; [`SetRun`] does so for a replicated set whose nodes lag behind. Histories of
+//! transactions are made by [`txn::generate`](crate::checker::txn::generate).
 
+mod run;
 mod script;
 mod sets;
 
+pub use run::{Object, Run};
 pub use script::Script;
 pub use sets::{Flaw, Planted, SetRun};
 
@@ -30,7 +33,7 @@ use crate::time::Time;
 pub struct Recorder {
     history: History,
     open: std::collections::HashMap<u32, (Name, Value)>,
-    nodes: Vec<Option<u16>>,
+    nodes: std::collections::HashMap<u32, u16>,
     /// The time of the next event.
     pub time: Time,
     /// How much time passes from event to event, in ns.
@@ -46,7 +49,7 @@ impl Recorder {
         Recorder {
             history: History::new(nodes),
             open: std::collections::HashMap::new(),
-            nodes: Vec::new(),
+            nodes: std::collections::HashMap::new(),
             time: Time::ZERO,
             step_ns: 1_000_000,
             phase: Phase::Main,
@@ -55,10 +58,7 @@ impl Recorder {
 
     /// Binds a process to a node; unbound ones speak to node `process mod n`.
     pub fn bind(&mut self, process: u32, node: u16) {
-        if self.nodes.len() <= process as usize {
-            self.nodes.resize(process as usize + 1, None);
-        }
-        self.nodes[process as usize] = Some(node);
+        self.nodes.insert(process, node);
     }
 
     /// Records the invocation of `f` by a process; gives the event's index.
@@ -149,7 +149,7 @@ impl Recorder {
     }
 
     fn push(&mut self, process: u32, kind: Kind, f: Name, value: Value) -> usize {
-        let bound = self.nodes.get(process as usize).copied().flatten();
+        let bound = self.nodes.get(&process).copied();
         let n = self.history.nodes().len().max(1) as u32;
         let node = NodeId(bound.unwrap_or((process % n) as u16));
         let (time, phase) = (self.time, self.phase);

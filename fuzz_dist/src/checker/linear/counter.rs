@@ -3,6 +3,7 @@
 use super::super::calls::{Outcome, calls};
 use super::super::evidence::node_of;
 use super::super::pn_counter::ranges::Ranges;
+use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use super::model::CounterOp;
 use super::{CounterModel, Linearizable, Model as _, linearizable};
@@ -95,7 +96,8 @@ impl Checker for Counter {
             verdict.checker = "counter".into();
             verdict
         };
-        verdict.with("impossible_value_count", impossible)
+        let verdict = verdict.with("impossible_value_count", impossible);
+        rechecked(history, verdict, recheck::counter)
     }
 }
 

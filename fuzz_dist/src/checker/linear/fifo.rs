@@ -12,6 +12,7 @@
 use super::super::calls::{Call, Outcome, calls};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
+use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::hash::FastMap;
 use crate::history::{History, Word};
@@ -112,7 +113,9 @@ impl Checker for FifoQueue {
             }
         };
         verdict.anomalies = found;
-        verdict.with("element_count", elements).with("empty_count", way.empties.len())
+        let verdict = verdict.with("element_count", elements);
+        let verdict = verdict.with("empty_count", way.empties.len());
+        rechecked(history, verdict, recheck::fifo)
     }
 }
 

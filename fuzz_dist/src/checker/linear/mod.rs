@@ -22,6 +22,7 @@ mod witness;
 pub use counter::{Counter, counter};
 pub use fifo::{FifoQueue, fifo};
 pub use independent::{Independent, independent};
+pub(super) use model::FifoOp;
 pub use model::{CasRegister, CounterModel, Fifo, Model, Mutex, SetModel};
 pub use registers::{DistinctRegister, distinct_register};
 pub use search::{Linearizable, linearizable};

@@ -11,6 +11,7 @@
 use super::super::calls::{Call, Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
+use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::{History, Word};
 use crate::op::{Kind, Value};
@@ -94,7 +95,8 @@ impl Checker for DistinctRegister {
             ),
         };
         verdict.anomalies = found;
-        verdict.with("value_count", all).with("values_read", reads)
+        let verdict = verdict.with("value_count", all).with("values_read", reads);
+        rechecked(history, verdict, recheck::distinct_register)
     }
 }
 

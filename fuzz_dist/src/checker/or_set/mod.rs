@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
@@ -216,6 +217,10 @@ impl Checker for OrSet {
         let mut verdict = facts.verdict(&findings);
         Finals::of(history, &self.read).apply(&mut verdict);
         let verdict = facts.figures(verdict, &findings, &sessions);
+        let functions = [&*self.add, &*self.remove, &*self.read];
+        let verdict = rechecked(history, verdict, |f, a| {
+            recheck::or_set(f, a, functions, self.sequential_nodes)
+        });
         facts.faults.state(history, verdict)
     }
 }

@@ -25,6 +25,7 @@ mod tests;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::hash::FastMap;
 use crate::history::{History, View};
@@ -195,6 +196,7 @@ impl Checker for PnCounter {
         let verdict = self.verdict(run, reads, last);
         let mut verdict = figures.into_iter().fold(verdict, |v, (name, f)| v.with(name, f));
         finals.apply(&mut verdict);
+        let verdict = rechecked(history, verdict, |f, a| recheck::pn_counter(f, a, &self.read));
         faults.state(history, verdict)
     }
 }

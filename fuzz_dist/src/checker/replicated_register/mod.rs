@@ -20,6 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Value};
@@ -160,6 +161,7 @@ impl Checker for ReplicatedRegister {
         verdict.anomalies = anomalies;
         finals.apply(&mut verdict);
         let verdict = verdict.with("write_count", writes.of_value.len()).with("read_count", reads);
+        let verdict = rechecked(history, verdict, recheck::replicated_register);
         Faults::of(history).state(history, verdict)
     }
 }

@@ -25,6 +25,7 @@ mod tests;
 use super::calls::Outcome;
 use super::evidence::{Faults, healed_at, node_of};
 use super::finals::Finals;
+use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
 use super::{Checker, Verdict};
 use crate::history::History;
@@ -133,6 +134,8 @@ impl Checker for SetFull {
         let mut verdict = report.verdict();
         Finals::of(history, &self.read).apply(&mut verdict);
         verdict = report.figures(verdict);
+        let verdict =
+            rechecked(history, verdict, |f, a| recheck::set_full(f, a, &self.add, &self.read));
         faults.state(history, verdict)
     }
 }

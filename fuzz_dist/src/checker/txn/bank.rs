@@ -1,5 +1,6 @@
 //! `bank`: transfers keep the total, and every read of all accounts shows it.
 
+use crate::checker::recheck::{self, rechecked};
 use crate::checker::{Anomaly, Checker, Verdict};
 use crate::history::{Entries, History, View};
 use crate::op::{Kind, Value};
@@ -117,7 +118,10 @@ impl Checker for Bank {
             _ => Verdict::invalid(NAME, format!("{bad} of {reads} reads are wrong")),
         };
         verdict.anomalies = anomalies;
-        verdict.with("reads", reads).with("bad_reads", bad)
+        let verdict = verdict.with("reads", reads).with("bad_reads", bad);
+        rechecked(history, verdict, |f, a| {
+            recheck::bank(f, a, &self.accounts, self.total, self.negative)
+        })
     }
 }
 

@@ -23,7 +23,7 @@ fn each_planted_anomaly_is_named_among_thousands_of_good_transactions() {
         Load::new(1500).outcomes(0.02, 0.05).history(Shape::Lists, Store::StrictSerializable);
     let clean = list_append().check(&base);
     assert!(clean.is_valid(), "{clean:?}");
-    for p in PLANTS.iter().filter(|p| p.shape == Shape::Lists) {
+    for p in PLANTS.iter().filter(|p| p.checker == "list_append") {
         for at in [0, base.len() / 2, base.len()] {
             let verdict = list_append().check(&plant(&base, at, p));
             assert!(verdict.is_invalid(), "{} at {at}", p.name);
@@ -35,7 +35,7 @@ fn each_planted_anomaly_is_named_among_thousands_of_good_transactions() {
 
 #[test]
 fn a_plant_alone_shows_no_worse_class_than_its_own() {
-    for p in PLANTS.iter().filter(|p| p.shape == Shape::Lists) {
+    for p in PLANTS.iter().filter(|p| p.checker == "list_append") {
         let Some(class) = Class::all().find(|c| c.name() == p.name) else { continue };
         let named = kinds(p.script);
         let worse = Class::all().find(|c| {

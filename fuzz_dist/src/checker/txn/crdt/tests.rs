@@ -333,9 +333,9 @@ fn history(kind: Crdt, txns: &[Txn]) -> History {
 }
 
 #[test]
-fn never_invalid_where_the_slow_twin_finds_an_explanation() {
-    let (mut valid, mut invalid, mut missed) = ([0; 8], [0; 8], [0; 8]);
-    for seed in 0..10_400 {
+fn the_slow_twin_agrees_on_every_kind_of_object() {
+    let (mut valid, mut invalid, mut together) = ([0; 8], [0; 8], 0);
+    for seed in 0..12_000 {
         let which = seed as usize % KINDS.len();
         let kind = KINDS[which];
         let txns = small(kind, seed);
@@ -344,17 +344,14 @@ fn never_invalid_where_the_slow_twin_finds_an_explanation() {
         let verdict = crdt_causal(kind).check(&history(kind, &txns));
         assert_ne!(verdict.validity, Validity::Unknown, "{kind:?} {:?}", verdict.reasons);
         let what = format!("{kind:?} {txns:?} {:?}", verdict.anomalies);
-        assert!(!expected || verdict.is_valid(), "explained, but called invalid: {what}");
-        if matches!(kind, Crdt::GrowSet | Crdt::LwwRegister) {
-            assert_eq!(expected, verdict.is_valid(), "{what}");
-        }
+        assert_eq!(expected, verdict.is_valid(), "{what}");
+        assert_eq!(verdict.results["exact"], true, "{what}");
+        together += u32::from(verdict.anomalies.iter().any(|a| &*a.kind == "unexplained"));
         valid[which] += u32::from(expected);
         invalid[which] += u32::from(!expected);
-        missed[which] += u32::from(!expected && verdict.is_valid());
     }
     for i in 0..KINDS.len() {
         assert!(valid[i] > 300 && invalid[i] > 30, "{:?}: {valid:?} {invalid:?}", KINDS[i]);
-        // What one read's explanation takes from another's may be missed, but seldom.
-        assert!(missed[i] * 4 <= invalid[i], "{:?}: {missed:?} of {invalid:?}", KINDS[i]);
     }
+    assert!(together > 100, "{together} were found by the search alone");
 }

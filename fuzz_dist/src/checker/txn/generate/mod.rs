@@ -8,6 +8,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use plant::{HIDDEN_CYCLE, HIDDEN_INITIAL};
 pub use plant::{PLANTS, Plant, plant, splice};
 pub use script::script;
 

@@ -1,30 +1,55 @@
 //! Anomalies to plant into histories: each a few transactions on keys of their own.
 
 use super::script;
-use crate::checker::txn::core::Shape;
 use crate::history::History;
 use crate::op::{Kind, Process};
 
 /// An anomaly as a script, and the name under which a checker must report it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plant {
     /// The name.
     pub name: &'static str,
-    /// What the values are.
-    pub shape: Shape,
+    /// Who must report it, by its name in `cargo fuzz-dist checkers`.
+    pub checker: &'static str,
+    /// The checker's option, as in `-o`; empty for none.
+    pub option: &'static str,
     /// The transactions; see [`script`](super::script()).
     pub script: &'static str,
 }
 
+const fn of(
+    checker: &'static str,
+    option: &'static str,
+    name: &'static str,
+    script: &'static str,
+) -> Plant {
+    Plant { name, checker, option, script }
+}
+
 const fn lists(name: &'static str, script: &'static str) -> Plant {
-    Plant { name, shape: Shape::Lists, script }
+    of("list_append", "", name, script)
 }
 
 const fn registers(name: &'static str, script: &'static str) -> Plant {
-    Plant { name, shape: Shape::Registers, script }
+    of("rw_register", "", name, script)
 }
 
-/// One of each phenomenon that `list_append` and `rw_register` name. Those for registers use
+const fn weak(level: &'static str, name: &'static str, script: &'static str) -> Plant {
+    of("weak", level, name, script)
+}
+
+const fn objects(kind: &'static str, name: &'static str, script: &'static str) -> Plant {
+    of("crdt_causal", kind, name, script)
+}
+
+/// That client 1 reads px from itself puts all of client 0's writes before its own, and so
+/// before its read of pz (after figure 3 of Bouajjani et al. 2017).
+pub(crate) const HIDDEN_INITIAL: &str =
+    "0: w pz 1\n0: w px 1\n0: w py 1\n1: w px 2\n1: r pz nil\n1: r py 1\n1: r px 2";
+pub(crate) const HIDDEN_CYCLE: &str = "2: w pz 5\n0: r pz 5\n0: w pz 1\n0: w px 1\n0: w py 1\n\
+    1: w px 2\n1: r pz 5\n1: r py 1\n1: r px 2";
+
+/// One of each phenomenon that the transactional checkers name. Those for registers use
 /// the keys `px` and `py`, and show the order of versions by transactions that read and write.
 pub const PLANTS: &[Plant] = &[
     lists(
@@ -80,6 +105,122 @@ pub const PLANTS: &[Plant] = &[
     registers("G-single-process", "0: w px 1\n0: r px nil"),
     registers("G-single-realtime", "0: w px 1\n--\n1: r px nil"),
     registers("G1c-process", "0: r px 1\n0: w py 1\n1: r py 1, w px 1"),
+    of(
+        "rw_register",
+        "linearizable-keys",
+        "cyclic-versions",
+        "0: w px 1\n--\n1: w px 2\n--\n2: r px 1",
+    ),
+    of(
+        "long_fork",
+        "",
+        "long-fork",
+        "0: w px 1\n1: w py 1\n2: r px 1, r py nil\n3: r px nil, r py 1",
+    ),
+    of("write_skew", "", "write-skew", "0: r px nil, w py 1\n1: r py nil, w px 1"),
+    of(
+        "monotonic",
+        "",
+        "not-monotonic",
+        "0: w px 1, w py 1\n1: r px 1, r py nil\n2: r px nil, r py 1",
+    ),
+    weak("level=read-committed", "thin-air", "0: w px 1\n1: r px 7"),
+    weak("level=read-committed", "G1a", "0 fail: w px 1\n1: r px 1"),
+    weak("level=read-committed", "G1b", "0: w px 1, w px 2\n1: r px 1"),
+    weak("level=read-committed", "internal", "0: w px 1, r px nil"),
+    weak("level=read-committed", "cyclic-causality", "0: w px 1, r py 1\n1: w py 1, r px 1"),
+    weak("level=read-committed", "stale-read", "0: w px 1\n0: w px 2\n1: r px 2, r px 1"),
+    weak("level=read-committed", "stale-initial-read", "0: w px 1, w py 1\n1: r py 1, r px nil"),
+    weak(
+        "level=read-committed",
+        "cyclic-order",
+        "0: w px 1\n1: w px 2\n2: r px 1, r px 2\n3: r px 2, r px 1",
+    ),
+    weak("level=read-atomic", "stale-initial-read", "0: w px 1, w py 1\n1: r px nil, r py 1"),
+    weak(
+        "level=read-atomic",
+        "stale-read",
+        "0: w px 1, w py 1\n0: w px 2, w py 2\n1: r px 1, r py 2",
+    ),
+    weak("level=read-atomic", "cyclic-order", "0: w px 1\n1: w px 2\n2: r px 1, r px 2"),
+    weak(
+        "level=causal",
+        "stale-initial-read",
+        "0: w px 1\n1: r px 1\n1: w py 1\n2: r py 1\n2: r px nil",
+    ),
+    weak("level=causal", "stale-read", "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1"),
+    weak(
+        "level=causal",
+        "cyclic-order",
+        "0: w px 1\n1: w px 2\n2: r px 1\n2: r px 2\n3: r px 2\n3: r px 1",
+    ),
+    weak(
+        "level=weak-causal",
+        "stale-read",
+        "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1",
+    ),
+    weak("level=causal-memory", "cyclic-causality", "0: w px 1, r py 1\n1: w py 1, r px 1"),
+    weak(
+        "level=causal-memory",
+        "stale-read",
+        "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1",
+    ),
+    weak("level=causal-memory", "stale-initial-read", HIDDEN_INITIAL),
+    weak("level=causal-memory", "cyclic-view", HIDDEN_CYCLE),
+    weak("level=read-your-writes", "stale-initial-read", "0: w px 1\n0: r px nil"),
+    weak("level=read-your-writes", "stale-read", "0: w px 1\n0: w px 2\n0: r px 1"),
+    weak("level=monotonic-reads", "stale-initial-read", "0: w px 1\n1: r px 1\n1: r px nil"),
+    weak("level=monotonic-reads", "stale-read", "0: w px 1\n0: w px 2\n1: r px 2\n1: r px 1"),
+    weak(
+        "level=monotonic-writes",
+        "stale-initial-read",
+        "0: w px 1\n0: w py 1\n1: r py 1, r px nil",
+    ),
+    weak(
+        "level=writes-follow-reads",
+        "stale-initial-read",
+        "0: w px 1\n1: r px 1\n1: w py 1\n2: r py 1, r px nil",
+    ),
+    objects(
+        "type=grow-set",
+        "missing-element",
+        "0: add px 1\n1: r px [1]\n1: add py 1\n2: r py [1]\n2: r px []",
+    ),
+    objects("type=grow-set", "duplicate-elements", "0: add px 1\n1: r px [1 1]"),
+    objects("type=grow-set", "thin-air", "0: add px 1\n1: r px [1 2]"),
+    objects("type=grow-set", "G1a", "0 fail: add px 1\n1: r px [1]"),
+    objects("type=grow-set", "cyclic-causality", "0: add px 1, r py [1]\n1: add py 1, r px [1]"),
+    objects("type=grow-set", "early-read", "0: r px [1]\n--\n1: add px 1"),
+    objects(
+        "type=pn-counter",
+        "impossible-count",
+        "0: increment px 5\n1: increment px 5\n2: r px 3",
+    ),
+    objects("type=lww-register", "stale-initial-read", "0: assign px 1\n0: r px nil"),
+    objects("type=lww-register", "stale-read", "0: assign px 1\n0: assign px 2\n0: r px 1"),
+    objects(
+        "type=lww-register",
+        "cyclic-order",
+        "0: assign px 1\n1: assign px 2\n2: r px 1\n2: r px 2\n3: r px 2\n3: r px 1",
+    ),
+    objects(
+        "type=mv-register",
+        "overwritten-value",
+        "0: assign px 1\n0: assign px 2\n1: r px [1 2]",
+    ),
+    objects("type=mv-register", "missing-value", "0: assign px 1\n0: r px []"),
+    objects(
+        "type=add-wins-set",
+        "removed-element",
+        "0: add px 1\n1: r px [1], remove px 1\n1: r px [1]",
+    ),
+    objects(
+        "type=remove-wins-set",
+        "removed-element",
+        "0: add px 1\n-- 0\n1: r px [1]\n1: remove px 1\n1: r px [1]",
+    ),
+    objects("type=enable-wins-flag", "missing-element", "0: enable px\n0: r px false"),
+    objects("type=disable-wins-flag", "unexpected-element", "0: disable px\n0: r px true"),
 ];
 
 /// Puts a planted anomaly into a history at an event, by processes of its own.

@@ -314,6 +314,10 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
     /// `tell` gives `None` where the finding does not pass its own re-check.
     pub(crate) fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
         let count = self.counts.entry(kind).or_default();

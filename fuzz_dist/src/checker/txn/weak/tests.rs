@@ -2,7 +2,9 @@
 
 use super::twin::Twin;
 use super::{Level, causal, read_atomic, session_guarantees, weak};
-use crate::checker::txn::generate::{Load, Store, script, splice};
+use crate::checker::txn::generate::{
+    HIDDEN_CYCLE, HIDDEN_INITIAL, Load, PLANTS, Store, plant, script,
+};
 use crate::checker::txn::twin as plain;
 use crate::checker::txn::{Shape, Transactions, Weak};
 use crate::checker::{Checker, Validity, Verdict};
@@ -73,13 +75,6 @@ fn writers_that_only_their_session_orders_violate_read_committed_when_read_backw
     assert!(says(&weak(Level::ReadCommitted), "0: w x 1\n0: w x 2\n1: r x 1, r x 2").is_valid());
 }
 
-/// That client 1 reads px from itself puts all of client 0's writes before its own, and so
-/// before its read of pz (after figure 3 of Bouajjani et al. 2017).
-const HIDDEN_INITIAL: &str =
-    "0: w pz 1\n0: w px 1\n0: w py 1\n1: w px 2\n1: r pz nil\n1: r py 1\n1: r px 2";
-const HIDDEN_CYCLE: &str = "2: w pz 5\n0: r pz 5\n0: w pz 1\n0: w px 1\n0: w py 1\n\
-    1: w px 2\n1: r pz 5\n1: r py 1\n1: r px 2";
-
 #[test]
 fn causal_memory_and_causal_convergence_do_not_imply_one_another() {
     for text in [HIDDEN_INITIAL, HIDDEN_CYCLE] {
@@ -123,47 +118,6 @@ fn what_follows_for_a_session_is_told_step_by_step() {
     assert!(told.contains("for client 1: ") && told.contains(", as said"), "{told}");
 }
 
-/// (level, name, script): what each level's anomalies are called.
-const PLANTS: &[(Level, &str, &str)] = &[
-    (Level::ReadCommitted, "cyclic-causality", "0: w px 1, r py 1\n1: w py 1, r px 1"),
-    (Level::ReadCommitted, "stale-read", "0: w px 1\n0: w px 2\n1: r px 2, r px 1"),
-    (Level::ReadCommitted, "stale-initial-read", "0: w px 1, w py 1\n1: r py 1, r px nil"),
-    (
-        Level::ReadCommitted,
-        "cyclic-order",
-        "0: w px 1\n1: w px 2\n2: r px 1, r px 2\n3: r px 2, r px 1",
-    ),
-    (Level::ReadAtomic, "stale-initial-read", "0: w px 1, w py 1\n1: r px nil, r py 1"),
-    (Level::ReadAtomic, "stale-read", "0: w px 1, w py 1\n0: w px 2, w py 2\n1: r px 1, r py 2"),
-    (Level::ReadAtomic, "cyclic-order", "0: w px 1\n1: w px 2\n2: r px 1, r px 2"),
-    (
-        Level::Causal,
-        "stale-initial-read",
-        "0: w px 1\n1: r px 1\n1: w py 1\n2: r py 1\n2: r px nil",
-    ),
-    (Level::Causal, "stale-read", "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1"),
-    (
-        Level::Causal,
-        "cyclic-order",
-        "0: w px 1\n1: w px 2\n2: r px 1\n2: r px 2\n3: r px 2\n3: r px 1",
-    ),
-    (Level::WeakCausal, "stale-read", "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1"),
-    (Level::CausalMemory, "cyclic-causality", "0: w px 1, r py 1\n1: w py 1, r px 1"),
-    (Level::CausalMemory, "stale-read", "0: w px 1\n1: r px 1\n1: w px 2\n2: r px 2\n2: r px 1"),
-    (Level::CausalMemory, "stale-initial-read", HIDDEN_INITIAL),
-    (Level::CausalMemory, "cyclic-view", HIDDEN_CYCLE),
-    (Level::ReadYourWrites, "stale-initial-read", "0: w px 1\n0: r px nil"),
-    (Level::ReadYourWrites, "stale-read", "0: w px 1\n0: w px 2\n0: r px 1"),
-    (Level::MonotonicReads, "stale-initial-read", "0: w px 1\n1: r px 1\n1: r px nil"),
-    (Level::MonotonicReads, "stale-read", "0: w px 1\n0: w px 2\n1: r px 2\n1: r px 1"),
-    (Level::MonotonicWrites, "stale-initial-read", "0: w px 1\n0: w py 1\n1: r py 1, r px nil"),
-    (
-        Level::WritesFollowReads,
-        "stale-initial-read",
-        "0: w px 1\n1: r px 1\n1: w py 1\n2: r py 1, r px nil",
-    ),
-];
-
 #[test]
 fn each_planted_anomaly_is_named_among_thousands_of_good_transactions() {
     let store = Store::Causal { replicas: 3 };
@@ -173,14 +127,19 @@ fn each_planted_anomaly_is_named_among_thousands_of_good_transactions() {
         let clean = weak(level).check(&base);
         assert!(clean.is_valid(), "{level:?} {:?}", clean.anomalies.first());
     }
-    for (level, name, text) in PLANTS {
+    let mut levels = std::collections::BTreeSet::new();
+    for p in PLANTS.iter().filter(|p| p.checker == "weak") {
+        let level: Level = p.option.strip_prefix("level=").unwrap().parse().unwrap();
+        let name = p.name;
+        levels.insert(level);
         for at in [0, base.len() / 2, base.len()] {
-            let verdict = weak(*level).check(&splice(&base, at, &script(text).unwrap()));
+            let verdict = weak(level).check(&plant(&base, at, p));
             assert!(verdict.is_invalid(), "{level:?} {name}: {:?}", verdict.reasons);
-            assert_eq!(&*verdict.anomalies[0].kind, *name, "{level:?}");
+            assert_eq!(&*verdict.anomalies[0].kind, name, "{level:?}");
             assert_eq!(verdict.anomalies.len(), 1, "{level:?} {name}");
         }
     }
+    assert_eq!(levels.len(), Level::ALL.len());
 }
 
 #[test]

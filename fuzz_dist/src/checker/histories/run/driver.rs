@@ -1,0 +1,207 @@
+//! Clients that use simulated objects, and those that plant an anomaly.
+
+use super::super::Recorder;
+use super::{Object, Run, Simulated};
+use crate::history::History;
+use crate::op::{Phase, Value};
+use crate::random::{Seed, Stream};
+
+/// Records operations of clients that do nothing else, at moments at which nothing is under way.
+pub(super) struct Planter<'a> {
+    recorder: &'a mut Recorder,
+    next: &'a mut u32,
+    /// `None` where there is one object only.
+    key: Option<i64>,
+    pub(super) nodes: u16,
+}
+
+impl Planter<'_> {
+    /// A fresh client on some node.
+    pub(super) fn client(&mut self) -> u32 {
+        *self.next += 1;
+        *self.next
+    }
+
+    /// A fresh client on this node.
+    pub(super) fn client_on(&mut self, node: u16) -> u32 {
+        let client = self.client();
+        self.recorder.bind(client, node);
+        client
+    }
+
+    pub(super) fn invoke(&mut self, client: u32, f: &str, argument: Value) {
+        let argument = keyed(self.key, argument);
+        self.recorder.invoke(client, f, argument);
+    }
+
+    pub(super) fn ok(&mut self, client: u32, result: Value) {
+        let result = keyed(self.key, result);
+        self.recorder.ok(client, result);
+    }
+
+    pub(super) fn done(&mut self, client: u32) {
+        self.recorder.done(client);
+    }
+
+    pub(super) fn fail(&mut self, client: u32) {
+        self.recorder.fail(client);
+    }
+
+    pub(super) fn info(&mut self, client: u32) {
+        self.recorder.info(client);
+    }
+
+    /// One whole operation.
+    pub(super) fn did(&mut self, client: u32, f: &str, argument: Value, result: Value) {
+        self.invoke(client, f, argument);
+        self.ok(client, result);
+    }
+
+    /// One whole operation whose result is its argument.
+    pub(super) fn acknowledged(&mut self, client: u32, f: &str, argument: Value) {
+        self.invoke(client, f, argument);
+        self.done(client);
+    }
+
+    /// The same on another object.
+    pub(super) fn on(&mut self, key: i64) -> Planter<'_> {
+        Planter { recorder: self.recorder, next: self.next, key: Some(key), nodes: self.nodes }
+    }
+}
+
+fn keyed(key: Option<i64>, value: Value) -> Value {
+    key.map_or(value.clone(), |key| Value::list([key.into(), value]))
+}
+
+/// What a client is doing.
+enum State {
+    Idle,
+    /// It has invoked an operation on an object.
+    Invoked(usize, &'static str, Value),
+    /// The operation took effect, or was refused.
+    Applied(Option<Value>),
+}
+
+struct Driver<'a> {
+    run: &'a Run,
+    random: Stream,
+    recorder: Recorder,
+    objects: Vec<Box<dyn Simulated>>,
+    clients: Vec<(u32, State)>,
+    /// Clients of the planter have these numbers and higher ones.
+    next: u32,
+}
+
+pub(super) fn run(run: &Run, seed: Seed) -> History {
+    // Processes that replace one of unknown outcome have numbers below the planter's.
+    let most = run.clients.saturating_mul(run.operations as u32 + 2).min(u32::MAX / 2);
+    let mut driver = Driver {
+        run,
+        random: seed.stream("object_run"),
+        recorder: Recorder::new((1..=run.nodes).map(|n| format!("n{n}"))),
+        objects: (0..run.keys).map(|_| run.simulated()).collect(),
+        clients: (0..run.clients).map(|c| (c, State::Idle)).collect(),
+        next: most,
+    };
+    driver.main();
+    driver.end();
+    driver.recorder.history()
+}
+
+impl Driver<'_> {
+    fn is_keyed(&self) -> bool {
+        self.run.keys > 1 || self.run.object == Object::Registers
+    }
+
+    fn planter(&mut self, key: usize) -> (&mut Box<dyn Simulated>, Planter<'_>) {
+        let keyed = self.is_keyed();
+        let (object, nodes) = (&mut self.objects[key], self.run.nodes);
+        let key = keyed.then_some(key as i64);
+        let recorder = &mut self.recorder;
+        (object, Planter { recorder, next: &mut self.next, key, nodes })
+    }
+
+    fn main(&mut self) {
+        let mut left = self.run.operations;
+        let mut waiting = self.run.anomaly;
+        // Somewhere in the middle, so that there is something before and after it.
+        let plant_at = left - left.min(left / 3 + self.random.index(left / 3 + 1));
+        loop {
+            let idle = self.clients.iter().all(|(_, s)| matches!(s, State::Idle));
+            let due = waiting.is_some() && left <= plant_at;
+            if idle && due {
+                let anomaly = waiting.take().unwrap_or_default();
+                let (object, mut planter) = self.planter(0);
+                object.plant(anomaly, &mut planter);
+                continue;
+            }
+            if idle && left == 0 {
+                return;
+            }
+            let c = self.random.index(self.clients.len());
+            let begins = matches!(self.clients[c].1, State::Idle);
+            if !begins || left > 0 && !due {
+                left -= usize::from(begins);
+                self.step(c);
+            }
+        }
+    }
+
+    fn step(&mut self, c: usize) {
+        let process = self.clients[c].0;
+        let node = (process % u32::from(self.run.nodes)) as u16;
+        let was = std::mem::replace(&mut self.clients[c].1, State::Idle);
+        self.clients[c].1 = match was {
+            State::Idle => {
+                let share = self.random.unit().powf(1.0 + self.run.skew);
+                let last = self.objects.len() - 1;
+                let at = ((share * self.objects.len() as f64) as usize).min(last);
+                let (f, argument) = self.objects[at].next(&mut self.random);
+                let key = self.is_keyed().then_some(at as i64);
+                self.recorder.invoke(process, f, keyed(key, argument.clone()));
+                State::Invoked(at, f, argument)
+            }
+            State::Invoked(at, f, argument) => {
+                let (failing, unknown) =
+                    (self.random.chance(self.run.failing), self.random.chance(self.run.unknown));
+                if failing {
+                    self.recorder.fail(process);
+                    State::Idle
+                } else if unknown && !self.objects[at].is_certain(f) {
+                    if self.random.chance(0.5) {
+                        self.objects[at].apply((process, node), f, &argument);
+                    }
+                    self.recorder.info(process);
+                    self.clients[c].0 += self.run.clients;
+                    State::Idle
+                } else {
+                    let key = self.is_keyed().then_some(at as i64);
+                    let result = self.objects[at].apply((process, node), f, &argument);
+                    State::Applied(result.map(|r| keyed(key, r)))
+                }
+            }
+            State::Applied(Some(result)) => {
+                self.recorder.ok(process, result);
+                State::Idle
+            }
+            State::Applied(None) => {
+                self.recorder.fail(process);
+                State::Idle
+            }
+        };
+    }
+
+    fn end(&mut self) {
+        self.recorder.phase = Phase::Heal;
+        self.recorder.heal(true);
+        self.recorder.phase = Phase::Final;
+        for key in 0..self.objects.len() {
+            let anomaly = self.run.anomaly.filter(|_| key == 0);
+            let (object, mut planter) = self.planter(key);
+            object.finish(anomaly, &mut planter);
+        }
+        for node in 0..self.run.nodes {
+            self.recorder.status(node, true, true);
+        }
+    }
+}
