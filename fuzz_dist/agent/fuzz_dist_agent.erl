@@ -114,7 +114,7 @@ init(Receiver, Caller) ->
         logs => text(Logs),
         otp_release => list_to_binary(erlang:system_info(otp_release)),
         time_warp_mode => text(erlang:system_info(time_warp_mode)),
-        creation => integer_to_binary(erlang:system_info(creation)),
+        incarnation => incarnation(),
         net_ticktime => integer_to_binary(net_ticktime()),
         net_tickintensity => number(net_tickintensity, 4),
         net_setuptime => number(net_setuptime, 7),
@@ -124,6 +124,11 @@ init(Receiver, Caller) ->
     Caller ! {self(), Facts},
     erlang:send_after(?LOOK_EVERY_MS, self(), look),
     loop(State).
+
+%% Another one after every start. Port mappers count creations by the second, so that a node that is back
+%% within one may have the same; the process is another one.
+incarnation() ->
+    iolist_to_binary([integer_to_list(erlang:system_info(creation)), "/", os:getpid()]).
 
 %% In seconds, as it is now.
 net_ticktime() ->

@@ -49,7 +49,7 @@ async fn suspended_processes_stand_still_and_go_on(test: Test) -> Outcome {
     fault.heal().await?;
     assert_eq!([ask("n1").await, ask("n2").await], ["answered", "answered"]);
     let nobody = cluster.inject(suspend_process("inside_nobody")).await;
-    assert!(nobody.is_err_and(|e| e.to_string().contains("seen not to act")));
+    assert!(nobody.is_err_and(|e| e.to_string().contains("not seen to act")));
     ends(test, &[]).await
 }
 
@@ -75,11 +75,11 @@ struct ObservedAgain;
 impl Checker for ObservedAgain {
     fn check(&self, history: &History) -> Verdict {
         let events = (0..history.len()).filter(|i| &**history.function(*i) == "observed");
-        let creations = events.filter_map(|i| {
-            let creation = history.view(i)?.get("creation")?.as_text()?.to_string();
-            Some((history.node(i), creation))
+        let incarnations = events.filter_map(|i| {
+            let incarnation = history.view(i)?.get("incarnation")?.as_text()?.to_string();
+            Some((history.node(i), incarnation))
         });
-        match creations.collect::<std::collections::BTreeSet<_>>().len() {
+        match incarnations.collect::<std::collections::BTreeSet<_>>().len() {
             3 => Verdict::valid("observed_again"),
             n => Verdict::invalid("observed_again", format!("{n} incarnations, not 3")),
         }
@@ -100,7 +100,7 @@ async fn purged_code_takes_who_lingers_there(test: Test) -> Outcome {
     eventually("the worker, or another one", async || answer().await == "answered").await;
     assert_ne!(pid(&cluster, "inside_worker").await, worker, "it waited in the former code");
     let unknown = cluster.inject(purge_module("inside_unknown")).await;
-    assert!(unknown.is_err_and(|e| e.to_string().contains("seen not to act")));
+    assert!(unknown.is_err_and(|e| e.to_string().contains("not seen to act")));
     cluster.client("n1").invoke(Add(1)).await?;
     test.check(fuzz_dist::checker::set_full()).await
 }

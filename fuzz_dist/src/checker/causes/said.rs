@@ -79,18 +79,18 @@ impl Said {
             blocked: Vec::new(),
             crashes: Vec::new(),
         };
-        let mut creations: Vec<Option<&str>> = vec![None; history.nodes().len()];
+        let mut incarnations: Vec<Option<&str>> = vec![None; history.nodes().len()];
         for i in history.said() {
             let Some(node) = history.node(i) else { continue };
             match &**history.function(i) {
                 "busy_dist_port" => said.blocked.push(cause(CauseKind::Blocked, node, i, history)),
                 "observed" => {
-                    let creation = history.detail(i, "creation");
-                    let Some(last) = creations.get_mut(node.index()) else { continue };
-                    if last.is_some() && creation.is_some() && *last != creation {
+                    let incarnation = history.detail(i, "incarnation");
+                    let Some(last) = incarnations.get_mut(node.index()) else { continue };
+                    if last.is_some() && incarnation.is_some() && *last != incarnation {
                         said.restarts.push(cause(CauseKind::Restart, node, i, history));
                     }
-                    *last = creation.or(*last);
+                    *last = incarnation.or(*last);
                 }
                 "log" => {
                     let line = history.view(i).and_then(View::as_text).unwrap_or("");

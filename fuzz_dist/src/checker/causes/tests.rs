@@ -102,13 +102,13 @@ fn what_was_over_before_the_operation_is_no_cause() {
 #[test]
 fn restarts_blocked_senders_and_crashes_are_told() {
     let mut scenery = Scenery::new();
-    scenery.says(10, 1, "observed", &[("creation", "1")]);
+    scenery.says(10, 1, "observed", &[("incarnation", "1")]);
     scenery.at(5000).invoke(0, "add", 1);
     scenery.says(5000, 0, "busy_dist_port", &[]);
     scenery.at(5001).done(0);
     // The agent came again, and then the node.
-    scenery.says(6000, 1, "observed", &[("creation", "1")]);
-    scenery.says(7000, 1, "observed", &[("creation", "2")]);
+    scenery.says(6000, 1, "observed", &[("incarnation", "1")]);
+    scenery.says(7000, 1, "observed", &[("incarnation", "2")]);
     let told = scenery.told();
     assert_eq!(
         told.explanation,

@@ -21,7 +21,7 @@ pub(super) const KINDS: [&str; 8] = [
     "duplicate",
 ];
 
-impl Element {
+impl Element<'_> {
     /// The acknowledged add that no remove can have seen, which keeps the element in the set.
     pub(super) fn keeper(&self) -> Option<&Call> {
         let last = self.removes.iter().map(Call::end).max();
@@ -56,9 +56,9 @@ impl Facts<'_> {
             let Some((read, stream)) = seen else { continue };
             let element = &self.elements[id];
             let begun = |calls: &[Call]| calls.iter().any(|c| c.invoked < read as usize);
-            let kind = if begun(&element.adds) {
+            let kind = if begun(element.adds) {
                 continue;
-            } else if begun(&element.failed_adds) {
+            } else if begun(element.failed_adds) {
                 "resurrected"
             } else if element.adds.is_empty() && element.failed_adds.is_empty() {
                 "unexpected"
@@ -148,7 +148,13 @@ impl Facts<'_> {
     }
 
     /// Did a client read the element between two events, and remove it later?
-    fn was_read_and_removed(&self, element: &Element, id: u32, from: usize, until: usize) -> bool {
+    fn was_read_and_removed(
+        &self,
+        element: &Element<'_>,
+        id: u32,
+        from: usize,
+        until: usize,
+    ) -> bool {
         element.removes.iter().filter(|r| r.acknowledged().is_some()).any(|remove| {
             let until = until.min(remove.invoked);
             self.views.iter().zip(&self.streams.streams).any(|(view, stream)| {

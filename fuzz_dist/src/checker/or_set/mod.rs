@@ -92,18 +92,65 @@ impl OrSet {
 }
 
 /// What clients did to one element, in the order of invocation; what failed is apart.
-#[derive(Clone, Debug, Default)]
-struct Element {
-    adds: Vec<Call>,
-    removes: Vec<Call>,
-    failed_adds: Vec<Call>,
+#[derive(Clone, Copy, Debug)]
+struct Element<'a> {
+    adds: &'a [Call],
+    removes: &'a [Call],
+    failed_adds: &'a [Call],
+}
+
+/// What clients did, by element.
+struct ByElement {
+    calls: Vec<Call>,
+    /// Per element three, and one more: where its adds, its removes and its failed adds begin.
+    start: Vec<u32>,
+}
+
+impl ByElement {
+    /// Puts calls in order; those of an element that are alike stay in theirs. What `class` gives
+    /// is the place among the three, or `None` for what never happened.
+    fn of(
+        elements: usize,
+        calls: &[Call],
+        ids: &[u32],
+        class: impl Fn(&Call) -> Option<usize>,
+    ) -> ByElement {
+        let places = || {
+            let all = calls.iter().zip(ids);
+            all.filter_map(|(call, id)| Some((call, *id as usize * 3 + class(call)?)))
+        };
+        let mut start = vec![0u32; 3 * elements + 2];
+        places().for_each(|(_, place)| start[place + 2] += 1);
+        for i in 2..start.len() {
+            start[i] += start[i - 1];
+        }
+        let Some(first) = calls.first() else { return ByElement { calls: Vec::new(), start } };
+        let mut sorted = vec![*first; start[start.len() - 1] as usize];
+        for (call, place) in places() {
+            let at = &mut start[place + 1];
+            sorted[*at as usize] = *call;
+            *at += 1;
+        }
+        ByElement { calls: sorted, start }
+    }
+
+    fn elements(&self) -> Vec<Element<'_>> {
+        let range = |i: usize| &self.calls[self.start[i] as usize..self.start[i + 1] as usize];
+        (0..self.start.len() / 3)
+            .map(|id| Element {
+                adds: range(3 * id),
+                removes: range(3 * id + 1),
+                failed_adds: range(3 * id + 2),
+            })
+            .collect()
+    }
 }
 
 /// Everything that the parts of the checker look at.
 struct Facts<'a> {
     history: &'a History,
     options: &'a OrSet,
-    elements: Vec<Element>,
+    elements: Vec<Element<'a>>,
     names: Vec<Value>,
     streams: Streams,
     /// One for each of the streams.
@@ -138,20 +185,19 @@ impl Checker for OrSet {
                 );
             }
         };
-        let mut elements = vec![Element::default(); numbers.len()];
-        let mut names: Vec<Value> = vec![Value::Nil; numbers.len()];
-        for (call, id) in both.iter().zip(&ids) {
-            let element = &mut elements[*id as usize];
-            let is_add = **history.function(call.invoked) == *self.add;
+        let add = history.find_function(&self.add);
+        let class = |call: &Call| {
+            let is_add = Some(history.function_index(call.invoked)) == add;
             match (is_add, call.outcome) {
-                (true, Outcome::Failed) => element.failed_adds.push(*call),
-                (true, _) => element.adds.push(*call),
-                (false, Outcome::Failed) => {}
-                (false, _) => element.removes.push(*call),
+                (true, Outcome::Failed) => Some(2),
+                (true, _) => Some(0),
+                (false, Outcome::Failed) => None,
+                (false, _) => Some(1),
             }
-            names[*id as usize] = history.value(call.invoked);
-        }
-        numbers.strangers(|id, value| names[id] = value.clone());
+        };
+        let by_element = ByElement::of(numbers.len(), &both, &ids, class);
+        let elements = by_element.elements();
+        let names = (0..numbers.len()).map(|id| numbers.name(id)).collect();
         let view = |s| View::of(history, s, elements.len());
         let views = streams.streams.iter().map(view).collect();
         let facts = Facts {
@@ -219,7 +265,7 @@ impl Facts<'_> {
         for finding in all {
             *counts.entry(finding.kind).or_default() += 1;
         }
-        let sum = |f: fn(&Element) -> usize| self.elements.iter().map(f).sum::<usize>();
+        let sum = |f: fn(&Element<'_>) -> usize| self.elements.iter().map(f).sum::<usize>();
         let verdict = verdict
             .with("add_count", sum(|e| e.adds.len() + e.failed_adds.len()))
             .with("remove_count", sum(|e| e.removes.len()))

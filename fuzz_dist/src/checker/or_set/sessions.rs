@@ -38,7 +38,7 @@ impl Facts<'_> {
 }
 
 /// For each acknowledged add: whose, and the events between which it must be read.
-fn own_adds(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
+fn own_adds(element: &Element<'_>, mut each: impl FnMut(u32, usize, usize)) {
     // A remove may have seen the add unless it ended before; the earliest such one counts.
     let mut removes: Vec<(usize, usize)> =
         element.removes.iter().map(|r| (r.end(), r.invoked)).collect();
@@ -48,7 +48,7 @@ fn own_adds(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
         earliest = earliest.min(*invoked);
         *invoked = earliest;
     }
-    for add in &element.adds {
+    for add in element.adds {
         let Some(done) = add.acknowledged() else { continue };
         let next = removes.partition_point(|(end, _)| *end <= add.invoked);
         each(add.process.0, done, removes.get(next).map_or(usize::MAX, |(_, i)| *i));
@@ -56,17 +56,17 @@ fn own_adds(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
 }
 
 /// For each acknowledged remove: whose, and the events between which nothing may be read.
-fn own_removes(element: &Element, mut each: impl FnMut(u32, usize, usize)) {
+fn own_removes(element: &Element<'_>, mut each: impl FnMut(u32, usize, usize)) {
     if element.removes.is_empty() {
         return;
     }
     let mut own: HashMap<u32, Vec<&Call>> = HashMap::new();
-    for add in &element.adds {
+    for add in element.adds {
         own.entry(add.process.0).or_default().push(add);
     }
     let mut firsts: Vec<(usize, u32)> = own.iter().map(|(p, adds)| (adds[0].invoked, *p)).collect();
     firsts.sort_unstable();
-    for remove in &element.removes {
+    for remove in element.removes {
         let Some(done) = remove.acknowledged() else { continue };
         let process = remove.process.0;
         let other = firsts.iter().take(2).find(|(_, p)| *p != process).map(|(i, _)| *i);
