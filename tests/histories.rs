@@ -1,50 +1,102 @@
 //! What checkers say, to the letter, about kept histories: one small one for each anomaly.
 //!
 //! The histories are in `tests/histories/`, in the form in which runs store them. Where a
-//! sentence changes on purpose, `INSTA_UPDATE=always cargo test --test histories` accepts it.
+//! sentence changes on purpose, `INSTA_UPDATE=always cargo test --test histories` accepts it; it
+//! also keeps a history of an anomaly that is new.
 
-use std::path::Path;
+#[path = "../fuzz_dist/tests/cases/mod.rs"]
+mod cases;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cases::Case;
 use fuzz_dist::checker::{
-    CasRegister, Checker, convergence, counter, distinct_register, explained, fifo, lease,
-    linearizable, offset_log, or_set, pn_counter, set_full, total_queue, unique_ids,
+    AnyChecker, Checker as _, Verdict, any_checker, explained, log_pattern, set_full,
 };
-use fuzz_dist::history::History;
+use fuzz_dist::history::{Format, History};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
 
 /// A kept history, and the checker that judges it.
-fn kept() -> Vec<(&'static str, Box<dyn Checker>)> {
-    vec![
-        ("set_full_duplicate", Box::new(set_full())),
-        ("set_full_early", Box::new(set_full())),
-        ("set_full_flutter", Box::new(set_full().sessions(true))),
-        ("set_full_lost", Box::new(set_full())),
-        ("set_full_missing", Box::new(set_full())),
-        ("set_full_resurrected", Box::new(set_full())),
-        ("set_full_stale", Box::new(set_full().linearizable(true))),
-        ("set_full_unexpected", Box::new(set_full())),
-        ("convergence_diverged", Box::new(convergence())),
-        ("pn_counter_impossible", Box::new(pn_counter())),
-        ("pn_counter_lost", Box::new(pn_counter())),
-        ("pn_counter_not_monotonic", Box::new(pn_counter())),
-        ("or_set_lost", Box::new(or_set())),
-        ("or_set_not_removed", Box::new(or_set())),
-        ("counter_impossible", Box::new(counter())),
-        ("register_stale", Box::new(linearizable(CasRegister))),
-        ("distinct_register_stale", Box::new(distinct_register())),
-        ("fifo_reordered", Box::new(fifo())),
-        ("total_queue_lost", Box::new(total_queue())),
-        ("unique_ids_duplicate", Box::new(unique_ids())),
-        ("lease_two_holders", Box::new(lease())),
-        ("offset_log_inconsistent", Box::new(offset_log())),
-    ]
+struct Kept {
+    file: String,
+    checker: &'static str,
+    build: AnyChecker,
+    /// What it must find, whatever else it does.
+    anomaly: &'static str,
+    /// Where there is no file yet.
+    fresh: Option<History>,
 }
+
+impl Kept {
+    fn of(case: Case) -> Option<Kept> {
+        let anomaly = case.anomaly?;
+        let value = case.option.split_once('=').map_or("", |(_, v)| v);
+        let option = if case.checker == "bank" { "" } else { value };
+        let words = [case.checker, option, anomaly].map(|w| w.replace('-', "_").to_lowercase());
+        let file = words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join("_");
+        let (checker, build) = (case.checker, case.build());
+        Some(Kept { file, checker, build, anomaly, fresh: Some(case.history) })
+    }
+
+    fn path(&self) -> PathBuf {
+        root().join("tests/histories").join(&self.file).with_extension("jsonl")
+    }
+
+    /// The kept history; a new one is kept where that was asked for.
+    fn load(&self) -> History {
+        let path = self.path();
+        let update = std::env::var("INSTA_UPDATE").is_ok_and(|u| u == "always");
+        if let (false, true, Some(fresh)) = (path.exists(), update, &self.fresh) {
+            let mut text = Vec::new();
+            fresh.export(&mut text, Format::Json).expect("memory takes all writes");
+            fs::write(&path, text).expect("a kept history");
+        }
+        let loaded = History::load(&path).unwrap_or_else(|e| {
+            panic!("{} is not kept: {e}; INSTA_UPDATE=always keeps one", self.file)
+        });
+        assert!(loaded.torn.is_none(), "{} is complete", self.file);
+        loaded.history
+    }
+}
+
+/// Every anomaly that can be planted, and one that stands in a log.
+fn kept() -> Vec<Kept> {
+    let mut kept: Vec<Kept> = cases::all(5, 2).into_iter().filter_map(Kept::of).collect();
+    kept.push(Kept {
+        file: "log_pattern_log_line".into(),
+        checker: "log_pattern",
+        build: any_checker(log_pattern(["CRASH REPORT"])),
+        anomaly: "log_line",
+        fresh: None,
+    });
+    kept
+}
+
+fn tell(file: &str, verdict: &Verdict, said: &mut String) {
+    said.push_str(&format!("{file}: {}\n", verdict.validity));
+    for reason in &verdict.reasons {
+        said.push_str(&format!("  because {reason}\n"));
+    }
+    for anomaly in &verdict.anomalies {
+        said.push_str(&format!("  {} {}: {}", anomaly.kind, anomaly.subject, anomaly.explanation));
+        said.push_str(&format!(" (events {:?})\n", anomaly.events));
+    }
+}
+
+/// Histories of real runs, trimmed.
+const RUNS: [&str; 3] = ["mnesia_blip", "mnesia_majority_blip", "mnesia_restart"];
 
 /// Trimmed histories of real runs, in which nodes said why: what is told of each anomaly, and as data.
 #[test]
 fn explanations_of_kept_histories_do_not_change() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
+    let folder = root().join("tests/histories");
     let mut said = String::new();
-    for name in ["mnesia_blip", "mnesia_majority_blip", "mnesia_restart"] {
+    for name in RUNS {
         let loaded = History::load(folder.join(name).with_extension("jsonl"));
         let history = loaded.unwrap_or_else(|e| panic!("{name} does not load: {e}")).history;
         let verdict = explained(set_full().check(&history), &history);
@@ -68,24 +120,49 @@ fn explanations_of_kept_histories_do_not_change() {
 
 #[test]
 fn verdicts_about_kept_histories_do_not_change() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
-    let mut said = String::new();
-    for (name, checker) in kept() {
-        let loaded = History::load(folder.join(name).with_extension("jsonl"));
-        let loaded = loaded.unwrap_or_else(|e| panic!("{name} does not load: {e}"));
-        assert!(loaded.torn.is_none(), "{name} is complete");
-        let verdict = checker.check(&loaded.history);
-        said.push_str(&format!("{name}: {}\n", verdict.validity));
-        for reason in &verdict.reasons {
-            said.push_str(&format!("  because {reason}\n"));
+    let mut of_checker: BTreeMap<&str, String> = BTreeMap::new();
+    let mut files = BTreeSet::new();
+    for kept in kept() {
+        // Some anomalies have more than one script; one history is enough.
+        if !files.insert(kept.file.clone()) {
+            continue;
         }
-        for anomaly in &verdict.anomalies {
-            said.push_str(&format!(
-                "  {} {}: {}",
-                anomaly.kind, anomaly.subject, anomaly.explanation
-            ));
-            said.push_str(&format!(" (events {:?})\n", anomaly.events));
+        let verdict = kept.build.check(&kept.load());
+        let named = verdict.anomalies.iter().any(|a| *a.kind == *kept.anomaly);
+        assert!(verdict.is_invalid() && named, "{}: {verdict:#?}", kept.file);
+        tell(&kept.file, &verdict, of_checker.entry(kept.checker).or_default());
+    }
+    for (checker, said) in of_checker {
+        fuzz_dist::insta::assert_snapshot!(checker, said);
+    }
+    let there = fs::read_dir(root().join("tests/histories")).expect("the kept histories");
+    for entry in there.map(|e| e.expect("a readable folder").path()) {
+        let name = entry.file_stem().and_then(|s| s.to_str()).expect("a name").to_string();
+        assert!(files.contains(&name) || RUNS.contains(&&*name), "nobody judges {name}");
+    }
+}
+
+/// The names that checkers give to anomalies where they make them.
+#[test]
+fn every_name_of_an_anomaly_has_a_kept_history() {
+    let known: BTreeSet<&str> = kept().iter().map(|k| k.anomaly).collect();
+    let mut folders = vec![root().join("fuzz_dist/src/checker")];
+    let mut found = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("sources") {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("UTF-8");
+            for at in text.match_indices("Anomaly::new(\"").map(|(i, m)| i + m.len()) {
+                found.extend(text[at..].split('"').next().map(String::from));
+            }
         }
     }
-    fuzz_dist::insta::assert_snapshot!(said);
+    assert!(found.len() > 12, "{found:?}");
+    for name in found {
+        assert!(known.contains(&*name), "no history is kept of `{name}`");
+    }
 }

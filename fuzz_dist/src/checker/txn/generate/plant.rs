@@ -219,6 +219,11 @@ pub const PLANTS: &[Plant] = &[
         "removed-element",
         "0: add px 1\n-- 0\n1: r px [1]\n1: remove px 1\n1: r px [1]",
     ),
+    objects(
+        "type=add-wins-set",
+        "unexplained",
+        "0: add px 1, add py 1\n1: remove px 1\n2: r py [1], r px []\n2: r px [1]",
+    ),
     objects("type=enable-wins-flag", "missing-element", "0: enable px\n0: r px false"),
     objects("type=disable-wins-flag", "unexpected-element", "0: disable px\n0: r px true"),
 ];
