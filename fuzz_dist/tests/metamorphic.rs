@@ -196,12 +196,12 @@ fn failed_operations_prove_nothing() {
     unchanged("failures", |case, random| {
         let mut longer = mapped(&case.history, |event| event);
         let last = (0..longer.len()).map(|i| longer.process(i)).filter(|p| p.is_client()).max();
-        let mut next = last.map_or(0, |p| p.0) + 1;
+        let first = last.map_or(0, |p| p.0) + 1;
         let asked: Vec<(Name, Value)> = (case.history.events())
             .filter(|e| e.kind == Kind::Invoke && e.phase == Phase::Main)
             .map(|e| (e.f, e.value))
             .collect();
-        for _ in 0..1 + random.index(4) {
+        for next in (first..).take(1 + random.index(4)) {
             let (f, value) = random.choose(&asked)?.clone();
             // What writes needs a value of its own, where values are told apart.
             let value = match (&case.object, &value) {
@@ -236,7 +236,6 @@ fn failed_operations_prove_nothing() {
             longer.push(event.clone()).expect("a fresh process");
             (event.kind, event.error) = (Kind::Fail, Some(OpError::new("refused", "refused")));
             longer.push(event).expect("it completes");
-            next += 1;
         }
         Some(longer)
     });

@@ -97,7 +97,7 @@ impl<'a> Seen<'a> {
             View::Int(_) => Type::Number,
             View::Text(_) => Type::Text,
             View::Map(_) => Type::Map,
-            View::Set(numbers) if numbers.is_empty() => return None,
+            View::Set([]) => return None,
             View::Set(_) => Type::Number,
             View::List(items) => {
                 return items.iter().find_map(|item| match item.as_array() {

@@ -92,7 +92,7 @@ pub fn control(kind: ControlKind) -> Trigger {
 ///
 /// Nodes send a name's text only once on a connection. Where the connection was there before it was
 /// followed, names sent earlier are not known, and their messages do not fit; see
-/// [`Wire::follow`].
+/// [`Wire::follow`](super::Wire::follow).
 pub fn message_to(name: impl Into<String>) -> Trigger {
     Trigger::new(Event::MessageTo(name.into()))
 }

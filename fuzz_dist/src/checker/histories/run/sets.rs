@@ -228,7 +228,7 @@ impl Simulated for Marks {
                 by.did(one, "write", both, Value::set([a]));
                 set.held.extend([a, b]);
             }
-            _ => return set.plant(anomaly, "write", by),
+            _ => set.plant(anomaly, "write", by),
         }
     }
 
