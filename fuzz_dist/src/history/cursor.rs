@@ -83,11 +83,19 @@ impl<'a> Cursor<'a> {
 
     /// The rest of a list of numbers in JSON, whose bracket was passed; they are added to `out`.
     pub(super) fn json_numbers(&mut self, out: &mut Vec<i64>) -> Option<()> {
+        self.json_rest(|cursor| {
+            out.push(cursor.number()?);
+            Some(())
+        })
+    }
+
+    /// The rest of a list in JSON, whose bracket was passed, item by item.
+    fn json_rest(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         if self.skip(b"]") {
             return Some(());
         }
         loop {
-            out.push(self.number()?);
+            item(self)?;
             match self.peek()? {
                 b',' => self.at += 1,
                 b']' => {
@@ -134,21 +142,11 @@ impl<'a> Cursor<'a> {
     }
 
     fn json_items(&mut self, words: &mut Words, stack: &mut Vec<Word>, depth: usize) -> Option<()> {
-        if self.skip(b"]") {
-            return Some(());
-        }
-        loop {
-            let item = self.json(words, stack, depth + 1)?;
+        self.json_rest(|cursor| {
+            let item = cursor.json(words, stack, depth + 1)?;
             stack.push(item);
-            match self.peek()? {
-                b',' => self.at += 1,
-                b']' => {
-                    self.at += 1;
-                    return Some(());
-                }
-                _ => return None,
-            }
-        }
+            Some(())
+        })
     }
 
     /// The pairs of a map, of which all brackets were passed that are open.

@@ -66,6 +66,13 @@ pub struct Plan {
     pub detail: Value,
 }
 
+impl Plan {
+    /// The number in its detail, where the fault keeps one to know its occurrences by.
+    fn number(&self) -> i64 {
+        self.detail.as_int().unwrap_or_default()
+    }
+}
+
 /// What a look at a fault's effect showed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
@@ -213,16 +220,17 @@ pub struct Lane {
     /// When, how long, how often.
     pub timing: Timing,
     /// What happens besides, once the fault has made one node take another one for dead.
-    pub then: Option<Arc<dyn DynFault>>,
+    pub then: Vec<Arc<dyn DynFault>>,
 }
 
 impl Lane {
     /// The names of its faults, joined.
     pub fn name(&self) -> Name {
-        match &self.then {
-            Some(then) => format!("{}_then_{}", self.fault.name(), then.name()).into(),
-            None => self.fault.name(),
+        if self.then.is_empty() {
+            return self.fault.name();
         }
+        let then: Vec<String> = self.then.iter().map(|f| f.name().to_string()).collect();
+        format!("{}_then_{}", self.fault.name(), then.join("_and_")).into()
     }
 
     /// All that happens in it.
@@ -253,7 +261,7 @@ impl Nemesis {
 
     /// One lane of this fault, with the run's default timing.
     pub fn of(fault: impl Fault) -> Nemesis {
-        let lane = Lane { fault: Arc::new(fault), timing: Timing::default(), then: None };
+        let lane = Lane { fault: Arc::new(fault), timing: Timing::default(), then: Vec::new() };
         Nemesis { lanes: vec![lane] }
     }
 
@@ -278,20 +286,21 @@ impl Nemesis {
         self.timed(|t| t.lasting = Some(lasting))
     }
 
-    /// Once a fault has made one node take another one for dead, the other nemesis strikes, too:
-    /// within the time between two ticks, in which often one side alone knows. It ends after the
-    /// first.
+    /// Once a fault has made one node take another one for dead, all faults of the other nemesis
+    /// strike, too: within the time between two ticks, in which often one side alone knows. They end
+    /// right after the first, whatever timing they have of their own.
     ///
     /// ```
-    /// use fuzz_dist::nemesis::{isolate_node, pause};
+    /// use fuzz_dist::nemesis::{blip, isolate_node, pause};
     ///
-    /// assert_eq!(&*isolate_node().after_nodedown(pause()).name(), "isolate_node_then_pause");
+    /// let both = isolate_node().after_nodedown(pause().and(blip()));
+    /// assert_eq!(&*both.name(), "isolate_node_then_pause_and_blip");
     /// ```
     #[must_use]
     pub fn after_nodedown(mut self, then: impl Into<Nemesis>) -> Nemesis {
         let then = then.into();
         for lane in &mut self.lanes {
-            lane.then = then.lanes.first().map(|lane| lane.fault.clone());
+            lane.then.extend(then.lanes.iter().map(|lane| lane.fault.clone()));
         }
         self
     }
@@ -322,7 +331,7 @@ impl Nemesis {
     /// themselves, unless the test says `exclusive = false`.
     pub fn is_tight(&self) -> bool {
         let near = |lane: &Lane| matches!(lane.timing.lasting, Some(Lasting::Near(_)));
-        self.lanes.iter().any(|lane| near(lane) || lane.then.is_some())
+        self.lanes.iter().any(|lane| near(lane) || !lane.then.is_empty())
     }
 
     /// The names of its faults, joined: `bridge+pause`; `none` without any.

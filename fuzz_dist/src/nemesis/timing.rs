@@ -21,16 +21,6 @@ pub enum Lasting {
     Near(Near),
 }
 
-impl Lasting {
-    /// With the wait for the moment at which it begins to act. Draws are of what comes after it.
-    pub(crate) fn after(self, lead: Duration) -> Lasting {
-        match self {
-            Lasting::Always(lasting) => Lasting::Always(lasting + lead),
-            near => near,
-        }
-    }
-}
-
 impl From<Duration> for Lasting {
     fn from(duration: Duration) -> Lasting {
         Lasting::Always(duration)
@@ -74,8 +64,8 @@ impl Timing {
     }
 }
 
-/// The windows of a lane within a main phase of length `main`; `lasts` is how long one takes at most,
-/// with the wait for the moment at which it acts.
+/// The windows of a lane within a main phase of length `main`. In each the fault waits for at most
+/// `lead` for the moment at which it acts, and acts for as long as `lasts` says.
 ///
 /// # Errors
 ///
@@ -84,6 +74,7 @@ impl Timing {
 pub fn windows(
     name: &str,
     timing: &Timing,
+    lead: Duration,
     lasts: Lasting,
     boundaries: Option<&Boundaries>,
     main: Duration,
@@ -100,6 +91,7 @@ pub fn windows(
             )));
         }
     };
+    let needs = lead + needs;
     if let Some(every) = timing.every.filter(|every| *every < needs || every.is_zero()) {
         return Err(Error::usage(format!(
             "`{name}` takes {needs:?} but is to start every {every:?}; make `every` longer or \
@@ -119,11 +111,12 @@ pub fn windows(
     while start <= main {
         let room = timing.every.map_or(main - start, |every| every.min(main - start));
         let drawn = match near {
-            Some((near, boundaries)) => near.draw(boundaries, room, random),
-            None => Some((needs, "")).filter(|(lasts, _)| *lasts <= main - start),
+            Some((near, boundaries)) => near
+                .draw(boundaries, room.saturating_sub(lead), random)
+                .map(|(lasts, zone)| (lead + lasts, Some(zone))),
+            None => Some((needs, None)).filter(|(takes, _)| *takes <= main - start),
         };
         let Some((lasts, zone)) = drawn else { break };
-        let zone = Some(zone).filter(|zone| !zone.is_empty());
         windows.push(Window { start, end: start + lasts, zone });
         start = match timing.every {
             Some(every) => start + every,
@@ -142,7 +135,15 @@ mod tests {
     use crate::random::Seed;
 
     fn lane(timing: Timing, lasts: Duration, main: Duration) -> Result<Vec<Window>, Error> {
-        windows("bridge", &timing, lasts.into(), None, main, &mut Seed(7).stream("lane"))
+        windows(
+            "bridge",
+            &timing,
+            Duration::ZERO,
+            lasts.into(),
+            None,
+            main,
+            &mut Seed(7).stream("lane"),
+        )
     }
 
     #[test]
@@ -183,22 +184,24 @@ mod tests {
 
     #[test]
     fn lengths_near_a_boundary_are_drawn_anew_and_fit() {
-        let near = |main, boundaries: Option<&Boundaries>| {
+        let near = |lead, main, boundaries: Option<&Boundaries>| {
             let mut random = Seed(7).stream("lane");
             let lasts = Near::Tick.into();
-            windows("bridge", &Timing::default(), lasts, boundaries, main, &mut random)
+            windows("bridge", &Timing::default(), lead, lasts, boundaries, main, &mut random)
         };
         let nodes = Boundaries::with_ticktime(secs(4));
-        let all = near(secs(120), Some(&nodes)).unwrap();
+        let all = near(secs(0), secs(120), Some(&nodes)).unwrap();
         assert!(all.len() > 8, "{all:?}");
         assert!(all.windows(2).all(|w| w[0].end <= w[1].start));
         assert!(all.iter().all(|w| w.end <= secs(120) && w.zone.is_some()));
         let mut lengths: Vec<_> = all.iter().map(|w| w.end - w.start).collect();
         lengths.dedup();
         assert_eq!(lengths.len(), all.len());
-        let error = near(secs(7), Some(&nodes)).unwrap_err().to_string();
+        let error = near(secs(0), secs(7), Some(&nodes)).unwrap_err().to_string();
         assert!(error.contains("raise `time_limit` to at least 8s"), "{error}");
-        let error = near(secs(120), None).unwrap_err().to_string();
+        let later = near(secs(2), secs(120), Some(&nodes)).unwrap();
+        assert!(later.iter().all(|w| w.end - w.start > secs(2) && w.end <= secs(120)));
+        let error = near(secs(0), secs(120), None).unwrap_err().to_string();
         assert!(error.contains("says no net_ticktime"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Check, Fault, Nemesis, Plan, Targets};
+use super::{Boundaries, Check, Fault, Nemesis, Plan, Targets};
 use crate::db::Facts;
 use crate::env::Error as EnvError;
 use crate::env::wire::{Action, Armed, Fired, Trigger, cut, hold, message, tick};
@@ -20,8 +20,6 @@ use crate::random::Stream;
 const MESSAGE_LIMIT: Duration = Duration::from_secs(5);
 /// The longest wait for a tick; starting a fault has a limit of its own.
 const TICK_LIMIT_MAX: Duration = Duration::from_secs(80);
-/// Ticks in a net_ticktime, by default.
-const TICK_INTENSITY: u32 = 4;
 /// The call time-out of `gen_server` is 5 s: a message that is held this long comes too late.
 const HELD: Duration = Duration::from_secs(6);
 /// `cut_at_tick` draws the tick out of so many.
@@ -109,21 +107,13 @@ impl WireFault {
     fn running(&self) -> MutexGuard<'_, BTreeMap<i64, Occurrence>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn number(plan: &Plan) -> i64 {
-        plan.detail.as_int().unwrap_or_default()
-    }
-
-    /// Looks whether the links are as everything that acts says.
-    async fn proved(
-        &self,
-        targets: Targets<'_>,
-        told: &mut Vec<(&'static str, Value)>,
-    ) -> FaultStatus {
-        let proof = targets.cluster.links().prove().await;
-        told.push(("links", proof.evidence()));
-        proof.status()
-    }
+/// Looks whether the links are as everything that acts says.
+async fn proved(targets: Targets<'_>, told: &mut Vec<(&'static str, Value)>) -> FaultStatus {
+    let proof = targets.cluster.links().prove().await;
+    told.push(("links", proof.evidence()));
+    proof.status()
 }
 
 /// What a trigger fired at, as evidence.
@@ -151,7 +141,7 @@ impl Fault for WireFault {
         };
         match (ticks, facts.net_ticktime) {
             (Some(n), Some(t)) => {
-                let tick = t / TICK_INTENSITY;
+                let tick = Boundaries::with_ticktime(t).tick();
                 (tick * u32::try_from(n + 2).unwrap_or(u32::MAX)).min(TICK_LIMIT_MAX)
             }
             _ => MESSAGE_LIMIT,
@@ -198,7 +188,7 @@ impl Fault for WireFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let number = WireFault::number(plan);
+        let number = plan.number();
         let wire = targets.cluster.wire()?;
         let trigger = self.running().get(&number).map(|o| o.trigger.clone());
         let Some(trigger) = trigger else {
@@ -218,7 +208,7 @@ impl Fault for WireFault {
         let mut told = seen(targets, &fired);
         let mut status = FaultStatus::Installed;
         if self.action.cuts() {
-            let proved = self.proved(targets, &mut told).await;
+            let proved = proved(targets, &mut told).await;
             // One that has ended by itself meanwhile is not to be seen any more.
             if armed.progress().ended.is_none() {
                 status = proved;
@@ -228,7 +218,7 @@ impl Fault for WireFault {
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let occurrence = self.running().remove(&WireFault::number(plan));
+        let occurrence = self.running().remove(&plan.number());
         let armed = occurrence.and_then(|occurrence| occurrence.armed);
         let mut told = Vec::new();
         let mut status = FaultStatus::Installed;
@@ -246,7 +236,7 @@ impl Fault for WireFault {
             }
         }
         if self.action.cuts() {
-            let proved = self.proved(targets, &mut told).await;
+            let proved = proved(targets, &mut told).await;
             status = if status == FaultStatus::Installed { proved } else { status };
         }
         Ok(Check { status, evidence: Value::map(told) })

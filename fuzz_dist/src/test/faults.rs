@@ -182,15 +182,11 @@ impl Live {
             let lead = lane.fault.lead(&self.db.facts());
             let lasting = window.end.saturating_sub(window.start + lead);
             let end = (start + window.end).min(self.clock.now() + lasting);
-            let end = if lead.is_zero() { start + window.end } else { end };
-            let then = match &lane.then {
-                Some(then) => self.after_nodedown(then, from, end, &mut random, &mut stop).await,
-                None => None,
-            };
+            let then = self.after_nodedown(&lane.then, from, end, &mut random, &mut stop).await;
             let stopped = self.stopped_before(end, &mut stop).await;
             self.end(id).await;
-            if let Some(then) = then {
-                self.end(then).await;
+            for id in then {
+                self.end(id).await;
             }
             if stopped {
                 return;
@@ -210,16 +206,19 @@ impl Live {
         begun.map_err(tell).ok().map(|(id, _)| id)
     }
 
-    /// Waits until one node takes another one for dead, and begins another fault within the time
-    /// between two ticks; gives its number. Events before `from` are old news.
+    /// Waits until one node takes another one for dead, and begins other faults within the time
+    /// between two ticks; gives their numbers. Events before `from` are old news.
     async fn after_nodedown(
         &self,
-        then: &Arc<dyn DynFault>,
+        then: &[Arc<dyn DynFault>],
         mut from: usize,
         end: Time,
         random: &mut Stream,
         stop: &mut watch::Receiver<bool>,
-    ) -> Option<i64> {
+    ) -> Vec<i64> {
+        if then.is_empty() {
+            return Vec::new();
+        }
         let tick = self.boundaries().map_or(Duration::ZERO, |b| b.tick());
         let delay = random.duration(Duration::ZERO, tick);
         let seen = async {
@@ -238,14 +237,18 @@ impl Live {
             }
         };
         tokio::select! {
-            _ = self.stopped_before(end, stop) => return None,
+            _ = self.stopped_before(end, stop) => return Vec::new(),
             () = seen => {}
         }
         let at = self.now() + delay;
         if self.stopped_before(at.min(end), stop).await || at >= end {
-            return None;
+            return Vec::new();
         }
-        self.begin_or_tell(then, random, Some("after_nodedown")).await
+        let mut begun = Vec::new();
+        for fault in then {
+            begun.extend(self.begin_or_tell(fault, random, Some("after_nodedown")).await);
+        }
+        begun
     }
 
     /// Waits until `time`; did `stop` say true before?

@@ -127,10 +127,10 @@ impl Live {
         let lanes = nemesis.lanes().iter().enumerate();
         let schedule = lanes.map(|(i, lane)| {
             let lasts = lane.timing.lasts(lane.fault.lasts().or(facts.cut), facts.net_ticktime);
-            let lasts = lasts.after(lane.fault.lead(&facts));
+            let lead = lane.fault.lead(&facts);
             let mut random = seed.stream(&format!("nemesis/{i}/windows"));
             let (name, limit) = (lane.name(), effective.time_limit);
-            windows(&name, &lane.timing, lasts, boundaries.as_ref(), limit, &mut random)
+            windows(&name, &lane.timing, lead, lasts, boundaries.as_ref(), limit, &mut random)
         });
         schedule.collect()
     }

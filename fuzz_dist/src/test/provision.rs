@@ -110,7 +110,7 @@ async fn bring_up(
     let begun = Instant::now();
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
-    let follows = nemesis.lanes().iter().any(|lane| lane.fault.follows_the_wire());
+    let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
     let options = LabOptions {
         heal: effective.heal,
         follow: effective.wire || follows,

@@ -37,7 +37,7 @@ impl Case {
 }
 
 /// The option that a checker needs to name an anomaly.
-fn option(checker: &str, anomaly: &str) -> &'static str {
+pub(crate) fn option(checker: &str, anomaly: &str) -> &'static str {
     match (checker, anomaly) {
         ("set_full", "stale") => "linearizable",
         ("set_full", "flutter" | "read_your_writes" | "monotonic_reads")

@@ -65,10 +65,6 @@ pub(super) fn numbered(plan: Plan, random: &mut Stream) -> Plan {
     Plan { detail: Value::Int((random.u64() >> 16) as i64), ..plan }
 }
 
-fn number(plan: &Plan) -> i64 {
-    plan.detail.as_int().unwrap_or_default()
-}
-
 /// Has a keeper on the node begin the fault.
 pub(super) async fn start(
     node: &Node,
@@ -76,7 +72,7 @@ pub(super) async fn start(
     fault: &str,
     arguments: Args,
 ) -> Result<Check, Error> {
-    call(node, "start", args![number(plan), Atom::from(fault), Term::List(arguments.0)]).await
+    call(node, "start", args![plan.number(), Atom::from(fault), Term::List(arguments.0)]).await
 }
 
 /// Has the keeper undo it. Nothing of it outlives the node's process.
@@ -84,7 +80,7 @@ pub(super) async fn stop(node: &Node, plan: &Plan) -> Result<Check, Error> {
     if !node.is_running() {
         return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
     }
-    call(node, "stop", args![number(plan)]).await
+    call(node, "stop", args![plan.number()]).await
 }
 
 /// Calls a function of the faults' module on a node; what it saw.

@@ -121,8 +121,7 @@ impl Fault for KillChildFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let number = plan.detail.as_int().unwrap_or_default();
-        kept::call(hit(targets, plan), "kill_child", args![number]).await
+        kept::call(hit(targets, plan), "kill_child", args![plan.number()]).await
     }
 
     /// Over as it began: its supervisor starts it again, or gives up.

@@ -1,0 +1,68 @@
+//! Histories are valid without an anomaly, and with one it is named, whatever their form.
+
+mod cases;
+
+use cases::Case;
+use fuzz_dist::checker::histories::{Object, Run};
+use fuzz_dist::checker::{AnyChecker, Checker, Verdict, independent};
+use fuzz_dist::history::History;
+use fuzz_dist::random::Seed;
+
+/// Cases about objects that `chosen` takes. Transactions have tests beside their checkers.
+fn judged(
+    operations: impl Fn(usize) -> usize,
+    chosen: impl Fn(&Case) -> bool,
+    judge: impl Fn(&Case, Verdict),
+) {
+    for seed in 0..6 {
+        let cases = cases::all(operations(seed as usize), seed).into_iter();
+        for case in cases.filter(|case| case.object.is_some() && chosen(case)) {
+            judge(&case, case.build().check(&case.history));
+        }
+    }
+}
+
+#[test]
+fn without_an_anomaly_every_checker_finds_it_valid() {
+    let valid = |case: &Case, verdict: Verdict| {
+        assert!(verdict.is_valid(), "{} {verdict:#?}", case.name());
+    };
+    judged(|seed| 20 + 25 * seed, |case| case.anomaly.is_none(), valid);
+}
+
+#[test]
+fn what_is_planted_is_named() {
+    let named = |case: &Case, verdict: Verdict| {
+        let named = verdict.anomalies.iter().any(|a| Some(&*a.kind) == case.anomaly);
+        assert!(verdict.is_invalid() && named, "{} {verdict:#?}", case.name());
+    };
+    judged(|seed| 8 * seed, |case| case.anomaly.is_some(), named);
+}
+
+struct Shared(AnyChecker);
+
+impl Checker for Shared {
+    fn check(&self, history: &History) -> Verdict {
+        self.0.check(history)
+    }
+}
+
+#[test]
+fn keys_are_objects_by_themselves_and_may_be_unequal() {
+    let objects = Object::ALL.iter().filter(|o| **o != Object::Registers);
+    for (object, (name, kinds)) in objects.flat_map(|o| o.plants().iter().map(move |p| (*o, *p))) {
+        let run = Run::new(object).operations(600).keys(5).skew(2.0).nodes(2);
+        let checker = |kind| independent(Shared(cases::build(name, cases::option(name, kind))));
+        assert!(checker("").check(&run.history(Seed(1))).is_valid(), "{name}");
+        let verdict = checker(kinds[0]).check(&run.clone().plant(kinds[0]).history(Seed(1)));
+        assert!(verdict.is_invalid(), "{name}");
+        assert_eq!(verdict.results["invalid_key_count"], 1, "{name}: {:?}", verdict.reasons);
+        assert_eq!(&*verdict.anomalies[0].kind, kinds[0], "{name}");
+        let history = run.history(Seed(1));
+        let of = |key: i64| {
+            let own = |i: &usize| history.value(*i).as_list().is_some_and(|l| l[0] == key.into());
+            (0..history.len()).filter(own).count()
+        };
+        assert!(of(0) > 2 * of(4) && of(4) > 0, "{name}: {} {}", of(0), of(4));
+    }
+}
