@@ -27,9 +27,14 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
     let mut attempts = Vec::new();
     for attempt in 0..effective.attempts {
         let done = run_attempt(&spec, &over, &effective, attempt);
-        let last = matches!(done.0, TrialReport::Ignored(_));
+        let decided = match done.0 {
+            TrialReport::Ignored(_) => true,
+            // The loss was seen; who asks for a number of attempts wants to know how often.
+            TrialReport::Passed => effective.expect == Expect::Invalid && over.attempts.is_none(),
+            TrialReport::Failed(_) => false,
+        };
         attempts.push(done);
-        if last {
+        if decided {
             break;
         }
         if let Some(why) = cancel::requested().filter(|_| attempt + 1 < effective.attempts) {

@@ -146,7 +146,8 @@ pub struct Options {
     pub seed: Option<Seed>,
     /// The verdict that passes.
     pub expect: Option<Expect>,
-    /// Runs, each with a seed derived from the first.
+    /// Runs, each with a seed derived from the first. Where a known loss is expected they end with the
+    /// first that shows it, unless `FUZZ_DIST_ATTEMPTS` says how many there are to be.
     pub attempts: Option<u32>,
     /// What an unknown verdict does.
     pub unknown: Option<OnUnknown>,
