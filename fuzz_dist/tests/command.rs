@@ -231,7 +231,7 @@ fn sequential_consistency_and_the_causal_levels_are_told_apart() {
         + &one(1, "write", "y", "1")
         + &one(1, "read", "x", "nil");
     let text = expect(INVALID, "check - --checker sequential", &dekker);
-    contains(&text, &["not_sequential", "an independent check agrees"]);
+    contains(&text, &["not_sequential", "an independent check of all their orders agrees"]);
     for level in ["cc", "ccv", "cm"] {
         expect(VALID, &format!("check - --checker causal -o level={level}"), &dekker);
     }
