@@ -11,37 +11,18 @@ use crate::time::Time;
 /// Kinds of spans, as the protocol numbers them.
 const INTERNAL: u8 = 1;
 const CLIENT: u8 = 3;
-/// Spans are numbered by what they stand for, so that an anomaly finds its own without a table.
-const RUN_SPAN: u64 = 1 << 62;
-const NODE_SPANS: u64 = 1 << 61;
-const FAULT_SPANS: u64 = 1 << 60;
 
-/// The trace of a run: its seed and its start, which no two runs share.
-pub fn trace_id(history: &History) -> String {
-    let number = |key: &str| {
-        let value = history.meta(key).map(ToString::to_string).unwrap_or_default();
-        let text = value.trim_matches('"');
-        let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        hex.or_else(|| text.parse().ok()).unwrap_or(0_u64)
-    };
-    format!("{:016x}{:016x}", number("seed"), number("start_unix_ms").max(1))
-}
-
-/// The span of the operation that an event of a client belongs to.
-pub fn span_of_event(history: &History, event: usize) -> Option<String> {
-    let client = event < history.len() && history.process(event).is_client();
-    client.then(|| id(history.invocation(event).unwrap_or(event) as u64 + 1))
-}
-
-fn id(number: u64) -> String {
+/// A span's number as the protocol writes it.
+pub(super) fn id(number: u64) -> String {
     format!("{number:016x}")
 }
 
 /// The whole file.
 pub fn traces(history: &History) -> Json {
-    let run = Run { history, trace: trace_id(history), start_ns: start_ns(history) };
+    let run = Run { history, trace: history.trace_id(), start_ns: start_ns(history) };
     let end = history.len().checked_sub(1).map_or(Time::ZERO, |last| history.time(last));
-    let mut spans = vec![run.span(RUN_SPAN, INTERNAL, "run", [Time::ZERO, end], Vec::new())];
+    let mut spans =
+        vec![run.span(History::RUN_SPAN, INTERNAL, "run", [Time::ZERO, end], Vec::new())];
     spans.extend(run.operations(end));
     spans.extend(run.faults(end));
     let db = history.meta("db").and_then(|db| db.as_text()).unwrap_or("database");
@@ -102,8 +83,8 @@ impl Run<'_> {
             "endTimeUnixNano": self.at(at[1]),
             "attributes": attributes,
         });
-        if number != RUN_SPAN {
-            span["parentSpanId"] = id(RUN_SPAN).into();
+        if number != History::RUN_SPAN {
+            span["parentSpanId"] = id(History::RUN_SPAN).into();
         }
         span
     }
@@ -122,7 +103,8 @@ impl Run<'_> {
             }
             let outcome = done.map_or("info", |d| h.kind(d).as_str());
             attributes.push(text("fuzz_dist.outcome", outcome));
-            let mut span = self.span(i as u64 + 1, CLIENT, h.function(i), at, attributes);
+            let mut span =
+                self.span(History::span_of_invocation(i), CLIENT, h.function(i), at, attributes);
             let error = done.and_then(|d| h.error(d));
             span["status"] = match done.map(|d| h.kind(d)) {
                 Some(Kind::Ok) => json!({ "code": 1 }),
@@ -143,7 +125,7 @@ impl Run<'_> {
                 text("fuzz_dist.status", f.status.as_str()),
             ];
             attributes.extend(f.zone.as_deref().map(|zone| text("fuzz_dist.zone", zone)));
-            self.span(FAULT_SPANS + f.id as u64, INTERNAL, &f.name, at, attributes)
+            self.span(History::span_of_fault(f.id), INTERNAL, &f.name, at, attributes)
         })
     }
 
@@ -159,7 +141,7 @@ impl Run<'_> {
             })
         };
         let events: Vec<Json> = (0..h.len()).filter(said).map(event).collect();
-        let number = NODE_SPANS + u64::from(node.0);
+        let number = History::span_of_node(node);
         let mut span =
             self.span(number, INTERNAL, h.node_name(node), [Time::ZERO, end], Vec::new());
         span["events"] = events.into();
@@ -219,10 +201,10 @@ mod tests {
     #[test]
     fn an_event_finds_the_span_of_its_operation() {
         let history = run();
-        let span = span_of_event(&history, 0);
-        assert_eq!(span, span_of_event(&history, 4));
-        assert_eq!(span.as_deref(), Some("0000000000000001"));
-        assert_eq!(span_of_event(&history, 1), None);
-        assert_eq!(span_of_event(&history, 99), None);
+        let span = history.span_of_event(0);
+        assert_eq!(span, history.span_of_event(4));
+        assert_eq!(span.map(id).as_deref(), Some("0000000000000001"));
+        assert_eq!(history.span_of_event(1), None);
+        assert_eq!(history.span_of_event(99), None);
     }
 }

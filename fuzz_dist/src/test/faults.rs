@@ -92,7 +92,8 @@ impl Live {
         self.faults.active.lock().unwrap_or_else(PoisonError::into_inner).push(active);
         let value = History::fault_start(id, &plan.shape, zone);
         self.record_nemesis(fault.name(), Edge::Start, value);
-        self.announce(Edge::Start, id, &format!("{} {}", fault.name(), plan.shape));
+        let trouble = format!("{} {}", fault.name(), plan.shape);
+        self.announcements.trouble(Edge::Start, id, &trouble);
         let started = tokio::time::timeout(STEP_LIMIT, fault.start(self.targets(), &plan)).await;
         let check = self.checked(&fault, "starting", started);
         let status = check.status;
@@ -125,7 +126,8 @@ impl Live {
             History::fault_value(id, Edge::Stop, "", None),
         );
         let stopped = tokio::time::timeout(STEP_LIMIT, fault.stop(self.targets(), &plan)).await;
-        self.announce(Edge::Stop, id, &format!("{} {}", fault.name(), plan.shape));
+        let trouble = format!("{} {}", fault.name(), plan.shape);
+        self.announcements.trouble(Edge::Stop, id, &trouble);
         let check = self.checked(&fault, "undoing", stopped);
         let status = check.status;
         let value = History::fault_value(id, Edge::Stopped, "", Some((status, check.evidence)));
