@@ -10,6 +10,7 @@ use fuzz_dist::op::Phase;
 use libtest_mimic::{Failed, Trial};
 
 use crate::antidote::*;
+use crate::collector::*;
 use crate::program::{Ended, Program, Runtime};
 
 /// Longer than anything takes that works.
@@ -52,6 +53,8 @@ pub(crate) fn all() -> Vec<Trial> {
         a_data_centre_that_cannot_be_reached_is_told,
         a_connection_that_is_none_is_told,
         an_expression_that_fails_is_told_at_once,
+        a_collector_that_does_not_listen_changes_no_verdict,
+        a_collector_is_given_the_trace,
     ]
 }
 
