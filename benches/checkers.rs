@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fuzz_dist::checker::histories::{Recorder, SetRun};
+use fuzz_dist::checker::histories::{Object, Recorder, Run};
 use fuzz_dist::checker::{
     CasRegister, Checker, atomic, convergence, counter, distinct_register, fifo, linearizable,
     offset_log, or_set, pn_counter, replicated_register, set, set_full, stats, total_queue,
@@ -194,8 +194,8 @@ fn run(c: &mut Criterion<CpuTime>, name: &str, checker: &dyn Checker, history: &
 
 fn all(c: &mut Criterion<CpuTime>) {
     for (operations, reads) in [(10_000, 0.5), (100_000, 0.5), (1_000_000, 0.002)] {
-        let simulated = SetRun { operations, reads, ..SetRun::default() };
-        let (history, _) = simulated.simulate(Seed(1));
+        let run_of = Run::new(Object::Set).operations(operations).reads(reads).lag(0.7);
+        let history = run_of.nodes(5).clients(10).outcomes(0.02, 0.02).history(Seed(1));
         let seen = observations(&history);
         run(
             c,

@@ -10,7 +10,7 @@
 %% The oldest release that it must load into is OTP 25.
 -module(fuzz_dist_agent).
 
--export([start/1, stop/0, announce/3]).
+-export([start/1, stop/0]).
 -export([log/2]).
 
 %% So many messages may wait; what comes beyond that is dropped and counted.
@@ -62,33 +62,6 @@ stop() ->
             end,
             ok
     end.
-
-%% Says inside of the node that a fault begins or ends, so that the application's own telemetry or logs
-%% carry it: as an event [fuzz_dist, trouble, start | stop] where there is telemetry, and otherwise as
-%% metadata of all log events while it acts.
--spec announce(start | stop, integer(), binary()) -> ok.
-announce(Edge, Id, Trouble) ->
-    _ = code:ensure_loaded(telemetry),
-    case erlang:function_exported(telemetry, execute, 3) of
-        true ->
-            Times = #{system_time => erlang:system_time(), monotonic_time => erlang:monotonic_time()},
-            telemetry:execute([fuzz_dist, trouble, Edge], Times, #{id => Id, trouble => Trouble});
-        false ->
-            Active = maps:get(fuzz_dist, primary_metadata(), #{}),
-            case Edge of
-                start -> mark(Active#{Id => Trouble});
-                stop -> mark(maps:remove(Id, Active))
-            end
-    end,
-    ok.
-
-primary_metadata() ->
-    maps:get(metadata, logger:get_primary_config(), #{}).
-
-mark(Active) when map_size(Active) =:= 0 ->
-    logger:set_primary_config(metadata, maps:remove(fuzz_dist, primary_metadata()));
-mark(Active) ->
-    logger:set_primary_config(metadata, (primary_metadata())#{fuzz_dist => Active}).
 
 init(Receiver, Caller) ->
     register(?MODULE, self()),
@@ -180,7 +153,6 @@ loop(State) ->
     end.
 
 clean_up() ->
-    _ = mark(#{}),
     _ = logger:remove_handler(?MODULE),
     case erlang:system_monitor() of
         {Owner, _} when Owner =:= self() -> erlang:system_monitor(undefined);

@@ -89,7 +89,9 @@ pub mod __private {
     pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
-    pub use crate::test::options::{Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping};
+    pub use crate::test::options::{
+        Announce, Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping,
+    };
     pub use crate::test::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};
     pub use inventory;

@@ -83,6 +83,11 @@ impl Clock {
         Time(monotonic_ns.saturating_sub(self.start_ns))
     }
 
+    /// The reading of `CLOCK_MONOTONIC` in nanoseconds that stands for `time`.
+    pub fn monotonic_ns(&self, time: Time) -> u64 {
+        self.start_ns.saturating_add(time.0)
+    }
+
     /// The instant of the runtime's timers that stands for `time`.
     pub fn instant(&self, time: Time) -> tokio::time::Instant {
         let now = self.now();

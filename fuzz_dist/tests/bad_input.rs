@@ -1,29 +1,9 @@
 //! Histories that cannot be judged, and texts that are no histories: for every checker of the
 //! command, what it says and with which exit code.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+mod program;
 
-const VALID: i32 = 0;
-const INVALID: i32 = 1;
-const UNKNOWN: i32 = 2;
-const WRONG: i32 = 3;
-
-/// Runs the command; gives its exit code, what it printed, and what it printed as errors.
-fn run(arguments: &str, input: &str) -> (i32, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cargo-fuzz-dist"))
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
-    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("the command ends");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let code = output.status.code().expect("no signal");
-    (code, text(&output.stdout), text(&output.stderr))
-}
+use program::{Ended, INVALID, UNKNOWN, VALID, WRONG, run};
 
 /// An operation: function, argument, result.
 type Op = (&'static str, &'static str, &'static str);
@@ -191,7 +171,8 @@ fn history(ops: &[Op]) -> String {
 /// Expects an exit code, the verdict's word in the first line, and a reason that says this.
 #[track_caller]
 fn expect(code: i32, checker: &str, input: &str, why: &[&str]) {
-    let (exit, out, err) = run(&format!("check - --from edn --checker {checker}"), input);
+    let Ended { code: exit, out, err } =
+        run(&format!("check - --from edn --checker {checker}"), input);
     assert_eq!(exit, code, "{checker}:\n{input}\n{out}{err}");
     let verdict = ["valid", "invalid", "unknown"].get(code as usize).expect("a verdict");
     assert!(out.starts_with(&format!("-\t{verdict}\t")), "{checker}: {out}");
@@ -202,7 +183,7 @@ fn expect(code: i32, checker: &str, input: &str, why: &[&str]) {
 
 #[test]
 fn the_table_has_every_checker() {
-    let (code, out, _) = run("checkers", "");
+    let Ended { code, out, .. } = run("checkers", "");
     assert_eq!(code, VALID);
     let listed = out.lines().filter(|l| l.starts_with("  ") && !l.starts_with("   "));
     let listed = listed.take_while(|l| !l.starts_with("  independent"));
@@ -257,7 +238,7 @@ fn unknown_functions_are_named() {
         let failed = history(row.good)
             + &event("invoke", 99, "frobnicate", "1", 9)
             + &event("fail", 99, "frobnicate", "1", 10);
-        let (code, out, _) =
+        let Ended { code, out, .. } =
             run(&format!("check - --from edn --checker {}", row.arguments), &failed);
         assert!(code == UNKNOWN || code == VALID, "{}: {out}", row.arguments);
     }
@@ -364,7 +345,7 @@ fn malformed_histories_name_the_line_and_what_was_expected() {
     for (format, text, line, said) in MALFORMED {
         for checker in ["set-full", "list-append", "stats"] {
             let arguments = format!("check - --from {format} --checker {checker}");
-            let (code, out, err) = run(&arguments, text);
+            let Ended { code, out, err } = run(&arguments, text);
             assert_eq!(code, WRONG, "{format} {text}: {out}{err}");
             assert!(out.is_empty() && !err.contains("panicked"), "{format} {text}: {out}{err}");
             let place = format!("line {line} of the history");
@@ -384,7 +365,8 @@ fn what_no_process_can_do_is_malformed_for_every_checker() {
             (event("ok", 0, "add", "1", 0), "has invoked none"),
             (invoke.clone() + &event("ok", 0, "read", "1", 1), "completes `read`"),
         ] {
-            let (code, _, err) = run(&format!("check - --from edn --checker {name}"), &text);
+            let Ended { code, err, .. } =
+                run(&format!("check - --from edn --checker {name}"), &text);
             assert_eq!(code, WRONG, "{name}: {err}");
             assert!(err.contains("line ") && err.contains(said), "{name}: {err}");
         }

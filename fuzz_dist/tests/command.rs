@@ -1,39 +1,19 @@
 //! The installed command, as people run it: arguments, notations, output and exit codes.
 
-use std::io::Write as _;
+mod program;
+
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
 
 use fuzz_dist::checker::txn::generate;
 use fuzz_dist::history::Format;
+use program::{INVALID, UNKNOWN, VALID, WRONG, run};
 use serde_json::Value as Json;
-
-const VALID: i32 = 0;
-const INVALID: i32 = 1;
-const UNKNOWN: i32 = 2;
-const WRONG: i32 = 3;
-
-/// Runs the command with the arguments, which stand as in a shell, and the text as its input.
-fn run(arguments: &str, input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_cargo-fuzz-dist"))
-        .args(arguments.split_whitespace())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command starts");
-    // Whoever refuses its arguments does not read.
-    let _ = child.stdin.take().expect("a pipe").write_all(input);
-    child.wait_with_output().expect("the command ends")
-}
 
 /// Runs the command and gives what it printed, to its output or, where that is empty, as errors.
 #[track_caller]
 fn expect(code: i32, arguments: &str, input: &str) -> String {
-    let output = run(arguments, input.as_bytes());
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{arguments}:\n{out}{err}");
+    let program::Ended { code: ended, out, err } = run(arguments, input);
+    assert_eq!(ended, code, "{arguments}:\n{out}{err}");
     if out.is_empty() { err } else { out }
 }
 
@@ -251,7 +231,7 @@ fn sequential_consistency_and_the_causal_levels_are_told_apart() {
         + &one(1, "write", "y", "1")
         + &one(1, "read", "x", "nil");
     let text = expect(INVALID, "check - --checker sequential", &dekker);
-    contains(&text, &["not_sequential", "an independent check agrees"]);
+    contains(&text, &["not_sequential", "an independent check of all their orders agrees"]);
     for level in ["cc", "ccv", "cm"] {
         expect(VALID, &format!("check - --checker causal -o level={level}"), &dekker);
     }

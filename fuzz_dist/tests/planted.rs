@@ -36,7 +36,7 @@ fn what_is_planted_is_named() {
         let named = verdict.anomalies.iter().any(|a| Some(&*a.kind) == case.anomaly);
         assert!(verdict.is_invalid() && named, "{} {verdict:#?}", case.name());
     };
-    judged(|seed| 8 * seed, |case| case.anomaly.is_some(), named);
+    judged(|seed| 15 * seed, |case| case.anomaly.is_some(), named);
 }
 
 struct Shared(AnyChecker);

@@ -95,6 +95,13 @@ pub(crate) const KEYS: &[Key] = &[
         true,
         "overlapping_partitions = [\"on\", \"off\"]",
     ),
+    key("samples", Kind::Time { zero: true }, false, "samples = \"1s\""),
+    key(
+        "announce",
+        Kind::Word(&[("faults", "Faults"), ("operations", "Operations"), ("nothing", "Nothing")]),
+        false,
+        "announce = \"operations\"",
+    ),
 ];
 
 /// The key of that name, or an error at it that proposes one.

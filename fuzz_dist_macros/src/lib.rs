@@ -42,7 +42,7 @@ use proc_macro::TokenStream;
 /// | `seed` | integer | repeats the schedule of a run |
 /// | `ignore` | alone or reason | runs only when asked for |
 /// | `expect` | `"invalid"` | a known loss: passes with that verdict alone |
-/// | `attempts` | integer | runs with that many derived seeds |
+/// | `attempts` | integer | runs with that many derived seeds; with `expect = "invalid"` until one is |
 /// | `unknown` | `"warn"` | an unknown verdict does not fail |
 /// | `reconnect` | bool | reconnect nodes after a heal |
 /// | `heal` | `"natural"`, `"prompt"` | how TCP goes on after a cut |

@@ -79,7 +79,7 @@ fn keys_are_corrected_at_the_key() {
             "colour: unknown key `colour`; the keys are db, nemesis, workload, checker, nodes, env, \
            rate, concurrency, time_limit, setup_limit, op_limit, quiesce_limit, total_limit, seed, \
            ignore, expect, attempts, unknown, reconnect, heal, wire, sessions, exclusive, \
-           overlapping_partitions",
+           overlapping_partitions, samples, announce",
         ],
     );
     check("db = \"a\", db = \"b\"", &["db: key `db` is given twice"]);

@@ -276,6 +276,7 @@ fn enum_of(key: &Key) -> &'static str {
         "expect" => "Expect",
         "overlapping_partitions" => "Overlapping",
         "heal" => "Heal",
+        "announce" => "Announce",
         _ => "OnUnknown",
     }
 }

@@ -203,7 +203,12 @@ fn attempts_have_seeds_of_their_own() {
 }
 
 fn one_attempt_is_enough_for_a_loss_and_not_for_a_promise() {
-    run("fixture::loses_once --exact").ended_with(0).says("as expected, ");
+    let lost = run("fixture::loses_once --exact");
+    lost.ended_with(0).says("as expected, ");
+    assert_eq!(seeds(&lost.stdout).len(), 2, "{}", lost.stdout);
+    // Who asks for a number wants to know how often.
+    let all = Runtime::new().run("fixture::loses_once --exact", &[("FUZZ_DIST_ATTEMPTS", "3")]);
+    assert_eq!(seeds(&all.ended_with(0).stdout).len(), 3, "{}", all.stdout);
     let ended = run("fixture::holds_once --exact");
     ended.ended_with(101).says("1 of 2 attempts passed").says("lost 4 adds");
 }

@@ -3,7 +3,7 @@
 -module(inside).
 -behaviour(supervisor).
 
--export([start/0, init/1, start_worker/0, worker/0, ask/0, block_on/1]).
+-export([start/0, init/1, start_worker/0, worker/0, ask/0, block_on/1, carried/0, log/2]).
 
 start() ->
     {ok, Supervisor} = supervisor:start_link({local, inside_sup}, ?MODULE, []),
@@ -42,6 +42,20 @@ ask() ->
             Worker ! {ask, self()},
             receive {Worker, answer} -> answered after 500 -> silent end
     end.
+
+%% What a log event carries of the harness, as a handler of the application sees it.
+carried() ->
+    Id = list_to_atom("inside_" ++ integer_to_list(erlang:unique_integer([positive]))),
+    ok = logger:add_handler(Id, ?MODULE, #{config => self(), level => error}),
+    logger:error("what does it carry?", #{asked => Id}),
+    Carried = receive {logged, Id, Meta} -> maps:get(fuzz_dist, Meta, #{}) after 2000 -> nothing end,
+    ok = logger:remove_handler(Id),
+    Carried.
+
+log(#{meta := #{asked := Id} = Meta}, #{config := Asker}) ->
+    Asker ! {logged, Id, Meta};
+log(_, _) ->
+    ok.
 
 %% A process that sends to nobody on another node, in vain while the buffer is full.
 block_on(Node) ->

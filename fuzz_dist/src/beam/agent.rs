@@ -9,7 +9,8 @@ use super::connection::Connection;
 use super::error::CallError;
 use super::from_term::ConvertError;
 use super::mailbox::{Event, Mailbox};
-use super::term::{Pid, Term};
+use super::resident;
+use super::term::Term;
 use crate::args;
 use crate::op::Value;
 
@@ -67,19 +68,13 @@ impl Agent {
     ///
     /// When the node cannot be asked, refuses the module, or the agent cannot start.
     pub async fn start(connection: &Connection, beam: &[u8]) -> Result<Agent, CallError> {
-        let module = super::Atom::from_static(AGENT_MODULE);
-        let loaded: bool = connection.call("erlang", "module_loaded", args![module]).await?;
-        if !loaded {
-            connection.load_binary(AGENT_MODULE, beam).await?;
-        }
         let mailbox = connection.mailbox(MAILBOX_MAX);
-        let receiver = Term::from(mailbox.pid().clone());
-        let answer: Term = connection.call(AGENT_MODULE, "start", args![receiver]).await?;
-        let (agent, facts) = started(&answer).ok_or_else(|| CallError::UnexpectedResult {
+        let receiver = args![mailbox.pid()];
+        let answer = resident::start(connection, (AGENT_MODULE, beam), receiver, &mailbox).await?;
+        let facts = facts(&answer).ok_or_else(|| CallError::UnexpectedResult {
             peer: connection.peer().into(),
             error: ConvertError::new("{ok, Agent, Facts}", &answer),
         })?;
-        mailbox.link(&agent).await?;
         Ok(Agent { mailbox, facts })
     }
 
@@ -105,14 +100,12 @@ impl Agent {
     }
 }
 
-fn started(answer: &Term) -> Option<(Pid, BTreeMap<String, String>)> {
-    let [ok, agent, Term::Map(facts)] = answer.as_tuple()? else { return None };
+fn facts(answer: &Term) -> Option<BTreeMap<String, String>> {
+    let [_, _, Term::Map(facts)] = answer.as_tuple()? else { return None };
     let fact = |(key, value): (&Term, &Term)| {
         Some((key.as_atom()?.as_str().to_string(), value.as_text()?))
     };
-    let facts = facts.iter().filter_map(fact).collect();
-    ok.is_atom("ok").then_some(())?;
-    Some((agent.as_pid()?.clone(), facts))
+    Some(facts.iter().filter_map(fact).collect())
 }
 
 /// What a message of the agent says; `None` for what no agent sends.

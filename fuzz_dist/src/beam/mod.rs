@@ -6,6 +6,7 @@
 //! [`Connection`] joins them to a socket.
 
 mod agent;
+mod announcer;
 mod big;
 mod call;
 mod connection;
@@ -26,11 +27,14 @@ mod node_spec;
 mod options;
 mod order;
 mod outbox;
+mod resident;
+mod sampler;
 mod shared;
 mod stream;
 mod term;
 
 pub use agent::{AGENT_MODULE, AGENT_SOURCE, Agent, Told};
+pub use announcer::{ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Announced, Announcement, Announcer};
 pub use big::BigInt;
 pub use call::Call;
 pub use connection::Connection;
@@ -44,6 +48,7 @@ pub use mailbox::{Event, Mailbox};
 pub use monitor::{Down, Monitor};
 pub use node_spec::{NodeSpec, net_setuptime};
 pub use options::{Connect, Options};
+pub use sampler::{SAMPLER_MODULE, SAMPLER_SOURCE, Sample, Sampler};
 pub use term::{Atom, Bits, Export, Float, Pid, Port, Reference, Term, atom, charlist};
 
 #[cfg(test)]

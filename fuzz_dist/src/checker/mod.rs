@@ -38,7 +38,7 @@ pub use compose::{Compose, compose};
 pub use convergence::{Convergence, convergence};
 pub use lease::{Lease, lease};
 pub use linear::{
-    CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
+    Access, CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
     Linearizable, Model, Mutex, Registers, Sequential, SetModel, Step, counter, distinct_register,
     explains, fifo, independent, linearizable, sequential,
 };

@@ -27,9 +27,14 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
     let mut attempts = Vec::new();
     for attempt in 0..effective.attempts {
         let done = run_attempt(&spec, &over, &effective, attempt);
-        let last = matches!(done.0, TrialReport::Ignored(_));
+        let decided = match done.0 {
+            TrialReport::Ignored(_) => true,
+            // The loss was seen; who asks for a number of attempts wants to know how often.
+            TrialReport::Passed => effective.expect == Expect::Invalid && over.attempts.is_none(),
+            TrialReport::Failed(_) => false,
+        };
         attempts.push(done);
-        if last {
+        if decided {
             break;
         }
         if let Some(why) = cancel::requested().filter(|_| attempt + 1 < effective.attempts) {
@@ -163,6 +168,7 @@ fn tell(
     if let Some(store) = &finished.store {
         notes.extend(keep(spec, finished, seed, store).err().map(|e| e.to_string()));
     }
+    notes.extend(report::export(&finished.history));
     let facts = RunFacts {
         name: spec.name.clone(),
         promise: spec.doc.to_string(),
@@ -171,13 +177,16 @@ fn tell(
         options: finished.effective.as_ref().unwrap_or(said).to_string(),
         notes,
     };
+    let screenful = |verdict: &Verdict| {
+        report::screenful(&facts, &finished.history, &finished.samples, verdict)
+    };
     match &finished.outcome {
-        Ok(verdict) => report::screenful(&facts, &finished.history, verdict),
+        Ok(verdict) => screenful(verdict),
         Err(error) => {
             let mut text = format!("{}: no verdict: {error}\n  --> {}\n", spec.name, spec.location);
             if let Some(verdict) = &finished.judged {
                 text.push_str("what was recorded up to then was judged all the same:\n");
-                text.push_str(&report::screenful(&facts, &finished.history, verdict));
+                text.push_str(&screenful(verdict));
             } else if let Some(folder) = &facts.folder {
                 text.push_str(&format!("  what was kept: {}\n", folder.display()));
             }
@@ -196,10 +205,10 @@ fn keep(
     let error = finished.outcome.as_ref().err().map(ToString::to_string);
     store.write_json(
         "results.json",
-        &report::results(verdict, error.as_deref(), &finished.history),
+        &report::results(verdict, error.as_deref(), &finished.history, &finished.samples),
     )?;
     if finished.traces {
-        let traces = report::traces(&finished.history).to_string();
+        let traces = report::traces(&finished.history, &report::service()).to_string();
         store.write("traces.json", traces.as_bytes())?;
     }
     store.write_json(

@@ -7,7 +7,10 @@ use tokio::sync::OnceCell;
 
 use super::Node;
 use crate::args;
-use crate::beam::{AGENT_MODULE, AGENT_SOURCE, Atom, Connection};
+use crate::beam::{
+    AGENT_MODULE, AGENT_SOURCE, ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Atom, Connection,
+    SAMPLER_MODULE, SAMPLER_SOURCE,
+};
 use crate::error::Error;
 use crate::provision::Runtime;
 
@@ -15,10 +18,15 @@ use crate::provision::Runtime;
 pub(crate) const TROUBLE_MODULE: &str = "fuzz_dist_trouble";
 const TROUBLE_SOURCE: &str = include_str!("../../agent/fuzz_dist_trouble.erl");
 
-const SOURCES: [(&str, &str); 2] = [(AGENT_MODULE, AGENT_SOURCE), (TROUBLE_MODULE, TROUBLE_SOURCE)];
+const SOURCES: [(&str, &str); 4] = [
+    (AGENT_MODULE, AGENT_SOURCE),
+    (ANNOUNCER_MODULE, ANNOUNCER_SOURCE),
+    (SAMPLER_MODULE, SAMPLER_SOURCE),
+    (TROUBLE_MODULE, TROUBLE_SOURCE),
+];
 
 /// The compiled forms, in the order of [`SOURCES`].
-static COMPILED: OnceCell<[Arc<[u8]>; 2]> = OnceCell::const_new();
+static COMPILED: OnceCell<Vec<Arc<[u8]>>> = OnceCell::const_new();
 
 /// Compiles all modules, so that nodes can be given them at once when they are up.
 ///
@@ -42,7 +50,7 @@ pub(crate) async fn compiled(module: &str) -> Result<Arc<[u8]>, Error> {
     compiled.ok_or_else(|| Error::usage(format!("`{module}` is no module of this library")))
 }
 
-fn compile() -> Result<[Arc<[u8]>; 2], Error> {
+fn compile() -> Result<Vec<Arc<[u8]>>, Error> {
     let folder = std::env::temp_dir().join(format!("fuzz_dist-agent-{}", std::process::id()));
     let compiled = (|| {
         std::fs::create_dir_all(&folder).map_err(Error::environment)?;
@@ -52,11 +60,8 @@ fn compile() -> Result<[Arc<[u8]>; 2], Error> {
         }
         let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
         let compiled = runtime.compile(&files, &folder).map_err(Error::setup)?;
-        let read = |i: usize| {
-            let bytes = std::fs::read(&compiled[i]).map_err(Error::environment)?;
-            Ok::<_, Error>(Arc::from(bytes))
-        };
-        Ok([read(0)?, read(1)?])
+        let read = |file| Ok(Arc::from(std::fs::read(file).map_err(Error::environment)?));
+        compiled.iter().map(read).collect()
     })();
     let _ = std::fs::remove_dir_all(&folder);
     compiled

@@ -74,4 +74,10 @@ keys! {
     /// kernel off, so that partitions may overlap; `"off"`: with it on. Their own setting if not
     /// given (on, since OTP 25). An array is a matrix.
     overlapping_partitions;
+    /// `samples = "1s"`: how often every Erlang node says how it is doing (run queue, memory, longest
+    /// mailbox and the like), in `samples.jsonl` and results.json; `"0s"`: never. 1 s if not given.
+    samples;
+    /// `announce = "operations"`: operations and faults are told inside of Erlang nodes, to the
+    /// application's telemetry or logs; `"nothing"`: neither. `"faults"` if not given.
+    announce;
 }

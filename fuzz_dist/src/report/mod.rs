@@ -1,10 +1,13 @@
 //! The screenful that people read when a run has ended.
 
+mod export;
+mod http;
 mod results;
 mod traces;
 
+pub use export::{export, service};
 pub use results::results;
-pub use traces::{span_of_event, trace_id, traces};
+pub use traces::traces;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::checker::{Anomaly, Validity, Verdict};
-use crate::history::{FaultSpan, FaultStatus, History};
+use crate::history::{FaultSpan, FaultStatus, History, Samples, Spread};
 use crate::op::{Kind, Phase, Value};
 use crate::random::Seed;
 
@@ -37,7 +40,12 @@ pub struct RunFacts {
 }
 
 /// The whole screenful.
-pub fn screenful(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
+pub fn screenful(
+    facts: &RunFacts,
+    history: &History,
+    samples: &Samples,
+    verdict: &Verdict,
+) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}: {}", facts.name, sentence(verdict));
     if !facts.promise.is_empty() && verdict.validity == Validity::Invalid {
@@ -59,6 +67,9 @@ pub fn screenful(facts: &RunFacts, history: &History, verdict: &Verdict) -> Stri
         let _ = writeln!(out, "  {line}");
     }
     if let Some(line) = beyond_the_cut(history) {
+        let _ = writeln!(out, "  {line}");
+    }
+    if let Some(line) = sampled(samples) {
         let _ = writeln!(out, "  {line}");
     }
     for note in &facts.notes {
@@ -175,6 +186,36 @@ fn beyond_the_cut(history: &History) -> Option<String> {
         more => format!(" and {more} more"),
     };
     (!all.is_empty()).then(|| format!("beyond the cut: {shown}{more}"))
+}
+
+/// The greatest of what was sampled:
+/// `samples: 150; run queue up to 7 (n2, 4.012 s), memory 61 MB (n1, …), mailbox 812 (n3 cart, …)`.
+fn sampled(samples: &Samples) -> Option<String> {
+    const TOLD: [(&str, &str, i64, &str); 4] = [
+        ("run_queue", "run queue", 1, ""),
+        ("memory_total", "memory", 1_000_000, " MB"),
+        ("longest_mailbox", "mailbox", 1, ""),
+        ("dist_queue", "distribution queue", 1000, " kB"),
+    ];
+    let spreads = samples.spreads();
+    let told = TOLD.iter().filter_map(|(what, shown, unit, unit_name)| {
+        let all = spreads.iter().filter(|s| *s.what == **what);
+        let Spread { node, max, max_at, max_of, .. } = all.max_by_key(|s| s.max)?;
+        let of = max_of.as_ref().map_or(String::new(), |of| format!(" {of}"));
+        let max = max / unit;
+        (max > 0).then(|| format!("{shown} {max}{unit_name} ({node}{of}, {max_at})"))
+    });
+    let told: Vec<String> = told.collect();
+    let count: usize = spreads.iter().filter(|s| &*s.what == "run_queue").map(|s| s.count).sum();
+    let lost = match samples.lost() {
+        0 => String::new(),
+        lost => format!(", {lost} more were lost"),
+    };
+    let greatest = match told.is_empty() {
+        true => String::new(),
+        false => format!("; at most {}", told.join(", ")),
+    };
+    (count > 0).then(|| format!("samples: {count}{lost}{greatest}"))
 }
 
 /// What came of draws near a boundary:

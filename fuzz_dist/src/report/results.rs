@@ -2,13 +2,18 @@
 
 use serde_json::{Value as Json, json};
 
-use super::traces::{span_of_event, trace_id};
+use super::traces::id;
 use crate::checker::{Anomaly, Cause, Verdict};
-use crate::history::{History, ZoneCount};
+use crate::history::{History, Samples, ZoneCount};
 use crate::time::Time;
 
 /// The whole of results.json: its first keys are `verdict` and `anomalies`.
-pub fn results(verdict: Option<&Verdict>, error: Option<&str>, history: &History) -> Json {
+pub fn results(
+    verdict: Option<&Verdict>,
+    error: Option<&str>,
+    history: &History,
+    samples: &Samples,
+) -> Json {
     let faults: Vec<Json> = history
         .faults()
         .iter()
@@ -41,7 +46,8 @@ pub fn results(verdict: Option<&Verdict>, error: Option<&str>, history: &History
             .map(|m| json!({ "fault": m.fault, "rows": m.rows })).collect::<Vec<_>>(),
         "pairs": pairs(history),
         "zones": zones(verdict, history),
-        "trace_id": trace_id(history),
+        "samples": samples.summary(),
+        "trace_id": history.trace_id(),
         "meta": meta,
     })
 }
@@ -127,7 +133,7 @@ fn anomaly(anomaly: &Anomaly, history: &History) -> Json {
 /// The spans of its operations, in the run's trace.
 fn spans(anomaly: &Anomaly, history: &History) -> Vec<String> {
     let mut spans: Vec<String> =
-        anomaly.events.iter().filter_map(|i| span_of_event(history, *i)).collect();
+        anomaly.events.iter().filter_map(|i| history.span_of_event(*i).map(id)).collect();
     spans.dedup();
     spans
 }

@@ -11,62 +11,63 @@ use crate::time::Time;
 /// Kinds of spans, as the protocol numbers them.
 const INTERNAL: u8 = 1;
 const CLIENT: u8 = 3;
-/// Spans are numbered by what they stand for, so that an anomaly finds its own without a table.
-const RUN_SPAN: u64 = 1 << 62;
-const NODE_SPANS: u64 = 1 << 61;
-const FAULT_SPANS: u64 = 1 << 60;
 
-/// The trace of a run: its seed and its start, which no two runs share.
-pub fn trace_id(history: &History) -> String {
-    let number = |key: &str| {
-        let value = history.meta(key).map(ToString::to_string).unwrap_or_default();
-        let text = value.trim_matches('"');
-        let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        hex.or_else(|| text.parse().ok()).unwrap_or(0_u64)
-    };
-    format!("{:016x}{:016x}", number("seed"), number("start_unix_ms").max(1))
-}
-
-/// The span of the operation that an event of a client belongs to.
-pub fn span_of_event(history: &History, event: usize) -> Option<String> {
-    let client = event < history.len() && history.process(event).is_client();
-    client.then(|| id(history.invocation(event).unwrap_or(event) as u64 + 1))
-}
-
-fn id(number: u64) -> String {
+/// A span's number as the protocol writes it.
+pub(super) fn id(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// The whole file.
-pub fn traces(history: &History) -> Json {
-    let run = Run { history, trace: trace_id(history), start_ns: start_ns(history) };
-    let end = history.len().checked_sub(1).map_or(Time::ZERO, |last| history.time(last));
-    let mut spans = vec![run.span(RUN_SPAN, INTERNAL, "run", [Time::ZERO, end], Vec::new())];
-    spans.extend(run.operations(end));
-    spans.extend(run.faults(end));
-    let db = history.meta("db").and_then(|db| db.as_text()).unwrap_or("database");
-    let mut resources = vec![resource("fuzz_dist", None, spans)];
-    for node in (0..history.nodes().len()).map(|i| NodeId(i as u16)) {
-        resources.push(resource(db, Some(history.node_name(node)), vec![run.node(node, end)]));
+/// The whole file; `service` names the run itself.
+pub fn traces(history: &History, service: &str) -> Json {
+    let mut resources: Vec<Json> = Vec::new();
+    let run = Run::new(history, service);
+    for (of, spans) in run.by_resource() {
+        resources.push(run.resource(of, spans.collect()));
     }
     json!({ "resourceSpans": resources })
+}
+
+/// How many spans a run has.
+pub(super) fn count(history: &History) -> usize {
+    let operations = (0..history.len())
+        .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client());
+    1 + operations.count() + history.faults().len() + history.nodes().len()
+}
+
+/// The same in requests of at most so many spans and so many bytes (or of one span); ends where `send`
+/// says so.
+pub(super) fn batches(
+    history: &History,
+    service: &str,
+    (spans_max, bytes_max): (usize, usize),
+    mut send: impl FnMut(usize, String) -> bool,
+) {
+    let run = Run::new(history, service);
+    for (of, spans) in run.by_resource() {
+        let mut hand_over = |batch: &mut Vec<Json>| {
+            let batch = std::mem::take(batch);
+            let count = batch.len();
+            let request = json!({ "resourceSpans": [run.resource(of, batch)] });
+            count == 0 || send(count, request.to_string())
+        };
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for span in spans {
+            let size = span.to_string().len();
+            if (batch.len() == spans_max || bytes + size > bytes_max) && !hand_over(&mut batch) {
+                return;
+            }
+            bytes = if batch.is_empty() { size } else { bytes + size };
+            batch.push(span);
+        }
+        if !hand_over(&mut batch) {
+            return;
+        }
+    }
 }
 
 fn start_ns(history: &History) -> u64 {
     let ms = history.meta("start_unix_ms").and_then(|ms| ms.as_int()).unwrap_or(0);
     u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000)
-}
-
-fn resource(service: &str, instance: Option<&str>, spans: Vec<Json>) -> Json {
-    let mut attributes = vec![text("service.name", service)];
-    attributes.extend(instance.map(|name| text("service.instance.id", name)));
-    json!({
-        "resource": { "attributes": attributes },
-        "scopeSpans": [{
-            "scope": { "name": "fuzz_dist", "version": env!("CARGO_PKG_VERSION") },
-            "spans": spans,
-        }],
-    })
 }
 
 fn text(key: &str, value: impl std::fmt::Display) -> Json {
@@ -75,11 +76,54 @@ fn text(key: &str, value: impl std::fmt::Display) -> Json {
 
 struct Run<'a> {
     history: &'a History,
+    service: &'a str,
     trace: String,
     start_ns: u64,
+    end: Time,
 }
 
-impl Run<'_> {
+/// Spans that are made when they are wanted: a run may have millions.
+type Spans<'a> = Box<dyn Iterator<Item = Json> + 'a>;
+
+impl<'a> Run<'a> {
+    fn new(history: &'a History, service: &'a str) -> Run<'a> {
+        let end = history.len().checked_sub(1).map_or(Time::ZERO, |last| history.time(last));
+        Run { history, service, trace: history.trace_id(), start_ns: start_ns(history), end }
+    }
+
+    /// The run itself with its operations and faults, and every node.
+    fn by_resource(&self) -> impl Iterator<Item = (Option<NodeId>, Spans<'_>)> {
+        let whole = [Time::ZERO, self.end];
+        let run = self.span(History::RUN_SPAN, INTERNAL, "run", whole, Vec::new());
+        let own =
+            std::iter::once(run).chain(self.operations(self.end)).chain(self.faults(self.end));
+        let own: Spans<'_> = Box::new(own);
+        let nodes = (0..self.history.nodes().len()).map(|i| NodeId(i as u16)).map(|node| {
+            let spans: Spans<'_> = Box::new(std::iter::once(self.node(node, self.end)));
+            (Some(node), spans)
+        });
+        std::iter::once((None, own)).chain(nodes)
+    }
+
+    /// Who spans come from: a node of the database, or the run.
+    fn resource(&self, of: Option<NodeId>, spans: Vec<Json>) -> Json {
+        let db = self.history.meta("db").and_then(|db| db.as_text()).unwrap_or("database");
+        let attributes = match of {
+            None => vec![text("service.name", self.service)],
+            Some(node) => vec![
+                text("service.name", db),
+                text("service.instance.id", self.history.node_name(node)),
+            ],
+        };
+        json!({
+            "resource": { "attributes": attributes },
+            "scopeSpans": [{
+                "scope": { "name": "fuzz_dist", "version": env!("CARGO_PKG_VERSION") },
+                "spans": spans,
+            }],
+        })
+    }
+
     /// Nanoseconds since 1970, which the protocol writes as a string.
     fn at(&self, time: Time) -> String {
         self.start_ns.saturating_add(time.0).to_string()
@@ -102,8 +146,8 @@ impl Run<'_> {
             "endTimeUnixNano": self.at(at[1]),
             "attributes": attributes,
         });
-        if number != RUN_SPAN {
-            span["parentSpanId"] = id(RUN_SPAN).into();
+        if number != History::RUN_SPAN {
+            span["parentSpanId"] = id(History::RUN_SPAN).into();
         }
         span
     }
@@ -122,7 +166,8 @@ impl Run<'_> {
             }
             let outcome = done.map_or("info", |d| h.kind(d).as_str());
             attributes.push(text("fuzz_dist.outcome", outcome));
-            let mut span = self.span(i as u64 + 1, CLIENT, h.function(i), at, attributes);
+            let mut span =
+                self.span(History::span_of_invocation(i), CLIENT, h.function(i), at, attributes);
             let error = done.and_then(|d| h.error(d));
             span["status"] = match done.map(|d| h.kind(d)) {
                 Some(Kind::Ok) => json!({ "code": 1 }),
@@ -143,7 +188,7 @@ impl Run<'_> {
                 text("fuzz_dist.status", f.status.as_str()),
             ];
             attributes.extend(f.zone.as_deref().map(|zone| text("fuzz_dist.zone", zone)));
-            self.span(FAULT_SPANS + f.id as u64, INTERNAL, &f.name, at, attributes)
+            self.span(History::span_of_fault(f.id), INTERNAL, &f.name, at, attributes)
         })
     }
 
@@ -159,7 +204,7 @@ impl Run<'_> {
             })
         };
         let events: Vec<Json> = (0..h.len()).filter(said).map(event).collect();
-        let number = NODE_SPANS + u64::from(node.0);
+        let number = History::span_of_node(node);
         let mut span =
             self.span(number, INTERNAL, h.node_name(node), [Time::ZERO, end], Vec::new());
         span["events"] = events.into();
@@ -194,7 +239,7 @@ mod tests {
     #[test]
     fn operations_faults_and_nodes_are_spans_of_one_trace() {
         let history = run();
-        let traces = traces(&history);
+        let traces = traces(&history, "fuzz_dist");
         let spans = |resource: usize| {
             traces["resourceSpans"][resource]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
         };
@@ -217,12 +262,45 @@ mod tests {
     }
 
     #[test]
+    fn batches_hold_every_span_once_and_are_no_larger_than_asked() {
+        let history = run();
+        let whole = traces(&history, "shop-tests");
+        let spans_of = |json: &Json| -> Vec<String> {
+            let resources = json["resourceSpans"].as_array().unwrap().iter();
+            let spans = resources.flat_map(|r| r["scopeSpans"][0]["spans"].as_array().unwrap());
+            spans.map(|span| span["spanId"].to_string()).collect()
+        };
+        assert_eq!(spans_of(&whole).len(), count(&history));
+        for (spans_max, bytes_max, expected) in
+            [(9, 1 << 20, vec![3, 1, 1]), (2, 1 << 20, vec![2, 1, 1, 1]), (9, 1, vec![1; 5])]
+        {
+            let (mut counts, mut ids) = (Vec::new(), Vec::new());
+            batches(&history, "shop-tests", (spans_max, bytes_max), |count, body| {
+                let json: Json = serde_json::from_str(&body).unwrap();
+                counts.push(count);
+                ids.extend(spans_of(&json));
+                let attributes = &json["resourceSpans"][0]["resource"]["attributes"];
+                let service = &attributes[0]["value"]["stringValue"];
+                assert!(service == "shop-tests" || service == "shop", "{service}");
+                true
+            });
+            assert_eq!((counts, ids), (expected, spans_of(&whole)));
+        }
+        let mut sent = 0;
+        batches(&history, "shop-tests", (1, 1), |count, _| {
+            sent += count;
+            sent < 2
+        });
+        assert_eq!(sent, 2);
+    }
+
+    #[test]
     fn an_event_finds_the_span_of_its_operation() {
         let history = run();
-        let span = span_of_event(&history, 0);
-        assert_eq!(span, span_of_event(&history, 4));
-        assert_eq!(span.as_deref(), Some("0000000000000001"));
-        assert_eq!(span_of_event(&history, 1), None);
-        assert_eq!(span_of_event(&history, 99), None);
+        let span = history.span_of_event(0);
+        assert_eq!(span, history.span_of_event(4));
+        assert_eq!(span.map(id).as_deref(), Some("0000000000000001"));
+        assert_eq!(history.span_of_event(1), None);
+        assert_eq!(history.span_of_event(99), None);
     }
 }

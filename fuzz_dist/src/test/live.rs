@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::announce::Announcements;
 use super::faults::Faults;
 use super::observe::Observed;
 use super::options::Effective;
@@ -16,7 +17,7 @@ use crate::env::HostId;
 use crate::env::wire::Wire;
 use crate::error::Error;
 use crate::generator::{Generator, Thread};
-use crate::history::Recorder;
+use crate::history::{Recorder, Samples};
 use crate::interpreter::{Ended, Interpreter, Outcome};
 use crate::nemesis::{Boundaries, Nemesis, Window, windows};
 use crate::node::{Cluster, Node};
@@ -38,8 +39,10 @@ pub(crate) struct Live {
     pub(crate) seed: Seed,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
+    pub(crate) samples: Samples,
     pub(super) faults: Faults,
     pub(super) observed: Observed,
+    pub(super) announcements: Arc<Announcements>,
     pub(super) phase: Mutex<Phase>,
     pub(super) interpreter: tokio::sync::Mutex<Interpreter>,
     pub(super) cancel: watch::Sender<bool>,

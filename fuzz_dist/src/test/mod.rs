@@ -156,6 +156,22 @@ impl Test {
         self
     }
 
+    /// How often every Erlang node is sampled (1 s unless told otherwise; at least 100 ms); zero: not
+    /// at all. Samples are no part of the history; see [`Samples`](crate::history::Samples).
+    #[must_use]
+    pub fn samples(mut self, every: Duration) -> Test {
+        self.plan.options.samples = Some(every);
+        self
+    }
+
+    /// What is said inside of Erlang nodes while the test runs; see
+    /// [`Announce`](options::Announce).
+    #[must_use]
+    pub fn announce(mut self, what: options::Announce) -> Test {
+        self.plan.options.announce = Some(what);
+        self
+    }
+
     /// The seed of this attempt.
     pub fn seed(&self) -> Seed {
         self.session.seed()

@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::live::Live;
-use crate::beam::{AGENT_MODULE, Agent, Told};
+use crate::beam::{AGENT_MODULE, Agent, Connection, SAMPLER_MODULE, Sample, Sampler, Told};
 use crate::nemesis::Boundaries;
 use crate::node::{Node, modules};
 use crate::op::{Event, Kind, Process, Value};
+use crate::provision::Runtime;
 
 /// How long the run waits for all agents before it goes on without those that are missing.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -59,16 +60,21 @@ pub(super) async fn start(live: &Arc<Live>) {
     if nodes.is_empty() {
         return;
     }
+    let cancel = live.cancel.clone();
     let starting = async {
-        let beam = match modules::compiled(AGENT_MODULE).await {
-            Ok(beam) => beam,
+        let (agent, sampler) =
+            tokio::join!(modules::compiled(AGENT_MODULE), modules::compiled(SAMPLER_MODULE));
+        let beams = match agent.and_then(|agent| Ok([agent, sampler?])) {
+            Ok(beams) => beams,
             Err(e) => return live.observed.note(format!("the nodes are not observed: {e}")),
         };
+        let every = Some(live.effective.samples).filter(|every| !every.is_zero());
         let mut waiting = Vec::new();
         for node in nodes {
             let (ready, started) = oneshot::channel();
-            let watch = Watch { live: Arc::downgrade(live), node, beam: beam.clone(), recorded: 0 };
-            tokio::spawn(watch.run(ready, live.cancel.subscribe()));
+            let live = Arc::downgrade(live);
+            let watch = Watch { live, node, beams: beams.clone(), every, recorded: 0 };
+            tokio::spawn(watch.run(ready, cancel.subscribe()));
             waiting.push(started);
         }
         for started in waiting {
@@ -85,7 +91,10 @@ struct Watch {
     /// Weak, since the run's end must not wait for who watches it.
     live: Weak<Live>,
     node: Node,
-    beam: Arc<[u8]>,
+    /// The compiled forms of agent and sampler.
+    beams: [Arc<[u8]>; 2],
+    /// How often the node is sampled.
+    every: Option<Duration>,
     recorded: u64,
 }
 
@@ -102,15 +111,18 @@ impl Watch {
         let (mut ready, mut failures) = (Some(ready), 0);
         while failures < TRIES_MAX {
             let attached = match self.node.control().await {
-                Ok(connection) => Agent::start(&connection, &self.beam).await,
+                Ok(connection) => {
+                    Agent::start(&connection, &self.beams[0]).await.map(|agent| (agent, connection))
+                }
                 Err(e) => Err(e),
             };
             match attached {
-                Ok(agent) => {
+                Ok((agent, connection)) => {
                     failures = 0;
                     self.attached(&agent);
-                    drop(ready.take());
-                    self.listen(agent).await;
+                    let sampler = self.sampler(&connection).await;
+                    drop((ready.take(), connection));
+                    self.listen(agent, sampler).await;
                 }
                 Err(e) if ready.take().is_some() => {
                     self.note(format!("{} is not observed yet: {e}", self.node.name()));
@@ -132,6 +144,8 @@ impl Watch {
                 self.node.name()
             ));
         }
+        let release = agent.facts().get("otp_release").and_then(|release| release.parse().ok());
+        release.and_then(Runtime::untried).into_iter().for_each(|text| self.note(text));
         self.settings(agent.facts());
         let facts = agent.facts().iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
         self.record(None, "observed", Value::map(facts));
@@ -166,9 +180,33 @@ impl Watch {
         }
     }
 
-    /// Writes down what the agent tells, until it or its node goes.
-    async fn listen(&mut self, mut agent: Agent) {
-        while let Some(told) = agent.next().await {
+    /// Takes samples, where they are asked for. A node that refuses goes without.
+    async fn sampler(&self, connection: &Connection) -> Option<Sampler> {
+        let started = Sampler::start(connection, &self.beams[1], self.every?).await;
+        let refused = |e| self.note(format!("{} is not sampled: {e}", self.node.name()));
+        started.map_err(refused).ok()
+    }
+
+    /// Writes down what agent and sampler tell, until the agent or its node goes.
+    async fn listen(&mut self, mut agent: Agent, mut sampler: Option<Sampler>) {
+        loop {
+            let sampled = async {
+                match &mut sampler {
+                    Some(sampler) => sampler.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let told = tokio::select! {
+                told = agent.next() => told,
+                sample = sampled => {
+                    match sample {
+                        Some(sample) => self.sampled(sample),
+                        None => sampler = None,
+                    }
+                    continue;
+                }
+            };
+            let Some(told) = told else { return };
             match told {
                 Told::Event { monotonic_ns, kind, data } => {
                     self.record(Some(monotonic_ns), kind, data);
@@ -186,6 +224,12 @@ impl Watch {
                 }
             }
         }
+    }
+
+    fn sampled(&self, sample: Sample) {
+        let Some(live) = self.live.upgrade() else { return };
+        let (node, time) = (&self.node, live.clock.at(sample.monotonic_ns));
+        live.samples.push((node.id(), node.name()), live.phase(), time, &sample.values);
     }
 
     fn note(&self, text: String) {

@@ -12,6 +12,10 @@ use std::time::Duration;
 /// Hosts of a cluster unless told otherwise: the fewest that have interesting minorities.
 pub const NODES: usize = 5;
 
+/// How often Erlang nodes are sampled unless told otherwise, and the most often.
+const SAMPLES: Duration = Duration::from_secs(1);
+const SAMPLES_MIN: Duration = Duration::from_millis(100);
+
 /// Room that the total limit leaves for tear-down, log collection and checkers.
 const TOTAL_SLACK: Duration = Duration::from_secs(120);
 
@@ -80,6 +84,18 @@ pub enum OnUnknown {
     Warn,
 }
 
+/// What is said inside of the nodes while a test runs, for the application's own telemetry and logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Announce {
+    /// Nothing.
+    Nothing,
+    /// When faults begin and end.
+    #[default]
+    Faults,
+    /// Operations, too: when each begins and what came of it.
+    Operations,
+}
+
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlapping {
@@ -130,7 +146,8 @@ pub struct Options {
     pub seed: Option<Seed>,
     /// The verdict that passes.
     pub expect: Option<Expect>,
-    /// Runs, each with a seed derived from the first.
+    /// Runs, each with a seed derived from the first. Where a known loss is expected they end with the
+    /// first that shows it, unless `FUZZ_DIST_ATTEMPTS` says how many there are to be.
     pub attempts: Option<u32>,
     /// What an unknown verdict does.
     pub unknown: Option<OnUnknown>,
@@ -146,6 +163,10 @@ pub struct Options {
     pub exclusive: Option<bool>,
     /// Whether partitions may overlap.
     pub overlapping_partitions: Option<Overlapping>,
+    /// How often every Erlang node is sampled; zero: not at all.
+    pub samples: Option<Duration>,
+    /// What is announced inside of the nodes.
+    pub announce: Option<Announce>,
 }
 
 /// Options that do not make a test; each says what to write instead.
@@ -173,6 +194,12 @@ pub enum OptionsError {
     /// No run at all.
     #[error("attempts = 0: a test runs at least once")]
     NoAttempts,
+    /// Samples would be a load of their own.
+    #[error(
+        "samples {} is too often: write at least {}, or \"0s\" for none",
+        show(*.0), show(SAMPLES_MIN)
+    )]
+    SamplesTooOften(Duration),
     /// The total would cut the main phase off.
     #[error(
         "total_limit {} is not above time_limit {}: the main phase alone would use it up; raise total_limit, or leave it out",
@@ -213,6 +240,8 @@ impl Options {
             sessions: self.sessions.unwrap_or(false),
             exclusive: self.exclusive.unwrap_or(false),
             overlapping_partitions: self.overlapping_partitions,
+            samples: self.samples.unwrap_or(SAMPLES),
+            announce: self.announce.unwrap_or_default(),
         };
         effective.check()?;
         Ok(effective)
@@ -262,6 +291,10 @@ pub struct Effective {
     pub exclusive: bool,
     /// Whether partitions may overlap; the nodes' own setting if nobody said.
     pub overlapping_partitions: Option<Overlapping>,
+    /// How often every Erlang node is sampled; zero: not at all.
+    pub samples: Duration,
+    /// What is announced inside of the nodes.
+    pub announce: Announce,
 }
 
 impl Effective {
@@ -286,6 +319,9 @@ impl Effective {
         }
         if self.attempts == 0 {
             return Err(OptionsError::NoAttempts);
+        }
+        if !self.samples.is_zero() && self.samples < SAMPLES_MIN {
+            return Err(OptionsError::SamplesTooOften(self.samples));
         }
         match self.total_limit {
             Some(total) if total <= self.time_limit => {
@@ -342,6 +378,11 @@ impl fmt::Display for Effective {
         if self.attempts > 1 {
             write!(f, ", {} attempts", self.attempts)?;
         }
+        match self.samples {
+            SAMPLES => {}
+            Duration::ZERO => write!(f, ", no samples")?,
+            every => write!(f, ", samples every {}", show(every))?,
+        }
         let flags = [
             (self.expect == Expect::Invalid, "expects invalid"),
             (self.unknown == OnUnknown::Warn, "unknown only warns"),
@@ -352,6 +393,8 @@ impl fmt::Display for Effective {
             (self.exclusive, "exclusive"),
             (self.overlapping_partitions == Some(Overlapping::On), "partitions may overlap"),
             (self.overlapping_partitions == Some(Overlapping::Off), "overlapping is prevented"),
+            (self.announce == Announce::Nothing, "announces nothing"),
+            (self.announce == Announce::Operations, "announces operations"),
         ];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, text)| write!(f, ", {text}"))
     }

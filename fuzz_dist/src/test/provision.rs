@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::announce::Announcements;
 use super::live::Live;
-use super::options::Effective;
+use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
-use super::{Plan, cancel, observe};
+use super::{Plan, announce, cancel, observe};
 use crate::db::AnyDb;
 use crate::env::{Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::grudge::Member;
-use crate::history::Recorder;
+use crate::history::{Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis};
@@ -133,6 +134,8 @@ async fn bring_up(
         Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
     session.recording(&recorder);
     let nodes = cluster.nodes().len() as u16;
+    let announcements = Announcements::new(effective.announce, clock, cluster.nodes().len());
+    let announcements = Arc::new(announcements);
     let interpreter = Interpreter::new(
         clock,
         recorder.clone(),
@@ -144,6 +147,10 @@ async fn bring_up(
             ..InterpreterOptions::for_nodes(nodes)
         },
     )?;
+    let interpreter = match effective.announce {
+        Announce::Operations => interpreter.observed_by(announcements.clone()),
+        _ => interpreter,
+    };
 
     session.enter("starting the nodes");
     each(&cluster, |node| {
@@ -182,8 +189,10 @@ async fn bring_up(
         seed: session.seed(),
         clock,
         recorder,
+        samples: Samples::to_file(&folder.join("samples.jsonl")),
         faults: Default::default(),
         observed: Default::default(),
+        announcements,
         phase: Mutex::new(Phase::Setup),
         progress: Progress::new(interpreter.counters()),
         interpreter: tokio::sync::Mutex::new(interpreter),
@@ -192,6 +201,7 @@ async fn bring_up(
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
+    announce::start(&live).await;
     session.enter("running");
     progress::show(&live);
     Ok(live)

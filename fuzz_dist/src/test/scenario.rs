@@ -7,10 +7,11 @@ use std::task::Poll;
 use super::live::Live;
 use crate::client::DynClient;
 use crate::error::Error;
-use crate::history::FaultStatus;
+use crate::history::{FaultStatus, Samples};
 use crate::nemesis::Nemesis;
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Event, Invocation, Kind, OpError, Phase, Process, Value};
+use crate::time::Time;
 
 /// Scenario clients count their processes from here, far above those of the interpreter.
 const FIRST_PROCESS: u32 = 1 << 30;
@@ -92,6 +93,11 @@ impl LiveCluster {
             Poll::Pending => tokio::spawn(begin),
         };
         Ok(ArmedFault { live: self.live.clone(), begun })
+    }
+
+    /// How the nodes have been doing so far; see the key `samples`.
+    pub fn samples(&self) -> Samples {
+        self.live.samples.clone()
     }
 
     /// Begins the faults of a nemesis now; their timing is up to the scenario.
@@ -227,7 +233,10 @@ impl ScenarioClient {
             Some(client) => client,
             None => self.live.announced(self.live.client(&self.node)?, self.node.id()),
         };
-        self.record(&op, Kind::Invoke, op.value.clone(), None);
+        let (index, time) = self.record(&op, Kind::Invoke, op.value.clone(), None);
+        let who = (self.node.id(), self.process);
+        let announcements = self.live.announcements.clone();
+        announcements.operation_starts(who, (index, time), &op.f, &op.value);
         let limit = self.live.effective.op_limit;
         let completion = match tokio::time::timeout(limit, client.invoke(&op)).await {
             Ok(completion) => {
@@ -244,6 +253,7 @@ impl ScenarioClient {
             other => other,
         };
         let kind = completion.kind();
+        announcements.operation_stops(who, self.live.now(), &op.f, kind);
         match completion {
             Completion::Ok(value) => {
                 self.record(&op, kind, value.clone(), None);
@@ -266,9 +276,16 @@ impl ScenarioClient {
         }
     }
 
-    fn record(&self, op: &Invocation, kind: Kind, value: Value, error: Option<OpError>) {
+    fn record(
+        &self,
+        op: &Invocation,
+        kind: Kind,
+        value: Value,
+        error: Option<OpError>,
+    ) -> (usize, Time) {
+        let time = self.live.now();
         let event = Event {
-            time: self.live.now(),
+            time,
             process: self.process,
             node: Some(self.node.id()),
             kind,
@@ -277,7 +294,8 @@ impl ScenarioClient {
             error,
             phase: self.live.phase(),
         };
-        self.live.recorder.record(event).expect("a scenario client does one thing at a time");
+        let index = self.live.recorder.record(event);
+        (index.expect("a scenario client does one thing at a time"), time)
     }
 }
 

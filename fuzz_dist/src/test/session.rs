@@ -13,7 +13,7 @@ use super::provision::{PREPARE_LIMIT, provision};
 use super::{Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
 use crate::error::Error;
-use crate::history::{History, Recorder};
+use crate::history::{History, Recorder, Samples};
 use crate::nemesis::Lane;
 use crate::node::Cluster;
 use crate::random::Seed;
@@ -47,6 +47,8 @@ pub struct Finished {
     pub judged: Option<Verdict>,
     /// What was recorded.
     pub history: Arc<History>,
+    /// How the nodes were doing meanwhile.
+    pub samples: Samples,
     /// Where it is kept.
     pub store: Option<Store>,
     /// The effective options, where they were good.
@@ -189,6 +191,7 @@ impl Session {
             if tokio::time::timeout(HEAL_LIMIT, healing).await.is_err() {
                 eprintln!("fuzz_dist: undoing the faults took longer than {HEAL_LIMIT:?}");
             }
+            live.announcements.flush().await;
             if outcome.is_err() && self.judged().is_none() {
                 let _ = self.judge(live, &Plan::default(), Vec::new()).await;
             }
@@ -196,7 +199,12 @@ impl Session {
         progress::clear();
         let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
         let mut notes = notes.unwrap_or_default();
-        notes.extend(self.live.get().map(|live| live.observed.notes()).unwrap_or_default());
+        if let Some(live) = self.live.get() {
+            notes.extend(live.observed.notes());
+            notes.extend(live.announcements.notes(live));
+        }
+        let samples = self.live.get().map(|live| live.samples.clone()).unwrap_or_default();
+        notes.extend(samples.error().map(|e| format!("samples.jsonl could not be written: {e}")));
         let history = match self.recorder.get() {
             Some(recorder) => recorder.finish().0,
             None => History::default(),
@@ -205,6 +213,7 @@ impl Session {
             outcome,
             judged: self.judged(),
             history: Arc::new(history),
+            samples,
             store: self.store.get().cloned(),
             effective: self.effective.get().cloned(),
             notes,

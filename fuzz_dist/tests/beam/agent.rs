@@ -1,10 +1,10 @@
 //! The observation agent in real nodes: what it tells, what it leaves alone, and what becomes of it.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::support::{COOKIE, Epmd, Folder, Lone, Node, eventually, lone_node, runtime};
+use super::support::{
+    COOKIE, Epmd, Lone, Node, call, compiled, evaluate, eventually, lone_node, runtime,
+};
 use fuzz_dist::args;
 use fuzz_dist::beam::{
     AGENT_MODULE, AGENT_SOURCE, Agent, Atom, Connection, NodeSpec, Term, Told, atom,
@@ -14,18 +14,8 @@ use fuzz_dist::op::Value;
 /// Long enough for a message of a busy node.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn compiled() -> Vec<u8> {
-    // Tests run side by side, and each removes its folder.
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let folder = Folder::new(&format!("agent-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-    let source = folder.path().join(format!("{AGENT_MODULE}.erl"));
-    std::fs::write(&source, AGENT_SOURCE).unwrap();
-    let compiled = runtime().compile(&[Path::new(&source)], folder.path()).unwrap();
-    std::fs::read(&compiled[0]).unwrap()
-}
-
 async fn observed(node: &Connection) -> Agent {
-    Agent::start(node, &compiled()).await.unwrap()
+    Agent::start(node, &compiled(AGENT_MODULE, AGENT_SOURCE)).await.unwrap()
 }
 
 async fn next(agent: &mut Agent) -> Told {
@@ -42,15 +32,6 @@ async fn event(agent: &mut Agent, wanted: &str) -> Value {
             _ => {}
         }
     }
-}
-
-async fn call(
-    node: &Connection,
-    module: &str,
-    function: &str,
-    args: fuzz_dist::beam::Args,
-) -> Term {
-    node.call::<Term>(module, function, args).await.unwrap()
 }
 
 async fn handlers(node: &Connection) -> String {
@@ -200,17 +181,6 @@ async fn a_flood_is_counted_and_not_kept() {
     }
     assert_eq!(told + dropped, FLOOD);
     assert!(dropped > 0 && told > 0, "{told} told, {dropped} dropped");
-}
-
-/// Evaluates expressions on the node.
-async fn evaluate(node: &Connection, expressions: &str) {
-    let scanned = args![fuzz_dist::beam::charlist(expressions)];
-    let scanned = call(node, "erl_scan", "string", scanned).await;
-    let tokens = scanned.as_tuple().unwrap()[1].clone();
-    let parsed = call(node, "erl_parse", "parse_exprs", args![tokens]).await;
-    let forms = parsed.as_tuple().unwrap()[1].clone();
-    let evaluated = args![forms, Vec::<Term>::new()];
-    node.call::<Term>("erl_eval", "exprs", evaluated).within(LIMIT).await.unwrap();
 }
 
 #[tokio::test]

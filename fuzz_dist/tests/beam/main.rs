@@ -1,9 +1,11 @@
 //! The distribution protocol and the Erlang runtime, tried with real Erlang nodes on this machine's loopback.
 
 mod agent;
+mod announcer;
 mod applications;
 mod calls;
 mod faults;
 mod provision;
+mod sampler;
 mod support;
 mod terms;

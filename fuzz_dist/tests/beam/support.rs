@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fuzz_dist::beam::{Connection, NodeSpec, Options};
+use fuzz_dist::args;
+use fuzz_dist::beam::{Args, Connection, NodeSpec, Options, Term};
 use fuzz_dist::provision::{CommandLine, Runtime};
 use rustix::process::{Pid, Signal};
 use tokio::net::TcpStream;
@@ -139,6 +141,34 @@ pub(crate) fn lone_node() -> Lone {
     let epmd = Epmd::start(&runtime);
     let node = Node::start(&runtime, &epmd, &NodeSpec::new("probe@localhost", COOKIE));
     Lone { node, epmd }
+}
+
+/// Calls a function of the node.
+pub(crate) async fn call(node: &Connection, module: &str, function: &str, args: Args) -> Term {
+    node.call::<Term>(module, function, args).await.unwrap()
+}
+
+/// Evaluates expressions on the node.
+pub(crate) async fn evaluate(node: &Connection, expressions: &str) -> Term {
+    let scanned = args![fuzz_dist::beam::charlist(expressions)];
+    let scanned = call(node, "erl_scan", "string", scanned).await;
+    let tokens = scanned.as_tuple().unwrap()[1].clone();
+    let parsed = call(node, "erl_parse", "parse_exprs", args![tokens]).await;
+    let forms = parsed.as_tuple().unwrap()[1].clone();
+    let evaluated = args![forms, Vec::<Term>::new()];
+    let result = node.call::<Term>("erl_eval", "exprs", evaluated).within(START_LIMIT).await;
+    result.unwrap().as_tuple().unwrap()[1].clone()
+}
+
+/// The compiled form of a module.
+pub(crate) fn compiled(module: &str, source: &str) -> Vec<u8> {
+    // Tests run side by side, and each removes its folder.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = Folder::new(&format!("{module}-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    let file = folder.path().join(format!("{module}.erl"));
+    std::fs::write(&file, source).unwrap();
+    let compiled = runtime().compile(&[&file], folder.path()).unwrap();
+    std::fs::read(&compiled[0]).unwrap()
 }
 
 /// A folder that is removed with everything in it when it goes out of scope.

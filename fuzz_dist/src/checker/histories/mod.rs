@@ -2,16 +2,14 @@
 //!
 //! A [`Script`] writes a small history in a line of text. A [`Run`] simulates clients of an object
 //! of any kind, without a cluster, and plants a chosen anomaly, so that a checker can be seen to
-//! find it; [`SetRun`] does so for a replicated set whose nodes lag behind. Histories of
-//! transactions are made by [`txn::generate`](crate::checker::txn::generate).
+//! find it. Histories of transactions are made by
+//! [`txn::generate`](crate::checker::txn::generate).
 
 mod run;
 mod script;
-mod sets;
 
 pub use run::{Object, Run};
 pub use script::Script;
-pub use sets::{Flaw, Planted, SetRun};
 
 use crate::history::History;
 use crate::op::{Event, Kind, Name, NodeId, Phase, Process, Value};

@@ -66,6 +66,24 @@ pub trait Model: Send + Sync {
     fn is_needed(&self, op: &Self::Op, _others: &[&Self::Op]) -> bool {
         !self.is_pure(op)
     }
+
+    /// What the operation read of one register and wrote to it, if the object is made of registers
+    /// that begin as nil. From that alone much of the order is known, without a search. `None` is
+    /// always right.
+    fn access(&self, _op: &Self::Op) -> Option<Access> {
+        None
+    }
+}
+
+/// What an operation did with a register, see [`Model::access`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// Which register; nil where there is but one.
+    pub key: Value,
+    /// The value that it saw, before it wrote, where that is known.
+    pub read: Option<Value>,
+    /// The value that it wrote.
+    pub write: Option<Value>,
 }
 
 /// A register under `read`, `write v` and `cas [old new]`, with any values; it begins as nil.
@@ -81,6 +99,17 @@ pub enum RegisterOp {
     Write(Value),
     /// It replaced the first value by the second.
     Cas(Value, Value),
+}
+
+impl RegisterOp {
+    pub(super) fn access(&self, key: Value) -> Access {
+        let (read, write) = match self {
+            RegisterOp::Read(seen) => (seen.clone(), None),
+            RegisterOp::Write(v) => (None, Some(v.clone())),
+            RegisterOp::Cas(old, new) => (Some(old.clone()), Some(new.clone())),
+        };
+        Access { key, read, write }
+    }
 }
 
 impl Model for CasRegister {
@@ -115,6 +144,10 @@ impl Model for CasRegister {
 
     fn is_pure(&self, op: &RegisterOp) -> bool {
         matches!(op, RegisterOp::Read(_))
+    }
+
+    fn access(&self, op: &RegisterOp) -> Option<Access> {
+        Some(op.access(Value::Nil))
     }
 }
 

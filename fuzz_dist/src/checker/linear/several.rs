@@ -1,7 +1,7 @@
 //! Several registers side by side: the model for sequential consistency.
 
-use super::Model;
 use super::model::RegisterOp;
+use super::{Access, Model};
 use crate::op::Value;
 
 /// Registers under `read [key nil]`, `write [key value]` and `cas [key [old new]]`, with any keys
@@ -79,6 +79,10 @@ impl Model for Registers {
 
     fn is_pure(&self, op: &KeyedOp) -> bool {
         matches!(op.op, RegisterOp::Read(_))
+    }
+
+    fn access(&self, op: &KeyedOp) -> Option<Access> {
+        Some(op.op.access(op.key.clone()))
     }
 
     /// What nobody reads, and no `cas` builds on, is missed by nobody.

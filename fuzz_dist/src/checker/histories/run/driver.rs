@@ -99,7 +99,7 @@ pub(super) fn run(run: &Run, seed: Seed) -> History {
         run,
         random: seed.stream("object_run"),
         recorder: Recorder::new((1..=run.nodes).map(|n| format!("n{n}"))),
-        objects: (0..run.keys).map(|_| run.simulated()).collect(),
+        objects: (0..run.keys).map(|_| run.simulated(seed)).collect(),
         clients: (0..run.clients).map(|c| (c, State::Idle)).collect(),
         next: most,
     };

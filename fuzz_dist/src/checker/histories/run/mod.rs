@@ -121,6 +121,8 @@ pub struct Run {
     skew: f64,
     unknown: f64,
     failing: f64,
+    reads: f64,
+    lag: f64,
     anomaly: Option<&'static str>,
 }
 
@@ -136,6 +138,8 @@ impl Run {
             skew: 0.0,
             unknown: 0.03,
             failing: 0.03,
+            reads: 0.5,
+            lag: 0.0,
             anomaly: None,
         }
     }
@@ -175,6 +179,25 @@ impl Run {
         (self.unknown, self.failing) = (unknown, failing);
         self
     }
+    /// The share of reads among the operations on an [`Object::Set`]; half of them, unless told.
+    ///
+    /// # Panics
+    ///
+    /// On objects of other kinds; so does [`lag`](Run::lag).
+    #[must_use]
+    pub fn reads(mut self, share: f64) -> Run {
+        assert_eq!(self.object, Object::Set, "the share of reads is that of a set");
+        self.reads = share;
+        self
+    }
+    /// How likely a node of an [`Object::Set`] does not catch up with the others before it does
+    /// an operation: 0 for one copy, 0.7 for reads that are often stale. In the end all are equal.
+    #[must_use]
+    pub fn lag(mut self, lag: f64) -> Run {
+        assert_eq!(self.object, Object::Set, "the nodes of a set lag behind");
+        self.lag = lag;
+        self
+    }
     /// With one of the object's [`plants`](Object::plants), to the first key.
     ///
     /// # Panics
@@ -195,9 +218,9 @@ impl Run {
         driver::run(self, seed)
     }
 
-    fn simulated(&self) -> Box<dyn Simulated> {
+    fn simulated(&self, seed: Seed) -> Box<dyn Simulated> {
         match self.object {
-            Object::Set => Box::<sets::Set>::default(),
+            Object::Set => Box::new(sets::Set::new(self.nodes, self.reads, self.lag, seed)),
             Object::OrSet => Box::<sets::OrSet>::default(),
             Object::Marks => Box::<sets::Marks>::default(),
             Object::Counter => Box::new(numbers::Counter::new(self.anomaly)),

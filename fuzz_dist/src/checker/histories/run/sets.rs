@@ -1,10 +1,10 @@
-//! Sets that grow, sets with removes, and the marks of transactions.
+//! Sets that grow on nodes that lag behind, sets with removes, and the marks of transactions.
 
 use std::collections::BTreeSet;
 
 use super::{Planter, Simulated};
 use crate::op::Value;
-use crate::random::Stream;
+use crate::random::{Seed, Stream};
 
 /// What all sets have: elements, and one that a node does not show.
 #[derive(Default)]
@@ -22,9 +22,15 @@ impl Elements {
         self.next - 1
     }
 
-    fn shown(&self, node: u16) -> Value {
+    /// What a node shows, apart from what it has not got yet.
+    fn shown(&self, node: u16, behind: &BTreeSet<i64>) -> Value {
         let hidden = self.hidden.filter(|(n, _)| *n == node).map(|(_, e)| e);
-        Value::set(self.held.iter().copied().filter(|e| Some(*e) != hidden))
+        Value::set(self.held.difference(behind).copied().filter(|e| Some(*e) != hidden))
+    }
+
+    /// What a node shows that has caught up.
+    fn all(&self, node: u16) -> Value {
+        self.shown(node, &BTreeSet::new())
     }
 
     /// All of it, with some more and without one.
@@ -74,34 +80,57 @@ impl Elements {
     fn finish(&self, from: u16, by: &mut Planter<'_>) {
         for node in from..by.nodes {
             let client = by.client_on(node);
-            by.did(client, "read", Value::Nil, self.shown(node));
+            by.did(client, "read", Value::Nil, self.all(node));
         }
     }
 }
 
-#[derive(Default)]
-pub(super) struct Set(Elements);
+/// A set of which every node has a copy that lags behind.
+pub(super) struct Set {
+    elements: Elements,
+    reads: f64,
+    lag: f64,
+    random: Stream,
+    /// What others have and a node has not got yet.
+    behind: Vec<BTreeSet<i64>>,
+}
+
+impl Set {
+    pub(super) fn new(nodes: u16, reads: f64, lag: f64, seed: Seed) -> Set {
+        let behind = vec![BTreeSet::new(); usize::from(nodes)];
+        Set { elements: Elements::default(), reads, lag, random: seed.stream("lag"), behind }
+    }
+}
 
 impl Simulated for Set {
     fn next(&mut self, random: &mut Stream) -> (&'static str, Value) {
-        match random.chance(0.5) {
+        match random.chance(self.reads) {
             true => ("read", Value::Nil),
-            false => ("add", self.0.fresh().into()),
+            false => ("add", self.elements.fresh().into()),
         }
     }
 
     fn apply(&mut self, (_, node): (u32, u16), f: &str, argument: &Value) -> Option<Value> {
-        match (f, argument.as_int()) {
-            ("add", Some(e)) => {
-                self.0.held.insert(e);
-                Some(argument.clone())
-            }
-            _ => Some(self.0.shown(node)),
+        let own = usize::from(node);
+        if !self.random.chance(self.lag) {
+            self.behind[own].clear();
         }
+        let ("add", Some(e)) = (f, argument.as_int()) else {
+            return Some(self.elements.shown(node, &self.behind[own]));
+        };
+        self.elements.held.insert(e);
+        if self.lag > 0.0 {
+            for (_, behind) in self.behind.iter_mut().enumerate().filter(|(n, _)| *n != own) {
+                behind.insert(e);
+            }
+        }
+        Some(argument.clone())
     }
 
     fn plant(&mut self, anomaly: &str, by: &mut Planter<'_>) {
-        let set = &mut self.0;
+        // Clients of the planter see everything.
+        self.behind.iter_mut().for_each(BTreeSet::clear);
+        let set = &mut self.elements;
         if !matches!(anomaly, "stale" | "flutter" | "read_your_writes" | "monotonic_reads") {
             return set.plant(anomaly, "add", by);
         }
@@ -125,7 +154,7 @@ impl Simulated for Set {
 
     fn finish(&mut self, anomaly: Option<&str>, by: &mut Planter<'_>) {
         let from = u16::from(anomaly == Some("no_final_read"));
-        self.0.finish(from, by);
+        self.elements.finish(from, by);
     }
 }
 
@@ -146,7 +175,7 @@ impl Simulated for OrSet {
         match (f, argument.as_int()) {
             ("add", Some(e)) => drop(self.0.held.insert(e)),
             ("remove", Some(e)) => drop(self.0.held.remove(&e)),
-            _ => return Some(self.0.shown(node)),
+            _ => return Some(self.0.all(node)),
         }
         Some(argument.clone())
     }
@@ -206,7 +235,7 @@ impl Simulated for Marks {
         if let ("write", Value::Set(marks)) = (f, argument) {
             self.0.held.extend(marks.as_slice());
         }
-        Some(if f == "read" { self.0.shown(node) } else { argument.clone() })
+        Some(if f == "read" { self.0.all(node) } else { argument.clone() })
     }
 
     fn plant(&mut self, anomaly: &str, by: &mut Planter<'_>) {

@@ -5,8 +5,10 @@
 //! in some sequential order, and those of each process appear in it in the order of its
 //! program. Real time does not count: a read may be as stale as it likes, as long as nobody can
 //! tell. To decide it is NP-complete (Gibbons and Korach, "Testing shared memories", 1997), so
-//! there is a budget.
+//! there is a budget. Of registers most is decided by what must come before what, without a search.
 
+mod lanes;
+mod order;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,9 @@ use super::super::{AnyChecker, Checker, Validity, any_checker};
 use super::Model;
 use crate::history::History;
 use crate::op::{Kind, Value};
-use search::End;
+use lanes::Lanes;
+use order::{Derived, derive};
+use search::{End, search};
 
 const NAME: &str = "sequential";
 /// So many operations of a witness are told.
@@ -28,7 +32,7 @@ const TOLD_MAX: usize = 24;
 const MINIMISED_MAX: usize = 2_000;
 /// What one attempt to make the witness smaller may cost, and all of them.
 const ATTEMPT_STEPS: u64 = 100_000;
-const MINIMISE_STEPS: u64 = 10_000_000;
+const MINIMISE_STEPS: u64 = 2_000_000;
 
 /// Judges whether a history is sequentially consistent; see [`sequential`].
 #[derive(Clone)]
@@ -125,18 +129,17 @@ impl<M: Model> Checker for Sequential<M> {
             return Verdict::unknown(NAME, "no operation succeeded");
         }
         let mut taken = 0;
-        let end = search::search(&self.model, &work, self.steps_max, self.bytes_max, &mut taken);
-        let verdict = match end {
+        let verdict = match self.end(&work, self.steps_max, &mut taken) {
             End::Order => Verdict::valid(NAME),
             End::Budget { furthest } => {
                 let why = format!(
                     "budget: the search grew too large; the longest beginning of an order that it found has {} of {} operations",
-                    furthest.len(),
+                    furthest,
                     work.len()
                 );
-                Verdict::unknown(NAME, why).with("explained_operations", furthest.len())
+                Verdict::unknown(NAME, why).with("explained_operations", furthest)
             }
-            End::None { .. } => self.impossible(history, work.clone()),
+            End::None { needed } => self.impossible(history, only(&work, &needed)),
         };
         let sessions: std::collections::BTreeSet<u32> = work.iter().map(|w| w.session).collect();
         verdict
@@ -170,6 +173,18 @@ impl<M: Model> Sequential<M> {
         Ok(work)
     }
 
+    /// Derives what it can, and searches for the rest.
+    fn end(&self, work: &[Work<M::Op>], steps_max: u64, taken: &mut u64) -> End {
+        let lanes = Lanes::new(work);
+        match derive(&self.model, work, &lanes, self.bytes_max) {
+            Derived::Impossible(needed) => End::None { needed },
+            Derived::Order(order) => {
+                let known = (&lanes, &order);
+                search(&self.model, work, known, steps_max, self.bytes_max, taken)
+            }
+        }
+    }
+
     /// The verdict where no order is possible.
     fn impossible(&self, history: &History, mut work: Vec<Work<M::Op>>) -> Verdict {
         self.minimise(&mut work);
@@ -178,12 +193,7 @@ impl<M: Model> Sequential<M> {
             let why = "internal error: the independent check of the witness found an order, which the search had excluded; please report it with the history";
             return Verdict::unknown(NAME, why);
         }
-        let end = search::search(&self.model, &work, ATTEMPT_STEPS, self.bytes_max, &mut 0);
-        let furthest = match end {
-            End::None { furthest } | End::Budget { furthest } => furthest,
-            End::Order => Vec::new(),
-        };
-        let text = tell(history, &work, furthest.len(), checked.is_some());
+        let text = tell(history, &work, checked.is_some());
         let mut events: Vec<usize> =
             work.iter().flat_map(|w| [Some(w.invoked), w.completed]).flatten().collect();
         events.sort_unstable();
@@ -220,10 +230,8 @@ impl<M: Model> Sequential<M> {
                 }
                 let left: Vec<Work<M::Op>> = left.into_iter().map(|(_, w)| w.clone()).collect();
                 taken += left.len() as u64;
-                let end =
-                    search::search(&self.model, &left, ATTEMPT_STEPS, self.bytes_max, &mut taken);
-                if matches!(end, End::None { .. }) {
-                    (*work, smaller) = (left, true);
+                if let End::None { needed } = self.end(&left, ATTEMPT_STEPS, &mut taken) {
+                    (*work, smaller) = (only(&left, &needed), true);
                 } else {
                     at += size;
                 }
@@ -240,7 +248,7 @@ impl<M: Model> Sequential<M> {
     }
 }
 
-fn tell<O>(history: &History, work: &[Work<O>], furthest: usize, checked: bool) -> String {
+fn tell<O>(history: &History, work: &[Work<O>], checked: bool) -> String {
     let mut text = String::from(
         "no order of these operations is possible that keeps the order of each client:\n",
     );
@@ -262,10 +270,15 @@ fn tell<O>(history: &History, work: &[Work<O>], furthest: usize, checked: bool) 
         let node = node_of(history, own[0].invoked);
         text.push_str(&format!("client {session} on {node}: {}{more}\n", shown.join(", ")));
     }
-    text.push_str(&format!(
-        "every beginning of an order gets stuck, at the latest after {furthest} of {}; an independent check {}",
-        work.len(),
-        if checked { "agrees" } else { "was too long to be made" }
-    ));
+    text.push_str(if checked {
+        "an independent check of all their orders agrees"
+    } else {
+        "they are too many for the independent check"
+    });
     text
+}
+
+/// Some of the operations.
+fn only<O: Clone>(work: &[Work<O>], chosen: &[usize]) -> Vec<Work<O>> {
+    chosen.iter().map(|i| work[*i].clone()).collect()
 }

@@ -1,0 +1,169 @@
+//! What the harness does, said inside of a node for the application's own telemetry and logs.
+
+use std::collections::BTreeMap;
+
+use super::connection::Connection;
+use super::error::{CallError, CloseReason};
+use super::from_term::ConvertError;
+use super::mailbox::{Event, Mailbox};
+use super::resident;
+use super::term::{Pid, Term, atom};
+use crate::args;
+use crate::op::Name;
+
+/// The announcer's Erlang source, to be compiled by a release that is not newer than the node's.
+pub const ANNOUNCER_SOURCE: &str = include_str!("../../agent/fuzz_dist_announcer.erl");
+/// The name of its module.
+pub const ANNOUNCER_MODULE: &str = "fuzz_dist_announcer";
+
+/// It answers one batch at a time.
+const MAILBOX_MAX: usize = 4;
+
+/// An announcer in a running node, which leaves when this is dropped.
+#[derive(Debug)]
+pub struct Announcer {
+    mailbox: Mailbox,
+    process: Pid,
+    peer: String,
+    speaks_to: String,
+}
+
+/// Something that begins or ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The number of an operation (the event of its invocation in the history) or of a fault.
+    pub id: i64,
+    /// The number of its span in the run's trace.
+    pub span: u64,
+    /// When: the host's CLOCK_MONOTONIC in nanoseconds.
+    pub monotonic_ns: u64,
+    /// What.
+    pub what: Announced,
+}
+
+/// What is announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// An operation was sent.
+    OperationStart {
+        /// What it does, as `add`.
+        function: Name,
+        /// The number of the client's process.
+        client: u32,
+        /// Its argument, where that is a number.
+        value: Option<i64>,
+    },
+    /// It has completed.
+    OperationStop {
+        /// What it did.
+        function: Name,
+        /// The number of the client's process.
+        client: u32,
+        /// `ok`, `fail` or `info`.
+        outcome: &'static str,
+        /// How long it took.
+        duration_ns: u64,
+    },
+    /// A fault begins.
+    TroubleStart(
+        /// Which, for people.
+        String,
+    ),
+    /// It has ended.
+    TroubleStop(
+        /// Which, for people.
+        String,
+    ),
+}
+
+impl Announcer {
+    /// Loads the module (`beam`: the bytes of its compiled form) where the node has not got it yet,
+    /// and starts it, in place of one that was there. `trace` is the id of the run's trace.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be asked, refuses the module, or the announcer cannot start.
+    pub async fn start(
+        connection: &Connection,
+        beam: &[u8],
+        trace: &str,
+    ) -> Result<Announcer, CallError> {
+        let mailbox = connection.mailbox(MAILBOX_MAX);
+        let arguments = args![mailbox.pid(), trace];
+        let module = (ANNOUNCER_MODULE, beam);
+        let answer = resident::start(connection, module, arguments, &mailbox).await?;
+        let told = match answer.as_tuple() {
+            Some([_, process, speaks_to]) => process.as_pid().cloned().zip(speaks_to.as_text()),
+            _ => None,
+        };
+        let (process, speaks_to) = told.ok_or_else(|| CallError::UnexpectedResult {
+            peer: connection.peer().into(),
+            error: ConvertError::new("{ok, Announcer, Where}", &answer),
+        })?;
+        Ok(Announcer { mailbox, process, peer: connection.peer().into(), speaks_to })
+    }
+
+    /// Where it speaks: `telemetry`, or `logger` where the application has none, or `nowhere` where
+    /// the application stops all log events that no filter lets pass.
+    pub fn speaks_to(&self) -> &str {
+        &self.speaks_to
+    }
+
+    /// Has all of these said, and returns when they were. A node that stands still is waited for.
+    ///
+    /// # Errors
+    ///
+    /// When the announcer or the connection has ended; nobody knows then what was said.
+    pub async fn tell(&mut self, batch: &[Announcement]) -> Result<(), CallError> {
+        let lines: Vec<Term> = batch.iter().map(Announcement::line).collect();
+        let message = Term::Tuple(vec![atom("announce"), Term::List(lines)]);
+        self.mailbox.send(&self.process, &message).await?;
+        match self.mailbox.receive().await {
+            Some(Event::Message(_)) => Ok(()),
+            Some(Event::Exit { from, reason }) => {
+                Err(CallError::ServerDown { peer: self.peer.clone(), process: from.into(), reason })
+            }
+            None => Err(CallError::NotConnected {
+                peer: self.peer.clone(),
+                reason: CloseReason::ByPeer,
+            }),
+        }
+    }
+}
+
+impl Announcement {
+    /// `{Kind, Edge, Id, Span, Nanoseconds, Details}`.
+    fn line(&self) -> Term {
+        let text = |text: &str| Term::Binary(text.as_bytes().into());
+        let (kind, edge, details) = match &self.what {
+            Announced::OperationStart { function, client, value } => {
+                let mut details =
+                    vec![("function", text(function)), ("client", Term::Int(i64::from(*client)))];
+                details.extend(value.map(|value| ("value", Term::Int(value))));
+                ("operation", "start", details)
+            }
+            Announced::OperationStop { function, client, outcome, duration_ns } => {
+                let duration = i64::try_from(*duration_ns).unwrap_or(i64::MAX);
+                let details = vec![
+                    ("function", text(function)),
+                    ("client", Term::Int(i64::from(*client))),
+                    ("outcome", atom(outcome)),
+                    ("duration_ns", Term::Int(duration)),
+                ];
+                ("operation", "stop", details)
+            }
+            Announced::TroubleStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
+            Announced::TroubleStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
+        };
+        let details: BTreeMap<Term, Term> =
+            details.into_iter().map(|(key, value)| (atom(key), value)).collect();
+        Term::Tuple(vec![
+            atom(kind),
+            atom(edge),
+            Term::Int(self.id),
+            text(&format!("{:016x}", self.span)),
+            Term::Int(i64::try_from(self.monotonic_ns).unwrap_or(i64::MAX)),
+            Term::Map(details),
+        ])
+    }
+}

@@ -1,0 +1,117 @@
+//! Samples of how a node is doing, taken inside of it at regular intervals.
+
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::error::CallError;
+use super::mailbox::{Event, Mailbox};
+use super::resident;
+use super::term::Term;
+use crate::args;
+use crate::op::{Name, Value};
+
+/// The sampler's Erlang source, to be compiled by a release that is not newer than the node's.
+pub const SAMPLER_SOURCE: &str = include_str!("../../agent/fuzz_dist_sampler.erl");
+/// The name of its module.
+pub const SAMPLER_MODULE: &str = "fuzz_dist_sampler";
+
+/// So many samples may wait for us.
+const MAILBOX_MAX: usize = 64;
+
+/// A sampler in a running node, which leaves when this is dropped.
+#[derive(Debug)]
+pub struct Sampler(Mailbox);
+
+/// How a node was doing at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When: the host's CLOCK_MONOTONIC in nanoseconds.
+    pub monotonic_ns: u64,
+    /// Numbers, such as `run_queue` or `memory_total` in bytes, and words, such as
+    /// `longest_mailbox_of`. `reductions`, `collections`, `input_bytes` and `output_bytes` count
+    /// from the node's start, `missed` the samples before this one that could not be told.
+    pub values: Vec<(Name, Value)>,
+}
+
+impl Sampler {
+    /// Loads the module (`beam`: the bytes of its compiled form) where the node has not got it yet,
+    /// and takes the first sample, and others every so often. Intervals are whole milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// When the node cannot be asked, refuses the module, or the sampler cannot start.
+    pub async fn start(
+        connection: &Connection,
+        beam: &[u8],
+        every: Duration,
+    ) -> Result<Sampler, CallError> {
+        let mailbox = connection.mailbox(MAILBOX_MAX);
+        let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1);
+        let arguments = args![mailbox.pid(), every];
+        resident::start(connection, (SAMPLER_MODULE, beam), arguments, &mailbox).await?;
+        Ok(Sampler(mailbox))
+    }
+
+    /// The next sample; `None` once the sampler or the connection to the node has ended. Can be
+    /// cancelled without loss.
+    pub async fn next(&mut self) -> Option<Sample> {
+        loop {
+            match self.0.receive().await? {
+                Event::Exit { .. } => return None,
+                Event::Message(message) => {
+                    if let Some(sample) = sample(&message) {
+                        return Some(sample);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a message of the sampler says; `None` for what no sampler sends.
+fn sample(message: &Term) -> Option<Sample> {
+    let [tag, time, Term::Map(values)] = message.as_tuple()? else { return None };
+    tag.is_atom("fuzz_dist_sample").then_some(())?;
+    let value = |(key, value): (&Term, &Term)| {
+        let known = matches!(value, Term::Int(_) | Term::Binary(_));
+        known.then_some((Name::from(key.as_atom()?.as_str()), Value::from(value)))
+    };
+    let values = values.iter().filter_map(value).collect();
+    Some(Sample { monotonic_ns: u64::try_from(time.as_i64()?).ok()?, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::term::atom;
+    use super::*;
+
+    #[test]
+    fn samples_are_numbers_and_words_and_nothing_else_is_one() {
+        let sent = |time, values: Vec<(Term, Term)>| {
+            let values = Term::Map(values.into_iter().collect());
+            sample(&Term::Tuple(vec![atom("fuzz_dist_sample"), Term::Int(time), values]))
+        };
+        let values = || {
+            vec![
+                (atom("run_queue"), Term::Int(3)),
+                (atom("longest_mailbox_of"), Term::Binary("shop".into())),
+                (atom("odd"), Term::Tuple(Vec::new())),
+                (Term::Int(1), Term::Int(1)),
+            ]
+        };
+        let expected = Sample {
+            monotonic_ns: 7,
+            values: vec![
+                ("longest_mailbox_of".into(), "shop".into()),
+                ("run_queue".into(), Value::Int(3)),
+            ],
+        };
+        let sorted = |mut sample: Sample| {
+            sample.values.sort_by(|a, b| a.0.cmp(&b.0));
+            sample
+        };
+        assert_eq!(sent(7, values()).map(sorted), Some(expected));
+        assert_eq!(sent(-1, values()), None);
+        assert_eq!(sample(&atom("fuzz_dist_sample")), None);
+    }
+}

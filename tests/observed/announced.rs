@@ -1,0 +1,116 @@
+//! Operations announced inside of the nodes: under the numbers that they have in history and traces.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::{app, call, eventually, set};
+use fuzz_dist::beam::Term;
+use fuzz_dist::history::History;
+use fuzz_dist::op::Kind;
+use fuzz_dist::prelude::*;
+use fuzz_dist::test::LiveCluster;
+use fuzz_dist::test::options::Announce;
+
+/// What the history says of every operation: its number, and `function outcome span trace` on its node.
+type Operations = BTreeMap<(String, i64), String>;
+
+/// Keeps them for a look at the nodes, which checkers cannot have.
+struct Keep(&'static Mutex<Operations>);
+
+impl Checker for Keep {
+    fn check(&self, history: &History) -> Verdict {
+        let mut kept = self.0.lock().unwrap();
+        for i in (0..history.len()).filter(|i| history.kind(*i) == Kind::Invoke) {
+            let Some(node) = history.node(i).filter(|_| history.process(i).is_client()) else {
+                continue;
+            };
+            let outcome = history.completion(i).map_or("none", |c| history.kind(c).as_str());
+            let span = history.span_of_event(i).unwrap_or(0);
+            let trace = history.trace_id();
+            let told = format!("{} {outcome} {span:016x} {trace}", history.function(i));
+            kept.insert((history.node_name(node).to_string(), i as i64), told);
+        }
+        Verdict::valid("keep")
+    }
+}
+
+/// What a node's telemetry was told, in the same form; of an operation without an end `none`.
+async fn told(cluster: &LiveCluster, node: &str) -> Operations {
+    let mut told = Operations::new();
+    let executed = call(cluster, node, ("telemetry", "executed"), args![]).await;
+    for entry in executed.as_list().unwrap_or_default() {
+        let Some([event, Term::Map(data)]) = entry.as_tuple() else { panic!("{entry}") };
+        let event = event.to_string();
+        if !event.starts_with("[fuzz_dist,operation,") {
+            continue;
+        }
+        let get = |key: &'static str| data.get(&fuzz_dist::beam::atom(key));
+        let text = |key| get(key).and_then(Term::as_text).unwrap_or_default();
+        let id = get("id").and_then(Term::as_i64).expect("operations have numbers");
+        let outcome = get("outcome").map_or("none".into(), Term::to_string);
+        let line =
+            format!("{} {outcome} {} {}", text("function"), text("span_id"), text("trace_id"));
+        let former = told.insert((node.to_string(), id), line);
+        // A start comes before its stop, and each comes once.
+        assert_eq!(former.is_some(), event.contains("stop"), "{entry}");
+    }
+    told
+}
+
+/// All operations of a run, no more and no less, are told on the node that they were sent to.
+#[fuzz_dist::test(
+    db = app(true),
+    workload = set(),
+    nodes = 2,
+    rate = 200,
+    time_limit = "2s",
+    announce = "operations",
+    seed = 1
+)]
+async fn telemetry_is_told_every_operation(test: Test) -> Outcome {
+    static KEPT: Mutex<Operations> = Mutex::new(Operations::new());
+    let cluster = test.cluster().await?;
+    cluster.client("n2").invoke(Add(1_000_000)).await?;
+    let verdict = test.checker(Keep(&KEPT)).run().await?;
+    let kept = KEPT.lock().unwrap().clone();
+    assert!(kept.len() > 100, "{}", kept.len());
+    eventually("both nodes were told all of it", async || {
+        let mut all = told(&cluster, "n1").await;
+        all.extend(told(&cluster, "n2").await);
+        all == kept
+    })
+    .await;
+    Ok(verdict)
+}
+
+/// By default nodes are told of faults alone, and of nothing where nobody wants it.
+#[fuzz_dist::test(db = app(true), workload = set(), nodes = 2, seed = 1)]
+async fn operations_are_told_where_that_is_asked_for(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    cluster.client("n1").invoke(Add(1)).await?;
+    let fault = cluster.inject(pause()).await?;
+    fault.heal().await?;
+    eventually("both were told of the fault", async || {
+        let mut all = true;
+        for node in ["n1", "n2"] {
+            let executed = call(&cluster, node, ("telemetry", "executed"), args![]).await;
+            all &= executed.to_string().contains("[fuzz_dist,trouble,stop]");
+        }
+        all
+    })
+    .await;
+    assert!(told(&cluster, "n1").await.is_empty());
+    test.check(fuzz_dist::checker::set_full()).await
+}
+
+/// Where nothing is announced, nobody is there who could.
+#[fuzz_dist::test(db = app(true), workload = set(), nodes = 2, seed = 1)]
+async fn nothing_is_told_where_nobody_wants_it(test: Test) -> Outcome {
+    let test = test.announce(Announce::Nothing);
+    let cluster = test.cluster().await?;
+    cluster.client("n1").invoke(Add(1)).await?;
+    cluster.inject(suspend_process("pg")).await?.heal().await?;
+    let announcer = args![fuzz_dist::beam::atom("fuzz_dist_announcer")];
+    assert!(call(&cluster, "n1", ("erlang", "whereis"), announcer).await.is_atom("undefined"));
+    test.check(fuzz_dist::checker::set_full()).await
+}
