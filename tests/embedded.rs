@@ -3,10 +3,12 @@
 
 use fuzz_dist::embedded::{Bug, Embedded};
 use fuzz_dist::grudge::Grudge;
-use fuzz_dist::history::History;
+use fuzz_dist::history::{FaultStatus, History};
 use fuzz_dist::insta;
-use fuzz_dist::nemesis::custom;
+use fuzz_dist::nemesis::{Check, Fault, Plan, Targets, custom};
+use fuzz_dist::op::{Name, Value};
 use fuzz_dist::prelude::*;
+use fuzz_dist::random::Stream;
 
 /// A partition that leaves room for others in a run of a few seconds.
 fn short(nemesis: Nemesis) -> Nemesis {
@@ -59,12 +61,18 @@ async fn overlapping_faults_are_all_undone(test: Test) -> Outcome {
     test.run().await
 }
 
+/// So many operations that every node has its bug several times: in every 20th add.
+fn many() -> Workload {
+    g_set().limit(600)
+}
+
 /// Adds that are acknowledged and forgotten are lost.
 #[fuzz_dist::test(
     db = with(Bug::LosesAdd),
-    workload = "g_set",
-    time_limit = "2s",
-    quiesce_limit = "1s",
+    workload = many(),
+    rate = 400,
+    time_limit = "60s",
+    quiesce_limit = "4s",
     seed = 4,
     expect = "invalid"
 )]
@@ -86,8 +94,9 @@ async fn a_valid_run_has_a_stable_summary(test: Test) -> Outcome {
 /// Each bug shows as an anomaly of its own kind.
 #[fuzz_dist::test(
     db = [with(Bug::Duplicates), with(Bug::Invents), with(Bug::ResurrectsFailed)],
-    workload = "g_set",
-    time_limit = "2s",
+    workload = many(),
+    rate = 400,
+    time_limit = "60s",
     quiesce_limit = "1s",
     seed = 6,
     expect = "invalid"
@@ -146,6 +155,54 @@ async fn a_scenario_is_recorded_and_judged(test: Test) -> Outcome {
     cluster.client("n5").invoke(Add(2)).await?;
     fault.heal().await?;
     test.check(fuzz_dist::checker::set_full()).await
+}
+
+/// A fault that waits for a moment that never comes, until it is undone.
+#[derive(Default)]
+struct Waits(tokio::sync::Notify);
+
+impl Fault for Waits {
+    fn name(&self) -> Name {
+        "waits".into()
+    }
+    fn plan(&self, _: Targets<'_>, _: &mut Stream) -> Result<Plan, Error> {
+        Ok(Plan { shape: "for ever".into(), ..Plan::default() })
+    }
+    async fn start(&self, _: Targets<'_>, _: &Plan) -> Result<Check, Error> {
+        self.0.notified().await;
+        Ok(Check::seen(true, "its moment came when it was undone"))
+    }
+    async fn stop(&self, _: Targets<'_>, _: &Plan) -> Result<Check, Error> {
+        self.0.notify_one();
+        Ok(Check::seen(true, "undone"))
+    }
+}
+
+/// A fault's edges stand in their order, each once, and nobody says that it acted.
+struct InOrder;
+
+impl Checker for InOrder {
+    fn check(&self, history: &History) -> Verdict {
+        let of_fault = |i: &usize| &**history.function(*i) == "waits";
+        let edge =
+            |i: usize| history.value(i).get("edge").and_then(Value::as_text).map(String::from);
+        let edges: Vec<String> = (0..history.len()).filter(of_fault).filter_map(edge).collect();
+        let status = history.faults().first().map(|fault| fault.status);
+        match edges == ["start", "started", "stop", "stopped"] {
+            true if status == Some(FaultStatus::Indeterminate) => Verdict::valid("in_order"),
+            _ => Verdict::invalid("in_order", format!("{edges:?}, {status:?}")),
+        }
+    }
+}
+
+/// A fault that is armed, never fires, and is undone by the heal has a life in its order all the same.
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2, seed = 11)]
+async fn a_fault_that_never_fired_is_undone_in_order(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    cluster.client("n1").invoke(Add(1)).await?;
+    drop(cluster.arm(Nemesis::of(Waits::default())).await?);
+    cluster.client("n2").invoke(Add(2)).await?;
+    test.check(InOrder).await
 }
 
 /// A checker of one's own judges beside those of the workload.

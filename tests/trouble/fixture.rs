@@ -227,6 +227,12 @@ async fn a_real_cluster(test: Test) -> Outcome {
     test.run().await
 }
 
+/// Nothing is wrong with it.
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2, time_limit = "1s")]
+async fn all_is_well(test: Test) -> Outcome {
+    test.run().await
+}
+
 /// Many operations within a short time.
 #[fuzz_dist::test(
     db = "embedded",

@@ -6,6 +6,7 @@
 
 mod antidote;
 mod checks;
+mod collector;
 mod fixture;
 mod ordinary_user;
 #[path = "../harness/program.rs"]

@@ -168,6 +168,7 @@ fn tell(
     if let Some(store) = &finished.store {
         notes.extend(keep(spec, finished, seed, store).err().map(|e| e.to_string()));
     }
+    notes.extend(report::export(&finished.history));
     let facts = RunFacts {
         name: spec.name.clone(),
         promise: spec.doc.to_string(),
@@ -207,7 +208,7 @@ fn keep(
         &report::results(verdict, error.as_deref(), &finished.history, &finished.samples),
     )?;
     if finished.traces {
-        let traces = report::traces(&finished.history).to_string();
+        let traces = report::traces(&finished.history, &report::service()).to_string();
         store.write("traces.json", traces.as_bytes())?;
     }
     store.write_json(

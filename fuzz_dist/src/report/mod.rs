@@ -1,8 +1,11 @@
 //! The screenful that people read when a run has ended.
 
+mod export;
+mod http;
 mod results;
 mod traces;
 
+pub use export::{export, service};
 pub use results::results;
 pub use traces::traces;
 

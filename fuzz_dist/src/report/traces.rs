@@ -17,37 +17,57 @@ pub(super) fn id(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// The whole file.
-pub fn traces(history: &History) -> Json {
-    let run = Run { history, trace: history.trace_id(), start_ns: start_ns(history) };
-    let end = history.len().checked_sub(1).map_or(Time::ZERO, |last| history.time(last));
-    let mut spans =
-        vec![run.span(History::RUN_SPAN, INTERNAL, "run", [Time::ZERO, end], Vec::new())];
-    spans.extend(run.operations(end));
-    spans.extend(run.faults(end));
-    let db = history.meta("db").and_then(|db| db.as_text()).unwrap_or("database");
-    let mut resources = vec![resource("fuzz_dist", None, spans)];
-    for node in (0..history.nodes().len()).map(|i| NodeId(i as u16)) {
-        resources.push(resource(db, Some(history.node_name(node)), vec![run.node(node, end)]));
+/// The whole file; `service` names the run itself.
+pub fn traces(history: &History, service: &str) -> Json {
+    let mut resources: Vec<Json> = Vec::new();
+    let run = Run::new(history, service);
+    for (of, spans) in run.by_resource() {
+        resources.push(run.resource(of, spans.collect()));
     }
     json!({ "resourceSpans": resources })
+}
+
+/// How many spans a run has.
+pub(super) fn count(history: &History) -> usize {
+    let operations = (0..history.len())
+        .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client());
+    1 + operations.count() + history.faults().len() + history.nodes().len()
+}
+
+/// The same in requests of at most so many spans and so many bytes (or of one span); ends where `send`
+/// says so.
+pub(super) fn batches(
+    history: &History,
+    service: &str,
+    (spans_max, bytes_max): (usize, usize),
+    mut send: impl FnMut(usize, String) -> bool,
+) {
+    let run = Run::new(history, service);
+    for (of, spans) in run.by_resource() {
+        let mut hand_over = |batch: &mut Vec<Json>| {
+            let batch = std::mem::take(batch);
+            let count = batch.len();
+            let request = json!({ "resourceSpans": [run.resource(of, batch)] });
+            count == 0 || send(count, request.to_string())
+        };
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for span in spans {
+            let size = span.to_string().len();
+            if (batch.len() == spans_max || bytes + size > bytes_max) && !hand_over(&mut batch) {
+                return;
+            }
+            bytes = if batch.is_empty() { size } else { bytes + size };
+            batch.push(span);
+        }
+        if !hand_over(&mut batch) {
+            return;
+        }
+    }
 }
 
 fn start_ns(history: &History) -> u64 {
     let ms = history.meta("start_unix_ms").and_then(|ms| ms.as_int()).unwrap_or(0);
     u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000)
-}
-
-fn resource(service: &str, instance: Option<&str>, spans: Vec<Json>) -> Json {
-    let mut attributes = vec![text("service.name", service)];
-    attributes.extend(instance.map(|name| text("service.instance.id", name)));
-    json!({
-        "resource": { "attributes": attributes },
-        "scopeSpans": [{
-            "scope": { "name": "fuzz_dist", "version": env!("CARGO_PKG_VERSION") },
-            "spans": spans,
-        }],
-    })
 }
 
 fn text(key: &str, value: impl std::fmt::Display) -> Json {
@@ -56,11 +76,54 @@ fn text(key: &str, value: impl std::fmt::Display) -> Json {
 
 struct Run<'a> {
     history: &'a History,
+    service: &'a str,
     trace: String,
     start_ns: u64,
+    end: Time,
 }
 
-impl Run<'_> {
+/// Spans that are made when they are wanted: a run may have millions.
+type Spans<'a> = Box<dyn Iterator<Item = Json> + 'a>;
+
+impl<'a> Run<'a> {
+    fn new(history: &'a History, service: &'a str) -> Run<'a> {
+        let end = history.len().checked_sub(1).map_or(Time::ZERO, |last| history.time(last));
+        Run { history, service, trace: history.trace_id(), start_ns: start_ns(history), end }
+    }
+
+    /// The run itself with its operations and faults, and every node.
+    fn by_resource(&self) -> impl Iterator<Item = (Option<NodeId>, Spans<'_>)> {
+        let whole = [Time::ZERO, self.end];
+        let run = self.span(History::RUN_SPAN, INTERNAL, "run", whole, Vec::new());
+        let own =
+            std::iter::once(run).chain(self.operations(self.end)).chain(self.faults(self.end));
+        let own: Spans<'_> = Box::new(own);
+        let nodes = (0..self.history.nodes().len()).map(|i| NodeId(i as u16)).map(|node| {
+            let spans: Spans<'_> = Box::new(std::iter::once(self.node(node, self.end)));
+            (Some(node), spans)
+        });
+        std::iter::once((None, own)).chain(nodes)
+    }
+
+    /// Who spans come from: a node of the database, or the run.
+    fn resource(&self, of: Option<NodeId>, spans: Vec<Json>) -> Json {
+        let db = self.history.meta("db").and_then(|db| db.as_text()).unwrap_or("database");
+        let attributes = match of {
+            None => vec![text("service.name", self.service)],
+            Some(node) => vec![
+                text("service.name", db),
+                text("service.instance.id", self.history.node_name(node)),
+            ],
+        };
+        json!({
+            "resource": { "attributes": attributes },
+            "scopeSpans": [{
+                "scope": { "name": "fuzz_dist", "version": env!("CARGO_PKG_VERSION") },
+                "spans": spans,
+            }],
+        })
+    }
+
     /// Nanoseconds since 1970, which the protocol writes as a string.
     fn at(&self, time: Time) -> String {
         self.start_ns.saturating_add(time.0).to_string()
@@ -176,7 +239,7 @@ mod tests {
     #[test]
     fn operations_faults_and_nodes_are_spans_of_one_trace() {
         let history = run();
-        let traces = traces(&history);
+        let traces = traces(&history, "fuzz_dist");
         let spans = |resource: usize| {
             traces["resourceSpans"][resource]["scopeSpans"][0]["spans"].as_array().unwrap().clone()
         };
@@ -196,6 +259,39 @@ mod tests {
         assert_eq!(own[1]["status"]["code"], 1);
         assert_eq!(n1[0]["events"][0]["name"], "nodedown");
         assert_eq!(n1[0]["events"][0]["timeUnixNano"], "1003000000");
+    }
+
+    #[test]
+    fn batches_hold_every_span_once_and_are_no_larger_than_asked() {
+        let history = run();
+        let whole = traces(&history, "shop-tests");
+        let spans_of = |json: &Json| -> Vec<String> {
+            let resources = json["resourceSpans"].as_array().unwrap().iter();
+            let spans = resources.flat_map(|r| r["scopeSpans"][0]["spans"].as_array().unwrap());
+            spans.map(|span| span["spanId"].to_string()).collect()
+        };
+        assert_eq!(spans_of(&whole).len(), count(&history));
+        for (spans_max, bytes_max, expected) in
+            [(9, 1 << 20, vec![3, 1, 1]), (2, 1 << 20, vec![2, 1, 1, 1]), (9, 1, vec![1; 5])]
+        {
+            let (mut counts, mut ids) = (Vec::new(), Vec::new());
+            batches(&history, "shop-tests", (spans_max, bytes_max), |count, body| {
+                let json: Json = serde_json::from_str(&body).unwrap();
+                counts.push(count);
+                ids.extend(spans_of(&json));
+                let attributes = &json["resourceSpans"][0]["resource"]["attributes"];
+                let service = &attributes[0]["value"]["stringValue"];
+                assert!(service == "shop-tests" || service == "shop", "{service}");
+                true
+            });
+            assert_eq!((counts, ids), (expected, spans_of(&whole)));
+        }
+        let mut sent = 0;
+        batches(&history, "shop-tests", (1, 1), |count, _| {
+            sent += count;
+            sent < 2
+        });
+        assert_eq!(sent, 2);
     }
 
     #[test]

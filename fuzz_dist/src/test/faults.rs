@@ -1,7 +1,7 @@
 //! Faults while they act: begun, checked, ended, checked again, each step recorded.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ struct Active {
     id: i64,
     fault: Arc<dyn DynFault>,
     plan: Plan,
+    /// Is it recorded whether it was seen to act? One that waits for its moment may be undone before.
+    started: Arc<AtomicBool>,
 }
 
 impl Faults {
@@ -88,18 +90,38 @@ impl Live {
     ) -> Result<(i64, FaultStatus), Error> {
         let plan = fault.plan(self.targets(), random)?;
         let id = self.faults.next.fetch_add(1, Ordering::Relaxed);
-        let active = Active { id, fault: fault.clone(), plan: plan.clone() };
+        let started = Arc::new(AtomicBool::new(false));
+        let active =
+            Active { id, fault: fault.clone(), plan: plan.clone(), started: started.clone() };
         self.faults.active.lock().unwrap_or_else(PoisonError::into_inner).push(active);
         let value = History::fault_start(id, &plan.shape, zone);
         self.record_nemesis(fault.name(), Edge::Start, value);
         let trouble = format!("{} {}", fault.name(), plan.shape);
         self.announcements.trouble(Edge::Start, id, &trouble);
-        let started = tokio::time::timeout(STEP_LIMIT, fault.start(self.targets(), &plan)).await;
-        let check = self.checked(&fault, "starting", started);
+        let begun = tokio::time::timeout(STEP_LIMIT, fault.start(self.targets(), &plan)).await;
+        if started.load(Ordering::SeqCst) {
+            // It was undone meanwhile, and that is recorded; what came of its start has no place any more.
+            return Ok((id, FaultStatus::Indeterminate));
+        }
+        let check = self.checked(&fault, "starting", begun);
         let status = check.status;
-        let value = History::fault_value(id, Edge::Started, "", Some((status, check.evidence)));
-        self.record_nemesis(fault.name(), Edge::Started, value);
+        self.record_started(&fault, id, &started, check);
         Ok((id, status))
+    }
+
+    /// Records once what came of a fault's start.
+    fn record_started(
+        &self,
+        fault: &Arc<dyn DynFault>,
+        id: i64,
+        started: &AtomicBool,
+        check: Check,
+    ) {
+        if !started.swap(true, Ordering::SeqCst) {
+            let check = Some((check.status, check.evidence));
+            let value = History::fault_value(id, Edge::Started, "", check);
+            self.record_nemesis(fault.name(), Edge::Started, value);
+        }
     }
 
     /// That a fault was not seen to act, with what was seen instead.
@@ -119,7 +141,10 @@ impl Live {
             let at = all.iter().position(|a| a.id == id)?;
             all.remove(at)
         };
-        let Active { fault, plan, .. } = active;
+        let Active { fault, plan, started, .. } = active;
+        let early = "it was undone before it was seen to act";
+        let early = Check { status: FaultStatus::Indeterminate, evidence: early.into() };
+        self.record_started(&fault, id, &started, early);
         self.record_nemesis(
             fault.name(),
             Edge::Stop,

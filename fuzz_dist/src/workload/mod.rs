@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::checker::AnyChecker;
 use crate::client::DynClient;
-use crate::generator::Boxed;
+use crate::generator::{Boxed, Generator as _};
 use crate::history::History;
 use crate::node::Node;
 use crate::op::{Invocation, Name, Value};
@@ -80,6 +80,16 @@ impl Workload {
             checkers: Vec::new(),
             complete: None,
         }
+    }
+
+    /// The main phase ends after so many operations, if its time limit does not come first: for tests
+    /// that need a certain number of them, however busy the machine is. Faults that are still to come
+    /// are left out then.
+    #[must_use]
+    pub fn limit(mut self, operations: u64) -> Workload {
+        let all = self.operations;
+        self.operations = Arc::new(move |seed| all(seed).limit(operations).boxed());
+        self
     }
 
     /// These functions change nothing: when one of them times out it certainly did not happen.
