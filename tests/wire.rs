@@ -1,6 +1,6 @@
 //! Faults placed by what is seen on the wire, between real Erlang nodes.
 
-use fuzz_dist::env::wire::{before_op, cut, hold, message_to, tick};
+use fuzz_dist::env::wire::{ControlKind, before_op, control, cut, hold, message_to, tick};
 use fuzz_dist::history::{FaultStatus, History};
 use fuzz_dist::node::wait_until;
 use fuzz_dist::prelude::*;
@@ -195,6 +195,35 @@ async fn a_connection_that_is_opened_while_held_waits(test: Test) -> Outcome {
         }
     };
     wait_until("the held add", secs(6), arrived).await?;
+    test.check(fuzz_dist::checker::set_full()).await
+}
+
+/// A message to an alias is seen as one, also where it has priority and a control message of its own,
+/// as from OTP 28 on.
+#[fuzz_dist::test(
+    db = late_set(60),
+    workload = adds_and_reads(),
+    checker = Evidence("alias_send to an alias"),
+    nodes = 2,
+    wire = true,
+    seed = 8
+)]
+async fn messages_to_aliases_are_held(test: Test) -> Outcome {
+    use fuzz_dist::beam::{Atom, Term, charlist};
+    let cluster = test.cluster().await?;
+    cluster.client("n2").invoke(Add(1)).await?;
+    let [n1, n2] = ["n1", "n2"].map(|n| cluster.find(n).expect("there are two nodes").clone());
+    let release: String =
+        n1.call("erlang", "system_info", args![Atom::from("otp_release")]).await?;
+    let priority = release.parse::<u32>().is_ok_and(|release| release >= 28);
+    let options = || Term::List(Vec::from_iter(priority.then(|| Term::Atom("priority".into()))));
+    // Nobody is left who could take it, and it is sent all the same.
+    let alias: Term = n1.call("erlang", "alias", args![options()]).await?;
+    let of_n2 = control(ControlKind::AliasSend).from("n2").to("n1");
+    let held = cluster.arm(at(of_n2, hold())).await?;
+    let sent: Term = n2.call("erlang", "send", args![alias, charlist("hello"), options()]).await?;
+    assert!(sent.is_atom("ok"), "{sent}");
+    held.acts().await?.heal().await?;
     test.check(fuzz_dist::checker::set_full()).await
 }
 
