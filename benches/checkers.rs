@@ -1,10 +1,6 @@
 //! How long checkers take on simulated histories: `cargo bench -p fuzz_dist_benches --bench checkers`.
-//!
-//! `FUZZ_DIST_BENCH_CPU=1` prints the least processor time of a few runs for each instead, which
-//! is what a shared machine can tell.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fuzz_dist::checker::histories::{Object, Recorder, Run};
@@ -16,6 +12,7 @@ use fuzz_dist::checker::{
 use fuzz_dist::history::History;
 use fuzz_dist::op::Value;
 use fuzz_dist::random::{Seed, Stream};
+use fuzz_dist_benches::CpuTime;
 
 /// Element observations: what a checker that reads every read whole would look at.
 fn observations(history: &History) -> usize {
@@ -183,41 +180,19 @@ fn transactions(operations: usize, clients: u32) -> History {
     })
 }
 
-fn run(c: &mut Criterion, name: &str, checker: &dyn Checker, history: &History) {
+fn run(c: &mut Criterion<CpuTime>, name: &str, checker: &dyn Checker, history: &History) {
     let operations = history.len() as u64 / 2;
     let check = || {
         let verdict = checker.check(black_box(history));
         assert!(!verdict.is_invalid(), "{name}: {:?}", verdict.reasons);
     };
-    if std::env::var_os("FUZZ_DIST_BENCH_CPU").is_some() {
-        let mut least = Duration::MAX;
-        let begun = Instant::now();
-        for _ in 0..20 {
-            let before = cpu();
-            check();
-            least = least.min(cpu() - before);
-            if begun.elapsed() > Duration::from_secs(4) {
-                break;
-            }
-        }
-        println!("{name}: {least:?}, {:.1} M op/s", operations as f64 / least.as_secs_f64() / 1e6);
-        return;
-    }
     let mut group = c.benchmark_group("checkers");
-    group.sample_size(10).warm_up_time(Duration::from_millis(300));
     group.throughput(Throughput::Elements(operations));
     group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(check));
     group.finish();
 }
 
-/// The processor time of this process.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    let ns = stat.split_whitespace().next().and_then(|n| n.parse().ok());
-    Duration::from_nanos(ns.unwrap_or(0))
-}
-
-fn all(c: &mut Criterion) {
+fn all(c: &mut Criterion<CpuTime>) {
     for (operations, reads) in [(10_000, 0.5), (100_000, 0.5), (1_000_000, 0.002)] {
         let run_of = Run::new(Object::Set).operations(operations).reads(reads).lag(0.7);
         let history = run_of.nodes(5).clients(10).outcomes(0.02, 0.02).history(Seed(1));
@@ -256,5 +231,9 @@ fn all(c: &mut Criterion) {
     }
 }
 
-criterion_group!(checkers, all);
+criterion_group! {
+    name = checkers;
+    config = fuzz_dist_benches::criterion();
+    targets = all
+}
 criterion_main!(checkers);

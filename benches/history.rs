@@ -7,6 +7,7 @@ use fuzz_dist::checker::txn::generate::{Load, Store};
 use fuzz_dist::history::{Format, History, Recorder};
 use fuzz_dist::op::{Event, Kind, NodeId, Phase, Process, Value};
 use fuzz_dist::time::Time;
+use fuzz_dist_benches::CpuTime;
 
 /// Operations of ten processes on five nodes: adds, and every hundredth a read of everything.
 fn events(ops: u64) -> Vec<Event> {
@@ -35,7 +36,7 @@ fn events(ops: u64) -> Vec<Event> {
     events
 }
 
-fn history(c: &mut Criterion) {
+fn history(c: &mut Criterion<CpuTime>) {
     let path = std::env::temp_dir().join(format!("fuzz_dist-bench-h-{}", std::process::id()));
     let events = events(100_000);
     let record = || {
@@ -50,7 +51,7 @@ fn history(c: &mut Criterion) {
     record();
     let bytes = std::fs::metadata(&path).expect("the file").len();
     let mut group = c.benchmark_group("history");
-    group.throughput(Throughput::Bytes(bytes)).sample_size(10);
+    group.throughput(Throughput::Bytes(bytes));
     group.bench_function("write", |b| b.iter(record));
     group.bench_function("load", |b| {
         b.iter(|| {
@@ -62,8 +63,8 @@ fn history(c: &mut Criterion) {
     let _ = std::fs::remove_file(&path);
 }
 
-/// Sets and transactions, read from memory in both notations.
-fn import(c: &mut Criterion) {
+/// Sets and transactions, written to memory and read from there in both notations.
+fn import(c: &mut Criterion<CpuTime>) {
     let mut sets = History::new(["n1", "n2", "n3", "n4", "n5"]);
     for event in events(100_000) {
         sets.push(event).expect("an event that can be");
@@ -73,9 +74,16 @@ fn import(c: &mut Criterion) {
         for format in [Format::Json, Format::Edn] {
             let mut text = Vec::new();
             history.export(&mut text, format).expect("memory takes all");
-            let mut group = c.benchmark_group("import");
-            group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(10);
-            group.bench_function(format!("{name}/{format}"), |b| {
+            let mut group = c.benchmark_group(name);
+            group.throughput(Throughput::Bytes(text.len() as u64));
+            group.bench_function(format!("export/{format}"), |b| {
+                b.iter(|| {
+                    let mut out = Vec::with_capacity(text.len());
+                    history.export(&mut out, format).expect("memory takes all");
+                    assert_eq!(out.len(), text.len());
+                });
+            });
+            group.bench_function(format!("import/{format}"), |b| {
                 b.iter(|| {
                     let loaded = History::import(&mut &text[..], "h".as_ref(), format);
                     assert_eq!(loaded.expect("what was written").history.len(), history.len());
@@ -86,5 +94,9 @@ fn import(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, history, import);
+criterion_group! {
+    name = benches;
+    config = fuzz_dist_benches::criterion();
+    targets = history, import
+}
 criterion_main!(benches);

@@ -1,40 +1,12 @@
 //! How fast the transactional checkers are: from a history, and from columns that were read.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fuzz_dist::checker::Checker;
 use fuzz_dist::checker::txn::generate::{Load, Store};
 use fuzz_dist::checker::txn::{Level, Shape, Transactions, list_append, rw_register, weak};
-
-/// Time of this thread on a processor: other work on the machine does not count.
-struct CpuTime;
-
-impl Measurement for CpuTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-    fn start(&self) -> Duration {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-    }
-    fn end(&self, start: Duration) -> Duration {
-        self.start() - start
-    }
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
+use fuzz_dist_benches::CpuTime;
 
 /// `TXN_BENCH_MAX` leaves out sizes above it, for a quick look.
 fn sizes(all: &[usize]) -> Vec<usize> {
@@ -44,7 +16,6 @@ fn sizes(all: &[usize]) -> Vec<usize> {
 
 fn lists(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("list_append");
-    group.sample_size(10);
     for n in sizes(&[10_000, 100_000, 1_000_000]) {
         let history = Load::new(n).sessions(20).history(Shape::Lists, Store::StrictSerializable);
         let txns = Transactions::read(&history, Shape::Lists).expect("it is well-formed");
@@ -73,7 +44,6 @@ fn registers(c: &mut Criterion<CpuTime>) {
             ("linearizable", rw_register().linearizable_keys(true)),
         ] {
             let mut group = c.benchmark_group("rw_register");
-            group.sample_size(10);
             assert!(checker.judge(&txns).is_valid());
             group.bench_with_input(BenchmarkId::new(name, n), &txns, |b, txns| {
                 b.iter(|| black_box(checker.judge(txns)));
@@ -92,7 +62,6 @@ fn axioms(c: &mut Criterion<CpuTime>) {
         drop(history);
         for level in [Level::ReadCommitted, Level::ReadAtomic, Level::Causal] {
             let mut group = c.benchmark_group(level.as_str());
-            group.sample_size(10);
             let verdict = weak(level).judge(&txns);
             assert!(verdict.is_valid());
             println!("{}/{n}: {} bytes besides clocks", level.as_str(), verdict.results["bytes"]);
@@ -106,10 +75,7 @@ fn axioms(c: &mut Criterion<CpuTime>) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .with_measurement(CpuTime)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
+    config = fuzz_dist_benches::criterion();
     targets = lists, registers, axioms
 }
 criterion_main!(benches);

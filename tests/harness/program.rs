@@ -28,7 +28,9 @@ impl Runtime {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("FUZZ_DIST_") || name == "RUST_TEST_THREADS" {
+            // Which Erlang runtime there is was said for these checks as well.
+            let kept = name == "FUZZ_DIST_ERLANG";
+            if name.starts_with("FUZZ_DIST_") && !kept || name == "RUST_TEST_THREADS" {
                 command.env_remove(&*name);
             }
         }

@@ -1,6 +1,6 @@
 //! Connections dropped, refused, and full.
 
-use super::{app, call, ends, eventually, set};
+use super::{Judge, app, app_that_never_looks, call, ends, eventually, set};
 use fuzz_dist::beam::{Atom, Term};
 use fuzz_dist::prelude::*;
 use fuzz_dist::test::LiveCluster;
@@ -16,6 +16,47 @@ async fn together(cluster: &LiveCluster) {
         sees(cluster, "n1").await && sees(cluster, "n2").await
     })
     .await;
+}
+
+/// A dropped connection stays dropped for as long as nobody makes it again: not the harness, not
+/// Erlang, only the application, here by hand.
+#[fuzz_dist::test(db = app_that_never_looks(), workload = set(), nodes = 2, seed = 1)]
+async fn a_dropped_connection_is_left_to_the_application(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    together(&cluster).await;
+    let fault = cluster.inject(blip()).await?;
+    // Longer than the harness, the agent and `global` take to look after anything.
+    for _ in 0..20 {
+        assert!(!sees(&cluster, "n1").await && !sees(&cluster, "n2").await);
+        tokio::time::sleep(millis(200)).await;
+    }
+    // Its end undoes nothing, and says so.
+    fault.heal().await?;
+    assert!(!sees(&cluster, "n1").await && !sees(&cluster, "n2").await);
+    let connects = args![Atom::from("app@n2")];
+    assert!(call(&cluster, "n1", ("net_kernel", "connect_node"), connects).await.is_atom("true"));
+    together(&cluster).await;
+    let judge = Judge(|history| {
+        let evidence: Vec<_> = history.faults().into_iter().flat_map(|f| f.evidence).collect();
+        let told = format!("{evidence:?}");
+        let ups = (0..history.len()).filter(|i| &**history.function(*i) == "nodeup").count();
+        match told.contains("the application") && ups == 2 {
+            true => Ok(()),
+            false => Err(format!("{ups} nodeups, evidence {told}")),
+        }
+    });
+    ends(test.checker(judge), &["nodedown", "nodeup"]).await
+}
+
+/// An application that looks for its peers takes it up again, within the second that this one waits.
+#[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
+async fn a_dropped_connection_is_taken_up_by_an_application_that_looks(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    together(&cluster).await;
+    let fault = cluster.inject(blip()).await?;
+    together(&cluster).await;
+    fault.heal().await?;
+    ends(test, &["nodedown", "nodeup"]).await
 }
 
 /// A node that is refused cannot come back as long as the fault lasts, and comes back when it has

@@ -6,6 +6,7 @@ mod connections;
 mod near;
 mod pressure;
 mod processes;
+mod zones;
 
 use fuzz_dist::beam::Term;
 use fuzz_dist::checker::set_full;
@@ -24,6 +25,11 @@ fn app() -> ErlangApp {
     ErlangApp::new("inside", sources())
         .net_ticktime(4)
         .start("pg_set:start(#{peers => Peers, exchange => true}), inside:start()")
+}
+
+/// The same, whose servers look for nobody.
+fn app_that_never_looks() -> ErlangApp {
+    app().start("pg_set:start(#{peers => [], exchange => true}), inside:start()")
 }
 
 fn set() -> Workload {
@@ -75,6 +81,18 @@ impl Checker for Said {
         match self.0.iter().find(|f| !said(f)) {
             None => Verdict::valid("said"),
             Some(f) => Verdict::invalid("said", format!("no node spoke of {f}")),
+        }
+    }
+}
+
+/// A judge that is a function.
+struct Judge(fn(&History) -> Result<(), String>);
+
+impl Checker for Judge {
+    fn check(&self, history: &History) -> Verdict {
+        match (self.0)(history) {
+            Ok(()) => Verdict::valid("judge"),
+            Err(why) => Verdict::invalid("judge", why),
         }
     }
 }

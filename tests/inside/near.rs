@@ -1,23 +1,11 @@
 //! Faults near the boundaries of distributed Erlang, and partitions that may overlap or not.
 
-use super::{app, set};
+use super::{Judge, app, set};
 use fuzz_dist::history::{FaultSpan, FaultStatus, History};
 use fuzz_dist::nemesis::{Boundaries, Near};
 use fuzz_dist::op::Value;
 use fuzz_dist::prelude::*;
 use fuzz_dist::time::Time;
-
-/// A judge that is a function.
-struct Judge(fn(&History) -> Result<(), String>);
-
-impl Checker for Judge {
-    fn check(&self, history: &History) -> Verdict {
-        match (self.0)(history) {
-            Ok(()) => Verdict::valid("judge"),
-            Err(why) => Verdict::invalid("judge", why),
-        }
-    }
-}
 
 /// The length of every cut comes from a zone around the nodes' own net_ticktime, and the zone stands
 /// in the history.

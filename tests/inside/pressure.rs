@@ -5,15 +5,32 @@ use fuzz_dist::beam::{Atom, Term};
 use fuzz_dist::nemesis::memory_pressure_of;
 use fuzz_dist::prelude::*;
 
-/// A node whose schedulers are blocked says that it could not run; it is not taken for dead.
+/// A node whose schedulers are blocked hardly answers, and says that it could not run; it is not taken
+/// for dead, and afterwards it answers as before.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
-async fn blocked_schedulers_are_seen_and_freed(test: Test) -> Outcome {
+async fn blocked_schedulers_are_felt_and_freed(test: Test) -> Outcome {
     let cluster = test.cluster().await?;
+    // So many questions, one after the other, each node answers in a second; the fewer of the two.
+    let answered = async || {
+        let mut fewest = u32::MAX;
+        for node in ["n1", "n2"] {
+            let (start, mut answers) = (std::time::Instant::now(), 0);
+            while start.elapsed() < secs(1) {
+                call(&cluster, node, ("erlang", "node"), args![]).await;
+                answers += 1;
+            }
+            fewest = fewest.min(answers);
+        }
+        fewest
+    };
+    let before = answered().await;
     let fault = cluster.inject(block_schedulers()).await?;
-    tokio::time::sleep(millis(1000)).await;
+    let during = answered().await;
     let nodes = call(&cluster, "n1", ("erlang", "nodes"), args![]).await;
     assert!(matches!(&nodes, Term::List(nodes) if nodes.len() == 1), "{nodes}");
     fault.heal().await?;
+    let after = answered().await;
+    assert!(3 * during < before.min(after), "{before} before, {during} during, {after} after");
     ends(test, &["long_schedule"]).await
 }
 

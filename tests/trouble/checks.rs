@@ -36,6 +36,7 @@ pub(crate) fn all() -> Vec<Trial> {
         a_full_disk_is_told_and_the_verdict_is_unknown,
         no_erlang_and_nothing_to_fetch_it_with,
         no_erlang_and_no_network,
+        a_named_erlang_is_used_and_one_that_is_none_is_told,
         an_interrupt_ends_the_set_up,
         an_interrupt_heals_and_keeps_the_history,
         an_interrupt_ends_the_wait_for_agreement,
@@ -235,8 +236,12 @@ fn no_erlang_and_nothing_to_fetch_it_with() {
     let place = Place::new();
     let folder = place.store.to_string_lossy().into_owned();
     let run = |missing: &str| {
-        let variables =
-            [("PATH", &*folder), ("XDG_CACHE_HOME", &*folder), ("FUZZ_DIST_MISSING", missing)];
+        let variables = [
+            ("PATH", &*folder),
+            ("XDG_CACHE_HOME", &*folder),
+            ("FUZZ_DIST_MISSING", missing),
+            ("FUZZ_DIST_ERLANG", ""),
+        ];
         place.runtime.run("--exact fixture::a_real_cluster", &variables)
     };
     let failed = run("fail");
@@ -256,6 +261,7 @@ fn no_erlang_and_no_network() {
         .args(["--exact", "fixture::a_real_cluster"])
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("XDG_CACHE_HOME", &folder)
+        .env_remove("FUZZ_DIST_ERLANG")
         .env("XDG_RUNTIME_DIR", &folder)
         .env("FUZZ_DIST_STORE", &folder)
         .env("FUZZ_DIST_FIXTURE_SOURCE", mnesia_set())
@@ -267,6 +273,35 @@ fn no_erlang_and_no_network() {
     let installed = std::path::Path::new("/usr/bin/erl").exists();
     assert!(installed || said.contains("--example embedded"), "{said}");
     assert_eq!(output.status.code() == Some(0), installed, "{said}");
+    place.nothing_is_left();
+}
+
+/// The runtime at hand, seen through a folder of links, where no other is to be found.
+fn a_named_erlang_is_used_and_one_that_is_none_is_told() {
+    let place = Place::new();
+    let links = place.store.join("erlang");
+    fs::create_dir_all(&links).expect("a folder of links");
+    let runtime = fuzz_dist::provision::Runtime::find_or_fetch().expect("an Erlang runtime");
+    for entry in fs::read_dir(&runtime.root).expect("the runtime's folder").flatten() {
+        std::os::unix::fs::symlink(entry.path(), links.join(entry.file_name())).expect("a link");
+    }
+    let [store, nowhere, source, links] =
+        [&place.store, &place.store.join("nowhere"), &mnesia_set(), &links]
+            .map(|path| path.to_string_lossy().into_owned());
+    let run = |erlang: &str| {
+        let variables = [
+            ("PATH", &*store),
+            ("XDG_CACHE_HOME", &store),
+            ("FUZZ_DIST_STORE", &store),
+            ("FUZZ_DIST_FIXTURE_SOURCE", &source),
+            ("FUZZ_DIST_MISSING", "fail"),
+            ("FUZZ_DIST_ERLANG", erlang),
+        ];
+        place.runtime.run("--exact fixture::a_real_cluster", &variables)
+    };
+    run(&links).ended_with(0).says("seen to act and to be undone");
+    let told = format!("no Erlang runtime in {nowhere} (named by FUZZ_DIST_ERLANG)");
+    run(&nowhere).ended_with(101).says(&told);
     place.nothing_is_left();
 }
 

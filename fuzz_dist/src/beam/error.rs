@@ -208,10 +208,24 @@ impl CallError {
     }
 
     /// A short word for the kind of error, the same in every version, to count and group by.
+    ///
+    /// A call of `gen_server` that gave up inside of the node is a `timeout` as one is that gave up here:
+    ///
+    /// ```
+    /// use fuzz_dist::beam::{CallError, Class, Term, atom};
+    ///
+    /// let reason = Term::Tuple(vec![atom("timeout"), atom("what was called")]);
+    /// let (peer, stacktrace) = ("shop@n1".into(), Term::List(vec![]));
+    /// let error = CallError::Exception { peer, class: Class::Exit, reason, stacktrace };
+    /// assert_eq!(error.kind(), "timeout");
+    /// ```
     pub fn kind(&self) -> &'static str {
         match self {
-            CallError::Exception { .. } => "exception",
             CallError::TimedOut { .. } => "timeout",
+            CallError::Exception { class: Class::Exit, reason, .. } if is_timeout(reason) => {
+                "timeout"
+            }
+            CallError::Exception { .. } => "exception",
             CallError::Disconnected { .. } => "disconnected",
             CallError::NotConnected { .. } => "not_connected",
             CallError::NoProcess { .. } => "noproc",
@@ -222,6 +236,11 @@ impl CallError {
             CallError::UnexpectedResult { .. } => "unexpected_result",
         }
     }
+}
+
+/// What the `call` of OTP's behaviours exits with when it has waited long enough.
+fn is_timeout(reason: &Term) -> bool {
+    matches!(reason.as_tuple(), Some([why, _called]) if why.is_atom("timeout"))
 }
 
 /// An exception as Elixir's message, if it has one, or as the class and the reason.

@@ -1,5 +1,6 @@
 //! Quick reading of the plainest notation; what is not plain is left to a reader that knows all.
 
+use super::digits;
 use super::words::{Word, Words};
 
 /// Deeper nesting is left to others, too: it would end the stack.
@@ -8,77 +9,131 @@ const DEPTH_MAX: usize = 32;
 /// A place in a text. Every method gives `None` where something else stands there than is looked
 /// for, and then the place is of no use any more.
 pub(super) struct Cursor<'a> {
-    text: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a [u8], at: usize) -> Cursor<'a> {
-        Cursor { text, at }
+    pub(super) fn new(text: &'a [u8]) -> Cursor<'a> {
+        Cursor { rest: text }
     }
 
-    pub(super) fn at(&self) -> usize {
-        self.at
+    /// How much of the text is left.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+        self.rest.first().copied()
     }
 
+    #[inline]
     pub(super) fn advance(&mut self) {
-        self.at += 1;
+        self.rest = self.rest.get(1..).unwrap_or_default();
     }
 
     /// Passes over exactly this.
-    pub(super) fn literal(&mut self, literal: &[u8]) -> Option<()> {
-        let found = self.text.get(self.at..)?.starts_with(literal);
-        self.at += literal.len();
-        found.then_some(())
+    #[inline]
+    pub(super) fn literal<const N: usize>(&mut self, literal: &[u8; N]) -> Option<()> {
+        self.skip(literal).then_some(())
     }
 
     /// Passes over this where it stands here.
-    pub(super) fn skip(&mut self, literal: &[u8]) -> bool {
-        let found = self.text[self.at..].starts_with(literal);
-        self.at += if found { literal.len() } else { 0 };
-        found
+    #[inline]
+    pub(super) fn skip<const N: usize>(&mut self, literal: &[u8; N]) -> bool {
+        match self.rest.split_first_chunk::<N>() {
+            Some((found, rest)) if found == literal => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A whole number of at most 18 digits, which cannot overflow.
+    #[inline(always)]
     pub(super) fn number(&mut self) -> Option<i64> {
-        let negative = self.skip(b"-");
-        let n = self.natural()? as i64;
-        if negative && n == 0 {
-            return None;
+        let digit = |b: u8| i64::from(b.wrapping_sub(b'0'));
+        // Items of lists are mostly so short that counting digits takes longer than reading them.
+        if let [a, b, c, ..] = *self.rest
+            && digit(a) < 10
+        {
+            if digit(b) >= 10 {
+                self.advance();
+                return Some(digit(a));
+            } else if digit(c) >= 10 && a != b'0' {
+                self.rest = &self.rest[2..];
+                return Some(10 * digit(a) + digit(b));
+            }
         }
-        Some(if negative { -n } else { n })
+        match self.skip(b"-") {
+            false => self.natural().map(|n| n as i64),
+            true => self.natural().filter(|n| *n != 0).map(|n| -(n as i64)),
+        }
     }
 
-    /// A number without a sign or needless zeros.
+    /// A number without a sign or needless zeros, eight digits at a time.
+    #[inline(always)]
     pub(super) fn natural(&mut self) -> Option<u64> {
-        let (start, mut n) = (self.at, 0u64);
-        while let Some(digit) = self.peek().map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
-            n = n.wrapping_mul(10).wrapping_add(digit.into());
-            self.at += 1;
+        let zero = self.peek()? == b'0';
+        let (count, n) = self.digits();
+        match count {
+            0 => None,
+            8 => self.longer(n),
+            _ => Some(n),
         }
-        let digits = self.at - start;
-        let plain = (1..=18).contains(&digits) && (digits == 1 || self.text[start] != b'0');
-        plain.then_some(n)
+        .filter(|_| !zero || count == 1)
+    }
+
+    /// Goes on with a number of which eight digits were read.
+    fn longer(&mut self, mut n: u64) -> Option<u64> {
+        let mut digits = 8;
+        for power in [8, 16] {
+            let (count, more) = self.digits();
+            digits += count;
+            n = n.wrapping_mul(10u64.pow(count as u32)).wrapping_add(more);
+            if digits < power + 8 {
+                break;
+            }
+        }
+        (digits <= 18).then_some(n)
+    }
+
+    /// Passes over up to eight digits; gives how many there are, and their number.
+    #[inline]
+    fn digits(&mut self) -> (usize, u64) {
+        let (count, n) = digits::read(match self.rest.first_chunk() {
+            Some(eight) => *eight,
+            None => self.last_bytes(),
+        });
+        self.rest = &self.rest[count..];
+        (count, n)
+    }
+
+    /// Fewer than eight bytes, and no digits behind them.
+    #[cold]
+    fn last_bytes(&self) -> [u8; 8] {
+        let mut eight = [0; 8];
+        eight[..self.rest.len()].copy_from_slice(self.rest);
+        eight
     }
 
     /// Text in quotes, without any escapes.
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    #[inline]
+    pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         self.literal(b"\"")?;
         let text = self.until(|b| b == b'"' || b == b'\\' || b < 0x20)?;
         self.literal(b"\"")?;
-        std::str::from_utf8(text).ok()
+        Some(text)
     }
 
     /// What stands before the first byte of which `ends` holds.
+    #[inline]
     pub(super) fn until(&mut self, ends: impl Fn(u8) -> bool) -> Option<&'a [u8]> {
-        let rest = self.text.get(self.at..)?;
-        let length = rest.iter().position(|b| ends(*b))?;
-        self.at += length;
-        Some(&rest[..length])
+        let length = self.rest.iter().position(|b| ends(*b))?;
+        let (passed, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        Some(passed)
     }
 
     /// The rest of a list of numbers in JSON, whose bracket was passed; they are added to `out`.
@@ -89,7 +144,27 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// The rest of a list of numbers with one `separator` between each, whose bracket was passed;
+    /// where it is another list, the place stays as it was.
+    #[inline]
+    pub(super) fn numbers(&mut self, words: &mut Words, separator: u8) -> Option<Word> {
+        let before = self.rest;
+        let list = words.list_of(|| {
+            let n = self.number()?;
+            match self.peek()? {
+                b']' => Some((n, true)),
+                other => (other == separator).then_some((n, false)),
+            }
+            .inspect(|_| self.advance())
+        });
+        if list.is_none() {
+            self.rest = before;
+        }
+        list
+    }
+
     /// The rest of a list in JSON, whose bracket was passed, item by item.
+    #[inline]
     fn json_rest(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         if self.skip(b"]") {
             return Some(());
@@ -97,9 +172,9 @@ impl<'a> Cursor<'a> {
         loop {
             item(self)?;
             match self.peek()? {
-                b',' => self.at += 1,
+                b',' => self.advance(),
                 b']' => {
-                    self.at += 1;
+                    self.advance();
                     return Some(());
                 }
                 _ => return None,
@@ -108,28 +183,30 @@ impl<'a> Cursor<'a> {
     }
 
     /// A value in JSON as this crate writes it; the items of open lists stand on the stack.
+    #[inline]
     pub(super) fn json(
         &mut self,
         words: &mut Words,
         stack: &mut Vec<Word>,
         depth: usize,
     ) -> Option<Word> {
-        if depth == DEPTH_MAX {
-            return None;
-        }
         match self.peek()? {
-            b'n' => self.literal(b"null").map(|()| Word::NIL),
-            b't' => self.literal(b"true").map(|()| Word::boolean(true)),
-            b'f' => self.literal(b"false").map(|()| Word::boolean(false)),
-            b'"' => Some(words.text(self.text()?)),
+            b'0'..=b'9' | b'-' => Some(words.int(self.number()?)),
+            b'"' => words.text(self.text()?),
             b'[' => {
-                self.at += 1;
+                self.advance();
+                if let Some(list) = self.numbers(words, b',') {
+                    return Some(list);
+                }
                 let from = stack.len();
                 self.json_items(words, stack, depth)?;
                 let list = words.list(&stack[from..]);
                 stack.truncate(from);
                 Some(list)
             }
+            b'n' => self.literal(b"null").map(|()| Word::NIL),
+            b't' => self.literal(b"true").map(|()| Word::boolean(true)),
+            b'f' => self.literal(b"false").map(|()| Word::boolean(false)),
             b'{' if self.skip(b"{\"set\":[") => {
                 let mut numbers = Vec::new();
                 self.json_numbers(&mut numbers)?;
@@ -137,11 +214,14 @@ impl<'a> Cursor<'a> {
                 numbers.is_sorted().then(|| words.set(&numbers))
             }
             b'{' if self.skip(b"{\"map\":[") => self.json_map(words, stack, depth),
-            _ => Some(words.int(self.number()?)),
+            _ => None,
         }
     }
 
     fn json_items(&mut self, words: &mut Words, stack: &mut Vec<Word>, depth: usize) -> Option<()> {
+        if depth == DEPTH_MAX {
+            return None;
+        }
         self.json_rest(|cursor| {
             let item = cursor.json(words, stack, depth + 1)?;
             stack.push(item);

@@ -13,10 +13,8 @@
 //! have `"error":{"kind":…,"text":…}`, and lacks a `node` where it has none. Times are
 //! nanoseconds since the start of the test.
 
-use std::io::Write as _;
-
 use super::words::Words;
-use super::{History, View};
+use super::{History, View, digits};
 use crate::op::{Name, Process, Value};
 
 /// The version that the first line names.
@@ -25,7 +23,7 @@ pub(super) const VERSION: u64 = 1;
 /// Writes the first line.
 pub(super) fn write_header(out: &mut Vec<u8>, history: &History) {
     out.extend_from_slice(b"{\"fuzz_dist_history\":");
-    write_number(out, VERSION);
+    digits::write(out, VERSION);
     out.extend_from_slice(b",\"nodes\":[");
     separated(out, history.nodes(), |out, node| write_text(out, node));
     out.extend_from_slice(b"],\"meta\":");
@@ -56,20 +54,20 @@ fn write_meta_object<'a>(
 /// Writes the line of event `i`.
 pub(super) fn write_event(out: &mut Vec<u8>, history: &History, i: usize) {
     out.extend_from_slice(b"{\"index\":");
-    write_number(out, i as u64);
+    digits::write(out, i as u64);
     out.extend_from_slice(b",\"time\":");
-    write_number(out, history.time(i).0);
+    digits::write(out, history.time(i).0);
     out.extend_from_slice(b",\"process\":");
     match history.process(i) {
         Process::NEMESIS => out.extend_from_slice(b"\"nemesis\""),
         Process::RUNTIME => out.extend_from_slice(b"\"runtime\""),
-        Process(n) => write_number(out, n.into()),
+        Process(n) => digits::write(out, n.into()),
     }
     if let Some(node) = history.node(i) {
         out.extend_from_slice(b",\"node\":");
         match history.nodes().get(node.index()) {
             Some(name) => write_text(out, name),
-            None => write_number(out, node.0.into()),
+            None => digits::write(out, node.0.into()),
         }
     }
     out.extend_from_slice(b",\"type\":\"");
@@ -101,11 +99,11 @@ fn write_event_value(out: &mut Vec<u8>, history: &History, i: usize) {
         None => write_set(out, read.added),
         Some(base) => {
             out.extend_from_slice(b"{\"base\":");
-            write_number(out, base as u64);
+            digits::write(out, base as u64);
             out.extend_from_slice(b",\"+\":[");
-            separated(out, read.added, |out, n| write_integer(out, *n));
+            separated(out, read.added, |out, n| digits::write_signed(out, *n));
             out.extend_from_slice(b"],\"-\":[");
-            separated(out, read.removed, |out, n| write_integer(out, *n));
+            separated(out, read.removed, |out, n| digits::write_signed(out, *n));
             out.extend_from_slice(b"]}");
         }
     }
@@ -113,7 +111,7 @@ fn write_event_value(out: &mut Vec<u8>, history: &History, i: usize) {
 
 fn write_set(out: &mut Vec<u8>, items: &[i64]) {
     out.extend_from_slice(b"{\"set\":[");
-    separated(out, items, |out, n| write_integer(out, *n));
+    separated(out, items, |out, n| digits::write_signed(out, *n));
     out.extend_from_slice(b"]}");
 }
 
@@ -129,12 +127,15 @@ fn write_view(out: &mut Vec<u8>, value: View<'_>) {
         View::Nil => out.extend_from_slice(b"null"),
         View::Bool(true) => out.extend_from_slice(b"true"),
         View::Bool(false) => out.extend_from_slice(b"false"),
-        View::Int(n) => write_integer(out, n),
+        View::Int(n) => digits::write_signed(out, n),
         View::Text(text) => write_text(out, text),
         View::Set(numbers) => write_set(out, numbers),
         View::List(items) => {
             out.push(b'[');
-            separated(out, items.iter(), write_view);
+            separated(out, items.words(), |out, word| match word.as_small() {
+                Some(n) => digits::write_signed(out, n),
+                None => write_view(out, items.view(*word)),
+            });
             out.push(b']');
         }
         View::Map(entries) => {
@@ -172,28 +173,5 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
         out.push(b'"');
     } else {
         serde_json::to_writer(out, text).expect("memory takes all writes");
-    }
-}
-
-fn write_number(out: &mut Vec<u8>, mut n: u64) {
-    // The formatting machinery takes a third of the time of a line.
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
-fn write_integer(out: &mut Vec<u8>, n: i64) {
-    if n < 0 {
-        write!(out, "{n}").expect("memory takes all writes");
-    } else {
-        write_number(out, n as u64);
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use super::cursor::Cursor;
 use super::hash::FastMap;
 use super::line::{Line, Stored};
 use super::quick::{Quick, Scratch};
@@ -78,13 +79,25 @@ impl History {
         let mut text = Vec::new();
         let mut line = 0;
         loop {
+            // What is usual is read where it stands, what is not, or goes on in the next buffer,
+            // line by line.
+            let buffer = file.fill_buf().map_err(refused)?;
+            let (mut passed, mut taken) = (0, 1);
+            while taken > 0 {
+                let malformed =
+                    |expected| LoadError::Malformed { path: path.into(), line: line + 1, expected };
+                taken = loader.quick(&buffer[passed..]).map_err(malformed)?;
+                passed += taken;
+                line += usize::from(taken > 0);
+            }
+            file.consume(passed);
             text.clear();
             if file.read_until(b'\n', &mut text).map_err(refused)? == 0 {
                 break;
             }
             line += 1;
             let malformed = |expected| LoadError::Malformed { path: path.into(), line, expected };
-            if loader.quick(&text).map_err(malformed)? {
+            if loader.quick(&text).map_err(malformed)? > 0 {
                 continue;
             }
             match serde_json::from_slice::<Line<'_>>(&text) {
@@ -118,10 +131,12 @@ struct Loader {
     history: Option<History>,
     nodes: HashMap<Name, NodeId>,
     names: HashMap<String, Name>,
-    /// The last set of each node and function: differences build upon it.
-    sets: FastMap<(Option<NodeId>, u16), LastSet>,
+    sets: LastSets,
     scratch: Scratch,
 }
+
+/// The last set of each node and function: differences build upon it.
+type LastSets = FastMap<(Option<NodeId>, u16), LastSet>;
 
 #[derive(Default)]
 struct LastSet {
@@ -216,63 +231,35 @@ impl Loader {
             }
         };
         let index = history.push(event).map_err(|e| format!("an event that can be: {e}"))?;
-        self.set(index, base, &added, &removed)
+        set(history, &mut self.sets, index, base, &added, &removed)
     }
 
-    /// Gives event `index` its set.
-    fn set(
-        &mut self,
-        index: usize,
-        base: Option<u64>,
-        added: &[i64],
-        removed: &[i64],
-    ) -> Result<(), String> {
-        let history = self.history.as_mut().ok_or(HEADER)?;
-        let key = (history.node(index), history.function[index]);
-        let last = self.sets.entry(key).or_default();
-        let set = StoredSet {
-            event: index as u32,
-            base: last.follow(&history.sets, base, added, removed)?,
-            added,
-            removed,
-            len: last.len,
-        };
-        let record = history.sets.push_stored(set);
-        last.stored = Some((index as u32, record));
-        history.value[index] = Word::of(Form::Read, record as usize);
-        Ok(())
-    }
-
-    /// Takes a line that is written as this crate writes lines; gives `false` where it is not, or
-    /// where something is wrong with it that has to be worded.
-    fn quick(&mut self, line: &[u8]) -> Result<bool, String> {
-        let Some(history) = &mut self.history else { return Ok(false) };
+    /// Takes a line that is written as this crate writes lines, and gives its length; gives 0
+    /// where it is not, or where something is wrong with it that has to be worded.
+    fn quick(&mut self, text: &[u8]) -> Result<usize, String> {
+        let Some(history) = &mut self.history else { return Ok(0) };
         let mark = history.words.mark();
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let paired = scratch.read(history, line).and_then(|line| {
+        let mut cursor = Cursor::new(text);
+        let paired = self.scratch.read(history, &mut cursor).and_then(|line| {
             let row = line.row;
             let name = || history.functions[row.function as usize].clone();
             let partner = history.partner_of(row.process, row.kind, Some(row.function), name);
             Some((line, partner.ok()?))
         });
-        let taken = match paired {
-            None => {
-                history.words.rewind(mark);
-                Ok(false)
-            }
-            Some((line, partner)) => {
-                let index = history.len();
-                let (word, base) = match line.value {
-                    Quick::Value(word) => (word, None),
-                    Quick::Set { base } => (Word::NIL, Some(base)),
-                };
-                history.append(line.row, partner, word, line.error);
-                base.map_or(Ok(()), |base| self.set(index, base, &scratch.added, &scratch.removed))
-                    .map(|()| true)
-            }
+        let Some((line, partner)) = paired else {
+            history.words.rewind(mark);
+            return Ok(0);
         };
-        self.scratch = scratch;
-        taken
+        let index = history.len();
+        match line.value {
+            Quick::Value(word) => history.append(line.row, partner, word, line.error),
+            Quick::Set { base } => {
+                history.append(line.row, partner, Word::NIL, line.error);
+                let Scratch { added, removed, .. } = &self.scratch;
+                set(history, &mut self.sets, index, base, added, removed)?;
+            }
+        }
+        Ok(text.len() - cursor.left())
     }
 
     fn name(&mut self, text: &str) -> Name {
@@ -283,6 +270,29 @@ impl Loader {
         self.names.insert(text.into(), name.clone());
         name
     }
+}
+
+/// Gives event `index` its set.
+fn set(
+    history: &mut History,
+    sets: &mut LastSets,
+    index: usize,
+    base: Option<u64>,
+    added: &[i64],
+    removed: &[i64],
+) -> Result<(), String> {
+    let last = sets.entry((history.node(index), history.function[index])).or_default();
+    let set = StoredSet {
+        event: index as u32,
+        base: last.follow(&history.sets, base, added, removed)?,
+        added,
+        removed,
+        len: last.len,
+    };
+    let record = history.sets.push_stored(set);
+    last.stored = Some((index as u32, record));
+    history.value[index] = Word::of(Form::Read, record as usize);
+    Ok(())
 }
 
 impl LastSet {

@@ -11,6 +11,7 @@ use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Valu
 use crate::time::Time;
 
 mod cursor;
+mod digits;
 mod disk;
 mod edn;
 mod faults;
@@ -19,6 +20,7 @@ mod import;
 mod json;
 mod line;
 mod load;
+mod open;
 mod pairs;
 mod quick;
 mod recorder;
@@ -34,6 +36,7 @@ pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
+use open::Open;
 pub use pairs::{DownMatrix, PairLife};
 pub use recorder::{Recorder, WriteError};
 pub use runtime::{MnesiaSplit, NodeDown};
@@ -82,7 +85,7 @@ pub struct History {
     words: Words,
     sets: SetColumn,
     errors: FastMap<u32, OpError>,
-    open: FastMap<u32, u32>,
+    open: Open,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +202,7 @@ impl History {
             return Ok(NONE);
         }
         let index = self.len();
-        let open = self.open.get(&process.0).map(|open| *open as usize);
+        let open = self.open.get(process.0).map(|open| open as usize);
         match (kind, open) {
             (Kind::Invoke, Some(open)) => Err(Malformed::TwoInvocations { process, open, index }),
             (Kind::Invoke, None) => Ok(NONE),
@@ -216,10 +219,10 @@ impl History {
     fn append(&mut self, row: Row, partner: u32, word: Word, error: Option<OpError>) {
         let index = self.len() as u32;
         if partner != NONE {
-            self.open.remove(&row.process.0);
+            self.open.set(row.process.0, NONE);
             self.partner[partner as usize] = index;
         } else if row.kind == Kind::Invoke && row.process.is_client() {
-            self.open.insert(row.process.0, index);
+            self.open.set(row.process.0, index);
         }
         if let Some(error) = error {
             self.errors.insert(index, error);

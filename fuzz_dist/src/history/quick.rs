@@ -34,10 +34,13 @@ pub(super) struct QuickLine {
 }
 
 impl Scratch {
-    /// The event of a line, where the line is as this crate writes it, its function and node are
-    /// known, and it comes next.
-    pub(super) fn read(&mut self, history: &mut History, line: &[u8]) -> Option<QuickLine> {
-        let mut cursor = Cursor::new(line, 0);
+    /// The event of the line that stands at the cursor, up to its end, where it is as this crate
+    /// writes it, its function and node are known, and it comes next.
+    pub(super) fn read(
+        &mut self,
+        history: &mut History,
+        cursor: &mut Cursor<'_>,
+    ) -> Option<QuickLine> {
         cursor.literal(b"{\"index\":")?;
         if cursor.natural()? != history.len() as u64 {
             return None;
@@ -46,46 +49,34 @@ impl Scratch {
         let time = cursor.natural()?;
         cursor.literal(b",\"process\":")?;
         let process = match cursor.peek()? {
-            b'"' => match cursor.text()? {
-                "nemesis" => Process::NEMESIS,
-                "runtime" => Process::RUNTIME,
-                _ => return None,
-            },
-            _ => {
-                let process = Process(cursor.natural()?.try_into().ok()?);
-                Some(process).filter(|p| p.is_client())?
-            }
+            b'"' => special(cursor.text()?)?,
+            _ => client(cursor.natural()?)?,
         };
         let node = match cursor.skip(b",\"node\":") {
             false => None,
             true => Some(history.known_node(cursor.text()?)?),
         };
         cursor.literal(b",\"type\":")?;
-        let kind = cursor.text()?;
-        let kind = [Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info]
-            .into_iter()
-            .find(|k| k.as_str() == kind)?;
+        let kind = kind(cursor.text()?)?;
         cursor.literal(b",\"f\":")?;
         let function = history.known_function(cursor.text()?)?;
         cursor.literal(b",\"value\":")?;
-        let value = self.value(history, &mut cursor)?;
+        let value = self.value(history, cursor)?;
         let error = match cursor.skip(b",\"error\":{\"kind\":") {
             false => None,
             true => {
                 let kind = cursor.text()?;
                 cursor.literal(b",\"text\":")?;
-                let error = OpError::new(kind, cursor.text()?);
+                let error = error(kind, cursor.text()?)?;
                 cursor.literal(b"}")?;
                 Some(error)
             }
         };
         cursor.literal(b",\"phase\":")?;
-        let phase = cursor.text()?;
-        let phase = Phase::ALL.into_iter().find(|p| p.as_str() == phase)?;
-        cursor.literal(b"}")?;
-        let rest = &line[cursor.at()..];
+        let phase = phase(cursor.text()?)?;
+        cursor.literal(b"}\n")?;
         let row = Row { time, process, node, kind, function, phase };
-        (rest.is_empty() || rest == b"\n").then_some(QuickLine { row, value, error })
+        Some(QuickLine { row, value, error })
     }
 
     fn value(&mut self, history: &mut History, cursor: &mut Cursor<'_>) -> Option<Quick> {
@@ -110,16 +101,49 @@ impl Scratch {
     }
 }
 
+pub(super) fn client(process: u64) -> Option<Process> {
+    Some(Process(process.try_into().ok()?)).filter(|p| p.is_client())
+}
+
+pub(super) fn special(process: &[u8]) -> Option<Process> {
+    match process {
+        b"nemesis" => Some(Process::NEMESIS),
+        b"runtime" => Some(Process::RUNTIME),
+        _ => None,
+    }
+}
+
+pub(super) fn kind(text: &[u8]) -> Option<Kind> {
+    match text {
+        b"invoke" => Some(Kind::Invoke),
+        b"ok" => Some(Kind::Ok),
+        b"fail" => Some(Kind::Fail),
+        b"info" => Some(Kind::Info),
+        _ => None,
+    }
+}
+
+pub(super) fn phase(text: &[u8]) -> Option<Phase> {
+    match text {
+        b"main" => Some(Phase::Main),
+        other => Phase::ALL.into_iter().find(|p| p.as_str().as_bytes() == other),
+    }
+}
+
+pub(super) fn error(kind: &[u8], text: &[u8]) -> Option<OpError> {
+    Some(OpError::new(std::str::from_utf8(kind).ok()?, std::str::from_utf8(text).ok()?))
+}
+
 impl History {
     /// Among the first few names, or not at all: a search is quicker than a table then.
-    pub(super) fn known_node(&self, name: &str) -> Option<NodeId> {
-        let place = self.nodes.iter().take(64).position(|n| **n == *name)?;
+    pub(super) fn known_node(&self, name: &[u8]) -> Option<NodeId> {
+        let place = self.nodes.iter().take(64).position(|n| n.as_bytes() == name)?;
         Some(NodeId(place as u16))
     }
 
     /// Likewise.
-    pub(super) fn known_function(&self, name: &str) -> Option<u16> {
-        let place = self.functions.iter().take(64).position(|f| **f == *name)?;
+    pub(super) fn known_function(&self, name: &[u8]) -> Option<u16> {
+        let place = self.functions.iter().take(64).position(|f| f.as_bytes() == name)?;
         Some(place as u16)
     }
 }

@@ -1,7 +1,8 @@
 //! The column of sets: each read as a difference to the former one of the same node.
 
-use super::NONE;
 use super::hash::FastMap;
+use super::words::Form;
+use super::{History, NONE};
 use crate::op::{IntSet, NodeId};
 
 /// After so many differences in a row, or as soon as they have grown to the size of the set
@@ -144,6 +145,35 @@ impl SetColumn {
         let mut gone = removed.into_iter().peekable();
         added.retain(|n| gone.next_if_eq(n).is_none());
         added
+    }
+}
+
+/// Whole sets, for whoever walks all of a history's: each from the former one of its node.
+#[derive(Default)]
+pub(super) struct Wholes {
+    last: FastMap<(Option<NodeId>, u16), (usize, Vec<i64>)>,
+}
+
+impl Wholes {
+    /// The set of event `i`, empty where it has none; all events before it were asked for.
+    pub(super) fn next(&mut self, history: &History, i: usize) -> &[i64] {
+        let key = (history.node(i), history.function[i]);
+        let (event, set) = self.last.entry(key).or_insert_with(|| (usize::MAX, Vec::new()));
+        let Some((Form::Read, id)) = history.value[i].parts() else { return &[] };
+        let read = history.sets.get(id as u32);
+        if read.base != Some(*event) {
+            *set = history.sets.materialize(id as u32);
+        } else {
+            if !read.removed.is_empty() {
+                let mut gone = read.removed.iter().copied().peekable();
+                set.retain(|n| gone.next_if_eq(n).is_none());
+            }
+            // Two ascending runs, which are merged.
+            set.extend_from_slice(read.added);
+            set.sort();
+        }
+        *event = i;
+        set
     }
 }
 

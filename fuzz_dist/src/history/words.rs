@@ -78,6 +78,12 @@ impl Word {
 /// How many texts are found without hashing them.
 const RECENT: usize = 64;
 
+/// Where a text stands among those that were seen not long ago.
+fn recent(text: &[u8]) -> usize {
+    let end = |byte: Option<&u8>| byte.map_or(0, |b| usize::from(*b));
+    (text.len() + 5 * end(text.first()) + 17 * end(text.last())) % RECENT
+}
+
 /// What the words of a history stand for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Words {
@@ -87,7 +93,7 @@ pub(super) struct Words {
     numbers: Vec<i64>,
     texts: Vec<Name>,
     text_ids: FastMap<Name, u32>,
-    /// Numbers of texts by the address of the text, where the same one was seen not long ago.
+    /// Numbers of texts that were seen not long ago, by [`recent`].
     recent: Vec<u32>,
     /// Whole numbers of more than 63 bits.
     large: Vec<i64>,
@@ -95,39 +101,57 @@ pub(super) struct Words {
 }
 
 impl Words {
+    #[inline]
     pub(super) fn int(&mut self, n: i64) -> Word {
-        Word::small(n).unwrap_or_else(|| {
-            let id = *self.large_ids.entry(n).or_insert_with(|| {
-                self.large.push(n);
-                self.large.len() as u32 - 1
-            });
-            Word::of(Form::Int, id as usize)
-        })
+        match Word::small(n) {
+            Some(word) => word,
+            None => self.large(n),
+        }
     }
 
-    /// The word of a text that is shared: clients and generators mostly use the same few.
+    #[cold]
+    fn large(&mut self, n: i64) -> Word {
+        let id = *self.large_ids.entry(n).or_insert_with(|| {
+            self.large.push(n);
+            self.large.len() as u32 - 1
+        });
+        Word::of(Form::Int, id as usize)
+    }
+
+    /// The word of a text that is shared.
     pub(super) fn name(&mut self, text: &Name) -> Word {
-        if self.recent.is_empty() {
-            self.recent = vec![u32::MAX; RECENT];
-        }
-        let recent = (text.as_ptr() as usize >> 4) % RECENT;
-        if let Some(known) = self.texts.get(self.recent[recent] as usize)
-            && std::sync::Arc::ptr_eq(known, text)
-        {
-            return Word::of(Form::Text, self.recent[recent] as usize);
+        if let Some(word) = self.recent(text.as_bytes()) {
+            return word;
         }
         let id = match self.text_ids.get(text) {
             Some(id) => *id,
             None => self.new_text(text.clone()),
         };
-        self.recent[recent] = id;
-        Word::of(Form::Text, id as usize)
+        self.keep_recent(text.as_bytes(), id)
     }
 
-    /// The word of a text.
-    pub(super) fn text(&mut self, text: &str) -> Word {
-        let known = self.text_ids.get(text).copied();
-        Word::of(Form::Text, known.unwrap_or_else(|| self.new_text(text.into())) as usize)
+    /// The word of a text, unless it is none.
+    pub(super) fn text(&mut self, text: &[u8]) -> Option<Word> {
+        if let Some(word) = self.recent(text) {
+            return Some(word);
+        }
+        let name = std::str::from_utf8(text).ok()?;
+        let known = self.text_ids.get(name).copied();
+        let id = known.unwrap_or_else(|| self.new_text(name.into()));
+        Some(self.keep_recent(text, id))
+    }
+
+    /// The word of a text that was seen not long ago: histories mostly use the same few.
+    fn recent(&self, text: &[u8]) -> Option<Word> {
+        let id = *self.recent.get(recent(text))? as usize;
+        self.texts.get(id).filter(|known| known.as_bytes() == text)?;
+        Some(Word::of(Form::Text, id))
+    }
+
+    fn keep_recent(&mut self, text: &[u8], id: u32) -> Word {
+        self.recent.resize(RECENT, u32::MAX);
+        self.recent[recent(text)] = id;
+        Word::of(Form::Text, id as usize)
     }
 
     fn new_text(&mut self, text: Name) -> u32 {
@@ -183,6 +207,28 @@ impl Words {
         let place = self.reserve(items.len(), 0);
         self.arena.extend_from_slice(items);
         Word::of(Form::List, place)
+    }
+
+    /// The word of a list of numbers: `next` gives each, and whether it is the last one. Nothing
+    /// is kept where it gives `None`.
+    #[inline(always)]
+    pub(super) fn list_of(
+        &mut self,
+        mut next: impl FnMut() -> Option<(i64, bool)>,
+    ) -> Option<Word> {
+        let place = self.reserve(0, 0);
+        loop {
+            let Some((n, last)) = next() else {
+                self.arena.truncate(place);
+                return None;
+            };
+            let word = self.int(n);
+            self.arena.push(word);
+            if last {
+                self.arena[place] = Word::length(self.arena.len() - place - 1);
+                return Some(Word::of(Form::List, place));
+            }
+        }
     }
 
     /// How much is kept, for [`Words::rewind`].

@@ -1,7 +1,7 @@
 //! What came of the faults that were drawn near a boundary, zone by zone.
 
 use super::{FaultSpan, FaultStatus, History};
-use crate::op::{Kind, Name};
+use crate::op::{Kind, Name, Value};
 use crate::time::Time;
 
 /// The error of operations that nobody answered in time.
@@ -18,7 +18,8 @@ pub struct ZoneCount {
     pub lasted_ms: Vec<u64>,
     /// How often a node took another one for dead because of them.
     pub nodedowns: usize,
-    /// How many operations timed out that were under way while they acted.
+    /// How many operations timed out that were under way while they acted, or before data flowed
+    /// again: after a cut that is healed naturally TCP takes up to its length for that.
     pub timeouts: usize,
 }
 
@@ -47,9 +48,14 @@ impl History {
             let zone = down.fault.and_then(|id| zones.iter_mut().find(zone_of(id)));
             zone.into_iter().for_each(|zone| zone.nodedowns += 1);
         }
+        let prompt = self.meta("heal").and_then(Value::as_text) == Some("prompt");
+        let felt = |f: &FaultSpan| {
+            let lasted = f.stop.unwrap_or(f.start).since(f.start);
+            f.stopped.map(|end| if prompt { end } else { end + lasted })
+        };
         for (from, to) in self.timeouts() {
             let met = |f: &&FaultSpan| {
-                f.zone.is_some() && f.start <= to && f.stopped.is_none_or(|end| from <= end)
+                f.zone.is_some() && f.start <= to && felt(f).is_none_or(|end| from <= end)
             };
             let met = faults.iter().rev().filter(acted).find(met);
             let zone = met.and_then(|f| zones.iter_mut().find(zone_of(f.id)));
@@ -72,7 +78,7 @@ impl History {
 mod tests {
     use super::super::Edge;
     use super::*;
-    use crate::op::{Event, NodeId, OpError, Phase, Process, Value};
+    use crate::op::{Event, NodeId, OpError, Phase, Process};
 
     struct Hand(History);
 
@@ -119,6 +125,20 @@ mod tests {
         assert_eq!((zones[0].nodedowns, zones[0].timeouts), (1, 1));
         assert_eq!(zones[0].lasted_ms, [3000, 4500]);
         assert_eq!((&*zones[1].zone, zones[1].nodedowns, zones[1].timeouts), ("blip", 0, 0));
+    }
+
+    #[test]
+    fn a_timeout_after_the_cut_is_its_own_while_data_do_not_flow() {
+        let after_the_cut = |heal: &str, from: u64| {
+            let mut hand = Hand(History::new(["n1", "n2"]));
+            hand.0.set_meta("heal", heal);
+            hand.fault(0, Some("tick"), 1000, 4000);
+            hand.event(from, Process(0), Kind::Invoke, "add", 1.into());
+            hand.event(from + 1000, Process(0), Kind::Info, "add", 1.into());
+            hand.0.zones()[0].timeouts
+        };
+        assert_eq!((after_the_cut("natural", 6900), after_the_cut("natural", 7100)), (1, 0));
+        assert_eq!((after_the_cut("prompt", 3900), after_the_cut("prompt", 4100)), (1, 0));
     }
 
     #[test]

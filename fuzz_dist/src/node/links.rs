@@ -1,5 +1,6 @@
 //! The links between the nodes: partitions that overlap, applied at once, and proved by probes.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,13 @@ const PROBE_LIMIT: Duration = Duration::from_millis(250);
 const PROBE_TRIES: u32 = 8;
 /// So many probes at once.
 const PROBES_MAX: usize = 64;
+/// Between two looks at what was dropped.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// An answer that is not dropped comes within a hundredth of this.
+const ANSWER_LIMIT: Duration = Duration::from_millis(10);
+
+/// From one node to another, by their places in the cluster.
+type Link = (usize, usize);
 
 /// The links between the nodes of a cluster.
 #[derive(Debug)]
@@ -101,39 +109,81 @@ impl Links {
 
     /// Looks whether the network is as the acting partitions say: every node knocks at every
     /// other, and the counters of every directed link say what was dropped meanwhile.
+    ///
+    /// It takes some hundredths of a second, so that short cuts are over when they should be.
     pub async fn prove(&self) -> Proof {
         let expected = self.grudge();
         let before = self.env.counters();
         let n = self.nodes.len();
-        let mut probes = JoinSet::new();
+        let links = (0..n).flat_map(|a| (0..n).map(move |b| (a, b))).filter(|(a, b)| a != b);
+        let (open, cut): (Vec<_>, Vec<_>) = links.partition(|(a, b)| expected.linked(*a, *b));
         let mut silent = Vec::new();
-        for from in 0..n {
-            for to in (0..n).filter(|to| *to != from) {
-                if probes.len() >= PROBES_MAX
-                    && let Some(Ok(Some(link))) = probes.join_next().await
-                {
-                    silent.push(link);
-                }
-                let open = expected.linked(from, to);
-                let (env, host) = (self.env.clone(), self.nodes[from].host());
-                let address = SocketAddr::new(self.nodes[to].address(), PROBE_PORT);
-                probes.spawn(async move {
-                    let tries = if open { PROBE_TRIES } else { 1 };
-                    for _ in 0..tries {
-                        if answers(env.connect(host, address, PROBE_LIMIT).await.err()) {
-                            return None;
-                        }
-                    }
-                    Some((from, to))
-                });
-            }
+        let dropped = |(from, to)| match expected.drops(to, from) {
+            true => (from, to),
+            false => (to, from),
+        };
+        for links in cut.chunks(PROBES_MAX) {
+            let drops: Vec<Link> = links.iter().copied().map(dropped).collect();
+            silent.extend(self.unanswered(links, &drops, &before).await);
         }
-        while let Some(done) = probes.join_next().await {
-            silent.extend(done.ok().flatten());
+        for links in open.chunks(PROBES_MAX) {
+            silent.extend(self.unanswered(links, &[], &before).await);
         }
         silent.sort_unstable();
         let counters = self.env.counters().since(&before);
         self.compare(expected, &silent, &counters)
+    }
+
+    /// Knocks over all of these links at once; those over which no answer came.
+    ///
+    /// Where there is none to come, the knock itself is dropped, or its answer, on the link that
+    /// stands for it in `drops`: once that is counted nobody has to wait for long. Without `drops`
+    /// there is an answer to come, and more chances for it.
+    async fn unanswered(&self, links: &[Link], drops: &[Link], before: &LinkCounters) -> Vec<Link> {
+        let tries = if drops.is_empty() { PROBE_TRIES } else { 1 };
+        let mut probes = JoinSet::new();
+        for (from, to) in links.iter().copied() {
+            let (env, host) = (self.env.clone(), self.nodes[from].host());
+            let address = SocketAddr::new(self.nodes[to].address(), PROBE_PORT);
+            probes.spawn(async move {
+                for _ in 0..tries {
+                    if answers(env.connect(host, address, PROBE_LIMIT).await.err()) {
+                        return Some((from, to));
+                    }
+                }
+                None
+            });
+        }
+        let mut silent: BTreeSet<Link> = links.iter().copied().collect();
+        let mut answer = |link: Option<Link>| link.is_some_and(|link| silent.remove(&link));
+        let all_answers = async {
+            while let Some(done) = probes.join_next().await {
+                answer(done.ok().flatten());
+            }
+        };
+        tokio::select! {
+            () = all_answers => {}
+            () = self.dropped(drops, before) => {}
+        }
+        silent.into_iter().collect()
+    }
+
+    /// Waits until something was dropped on each of these links, and a little longer.
+    async fn dropped(&self, links: &[Link], before: &LinkCounters) {
+        if links.is_empty() || !self.env.capabilities().link_counters {
+            return std::future::pending().await;
+        }
+        loop {
+            let counters = self.env.counters().since(before);
+            let dropped = |(from, to): &Link| {
+                let (from, to) = (self.nodes[*from].host(), self.nodes[*to].host());
+                counters.get(from, to).dropped_packets > 0
+            };
+            if links.iter().all(dropped) {
+                return tokio::time::sleep(ANSWER_LIMIT).await;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn compare(

@@ -34,6 +34,9 @@ pub struct Runtime {
 /// The oldest release that is talked to: its calls are `erpc`'s, its handshake the present one.
 const OTP_RELEASE_MIN: u32 = 23;
 
+/// The newest release that all of this was tried with.
+const OTP_RELEASE_TRIED: u32 = 29;
+
 /// The applications that the framework and its examples use.
 const APPLICATIONS: [&str; 4] = ["kernel", "stdlib", "compiler", "mnesia"];
 
@@ -86,6 +89,23 @@ impl Runtime {
             return Err(none(format!("erts-{}/bin/erlexec is missing", runtime.erts_version)));
         }
         Ok(runtime)
+    }
+
+    /// What people should know of a release that is newer than any that this was tried with.
+    ///
+    /// ```
+    /// # use fuzz_dist::provision::Runtime;
+    /// assert_eq!(Runtime::untried(29), None);
+    /// assert!(Runtime::untried(99).unwrap().starts_with("Erlang/OTP 99 is newer than 29"));
+    /// ```
+    pub fn untried(otp_release: u32) -> Option<String> {
+        (otp_release > OTP_RELEASE_TRIED).then(|| {
+            format!(
+                "Erlang/OTP {otp_release} is newer than {OTP_RELEASE_TRIED}, the newest that this \
+                 version of fuzz_dist was tried with: what its nodes say, and what is seen of them \
+                 on the wire, may be incomplete"
+            )
+        })
     }
 
     /// Has it got this application?

@@ -15,6 +15,7 @@ use crate::beam::{AGENT_MODULE, Agent, Connection, SAMPLER_MODULE, Sample, Sampl
 use crate::nemesis::Boundaries;
 use crate::node::{Node, modules};
 use crate::op::{Event, Kind, Process, Value};
+use crate::provision::Runtime;
 
 /// How long the run waits for all agents before it goes on without those that are missing.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -145,6 +146,8 @@ impl Watch {
                 self.node.name()
             ));
         }
+        let release = agent.facts().get("otp_release").and_then(|release| release.parse().ok());
+        release.and_then(Runtime::untried).into_iter().for_each(|text| self.note(text));
         self.settings(agent.facts());
         let facts = agent.facts().iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
         self.record(None, "observed", Value::map(facts));

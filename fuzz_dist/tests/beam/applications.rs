@@ -106,6 +106,15 @@ impl Cluster {
         self.meshed().await;
     }
 
+    /// Waits until this node has its copy of mnesia's set.
+    async fn formed(&self, node: usize) {
+        eventually("the node has the set", async || {
+            let formed = self.connections[node].call("mnesia_set", "formed", args![]);
+            formed.await.ok().filter(|formed| *formed)
+        })
+        .await;
+    }
+
     async fn add(&self, module: &str, node: usize, element: i64) -> Result<Term, CallError> {
         self.connections[node].call(module, "add", args![element]).await
     }
@@ -122,6 +131,10 @@ async fn mnesia_loses(name: &str, options: &str, restarted: bool) -> (Vec<i64>, 
     let mut cluster = Cluster::start(name, "mnesia_set", options).await;
     let nodes: Vec<Term> = NODES.iter().map(|name| Term::Atom(Atom::from(*name))).collect();
     cluster.connections[1].call::<()>("mnesia_set", "form", args![nodes]).await.unwrap();
+    // Where it was formed it is there; the others hear of it.
+    for node in 0..3 {
+        cluster.formed(node).await;
+    }
     let mut acknowledged = Vec::new();
     for (node, element) in [(0, 1), (1, 2), (2, 3)] {
         assert!(cluster.add("mnesia_set", node, element).await.unwrap().is_atom("ok"));
@@ -136,14 +149,7 @@ async fn mnesia_loses(name: &str, options: &str, restarted: bool) -> (Vec<i64>, 
     cluster.heal().await;
     if restarted {
         cluster.restart_first().await;
-        eventually("the first node has joined again", async || {
-            cluster.connections[0]
-                .call("mnesia_set", "formed", args![])
-                .await
-                .ok()
-                .filter(|formed| *formed)
-        })
-        .await;
+        cluster.formed(0).await;
     }
     let mut reads = Vec::new();
     for node in 0..3 {

@@ -15,6 +15,23 @@ fn a_runtime_tells_its_versions() {
     assert!(!runtime.has_application("mnesi"));
 }
 
+/// Newer compilers warn of what will be gone one day: here, before users' nodes refuse it.
+#[test]
+fn what_goes_into_nodes_compiles_without_warnings() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/agent");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let sources: Vec<_> =
+        entries.map(|entry| entry.unwrap().path().to_string_lossy().into_owned()).collect();
+    assert!(sources.iter().any(|source| source.ends_with("/fuzz_dist_agent.erl")), "{sources:?}");
+    let program = "Warned = [F || F <- init:get_plain_arguments(), \
+        not is_tuple(compile:file(F, [report, warnings_as_errors, strong_validation]))], \
+        halt(length(Warned)).";
+    let arguments = ["-noshell", "-eval", program, "-extra"].map(String::from);
+    let command = runtime().erl(arguments.into_iter().chain(sources));
+    let output = command.to_command().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[test]
 fn a_folder_without_runtime_is_explained() {
     let error = Runtime::at("/no/such/folder").unwrap_err();

@@ -111,10 +111,12 @@ async fn terms_print_as_erlang_prints_them() {
         "1.0e-5",
         "0.0001",
     ];
+    // From OTP 26 on, maps of atoms are printed in any order unless the term order is asked for.
+    let format = if super::support::runtime().otp_release < 26 { "~0p" } else { "~0kp" };
     for expression in expressions {
         let term = eval(&node, expression).await;
         let characters: Term =
-            node.call("io_lib", "format", (charlist("~0p"), vec![term.clone()])).await.unwrap();
+            node.call("io_lib", "format", (charlist(format), vec![term.clone()])).await.unwrap();
         let printed: String = node.call("lists", "flatten", args![characters]).await.unwrap();
         assert_eq!(term.to_string(), printed, "of {expression}");
     }

@@ -7,7 +7,7 @@
 //!
 //! Handshakes and messages are those of OTP 23 and later: versions 5 and 6 of the handshake,
 //! messages with an atom table, fragments, and messages without either; the control messages are
-//! those of OTP 25 to 28 (erts/doc: "Distribution Protocol"). Connections over TLS cannot be
+//! those of OTP 25 to 29 (erts/doc: "Distribution Protocol"). Connections over TLS cannot be
 //! followed.
 
 mod handshake;

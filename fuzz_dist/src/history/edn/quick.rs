@@ -6,8 +6,8 @@
 use super::scan::is_delimiter;
 use crate::history::cursor::Cursor;
 use crate::history::words::Word;
-use crate::history::{History, Row};
-use crate::op::{IntSet, Kind, OpError, Phase, Process};
+use crate::history::{History, Row, quick};
+use crate::op::{IntSet, OpError, Phase, Process};
 
 /// Deeper nesting is not usual.
 const DEPTH_MAX: usize = 32;
@@ -29,14 +29,15 @@ impl Quick {
     /// and gives the place behind it.
     pub(super) fn read(&mut self, history: &mut History, text: &[u8], at: usize) -> Option<usize> {
         let mark = history.words.mark();
-        let end = self.operation(history, Cursor::new(text, at));
-        if end.is_none() {
+        let mut cursor = Cursor::new(&text[at..]);
+        let read = self.operation(history, &mut cursor);
+        if read.is_none() {
             history.words.rewind(mark);
         }
-        end
+        read.map(|()| text.len() - cursor.left())
     }
 
-    fn operation(&mut self, history: &mut History, mut cursor: Cursor<'_>) -> Option<usize> {
+    fn operation(&mut self, history: &mut History, cursor: &mut Cursor<'_>) -> Option<()> {
         let index = history.len();
         if index >= u32::MAX as usize - 1 {
             return None;
@@ -45,20 +46,19 @@ impl Quick {
         let (mut value, mut node, mut error) = (Held::Value(Word::NIL), None, None);
         let (mut time, mut phase) = (index as u64, Phase::Main);
         cursor.literal(b"{")?;
-        while blank(&mut cursor)? != b'}' {
-            cursor.literal(b":")?;
-            let key = cursor.until(is_delimiter)?;
-            blank(&mut cursor)?;
+        while blank(cursor)? != b'}' {
+            let key = keyword(cursor)?;
+            blank(cursor)?;
             match key {
-                b"index" => drop(number(&mut cursor)?),
-                b"time" => time = number(&mut cursor)?.try_into().ok()?,
-                b"type" => kind = Some(word_of(keyword(&mut cursor)?, &KINDS, Kind::as_str)?),
-                b"process" => process = Some(client(&mut cursor)?),
-                b"f" => function = Some(history.known_function(keyword(&mut cursor)?)?),
-                b"value" => value = self.held(history, &mut cursor)?,
+                b"index" => drop(number(cursor)?),
+                b"time" => time = number(cursor)?.try_into().ok()?,
+                b"type" => kind = Some(quick::kind(keyword(cursor)?)?),
+                b"process" => process = Some(client(cursor)?),
+                b"f" => function = Some(history.known_function(keyword(cursor)?)?),
+                b"value" => value = self.held(history, cursor)?,
                 b"node" => node = Some(history.known_node(cursor.text()?)?),
-                b"error" => error = Some(failure(&mut cursor)?),
-                b"phase" => phase = word_of(keyword(&mut cursor)?, &Phase::ALL, Phase::as_str)?,
+                b"error" => error = Some(failure(cursor)?),
+                b"phase" => phase = quick::phase(keyword(cursor)?)?,
                 _ => return None,
             }
         }
@@ -72,7 +72,7 @@ impl Quick {
         };
         let row = Row { time, process, node, kind, function, phase };
         history.append(row, partner, word, error);
-        Some(cursor.at())
+        Some(())
     }
 
     fn held(&mut self, history: &mut History, cursor: &mut Cursor<'_>) -> Option<Held> {
@@ -94,8 +94,8 @@ impl Quick {
         }
         match cursor.peek()? {
             b'0'..=b'9' | b'-' => Some(history.words.int(number(cursor)?)),
-            b':' => Some(history.words.text(keyword(cursor)?)),
-            b'"' => Some(history.words.text(cursor.text()?)),
+            b':' => history.words.text(keyword(cursor)?),
+            b'"' => history.words.text(cursor.text()?),
             b'[' => self.items(history, cursor, depth, b']'),
             b'(' => self.items(history, cursor, depth, b')'),
             b'{' => self.items(history, cursor, depth, b'}'),
@@ -123,6 +123,11 @@ impl Quick {
         close: u8,
     ) -> Option<Word> {
         cursor.advance();
+        if close == b']'
+            && let Some(list) = cursor.numbers(&mut history.words, b' ')
+        {
+            return Some(list);
+        }
         let from = self.stack.len();
         while blank(cursor)? != close {
             let item = self.value(history, cursor, depth + 1)?;
@@ -140,12 +145,6 @@ impl Quick {
     }
 }
 
-const KINDS: [Kind; 4] = [Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info];
-
-fn word_of<T: Copy>(text: &str, all: &[T], as_str: impl Fn(T) -> &'static str) -> Option<T> {
-    all.iter().copied().find(|word| as_str(*word) == text)
-}
-
 /// Passes over blanks and gives the byte behind them.
 fn blank(cursor: &mut Cursor<'_>) -> Option<u8> {
     loop {
@@ -161,35 +160,30 @@ fn number(cursor: &mut Cursor<'_>) -> Option<i64> {
     cursor.peek().filter(|b| is_delimiter(*b)).map(|_| n)
 }
 
-fn keyword<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
+/// A word with its colon before it.
+fn keyword<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     cursor.literal(b":")?;
-    let word = cursor.until(is_delimiter)?;
-    std::str::from_utf8(word).ok().filter(|word| !word.is_empty())
+    cursor.until(is_delimiter).filter(|word| !word.is_empty())
 }
 
 fn client(cursor: &mut Cursor<'_>) -> Option<Process> {
-    if cursor.peek()? != b':' {
-        let process = Process(number(cursor)?.try_into().ok()?);
-        return Some(process).filter(|p| p.is_client());
-    }
-    match keyword(cursor)? {
-        "nemesis" => Some(Process::NEMESIS),
-        "runtime" => Some(Process::RUNTIME),
-        _ => None,
+    match cursor.peek()? {
+        b':' => quick::special(keyword(cursor)?),
+        _ => quick::client(number(cursor)?.try_into().ok()?),
     }
 }
 
 /// `:kind`, or `[:kind "text"]`.
 fn failure(cursor: &mut Cursor<'_>) -> Option<OpError> {
     if cursor.peek()? == b':' {
-        return Some(OpError::new(keyword(cursor)?, ""));
+        return quick::error(keyword(cursor)?, b"");
     }
     cursor.literal(b"[")?;
     let kind = keyword(cursor)?;
     blank(cursor)?;
-    let error = OpError::new(kind, cursor.text()?);
+    let error = quick::error(kind, cursor.text()?);
     cursor.literal(b"]")?;
-    Some(error)
+    error
 }
 
 /// The rest of a set of whole numbers, whose opening brace was passed.

@@ -350,25 +350,19 @@ impl Scanner {
     }
 }
 
+const DELIMITERS: [bool; 256] = {
+    let (mut table, all) = ([false; 256], b" ,\n\t\r\x0b\x0c[](){}\";");
+    let mut i = 0;
+    while i < all.len() {
+        table[all[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
 #[inline]
 pub(super) fn is_delimiter(byte: u8) -> bool {
-    matches!(
-        byte,
-        b' ' | b','
-            | b'\n'
-            | b'\t'
-            | b'\r'
-            | 0x0b
-            | 0x0c
-            | b'['
-            | b']'
-            | b'('
-            | b')'
-            | b'{'
-            | b'}'
-            | b'"'
-            | b';'
-    )
+    DELIMITERS[usize::from(byte)]
 }
 
 /// Text without its escapes; the place of one that means nothing otherwise.

@@ -1,8 +1,9 @@
 //! Operation maps of EDN, one a line, as Jepsen and Elle read them.
 
 use super::HEADER;
+use crate::history::sets::Wholes;
 use crate::history::words::Words;
-use crate::history::{History, List, View};
+use crate::history::{History, List, View, digits};
 use crate::op::{Phase, Process, Value};
 
 /// EDN has no set in which something stands twice.
@@ -22,34 +23,38 @@ pub(in crate::history) fn write_header(out: &mut Vec<u8>, history: &History) {
     out.push(b'\n');
 }
 
-/// Writes the line of event `i`.
-pub(in crate::history) fn write_event(out: &mut Vec<u8>, history: &History, i: usize) {
+/// Writes the line of event `i`; `sets` are those of the events before it.
+pub(in crate::history) fn write_event(
+    out: &mut Vec<u8>,
+    history: &History,
+    i: usize,
+    sets: &mut Wholes,
+) {
     out.extend_from_slice(b"{:index ");
-    number(out, i);
+    digits::write(out, i as u64);
     out.extend_from_slice(b", :time ");
-    number(out, history.time(i).0);
+    digits::write(out, history.time(i).0);
     out.extend_from_slice(b", :type :");
     out.extend_from_slice(history.kind(i).as_str().as_bytes());
     out.extend_from_slice(b", :process ");
     match history.process(i) {
         Process::NEMESIS => out.extend_from_slice(b":nemesis"),
         Process::RUNTIME => out.extend_from_slice(b":runtime"),
-        Process(n) => number(out, n),
+        Process(n) => digits::write(out, n.into()),
     }
     out.extend_from_slice(b", :f ");
     let f = history.function(i);
     name(out, f);
     out.extend_from_slice(b", :value ");
-    match (history.view(i), history.value(i)) {
-        (Some(value), _) => write_value(out, value, &**f == "txn"),
-        (None, Value::Set(set)) => write_value(out, View::Set(set.as_slice()), false),
-        (None, _) => unreachable!("only sets have no view"),
+    match history.view(i) {
+        Some(value) => write_value(out, value, &**f == "txn"),
+        None => write_set(out, sets.next(history, i)),
     }
     if let Some(node) = history.node(i) {
         out.extend_from_slice(b", :node ");
         match history.nodes().get(node.index()) {
             Some(name) => text(out, name),
-            None => number(out, node.0),
+            None => digits::write(out, node.0.into()),
         }
     }
     if let Some(error) = history.error(i) {
@@ -72,21 +77,16 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
         View::Nil => out.extend_from_slice(b"nil"),
         View::Bool(true) => out.extend_from_slice(b"true"),
         View::Bool(false) => out.extend_from_slice(b"false"),
-        View::Int(n) => number(out, n),
+        View::Int(n) => digits::write_signed(out, n),
         View::Text(t) => text(out, t),
-        View::Set(items) => {
-            let twice = items.windows(2).any(|pair| pair[0] == pair[1]);
-            out.push(b'#');
-            if twice {
-                out.extend_from_slice(MULTISET);
-            }
-            out.extend_from_slice(if twice { b" [" } else { b"{" });
-            spaced(out, items.iter(), number);
-            out.push(if twice { b']' } else { b'}' });
-        }
+        View::Set(items) => write_set(out, items),
         View::List(items) => {
             out.push(b'[');
-            spaced(out, items.iter(), |out, item| {
+            spaced(out, items.words(), |out, word| {
+                if let Some(n) = word.as_small() {
+                    return digits::write_signed(out, n);
+                }
+                let item = items.view(*word);
                 let mut parts = item.as_list().filter(|_| micro).into_iter().flat_map(List::iter);
                 match parts.next() {
                     Some(View::Text(f)) => {
@@ -118,6 +118,17 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
     }
 }
 
+fn write_set(out: &mut Vec<u8>, items: &[i64]) {
+    let twice = items.windows(2).any(|pair| pair[0] == pair[1]);
+    out.push(b'#');
+    if twice {
+        out.extend_from_slice(MULTISET);
+    }
+    out.extend_from_slice(if twice { b" [" } else { b"{" });
+    spaced(out, items, |out, n| digits::write_signed(out, *n));
+    out.push(if twice { b']' } else { b'}' });
+}
+
 /// As a keyword where that is possible.
 fn name(out: &mut Vec<u8>, word: &str) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_*+!?<>=.".contains(&b);
@@ -142,11 +153,6 @@ fn text(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.push(b'"');
-}
-
-fn number(out: &mut Vec<u8>, n: impl std::fmt::Display) {
-    use std::io::Write as _;
-    write!(out, "{n}").expect("memory takes all writes");
 }
 
 fn spaced<T>(

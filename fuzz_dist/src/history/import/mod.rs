@@ -11,6 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::edn::{self, Failure, Notation};
+use super::sets::Wholes;
 use super::{History, LoadError, Loaded, json};
 
 /// A notation of histories.
@@ -170,24 +171,20 @@ impl History {
     ///
     /// When `out` refuses, or the format is one that is only read.
     pub fn export(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
-        type WriteEvent = fn(&mut Vec<u8>, &History, usize);
-        let mut lines = Vec::new();
-        let write_event: WriteEvent = match format {
-            Format::Json => {
-                json::write_header(&mut lines, self);
-                json::write_event
-            }
-            Format::Edn => {
-                edn::write_header(&mut lines, self);
-                edn::write_event
-            }
+        let (mut lines, mut sets) = (Vec::new(), Wholes::default());
+        match format {
+            Format::Json => json::write_header(&mut lines, self),
+            Format::Edn => edn::write_header(&mut lines, self),
             other => {
                 let why = format!("histories are written as json or edn, not as {other}");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, why));
             }
-        };
+        }
         for i in 0..self.len() {
-            write_event(&mut lines, self, i);
+            match format {
+                Format::Edn => edn::write_event(&mut lines, self, i, &mut sets),
+                _ => json::write_event(&mut lines, self, i),
+            }
             if lines.len() >= edn::CHUNK {
                 out.write_all(&lines)?;
                 lines.clear();

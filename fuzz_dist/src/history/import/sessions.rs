@@ -70,7 +70,7 @@ impl Sessions {
             return Ok(history);
         }
         let function = history.new_function(&"txn".into());
-        let functions = ["r", "w"].map(|f| history.words.text(f));
+        let functions = ["r", "w"].map(|f| history.words.name(&f.into()));
         let mut invoked = vec![NONE; self.sessions.len()];
         let mut micro: Vec<Word> = Vec::new();
         for n in 0..longest {

@@ -1,5 +1,7 @@
 //! Faults that a process in the node begins, holds and undoes: `agent/fuzz_dist_trouble.erl`.
 
+use std::time::Duration;
+
 use super::super::{Check, Fault, Plan, Targets};
 use super::{hit, needs_two, one_node, peer, two_nodes};
 use crate::args;
@@ -11,6 +13,9 @@ use crate::node::Node;
 use crate::node::modules::TROUBLE_MODULE;
 use crate::op::{Name, Value};
 use crate::random::Stream;
+
+/// Longer than the module waits for a keeper, so that the answer says what it waited for.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// A fault of one node, or of one node towards another, that its keeper there does alone.
 pub(super) trait Kept: Send + Sync + 'static {
@@ -86,8 +91,8 @@ pub(super) async fn stop(node: &Node, plan: &Plan) -> Result<Check, Error> {
 /// Calls a function of the faults' module on a node; what it saw.
 pub(super) async fn call(node: &Node, function: &str, args: Args) -> Result<Check, Error> {
     let control = node.control_with(TROUBLE_MODULE).await?;
-    let answer: Term =
-        control.call(TROUBLE_MODULE, function, args).await.map_err(Error::environment)?;
+    let answering = control.call::<Term>(TROUBLE_MODULE, function, args).within(ANSWER_LIMIT);
+    let answer = answering.await.map_err(Error::environment)?;
     match answer.as_tuple() {
         Some([seen, evidence]) if seen.is_atom("true") || seen.is_atom("false") => {
             Ok(Check::seen(seen.is_atom("true"), Value::from(evidence)))

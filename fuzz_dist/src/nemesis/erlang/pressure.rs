@@ -7,10 +7,10 @@ use crate::beam::Term;
 /// What [`memory_pressure`] holds.
 const MEBIBYTES: u32 = 256;
 
-/// Blocks all schedulers of one random node for 200 ms out of every 220, as native functions do that
+/// Blocks all schedulers of one random node for 250 ms out of every 275, as native functions do that
 /// take too long: nothing runs, not even the answers to ticks, but the node never seems dead.
 ///
-/// Needs an emulator with `erts_debug:set_internal_state/2`, as all of OTP 25 to 28 have. Finds:
+/// Needs an emulator with `erts_debug:set_internal_state/2`, as OTP 25 to 29 have. Finds:
 /// time-outs that are too tight, leases and locks that expire while their holder believes in them.
 #[fuzz_dist::nemesis("block_schedulers")]
 pub fn block_schedulers() -> Nemesis {
