@@ -33,7 +33,10 @@ fn mnesia_set() -> Workload {
     expect = "invalid"
 )]
 async fn mnesia_keeps_acknowledged_adds(test: Test) -> Outcome {
-    test.run().await
+    let verdict = test.run().await?;
+    let lost = verdict.anomalies.iter().any(|anomaly| &*anomaly.kind == "lost");
+    assert!(lost, "nothing is lost everywhere:\n{}", verdict.summary());
+    Ok(verdict)
 }
 
 /// The clean twin: an add needs a majority, before it is written and to be acknowledged.

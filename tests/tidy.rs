@@ -1,5 +1,5 @@
 //! The rules of the code that no compiler checks: layers, file sizes, the home of `unsafe`,
-//! what the pure layers must not touch, and formatting.
+//! what the pure layers must not touch, what is compiled of the documentation, and formatting.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,6 +160,18 @@ fn architecture_names_every_module() {
     for entry in library.map(|e| e.expect("a readable folder").path()) {
         let Some(module) = module_of(&entry) else { continue };
         assert!(text.contains(&format!("`{module}`")), "ARCHITECTURE.md does not name `{module}`");
+    }
+}
+
+#[test]
+fn the_code_of_all_pages_is_compiled() {
+    let library = fs::read_to_string(root().join("fuzz_dist/src/lib.rs")).expect("a file");
+    let pages = files(&root(), "md");
+    assert!(pages.len() > 5, "the pages were not found");
+    for (page, _) in pages.iter().filter(|(_, text)| text.contains("```rust")) {
+        let page = page.strip_prefix(root()).expect("a file of this repository");
+        let named = library.contains(&format!("\"{}\"", page.display()));
+        assert!(named, "{} has Rust code that lib.rs does not have compiled", page.display());
     }
 }
 

@@ -1,6 +1,6 @@
 //! Faults placed by what is seen on the wire, between real Erlang nodes.
 
-use fuzz_dist::env::wire::{cut, hold, message_to, tick};
+use fuzz_dist::env::wire::{ControlKind, before_op, control, cut, hold, message_to, tick};
 use fuzz_dist::history::{FaultStatus, History};
 use fuzz_dist::node::wait_until;
 use fuzz_dist::prelude::*;
@@ -137,6 +137,94 @@ async fn messages_are_held_by_name(test: Test) -> Outcome {
 )]
 async fn links_are_cut_at_ticks_by_name(test: Test) -> Outcome {
     test.run().await
+}
+
+/// Each fault acted, and on a link between these two nodes.
+struct Between(&'static str, &'static str);
+
+impl Checker for Between {
+    fn check(&self, history: &History) -> Verdict {
+        let faults = history.faults();
+        let links = [format!("{} -> {}", self.0, self.1), format!("{} -> {}", self.1, self.0)];
+        let fits = |fault: &fuzz_dist::history::FaultSpan| {
+            let told = format!("{:?}", fault.evidence);
+            fault.status == FaultStatus::Installed && links.iter().any(|link| told.contains(link))
+        };
+        match faults.len() > 2 && faults.iter().all(fits) {
+            true => Verdict::valid("between"),
+            false => Verdict::invalid("between", format!("{faults:?}")),
+        }
+    }
+}
+
+/// Of three links two are busy with calls to the server, and tick no more: only the third is drawn.
+#[fuzz_dist::test(
+    db = late_set(4),
+    workload = adds_and_reads(),
+    nemesis = cut_at_tick().after(secs(6)).lasting(millis(500)).every(secs(6)),
+    checker = Between("n2", "n3"),
+    nodes = 3,
+    rate = 150,
+    time_limit = "24s",
+    seed = 6
+)]
+async fn busy_links_are_not_waited_for(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// A call over a connection that its own message opens, while everything to the server is held, arrives
+/// when it is released.
+#[fuzz_dist::test(db = late_set(60), workload = adds_and_reads(), nodes = 2, wire = true, seed = 7)]
+async fn a_connection_that_is_opened_while_held_waits(test: Test) -> Outcome {
+    let cluster = test.cluster().await?;
+    cluster.client("n2").invoke(Add(1)).await?;
+    let n2 = cluster.find("n2").expect("there are two nodes").clone();
+    let held = cluster.arm(at(before_op("add").from("n2").to("n1"), hold())).await?;
+    // Dropped before the operation: its message has to open another one.
+    let n1 = args![fuzz_dist::beam::Atom::from("app@n1")];
+    let dropped: fuzz_dist::beam::Atom = n2.call("erlang", "disconnect_node", n1).await?;
+    assert_eq!(dropped.as_str(), "true");
+    cluster.client("n2").invoke(Add(2)).await.expect_err("nobody answers");
+    assert_eq!(cluster.client("n1").invoke(Read).await?, [1]);
+    held.acts().await?.heal().await?;
+    let arrived = || async {
+        let read = cluster.client("n1").invoke(Read).await?;
+        match read == [1, 2] {
+            true => Ok(()),
+            false => Err(Error::environment(format!("read {read:?}"))),
+        }
+    };
+    wait_until("the held add", secs(6), arrived).await?;
+    test.check(fuzz_dist::checker::set_full()).await
+}
+
+/// A message to an alias is seen as one, also where it has priority and a control message of its own,
+/// as from OTP 28 on.
+#[fuzz_dist::test(
+    db = late_set(60),
+    workload = adds_and_reads(),
+    checker = Evidence("alias_send to an alias"),
+    nodes = 2,
+    wire = true,
+    seed = 8
+)]
+async fn messages_to_aliases_are_held(test: Test) -> Outcome {
+    use fuzz_dist::beam::{Atom, Term, charlist};
+    let cluster = test.cluster().await?;
+    cluster.client("n2").invoke(Add(1)).await?;
+    let [n1, n2] = ["n1", "n2"].map(|n| cluster.find(n).expect("there are two nodes").clone());
+    let release: String =
+        n1.call("erlang", "system_info", args![Atom::from("otp_release")]).await?;
+    let priority = release.parse::<u32>().is_ok_and(|release| release >= 28);
+    let options = || Term::List(Vec::from_iter(priority.then(|| Term::Atom("priority".into()))));
+    // Nobody is left who could take it, and it is sent all the same.
+    let alias: Term = n1.call("erlang", "alias", args![options()]).await?;
+    let of_n2 = control(ControlKind::AliasSend).from("n2").to("n1");
+    let held = cluster.arm(at(of_n2, hold())).await?;
+    let sent: Term = n2.call("erlang", "send", args![alias, charlist("hello"), options()]).await?;
+    assert!(sent.is_atom("ok"), "{sent}");
+    held.acts().await?.heal().await?;
+    test.check(fuzz_dist::checker::set_full()).await
 }
 
 /// The way in which the network heals is a fact of the run.

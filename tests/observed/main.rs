@@ -1,6 +1,7 @@
 //! What a run knows of its Erlang nodes beside the history, and what they are told of the run.
 
 mod announced;
+mod bad;
 mod samples;
 
 use fuzz_dist::beam::{Args, Term};

@@ -1,6 +1,6 @@
 //! What the harness does, said inside of a node for the application's own telemetry and logs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::connection::Connection;
 use super::error::{CallError, CloseReason};
@@ -111,11 +111,22 @@ impl Announcer {
 
     /// Has all of these said, and returns when they were. A node that stands still is waited for.
     ///
+    /// Logs are not told of operations that begin and end within one batch: these are over already, and
+    /// no log event could carry them.
+    ///
     /// # Errors
     ///
     /// When the announcer or the connection has ended; nobody knows then what was said.
     pub async fn tell(&mut self, batch: &[Announcement]) -> Result<(), CallError> {
-        let lines: Vec<Term> = batch.iter().map(Announcement::line).collect();
+        let over = match self.speaks_to == "telemetry" {
+            true => HashSet::new(),
+            false => over_already(batch),
+        };
+        let lines = batch.iter().filter(|said| !said.is_of_operation() || !over.contains(&said.id));
+        let lines: Vec<Term> = lines.map(Announcement::line).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
         let message = Term::Tuple(vec![atom("announce"), Term::List(lines)]);
         self.mailbox.send(&self.process, &message).await?;
         match self.mailbox.receive().await {
@@ -131,7 +142,19 @@ impl Announcer {
     }
 }
 
+/// The operations that begin and end here.
+fn over_already(batch: &[Announcement]) -> HashSet<i64> {
+    let begins = |a: &&Announcement| matches!(a.what, Announced::OperationStart { .. });
+    let ends = |a: &&Announcement| matches!(a.what, Announced::OperationStop { .. });
+    let begun: HashSet<i64> = batch.iter().filter(begins).map(|a| a.id).collect();
+    batch.iter().filter(ends).map(|a| a.id).filter(|id| begun.contains(id)).collect()
+}
+
 impl Announcement {
+    fn is_of_operation(&self) -> bool {
+        matches!(self.what, Announced::OperationStart { .. } | Announced::OperationStop { .. })
+    }
+
     /// `{Kind, Edge, Id, Span, Nanoseconds, Details}`.
     fn line(&self) -> Term {
         let text = |text: &str| Term::Binary(text.as_bytes().into());
@@ -165,5 +188,31 @@ impl Announcement {
             Term::Int(i64::try_from(self.monotonic_ns).unwrap_or(i64::MAX)),
             Term::Map(details),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_that_are_over_are_those_that_begin_and_end_here() {
+        let said = |id, what| Announcement { id, span: 0, monotonic_ns: 0, what };
+        let start = || Announced::OperationStart { function: "add".into(), client: 0, value: None };
+        let stop = || Announced::OperationStop {
+            function: "add".into(),
+            client: 0,
+            outcome: "ok",
+            duration_ns: 1,
+        };
+        let batch = [
+            said(1, stop()),
+            said(3, start()),
+            said(5, start()),
+            said(3, stop()),
+            said(7, Announced::TroubleStart("bridge".into())),
+            said(7, Announced::TroubleStop("bridge".into())),
+        ];
+        assert_eq!(over_already(&batch), HashSet::from([3]));
     }
 }

@@ -217,7 +217,11 @@ async fn shake_hands(
     creation: u32,
 ) -> Result<Challenge, ShakeError> {
     write(socket, &handshake::name_message(name, creation)).await?;
-    if handshake::parse_status(&read(socket).await?)? == Status::Alive {
+    let length = socket.read_u16().await?;
+    if handshake::is_tls_alert(length) {
+        return Err(HandshakeError::Tls.into());
+    }
+    if handshake::parse_status(&read_rest(socket, length).await?)? == Status::Alive {
         // The old connection of this name is dead, whatever the node believes: we are here.
         write(socket, b"strue").await?;
     }
@@ -258,6 +262,10 @@ async fn write(socket: &mut TcpStream, message: &[u8]) -> io::Result<()> {
 
 async fn read(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
     let length = socket.read_u16().await?;
+    read_rest(socket, length).await
+}
+
+async fn read_rest(socket: &mut TcpStream, length: u16) -> io::Result<Vec<u8>> {
     let mut message = vec![0; usize::from(length)];
     socket.read_exact(&mut message).await?;
     Ok(message)

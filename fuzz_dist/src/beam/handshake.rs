@@ -69,6 +69,13 @@ pub enum HandshakeError {
         /// The name that answered.
         found: String,
     },
+    /// What answered is TLS.
+    #[error(
+        "unsupported: the node's distribution is carried over TLS (`-proto_dist inet_tls`), which is not \
+         spoken here; it is not observed, nothing can be called in it, and faults inside of it cannot act, \
+         while partitions, kills, pauses and clients of the application's own ports work"
+    )]
+    Tls,
     /// The bytes are not those of a handshake.
     #[error("not the handshake of an Erlang node: {0}")]
     Malformed(&'static str),
@@ -104,6 +111,12 @@ pub fn name_message(name: &str, creation: u32) -> Vec<u8> {
     message.extend((name.len() as u16).to_be_bytes());
     message.extend(name.as_bytes());
     message
+}
+
+/// Is what came where the length of the first answer should be the beginning of an alert of TLS? As a
+/// length it would be 5379, longer than any answer.
+pub fn is_tls_alert(length: u16) -> bool {
+    length == u16::from_be_bytes([21, 3])
 }
 
 /// Understands the node's answer to our name.

@@ -132,6 +132,8 @@ pub(super) struct Rule {
     state: State,
     /// The links that it cuts.
     pub(super) cuts: Vec<Link>,
+    /// The links that it holds whole, whatever connection carries it.
+    pub(super) holds: Vec<Link>,
     progress: watch::Sender<Progress>,
 }
 
@@ -151,8 +153,9 @@ impl Rule {
         };
         let (progress, told) = watch::channel(Progress::default());
         let trigger = Watched::new(trigger, &find)?;
-        let (effect, state, cuts) = (action.effect, State::Armed, Vec::new());
-        Ok((Rule { id, trigger, effect, end, state, cuts, progress }, told))
+        let (effect, state) = (action.effect, State::Armed);
+        let (cuts, holds) = (Vec::new(), Vec::new());
+        Ok((Rule { id, trigger, effect, end, state, cuts, holds, progress }, told))
     }
 
     /// Does it matter to it in which order this link's bytes are seen?

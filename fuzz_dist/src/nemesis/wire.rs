@@ -1,14 +1,14 @@
 //! Faults placed by what is seen on the wire, instead of by the clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Boundaries, Check, Fault, Nemesis, Plan, Targets};
 use crate::db::Facts;
-use crate::env::Error as EnvError;
-use crate::env::wire::{Action, Armed, Fired, Trigger, cut, hold, message, tick};
+use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, message, tick};
+use crate::env::{Error as EnvError, HostId};
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::history::FaultStatus;
@@ -31,25 +31,26 @@ const TICKS: usize = 3;
 /// A node takes another for down when it has heard nothing for `net_ticktime`, looked at four times
 /// in it: a cut at a tick is seen as early as any can be, and with `lasting` close to net_ticktime it
 /// lies at the boundary by the node's own clock, not by the wall's. Ticks are sent only on links
-/// that carry nothing else. Finds: what goes wrong when one side of a link sees a nodedown and the
-/// other just does not.
+/// that carry nothing else, so that links are drawn on which some were seen a moment ago, if there are
+/// any. Finds: what goes wrong when one side of a link sees a nodedown and the other just does not.
 #[fuzz_dist::nemesis("cut_at_tick", aliases = ["tick_trigger"])]
 pub fn cut_at_tick() -> Nemesis {
     let draw = |pair: Pair<'_>, random: &mut Stream| {
         tick(1 + random.index(TICKS) as u64).from(pair.0).to(pair.1)
     };
-    WireFault::new("cut_at_tick", Choice::Drawn(draw), cut()).into()
+    WireFault::new("cut_at_tick", Choice::Drawn(Seen::Ticks, draw), cut()).into()
 }
 
 /// Holds the next message of a random node to another, and what follows on that connection in that
-/// direction, for 6 s (or `lasting`): longer than calls wait by default.
+/// direction, for 6 s (or `lasting`): longer than calls wait by default. Links are drawn that have
+/// carried messages, if there are any.
 ///
 /// Finds: calls that timed out, were told to have failed, and are executed all the same; answers
 /// that are taken for those of the next call.
 #[fuzz_dist::nemesis("hold_message")]
 pub fn hold_message() -> Nemesis {
     let draw = |pair: Pair<'_>, _: &mut Stream| message().from(pair.0).to(pair.1);
-    WireFault::new("hold_message", Choice::Drawn(draw), hold()).into()
+    WireFault::new("hold_message", Choice::Drawn(Seen::Messages, draw), hold()).into()
 }
 
 /// An action at a trigger: a cut at a tick, a message that is held, half of a message.
@@ -78,7 +79,28 @@ type Pair<'a> = (&'a str, &'a str);
 #[derive(Clone, Debug)]
 enum Choice {
     Given(Trigger),
-    Drawn(fn(Pair<'_>, &mut Stream) -> Trigger),
+    /// On a link on which something was seen before, if there is one.
+    Drawn(Seen, fn(Pair<'_>, &mut Stream) -> Trigger),
+}
+
+/// What a link must have carried to be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Ticks, a moment ago: later it may have become busy.
+    Ticks,
+    Messages,
+}
+
+impl Seen {
+    /// The links that can be expected to carry it again, from the first to the second host.
+    fn on(self, connections: &[Connection], lately: Duration) -> BTreeSet<(HostId, HostId)> {
+        let lately = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < lately);
+        let carried = |c: &&Connection| match self {
+            Seen::Ticks => lately(c.ticked),
+            Seen::Messages => c.messages > 0,
+        };
+        connections.iter().filter(carried).map(|c| (c.from, c.to)).collect()
+    }
 }
 
 /// See [`at`].
@@ -136,8 +158,8 @@ impl Fault for WireFault {
     fn lead(&self, facts: &Facts) -> Duration {
         let ticks = match &self.choice {
             Choice::Given(trigger) => trigger.ticks(),
-            Choice::Drawn(_) if self.action.cuts() => Some(TICKS as u64),
-            Choice::Drawn(_) => None,
+            Choice::Drawn(Seen::Ticks, _) => Some(TICKS as u64),
+            Choice::Drawn(Seen::Messages, _) => None,
         };
         match (ticks, facts.net_ticktime) {
             (Some(n), Some(t)) => {
@@ -171,10 +193,17 @@ impl Fault for WireFault {
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
         let trigger = match &self.choice {
             Choice::Given(trigger) => trigger.clone(),
-            Choice::Drawn(draw) => {
+            Choice::Drawn(seen, draw) => {
+                let lead = self.lead(&targets.db.facts());
+                let connections = targets.cluster.wire().map(|wire| wire.connections());
+                let carried = seen.on(&connections.unwrap_or_default(), lead);
                 let mut nodes: Vec<&Node> = targets.cluster.nodes().iter().collect();
                 random.shuffle(&mut nodes);
-                draw((nodes[0].name(), nodes[1].name()), random)
+                let links = nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b)));
+                let likely =
+                    links.into_iter().find(|(a, b)| carried.contains(&(a.host(), b.host())));
+                let (from, to) = likely.unwrap_or((nodes[0], nodes[1]));
+                draw((from.name(), to.name()), random)
             }
         };
         let hit = |node: &&Node| {
@@ -261,6 +290,27 @@ mod tests {
         assert!(error.contains("no node `n7`; there are n1, n2"), "{error}");
         let error = cut_at_tick().lanes()[0].fault.fits(&members()[..1]).unwrap_err().to_string();
         assert!(error.contains("two nodes"), "{error}");
+    }
+
+    #[test]
+    fn links_are_drawn_on_which_it_was_seen() {
+        let host = HostId::new;
+        let connection = |from, to, ticked: Option<u64>, messages| Connection {
+            from: host(from),
+            to: host(to),
+            ports: (1, 2),
+            ticks: ticked.map_or(0, |_| 1),
+            ticked: ticked.and_then(|s| Instant::now().checked_sub(secs(s))),
+            messages,
+            unknown_names: 0,
+            unfollowed: None,
+        };
+        let all =
+            [connection(0, 1, None, 9), connection(1, 2, Some(1), 0), connection(2, 1, Some(9), 5)];
+        let on = |seen: Seen| seen.on(&all, secs(3)).into_iter().collect::<Vec<_>>();
+        assert_eq!(on(Seen::Ticks), [(host(1), host(2))]);
+        assert_eq!(on(Seen::Messages), [(host(0), host(1)), (host(2), host(1))]);
+        assert!(Seen::Ticks.on(&[], secs(3)).is_empty());
     }
 
     #[test]

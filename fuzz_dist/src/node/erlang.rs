@@ -23,12 +23,23 @@ pub(super) struct Lines {
 struct Identity {
     name: String,
     cookie: String,
+    /// Of its distribution, where no epmd knows it.
+    port: Option<u16>,
 }
 
 impl Node {
     /// Says which Erlang node runs here; databases do so before they start it.
     pub fn speaks_erlang(&self, name: impl Into<String>, cookie: impl Into<String>) {
-        let identity = Identity { name: name.into(), cookie: cookie.into() };
+        self.identify(Identity { name: name.into(), cookie: cookie.into(), port: None });
+    }
+
+    /// The same of a node whose distribution has a port of its own and which no epmd knows (`erl
+    /// -start_epmd false -erl_epmd_port 9100`).
+    pub fn speaks_erlang_at(&self, name: impl Into<String>, cookie: impl Into<String>, port: u16) {
+        self.identify(Identity { name: name.into(), cookie: cookie.into(), port: Some(port) });
+    }
+
+    fn identify(&self, identity: Identity) {
         *self.0.erlang.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
@@ -95,11 +106,12 @@ impl Node {
                 peer: node.name().to_string(),
                 reason: CloseReason::Io(why),
             };
-            let Some(Identity { name, cookie }) = identity else {
+            let Some(Identity { name, cookie, port }) = identity else {
                 return Err(not_connected("its database runs no Erlang node".into()));
             };
             let mut options = Options::new(name, cookie);
             options.connect_limit = CONNECT_LIMIT;
+            options.port = port;
             let connector = |port| {
                 let node = node.clone();
                 async move { node.connect(port).await }

@@ -23,6 +23,8 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 /// So many tries in a row may fail on a node whose processes run.
 const TRIES_MAX: u32 = 50;
+/// So often a sampler that ended is put back, as long as its agent is there.
+const SAMPLERS_MAX: u32 = 5;
 /// So many events of one node are recorded; the rest is counted.
 const EVENTS_MAX: u64 = 5000;
 
@@ -187,8 +189,15 @@ impl Watch {
         started.map_err(refused).ok()
     }
 
+    /// Puts a sampler back that has ended; where the node has, the agent tells.
+    async fn sampler_again(&self) -> Option<Sampler> {
+        let connection = self.node.control().await.ok()?;
+        self.sampler(&connection).await
+    }
+
     /// Writes down what agent and sampler tell, until the agent or its node goes.
     async fn listen(&mut self, mut agent: Agent, mut sampler: Option<Sampler>) {
+        let mut sampled_again = SAMPLERS_MAX;
         loop {
             let sampled = async {
                 match &mut sampler {
@@ -201,7 +210,13 @@ impl Watch {
                 sample = sampled => {
                     match sample {
                         Some(sample) => self.sampled(sample),
-                        None => sampler = None,
+                        None => {
+                            sampler = match sampled_again {
+                                0 => None,
+                                _ => self.sampler_again().await,
+                            };
+                            sampled_again = sampled_again.saturating_sub(1);
+                        }
                     }
                     continue;
                 }

@@ -7,7 +7,8 @@ use super::support::{
 };
 use fuzz_dist::args;
 use fuzz_dist::beam::{
-    AGENT_MODULE, AGENT_SOURCE, Agent, Atom, Connection, NodeSpec, Term, Told, atom,
+    AGENT_MODULE, AGENT_SOURCE, ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Agent, Announcer, Atom,
+    Connection, NodeSpec, SAMPLER_MODULE, SAMPLER_SOURCE, Sampler, Term, Told, atom,
 };
 use fuzz_dist::op::Value;
 
@@ -196,4 +197,10 @@ async fn a_node_in_embedded_mode_takes_it_as_well() {
     warn(&node, "here, too").await;
     let line = event(&mut agent, "log").await;
     assert!(line.as_text().is_some_and(|line| line.contains("here, too")), "{line:?}");
+    let sampler = compiled(SAMPLER_MODULE, SAMPLER_SOURCE);
+    let mut sampler = Sampler::start(&node, &sampler, Duration::from_secs(1)).await.unwrap();
+    assert!(sampler.next().await.is_some());
+    let announcer = compiled(ANNOUNCER_MODULE, ANNOUNCER_SOURCE);
+    let mut announcer = Announcer::start(&node, &announcer, "0a0b").await.unwrap();
+    announcer.tell(&[]).await.unwrap();
 }

@@ -131,7 +131,9 @@ async fn logs_carry_what_is_in_flight_and_no_longer() {
     log("one").await;
     announcer.tell(&[stop(19, "read")]).await.unwrap();
     log("none_again").await;
-    announcer.tell(&[start(21, "add")]).await.unwrap();
+    // One that is over when it is told is not carried by anything, and takes nothing away.
+    announcer.tell(&[start(21, "add"), start(23, "read"), stop(23, "read")]).await.unwrap();
+    log("last").await;
     drop(announcer);
     eventually("it goes with us", async || {
         let who = call(&node, "erlang", "whereis", args![atom(ANNOUNCER_MODULE)]).await;
@@ -143,7 +145,7 @@ async fn logs_carry_what_is_in_flight_and_no_longer() {
     let expected = "[{before,none},\
         {both,#{operation => #{17 => <<\"add\">>,19 => <<\"read\">>}}},\
         {one,#{operation => #{19 => <<\"read\">>}}},\
-        {none_again,none},{gone,none}]";
+        {none_again,none},{last,#{operation => #{21 => <<\"add\">>}}},{gone,none}]";
     assert_eq!(kept.replace(" => ", "=>"), expected.replace(" => ", "=>"));
     let primary = call(&node, "logger", "get_primary_config", args![]).await.to_string();
     assert!(!primary.contains(ANNOUNCER_MODULE), "{primary}");

@@ -5,6 +5,7 @@ mod announcer;
 mod applications;
 mod calls;
 mod faults;
+mod protocols;
 mod provision;
 mod sampler;
 mod support;

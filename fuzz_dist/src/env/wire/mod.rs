@@ -56,6 +56,8 @@ pub struct Connection {
     pub ports: (u16, u16),
     /// Ticks that were seen.
     pub ticks: u64,
+    /// When the last of them was.
+    pub ticked: Option<Instant>,
     /// Control messages that were seen.
     pub messages: u64,
     /// Messages to names that the node had sent before anybody looked.

@@ -4,12 +4,14 @@ use super::held::Held;
 use crate::beam::follow::{FollowError, Follower, Seen, Target, What};
 use crate::env::wire::Connection;
 use crate::lab::triggers::Flow;
+use std::time::Instant;
 
 /// A connection's direction, and what of it is held.
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) follower: Result<Follower, FollowError>,
     ticks: u64,
+    ticked: Option<Instant>,
     messages: u64,
     unknown_names: u64,
     pub(super) held: Held,
@@ -17,14 +19,23 @@ pub(super) struct Followed {
 
 impl Followed {
     pub(super) fn new(follower: Follower) -> Followed {
-        let (ticks, messages, unknown_names) = (0, 0, 0);
-        Followed { follower: Ok(follower), ticks, messages, unknown_names, held: Held::default() }
+        Followed {
+            follower: Ok(follower),
+            ticks: 0,
+            ticked: None,
+            messages: 0,
+            unknown_names: 0,
+            held: Held::default(),
+        }
     }
 
     pub(super) fn count(&mut self, seen: &[Seen]) {
         for one in seen {
             match &one.what {
-                What::Tick => self.ticks += 1,
+                What::Tick => {
+                    self.ticks += 1;
+                    self.ticked = Some(Instant::now());
+                }
                 What::Message { target, .. } => {
                     self.messages += 1;
                     let unknown = *target == Target::Unknown;
@@ -49,6 +60,7 @@ impl Followed {
             to,
             ports: flow.ports,
             ticks: self.ticks,
+            ticked: self.ticked,
             messages: self.messages,
             unknown_names: self.unknown_names,
             unfollowed,

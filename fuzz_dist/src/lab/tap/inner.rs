@@ -62,6 +62,12 @@ impl Inner {
             }
         };
         followed.count(&seen);
+        // One that is new, or was not seen before, on a link that is held: from what it begins with.
+        if let Some(first) = seen.first() {
+            let holds = |rule: &&Rule| rule.holds.contains(&link) && !followed.held.has(rule.id);
+            let new: Vec<u64> = self.rules.iter().filter(holds).map(|rule| rule.id).collect();
+            new.into_iter().for_each(|id| followed.held.hold(first.at, id));
+        }
         let passage = match at {
             Some(at) if !self.rules.is_empty() => Some(self.act(flow, segment, at, &seen)),
             _ => None,
@@ -185,7 +191,10 @@ impl Inner {
                             rule.cuts = links.into_iter().flat_map(both).collect();
                         }
                         Effect::CutOneWay => rule.cuts = links,
-                        Effect::Hold => holding.push((rule.id, links)),
+                        Effect::Hold => {
+                            rule.holds.clone_from(&links);
+                            holding.push((rule.id, links));
+                        }
                     }
                 }
             }

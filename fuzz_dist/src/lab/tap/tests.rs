@@ -226,6 +226,38 @@ fn before_an_operation_the_link_is_cut_or_held() {
     assert!(progress.borrow().ended.is_some());
 }
 
+/// A connection that is opened while the link is held waits with its handshake, one that was there and
+/// had not been seen yet with its first message; what is no connection between nodes passes.
+#[test]
+fn before_an_operation_later_connections_are_held_too() {
+    let tap = Tap::default();
+    let (id, _) = tap.arm_now(&before_op("add"), &hold());
+    assert!(tap.before_operation(N1, "add", &[N1, N2, N3]).is_empty());
+    let send = |ports, at, flags, bytes: &[u8]| match tap
+        .see((N1, N2), &frame(ports, at, flags, bytes))
+        .map(|passage| passage.own)
+    {
+        None | Some(Own::Whole) => bytes.to_vec(),
+        Some(Own::Part(part)) => Segment::of(&part).unwrap().payload.to_vec(),
+        Some(Own::Nothing) => Vec::new(),
+    };
+    let name = crate::beam::handshake::name_message("app@n1", 1);
+    let name = [&(name.len() as u16).to_be_bytes()[..], &name].concat();
+    let (new, there, mapper) = ((4001, 5000), (4002, 5000), (4003, 4369));
+    for (ports, first) in [(new, &name[..]), (mapper, b"\0\x04zapp")] {
+        tap.see((N1, N2), &frame(ports, 99, SYN, b""));
+        let arrived = send(ports, 100, DATA, first);
+        assert_eq!(arrived.is_empty(), ports == new, "{arrived:?}");
+    }
+    assert_eq!(send(there, 7, DATA, &reg_send("late", 3)), NOTHING);
+    assert_eq!(send(there, 7 + reg_send("late", 3).len() as u32, DATA, &TICK), NOTHING);
+    assert_eq!(tap.send((N2, N1), 0, &TICK), TICK, "the other direction is free");
+    let mut released: Vec<Vec<u8>> = payloads(&tap.release(id)).into_iter().map(|p| p.1).collect();
+    released.sort_by_key(Vec::len);
+    assert_eq!(released, [TICK.to_vec(), name, reg_send("late", 3)]);
+    assert_eq!(send(there, 1000, DATA, &TICK), TICK);
+}
+
 #[test]
 fn connections_are_told_with_what_they_carried() {
     let tap = Tap::default();

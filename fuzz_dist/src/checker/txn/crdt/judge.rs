@@ -1,6 +1,9 @@
 //! Is each read the value of its object for some snapshot that the clocks allow?
 
+use std::cell::OnceCell;
+
 use super::parse::{Micro, Parsed};
+use super::recheck::Recheck;
 use super::{Act, Crdt};
 use crate::checker::Anomaly;
 use crate::checker::txn::core::intern::FastMap;
@@ -35,15 +38,17 @@ struct Judge<'a> {
     base: &'a Base<'a>,
     clocks: &'a Clocks,
     parsed: &'a Parsed,
+    recheck: OnceCell<Recheck<'a>>,
 }
 
+/// Adds what is wrong with each read; `false` where a second opinion would have taken too long.
 pub(super) fn judge(
     history: &History,
     parsed: &Parsed,
     base: &Base<'_>,
     clocks: &Clocks,
     findings: &mut Findings,
-) {
+) -> bool {
     let mut updates: Vec<Vec<Update<'_>>> = (0..parsed.keys.len()).map(|_| Vec::new()).collect();
     for (t, ops) in parsed.txns.iter().enumerate().filter(|(t, _)| base.node[*t] != NONE) {
         for (place, op) in ops.iter().enumerate() {
@@ -56,7 +61,8 @@ pub(super) fn judge(
     // Which updates of a key concern each element: by key, then by element.
     let elements: Vec<FastMap<&Value, Vec<usize>>> =
         updates.iter().map(|u| by_element(u)).collect();
-    let judge = Judge { history, base, clocks, parsed };
+    let judge = Judge { history, base, clocks, parsed, recheck: OnceCell::new() };
+    let mut all_checked = true;
     judge.early(findings);
     for (t, ops) in parsed.txns.iter().enumerate() {
         if base.node[t] == NONE || !base.txns.is_ok(t as u32) {
@@ -72,11 +78,16 @@ pub(super) fn judge(
                 Crdt::MvRegister => judge.values(of_key, reader, value),
                 kind => judge.elements(kind, of_key, &elements[*key as usize], reader, value),
             };
-            if let Some((name, why, witness)) = wrong {
-                findings.add(name, || Some(judge.tell(name, *key, t as u32, value, why, witness)));
+            if let Some(wrong) = wrong {
+                findings.add(wrong.name, || {
+                    let held = judge.rechecked(t, place, &wrong);
+                    all_checked &= held.is_some();
+                    (held != Some(false)).then(|| judge.tell(*key, t as u32, value, wrong))
+                });
             }
         }
     }
+    all_checked
 }
 
 fn by_element<'a>(updates: &[Update<'a>]) -> FastMap<&'a Value, Vec<usize>> {
@@ -89,10 +100,35 @@ fn by_element<'a>(updates: &[Update<'a>]) -> FastMap<&'a Value, Vec<usize>> {
     map
 }
 
-/// What is wrong with a read: its name, why, and an update that shows it.
-type Wrong = (&'static str, String, Option<u32>);
+/// What is wrong with a read.
+struct Wrong {
+    name: &'static str,
+    why: String,
+    /// Of which element, where it is one.
+    element: Value,
+    /// An update that shows it.
+    witness: Option<u32>,
+}
 
-impl Judge<'_> {
+fn wrong(name: &'static str, why: String, element: &Value, witness: Option<u32>) -> Option<Wrong> {
+    Some(Wrong { name, why, element: element.clone(), witness })
+}
+
+impl<'a> Judge<'a> {
+    fn recheck(&self) -> &Recheck<'a> {
+        self.recheck.get_or_init(|| Recheck::new(self.history, self.parsed))
+    }
+
+    /// The second opinion, if there is one.
+    fn rechecked(&self, t: usize, place: usize, wrong: &Wrong) -> Option<bool> {
+        if wrong.name == "duplicate-elements" {
+            let Micro::Read { value, .. } = &self.parsed.txns[t][place] else { return Some(false) };
+            let shown = value.as_list().unwrap_or_default();
+            return Some(shown.iter().filter(|e| **e == wrong.element).count() > 1);
+        }
+        self.recheck().impossible(t, place, &wrong.element)
+    }
+
     /// Reads of what had not been begun when they ended.
     fn early(&self, findings: &mut Findings) {
         let txns = self.base.txns;
@@ -104,6 +140,9 @@ impl Judge<'_> {
                     continue;
                 }
                 findings.add("early-read", || {
+                    if !self.recheck().reads_from(reader as usize, writer as usize) {
+                        return None;
+                    }
                     let key = txns.key(read.key).clone();
                     let text = format!(
                         "{}T1 read from T2, which began only after T1 had ended",
@@ -163,7 +202,8 @@ impl Judge<'_> {
         let mut sorted: Vec<&Value> = shown.iter().collect();
         sorted.sort_unstable();
         if let Some(twice) = sorted.windows(2).find(|w| w[0] == w[1]) {
-            return Some(("duplicate-elements", format!("{} is there twice", twice[0]), None));
+            let why = format!("{} is there twice", twice[0]);
+            return wrong("duplicate-elements", why, twice[0], None);
         }
         for (element, of) in elements {
             let there = sorted.binary_search(element).is_ok();
@@ -206,16 +246,16 @@ impl Judge<'_> {
             }
         }
         match killer {
-            Some(_) => Some((
-                "removed-element",
-                format!("{element} is there, though a removal that it must see covers it"),
-                killer,
-            )),
-            None => Some((
-                "unexpected-element",
-                format!("{element} is there, though nothing that it can see put it there"),
-                None,
-            )),
+            Some(_) => {
+                let why =
+                    format!("{element} is there, though a removal that it must see covers it");
+                wrong("removed-element", why, element, killer)
+            }
+            None => {
+                let why =
+                    format!("{element} is there, though nothing that it can see put it there");
+                wrong("unexpected-element", why, element, None)
+            }
         }
     }
 
@@ -246,7 +286,7 @@ impl Judge<'_> {
                 let why = format!(
                     "{element} is not there, though it must see what put it there, and no removal can explain it"
                 );
-                return Some(("missing-element", why, Some(writer)));
+                return wrong("missing-element", why, element, Some(writer));
             }
         }
         None
@@ -266,7 +306,7 @@ impl Judge<'_> {
                 if let Some(over) = over {
                     let by = self.base.txn[over.node as usize];
                     let why = format!("{v} is there, though it must see what overwrote it");
-                    return Some(("overwritten-value", why, Some(by)));
+                    return wrong("overwritten-value", why, v, Some(by));
                 }
             } else if self.sight(reader, update) == Sight::Must
                 && !others.any(|o| is_shown(o) && self.knows(o, update) != Sight::Cannot)
@@ -274,7 +314,7 @@ impl Judge<'_> {
                 let why = format!(
                     "{v} is not there, though nothing that is there can have overwritten it"
                 );
-                return Some(("missing-value", why, Some(writer)));
+                return wrong("missing-value", why, v, Some(writer));
             }
         }
         None
@@ -323,21 +363,17 @@ impl Judge<'_> {
         }
         let possible =
             if exact { sums.binary_search(&read).is_ok() } else { (low..=high).contains(&read) };
-        (!possible).then(|| {
-            let why = format!("of what it must and may see, the sums lie from {low} to {high}, and {read} is none of them");
-            ("impossible-count", why, None)
-        })
+        if possible {
+            return None;
+        }
+        let why = format!(
+            "of what it must and may see, the sums lie from {low} to {high}, and {read} is none of them"
+        );
+        wrong("impossible-count", why, value, None)
     }
 
-    fn tell(
-        &self,
-        name: &'static str,
-        key: u32,
-        t: u32,
-        value: &Value,
-        why: String,
-        witness: Option<u32>,
-    ) -> Anomaly {
+    fn tell(&self, key: u32, t: u32, value: &Value, wrong: Wrong) -> Anomaly {
+        let Wrong { name, why, witness, .. } = wrong;
         let txns = self.base.txns;
         let cast: Vec<u32> = [t].into_iter().chain(witness.filter(|w| *w != t)).collect();
         let mut text = String::new();

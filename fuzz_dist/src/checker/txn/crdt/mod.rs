@@ -10,6 +10,7 @@
 mod eval;
 mod judge;
 mod parse;
+mod recheck;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -66,7 +67,9 @@ pub struct CrdtCausal {
 /// first, which misses reads of which each can be explained, but not all together (what removed
 /// an element is seen by one and not by the next); those are found by a search (`unexplained`)
 /// in histories of up to 64 transactions, within a budget. The result `exact` says whether the
-/// verdict is: `false` beside *valid* means that there may be such reads.
+/// verdict is: `false` beside *valid* means that there may be such reads. Each read that is found
+/// impossible by itself is looked at again by independent code; the result `witness_checked` is
+/// `false` where that would have taken too long, and for what the search found.
 ///
 /// ```
 /// use fuzz_dist::checker::Checker;
@@ -155,16 +158,18 @@ impl Checker for CrdtCausal {
         let mut exact = parsed.kinds.iter().all(|k| matches!(k, Crdt::GrowSet | Crdt::LwwRegister));
         let base = Base::new(&txns, &mut |bad| findings.add(bad.kind(), || Some(bad.tell(&txns))));
         // Distinct elements and registers: what the axiom of causal consistency says of them.
+        let mut checked = true;
         let unknown = weak(Level::Causal).orders(&base, &mut findings).err();
         if unknown.is_none()
             && let Some(clocks) = causal::clocks(&base, |_, _| {})
         {
-            judge::judge(history, &parsed, &base, &clocks, &mut findings);
+            checked = judge::judge(history, &parsed, &base, &clocks, &mut findings);
             if findings.is_empty() {
                 // Each read can be explained by itself; what of all together?
                 let end = search::search(&base, &clocks, &parsed, None, BUDGET);
                 exact |= end != End::Unknown;
                 if end == End::Impossible {
+                    checked = false;
                     let reads = search::contradiction(&base, &clocks, &parsed, BUDGET);
                     let tell = || Some(together(history, &parsed, &base, &reads));
                     findings.add("unexplained", tell);
@@ -174,6 +179,7 @@ impl Checker for CrdtCausal {
         let mut verdict = findings.verdict(NAME, "transactionally causal", &base, unknown);
         tell::locate(&mut verdict, history);
         let exact = exact || verdict.is_invalid();
-        verdict.with("exact", exact)
+        let verdict = verdict.with("exact", exact);
+        if verdict.is_invalid() { verdict.with("witness_checked", checked) } else { verdict }
     }
 }

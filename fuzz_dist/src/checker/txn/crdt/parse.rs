@@ -58,20 +58,30 @@ pub(super) fn parse(checker: &CrdtCausal, history: &History) -> Result<Parsed, U
     Ok(parsed)
 }
 
-/// The fields of each map: keys `[map field]` of updates.
+/// The fields of each map: those that updates name, `[map field]`, and those that reads show, which
+/// may be more.
 fn map_fields(history: &History) -> FastMap<Value, Vec<Value>> {
     let mut fields: FastMap<Value, Vec<Value>> = FastMap::default();
-    for i in (0..history.len()).filter(|i| history.kind(*i) == Kind::Invoke) {
+    let mut add = |map: View<'_>, field: View<'_>| {
+        let (map, field) = (map.to_value(), field.to_value());
+        let of_map = fields.entry(map).or_default();
+        if !of_map.contains(&field) {
+            of_map.push(field);
+        }
+    };
+    for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
         let ops = history.view(i).and_then(View::as_list);
         for op in ops.into_iter().flat_map(List::iter) {
-            if let Some([_, key, _]) = op.as_array()
-                && let Some([map, field]) = key.as_array()
-            {
-                let (map, field) = (map.to_value(), field.to_value());
-                let of_map = fields.entry(map).or_default();
-                if !of_map.contains(&field) {
-                    of_map.push(field);
+            match op.as_array() {
+                Some([_, key, View::Map(entries)]) => {
+                    entries.iter().for_each(|(field, _)| add(key, field));
                 }
+                Some([_, key, _]) => {
+                    if let Some([map, field]) = key.as_array() {
+                        add(map, field);
+                    }
+                }
+                None => {}
             }
         }
     }
