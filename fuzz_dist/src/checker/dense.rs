@@ -1,8 +1,8 @@
-//! Dense numbers for the values of a history, so that checkers work on arrays.
+//! Dense numbers for the values and clients of a history, so that checkers work on arrays.
 
 use crate::history::hash::FastMap;
-use crate::history::{History, Word};
-use crate::op::Value;
+use crate::history::{ByProcess, History, Word};
+use crate::op::{Process, Value};
 
 /// "No number", "no event" in arrays.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -129,22 +129,52 @@ impl<'a> Dense<'a> {
 
     /// The least and the greatest value that has a number.
     pub(crate) fn range(&self) -> Option<(Value, Value)> {
-        let ints = || {
-            self.sources.iter().filter_map(|s| match s {
-                Source::Int(n) => Some(*n),
-                Source::Word(_) => None,
-            })
-        };
-        let others = || {
-            self.sources.iter().filter_map(|s| match s {
-                Source::Int(_) => None,
-                Source::Word(word) => Some(self.history.value_of(*word)),
-            })
-        };
-        let low = ints().min().map(Value::Int).into_iter().chain(others()).min()?;
-        let high = ints().max().map(Value::Int).into_iter().chain(others()).max()?;
-        Some((low, high))
+        fn widen<T: Ord + Clone>(range: &mut Option<(T, T)>, new: T) {
+            match range {
+                None => *range = Some((new.clone(), new)),
+                Some((low, _)) if new < *low => *low = new,
+                Some((_, high)) if new > *high => *high = new,
+                Some(_) => {}
+            }
+        }
+        let (mut ints, mut all) = (None, None);
+        for source in &self.sources {
+            match source {
+                Source::Int(n) => widen(&mut ints, *n),
+                Source::Word(word) => widen(&mut all, self.history.value_of(*word)),
+            }
+        }
+        let ends = ints.map_or([None; 2], |(low, high)| [Some(low), Some(high)]);
+        ends.into_iter().flatten().for_each(|n| widen(&mut all, Value::Int(n)));
+        all
     }
+}
+
+/// Numbers clients in the order of their first appearance.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    numbers: ByProcess,
+    count: u32,
+}
+
+impl Clients {
+    /// The number of a client; the next one where it is new.
+    pub(crate) fn number(&mut self, process: Process) -> usize {
+        let number = self.numbers.get(process.0).unwrap_or_else(|| {
+            self.count += 1;
+            self.numbers.set(process.0, self.count - 1);
+            self.count - 1
+        });
+        number as usize
+    }
+}
+
+/// The place of a client in a table, which grows as far as is needed.
+pub(crate) fn place<T: Default>(table: &mut Vec<T>, number: usize) -> &mut T {
+    if table.len() <= number {
+        table.resize_with(number + 1, T::default);
+    }
+    &mut table[number]
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::{Outcome, calls};
-use super::dense::{Dense, NONE};
+use super::calls::{Call, Outcome, calls};
+use super::dense::{self, Clients, Dense, NONE};
 use super::evidence::{count, node_of};
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::hash::FastMap;
 use crate::history::{History, View};
 use crate::op::{Kind, Value};
 
@@ -60,6 +59,8 @@ struct Seen {
 /// What a history says about its log.
 struct Log<'a> {
     history: &'a History,
+    /// Those that may have happened; the value of each has the number that is its place here.
+    sends: Vec<Call>,
     values: Dense<'a>,
     offsets: Dense<'a>,
     /// In the order of completions.
@@ -69,14 +70,22 @@ struct Log<'a> {
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {
-        if let Some((first, second)) = sent_twice(history) {
-            let value = history.value(second);
-            let why = format!(
-                "{value} is sent twice, at events {first} and {second}, so its place cannot be told"
-            );
-            return Verdict::unknown("offset_log", why);
+        let sends: Vec<Call> =
+            calls(history, &["send"]).filter(|c| c.outcome != Outcome::Failed).collect();
+        let words = sends.iter().map(|c| history.word(c.invoked));
+        let mut values = Dense::expecting(history, words);
+        for (n, send) in sends.iter().enumerate() {
+            let id = values.event(send.invoked) as usize;
+            if id != n {
+                let (first, second) = (sends[id].invoked, send.invoked);
+                let why = format!(
+                    "{} is sent twice, at events {first} and {second}, so its place cannot be told",
+                    history.value(second)
+                );
+                return Verdict::unknown("offset_log", why);
+            }
         }
-        let mut log = match Log::of(history) {
+        let mut log = match Log::of(history, sends, values) {
             Ok(log) => log,
             Err(i) => {
                 let why = format!(
@@ -113,17 +122,8 @@ impl Checker for OffsetLog {
     }
 }
 
-/// Two sends of one value that may both have happened.
-fn sent_twice(history: &History) -> Option<(usize, usize)> {
-    let mut sent: FastMap<Value, usize> = FastMap::default();
-    calls(history, &["send"]).filter(|c| c.outcome != Outcome::Failed).find_map(|call| {
-        let first = sent.insert(history.value(call.invoked), call.invoked)?;
-        Some((first, call.invoked))
-    })
-}
-
 impl<'a> Log<'a> {
-    fn of(history: &'a History) -> Result<Log<'a>, usize> {
+    fn of(history: &'a History, sends: Vec<Call>, values: Dense<'a>) -> Result<Log<'a>, usize> {
         let (send, poll) = (history.find_function("send"), history.find_function("poll"));
         let acknowledged = || {
             (0..history.len())
@@ -131,14 +131,10 @@ impl<'a> Log<'a> {
                 .filter_map(|i| Some((i, history.invocation(i)?)))
         };
         let sent = |f| Some(history.function_index(f)) == send;
-        let sends = || acknowledged().filter(|(done, _)| sent(*done));
-        let mut log = Log {
-            history,
-            values: Dense::expecting(history, sends().map(|(_, i)| history.word(i))),
-            offsets: Dense::expecting(history, sends().map(|(done, _)| history.word(done))),
-            seen: Vec::new(),
-            found: BTreeMap::new(),
-        };
+        let offsets = sends.iter().filter_map(Call::acknowledged).map(|done| history.word(done));
+        let offsets = Dense::expecting(history, offsets);
+        let mut log =
+            Log { history, sends, values, offsets, seen: Vec::new(), found: BTreeMap::new() };
         for (done, invoked) in acknowledged() {
             if sent(done) {
                 match history.view(done) {
@@ -212,21 +208,12 @@ impl<'a> Log<'a> {
 
     /// Polled, though nobody had begun to send it.
     fn strangers(&mut self) {
-        // Per value: the event from which on it may have been sent.
-        let mut sent: Vec<u32> = vec![NONE; self.values.len()];
-        for call in calls(self.history, &["send"]).filter(|c| c.outcome != Outcome::Failed) {
-            let value = self.values.event(call.invoked) as usize;
-            if value >= sent.len() {
-                sent.resize(value + 1, NONE);
-            }
-            sent[value] = sent[value].min(call.invoked as u32);
-        }
+        let mut told: Vec<bool> = vec![false; self.values.len()];
         for place in 0..self.seen.len() {
             let s = self.seen[place];
-            let from = &mut sent[s.value as usize];
-            if s.polled && *from > s.event {
-                // Once is enough.
-                *from = 0;
+            let sent = self.sends.get(s.value as usize).map(|send| send.invoked);
+            let early = sent.is_none_or(|sent| sent > s.event as usize);
+            if s.polled && early && !std::mem::replace(&mut told[s.value as usize], true) {
                 let value = self.values.value(s.value);
                 let event = s.event as usize;
                 let (node, time) = (node_of(self.history, event), self.history.time(event));
@@ -267,14 +254,18 @@ impl<'a> Log<'a> {
     /// Each client's polls go forward and pass over nothing.
     fn orders(&mut self) {
         let mut known: Vec<(i64, u32)> = Vec::new();
-        let mut last: FastMap<u32, Seen> = FastMap::default();
+        let (mut clients, mut last) = (Clients::default(), Vec::new());
         for place in 0..self.seen.len() {
             let s = self.seen[place];
             if !s.polled {
                 continue;
             }
             let client = self.history.process(s.event as usize);
-            let Some(former) = last.insert(client.0, s) else { continue };
+            let last = dense::place::<Option<Seen>>(&mut last, clients.number(client));
+            let Some(former) = last.replace(s) else { continue };
+            if s.offset > former.offset && s.offset - 1 == former.offset {
+                continue;
+            }
             let events = vec![former.event, s.event];
             if s.offset <= former.offset {
                 let text =

@@ -58,7 +58,7 @@ pub(super) fn write_signed(out: &mut Vec<u8>, n: i64) {
 
 /// The eight digits of a number, the highest one in the lowest byte.
 fn split(n: u64) -> u64 {
-    let halves = n / 10_000 | (n % 10_000) << 32;
+    let halves = (n / 10_000) | ((n % 10_000) << 32);
     // Division by multiplication, exact for numbers that are this small.
     let high = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
     let quarters = high | (halves - 100 * high) << 16;

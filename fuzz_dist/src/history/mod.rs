@@ -20,8 +20,8 @@ mod import;
 mod json;
 mod line;
 mod load;
-mod open;
 mod pairs;
+mod process;
 mod quick;
 mod recorder;
 mod runtime;
@@ -36,8 +36,8 @@ pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
-use open::Open;
 pub use pairs::{DownMatrix, PairLife};
+pub(crate) use process::ByProcess;
 pub use recorder::{Recorder, WriteError};
 pub use runtime::{MnesiaSplit, NodeDown};
 pub use samples::{Samples, Spread};
@@ -85,7 +85,7 @@ pub struct History {
     words: Words,
     sets: SetColumn,
     errors: FastMap<u32, OpError>,
-    open: Open,
+    open: ByProcess,
 }
 
 #[derive(Clone, Copy, Debug)]

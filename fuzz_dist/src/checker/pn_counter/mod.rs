@@ -23,13 +23,13 @@ pub(crate) mod ranges;
 mod tests;
 
 use super::calls::{Call, Outcome, calls};
+use super::dense::{self, Clients};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
-use crate::history::hash::FastMap;
-use crate::history::{History, View};
-use crate::op::{Kind, Name, Process};
+use crate::history::{History, Word};
+use crate::op::{Kind, Name};
 use ranges::Ranges;
 
 /// After so many steps the sessions are not followed any further, which is said.
@@ -92,9 +92,9 @@ fn adds(history: &History) -> Result<Vec<Add>, usize> {
         .collect();
     calls(history, &names)
         .map(|call| {
-            let size = match history.view(call.invoked) {
-                Some(View::Nil) => Some(1),
-                value => value.and_then(View::as_int),
+            let size = match history.word(call.invoked) {
+                Word::NIL => Some(1),
+                word => history.int_of(word),
             };
             let sign = sign[history.function_index(call.invoked)];
             let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(call.invoked)?;
@@ -109,13 +109,14 @@ struct Prefixes {
     sums: Vec<(i128, i128)>,
     /// The width of a range in which none of the increments leaves a gap.
     width: i128,
-    /// Per process: its acknowledged increments, by their places.
-    own: FastMap<u32, Vec<u32>>,
+    clients: Clients,
+    /// Per client: its acknowledged increments, by their places.
+    own: Vec<Vec<u32>>,
 }
 
 impl Prefixes {
     fn of(adds: &[Add]) -> Prefixes {
-        let mut own: FastMap<u32, Vec<u32>> = FastMap::default();
+        let (mut clients, mut own) = (Clients::default(), Vec::new());
         let (mut sums, mut low, mut high, mut width) = (vec![(0, 0)], 0, 0, 1);
         for (place, add) in adds.iter().enumerate() {
             let delta = i128::from(add.delta);
@@ -124,11 +125,12 @@ impl Prefixes {
                 width = width.max(delta.abs());
             }
             if add.call.outcome == Outcome::Acknowledged {
-                own.entry(add.call.process.0).or_default().push(place as u32);
+                let client = clients.number(add.call.process);
+                dense::place::<Vec<u32>>(&mut own, client).push(place as u32);
             }
             sums.push((low, high));
         }
-        Prefixes { sums, width, own }
+        Prefixes { sums, width, clients, own }
     }
 }
 
@@ -148,7 +150,8 @@ struct Run<'a> {
     adds: &'a [Add],
     prefixes: Prefixes,
     grow_only: bool,
-    sessions: FastMap<u32, Session>,
+    /// Per client.
+    sessions: Vec<Option<Session>>,
     impossible: Vec<Anomaly>,
     in_session: Vec<Anomaly>,
     counts: [usize; 3],
@@ -173,7 +176,7 @@ impl Checker for PnCounter {
             adds: &adds,
             grow_only: adds.iter().all(|a| a.delta >= 0 || a.call.outcome == Outcome::Failed),
             prefixes: Prefixes::of(&adds),
-            sessions: FastMap::default(),
+            sessions: Vec::new(),
             impossible: Vec::new(),
             in_session: Vec::new(),
             counts: [0; 3],
@@ -259,11 +262,11 @@ impl Run<'_> {
             }
             reads += 1;
             let value = history.int(i).ok_or(i)?;
-            let before = begun;
-            begun += self.adds[begun..].partition_point(|a| a.call.invoked < i);
-            for add in self.adds[before..begun].iter().filter(|a| a.call.outcome != Outcome::Failed)
-            {
-                all.may_add(add.delta);
+            while let Some(add) = self.adds.get(begun).filter(|a| a.call.invoked < i) {
+                begun += 1;
+                if add.call.outcome != Outcome::Failed {
+                    all.may_add(add.delta);
+                }
             }
             if !all.contains(value.into()) {
                 self.counts[0] += 1;
@@ -282,8 +285,9 @@ impl Run<'_> {
     fn session(&mut self, i: usize, value: i64, begun: usize) {
         let process = self.history.process(i);
         let fresh = || Session { sums: Ranges::zero(), followed: 0, own: 0, former: None };
-        let mut session = self.sessions.remove(&process.0).unwrap_or_else(fresh);
-        self.follow_at_once(process, &mut session, begun);
+        let client = self.prefixes.clients.number(process);
+        let mut session = dense::place(&mut self.sessions, client).take().unwrap_or_else(fresh);
+        self.follow_at_once(client, &mut session, begun);
         for add in &self.adds[session.followed..begun] {
             self.budget = self.budget.saturating_sub(session.sums.len());
             match add.call.outcome {
@@ -324,18 +328,18 @@ impl Run<'_> {
             }
         }
         session.former = Some((value, i));
-        self.sessions.insert(process.0, session);
+        self.sessions[client] = Some(session);
     }
 
     /// Follows the client where its sums are one range that is too wide for gaps: then all that
     /// others add widens the range, and what it added itself moves it, in whatever order.
-    fn follow_at_once(&self, process: Process, session: &mut Session, begun: usize) {
-        let Prefixes { sums, width, own } = &self.prefixes;
+    fn follow_at_once(&self, client: usize, session: &mut Session, begun: usize) {
+        let Prefixes { sums, width, own, .. } = &self.prefixes;
         let Some((low, high)) = session.sums.single(*width) else { return };
         let (from, to) = (sums[session.followed], sums[begun]);
         *low += to.0 - from.0;
         *high += to.1 - from.1;
-        let own = own.get(&process.0).map_or(&[][..], |own| own);
+        let own = own.get(client).map_or(&[][..], |own| own);
         for place in own[session.own..].iter().take_while(|place| (**place as usize) < begun) {
             let delta = i128::from(self.adds[*place as usize].delta);
             // Until now it has widened the range, as others do.
