@@ -5,7 +5,7 @@
 //! values are distinct, and it narrows the search for the rest (Gibbons and Korach 1997; "saturation"
 //! in Biswas and Enea, "On the complexity of checking transactional consistency", 2019).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::super::Model;
 use super::Work;
@@ -20,21 +20,49 @@ pub(super) enum Derived {
     Impossible(Vec<usize>),
 }
 
-/// For each operation, how many of each lane come before it.
+/// For each operation, how many of each lane come before it; and who has to read a value before it
+/// is overwritten.
 pub(super) struct Order {
     width: usize,
     before: Vec<u32>,
+    readers: Readers,
+}
+
+/// Reads whose writer is known.
+#[derive(Default)]
+struct Readers {
+    /// Per operation: the key that it writes.
+    written: Vec<Option<usize>>,
+    /// Per key and lane that reads it: the reads, by ascending places.
+    reads: Vec<Vec<(usize, Vec<KnownRead>)>>,
+}
+
+/// The place of a read, and the lane and place of its writer; `None` is the beginning.
+type KnownRead = (u32, Option<(usize, u32)>);
+
+impl Readers {
+    /// Would the operation overwrite what somebody still has to read?
+    fn miss(&self, i: usize, own: (usize, u32), places: &[u32]) -> bool {
+        let Some(key) = self.written.get(i).copied().flatten() else { return false };
+        self.reads[key].iter().any(|(lane, reads)| {
+            let next = reads.partition_point(|(place, _)| *place < places[*lane]);
+            reads.get(next).is_some_and(|(place, from)| {
+                (*lane, *place) != own && from.is_none_or(|(lane, place)| places[lane] > place)
+            })
+        })
+    }
 }
 
 impl Order {
     /// Nothing is known.
     pub(super) fn none() -> Order {
-        Order { width: 0, before: Vec::new() }
+        Order { width: 0, before: Vec::new(), readers: Readers::default() }
     }
 
     /// May the operation come next, where so much of each lane is done?
-    pub(super) fn allows(&self, i: usize, places: &[u32]) -> bool {
+    pub(super) fn allows(&self, i: usize, lanes: &Lanes, places: &[u32]) -> bool {
         self.row(i).iter().zip(places).all(|(before, place)| place >= before)
+            && !self.readers.miss(i, lanes.of[i], places)
     }
 
     fn row(&self, i: usize) -> &[u32] {
@@ -64,7 +92,7 @@ pub(super) fn derive<M: Model>(
         let before = known.edges.len();
         known.imply(&order, round);
         if known.edges.len() == before {
-            return Derived::Order(known.without_idle(order));
+            return Derived::Order(known.without_idle(Order { readers: known.readers(), ..order }));
         }
     }
     unreachable!("each round adds a pair that was not known")
@@ -206,7 +234,8 @@ impl<'a> Known<'a> {
     /// What comes before each operation, by all that is known so far; or the edges of a cycle.
     fn sorted(&self) -> Result<Order, Vec<usize>> {
         let (count, width) = (self.counted.len(), self.lanes.len());
-        let mut order = Order { width, before: vec![0; count * width] };
+        let before = vec![0; count * width];
+        let mut order = Order { width, before, readers: Readers::default() };
         let mut waits = vec![0u32; count];
         self.edges.iter().for_each(|edge| waits[edge.to] += 1);
         let mut ready: Vec<usize> = (0..count).filter(|i| waits[*i] == 0).collect();
@@ -342,6 +371,26 @@ impl<'a> Known<'a> {
         }
         let back = std::iter::successors(into.get(&to), |edge| into.get(&self.edges[**edge].from));
         back.copied().collect()
+    }
+
+    fn readers(&self) -> Readers {
+        let mut readers = Readers { written: vec![None; self.counted.len()], reads: Vec::new() };
+        for (key, lanes) in self.writes.iter().enumerate() {
+            for (lane, places) in lanes {
+                for place in places {
+                    readers.written[self.lanes.lanes[*lane][*place as usize]] = Some(key);
+                }
+            }
+        }
+        let mut of: Vec<BTreeMap<usize, Vec<_>>> = vec![BTreeMap::new(); self.writes.len()];
+        for read in &self.reads {
+            let (lane, place) = self.lanes.of[read.op];
+            let from = read.from.map(|from| self.lanes.of[from]);
+            of[read.key].entry(lane).or_default().push((place, from));
+        }
+        of.iter_mut().flat_map(BTreeMap::values_mut).for_each(|reads| reads.sort_unstable());
+        readers.reads = of.into_iter().map(|lanes| lanes.into_iter().collect()).collect();
+        readers
     }
 
     /// What nobody can have seen does not come at all.

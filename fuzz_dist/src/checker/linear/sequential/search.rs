@@ -40,8 +40,9 @@ pub(super) fn search<M: Model>(
     // Each entry: the configuration, and how long the order that led to it is.
     let mut stack: Vec<(Places, u32, usize)> = vec![(vec![0; lanes.len()].into(), 0, 0)];
     let steps_end = taken.saturating_add(steps_max);
-    let head =
-        |places: &[u32], lane: usize| lanes.head(places, lane).filter(|i| known.allows(*i, places));
+    let head = |places: &[u32], lane: usize| {
+        lanes.head(places, lane).filter(|i| known.allows(*i, lanes, places))
+    };
     while let Some((mut places, state, mut length)) = stack.pop() {
         while let Some((lane, _)) =
             (0..places.len()).filter_map(|l| Some((l, head(&places, l)?))).find(|(_, i)| {

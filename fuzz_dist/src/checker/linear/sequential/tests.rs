@@ -100,7 +100,8 @@ fn the_witness_has_only_what_the_contradiction_needs() {
 #[test]
 fn registers_with_distinct_values_need_no_search() {
     for seed in 0..8 {
-        let run = Run::new(Object::Registers).operations(2_000).clients(3 + seed as u32);
+        let keys = 1 + seed as usize % 4;
+        let run = Run::new(Object::Registers).operations(2_000).clients(3 + seed as u32).keys(keys);
         let planted = run.clone().plant("not_sequential").history(Seed(seed));
         let verdict = sequential(Registers).steps_max(0).check(&planted);
         assert!(verdict.is_invalid(), "{seed}: {:?}", verdict.reasons);
