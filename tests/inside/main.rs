@@ -4,16 +4,17 @@
 mod announced;
 mod connections;
 mod near;
+#[path = "../pg_nodes/mod.rs"]
+mod pg_nodes;
 mod pressure;
 mod processes;
 mod zones;
 
-use fuzz_dist::beam::Term;
 use fuzz_dist::checker::set_full;
 use fuzz_dist::history::History;
 use fuzz_dist::op::Process;
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::LiveCluster;
+use pg_nodes::{call, eventually, set};
 
 fn sources() -> [String; 2] {
     let root = env!("CARGO_MANIFEST_DIR");
@@ -30,35 +31,6 @@ fn app() -> ErlangApp {
 /// The same, whose servers look for nobody.
 fn app_that_never_looks() -> ErlangApp {
     app().start("pg_set:start(#{peers => [], exchange => true}), inside:start()")
-}
-
-fn set() -> Workload {
-    set_workload()
-        .add(|node, item| node.call::<()>("pg_set", "add", args![item]))
-        .read(|node| node.call::<Vec<i64>>("pg_set", "read", args![]))
-        .into()
-}
-
-/// Calls a function on a node.
-async fn call(
-    cluster: &LiveCluster,
-    node: &str,
-    call: (&str, &str),
-    args: fuzz_dist::beam::Args,
-) -> Term {
-    let node = cluster.find(node).expect("a node of the test");
-    node.call::<Term>(call.0, call.1, args).await.expect("the node answers")
-}
-
-/// Asks again and again until the answer is as expected.
-async fn eventually(what: &str, ask: impl AsyncFn() -> bool) {
-    for _ in 0..200 {
-        if ask().await {
-            return;
-        }
-        tokio::time::sleep(millis(50)).await;
-    }
-    panic!("in vain: {what}");
 }
 
 /// Ends a scenario: the set is whole, and some node said each of these things.
