@@ -6,7 +6,6 @@
 //! time, when one completes (Lowe, "Testing for linearizability", 2017), so a configuration
 //! speaks of pending operations only and never of the whole history.
 
-mod configurations;
 mod counter;
 mod fifo;
 mod independent;

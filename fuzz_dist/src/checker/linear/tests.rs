@@ -263,12 +263,12 @@ fn a_witness_is_short_and_names_the_operation() {
 fn a_budget_that_is_used_up_is_unknown_and_tells_how_far_it_came() {
     let mut r = Recorder::new(["n1"]);
     for client in 0..20 {
-        r.invoke(client, "write", i64::from(client));
+        r.invoke(client, "enqueue", i64::from(client));
     }
     for client in 0..20 {
         r.done(client);
     }
-    let verdict = linearizable(CasRegister).steps_max(1000).check(&r.history());
+    let verdict = linearizable(Fifo).steps_max(1000).check(&r.history());
     assert_eq!(verdict.validity, Validity::Unknown);
     assert!(verdict.reasons[0].starts_with("budget: "), "{:?}", verdict.reasons);
     assert_eq!(verdict.results["explained_events"], 20);

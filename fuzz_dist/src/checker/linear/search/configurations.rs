@@ -2,11 +2,21 @@
 
 use crate::history::hash::{FastMap, mix};
 
-/// What explains the history so far: the pending operations that have taken effect, as bits,
-/// and the number of the state.
-pub(super) type Configuration = (u128, u32);
+/// What explains the history so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Configuration {
+    /// The pending operations that have taken effect, as bits.
+    pub(super) done: u128,
+    /// The number of the state.
+    pub(super) state: u32,
+    /// The event at which a write last took effect that did not look at what was there: writes
+    /// that were pending then may have taken effect right before it, or not.
+    pub(super) overwritten: u32,
+}
 
 /// A set of configurations that is emptied at no cost: a cell counts only with the latest stamp.
+/// Of those that differ in `overwritten` alone it holds the one with the latest, which can do all
+/// that the others can.
 #[derive(Default)]
 pub(super) struct Seen {
     cells: Vec<Cell>,
@@ -16,8 +26,7 @@ pub(super) struct Seen {
 
 #[derive(Clone, Copy, Default)]
 struct Cell {
-    mask: u128,
-    state: u32,
+    configuration: Configuration,
     stamp: u32,
 }
 
@@ -41,23 +50,26 @@ impl Seen {
         self.len = 0;
     }
 
-    /// Was it new?
+    /// Was it new, or better than what was there?
     pub(super) fn insert(&mut self, configuration: Configuration) -> bool {
         if (self.len + 1) * 2 > self.cells.len() {
             self.grow();
         }
         let last = self.cells.len() - 1;
-        let (mask, state) = configuration;
-        let mut at = hash(configuration) & last;
+        let Configuration { done, state, overwritten } = configuration;
+        let mut at = mix(mix(done as u64, (done >> 64) as u64), state.into()) as usize & last;
         loop {
             let cell = &mut self.cells[at];
             if cell.stamp != self.stamp {
-                *cell = Cell { mask, state, stamp: self.stamp };
+                *cell = Cell { configuration, stamp: self.stamp };
                 self.len += 1;
                 return true;
             }
-            if (cell.mask, cell.state) == configuration {
-                return false;
+            let known = &mut cell.configuration;
+            if (known.done, known.state) == (done, state) {
+                let better = known.overwritten < overwritten;
+                known.overwritten = known.overwritten.max(overwritten);
+                return better;
             }
             at = (at + 1) & last;
         }
@@ -69,13 +81,9 @@ impl Seen {
         self.len = 0;
         let stamp = self.stamp;
         for cell in old.into_iter().filter(|c| c.stamp == stamp) {
-            self.insert((cell.mask, cell.state));
+            self.insert(cell.configuration);
         }
     }
-}
-
-fn hash((mask, state): Configuration) -> usize {
-    mix(mix(mask as u64, (mask >> 64) as u64), state.into()) as usize
 }
 
 /// Up to so many results stand in a table, others elsewhere.
@@ -123,7 +131,7 @@ impl Steps {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
 
     use super::*;
     use crate::random::Seed;
@@ -134,10 +142,16 @@ mod tests {
         let mut seen = Seen::default();
         for round in 0..300 {
             seen.clear();
-            let mut twin = HashSet::new();
+            let mut twin: HashMap<(u128, u32), u32> = HashMap::new();
             for _ in 0..s.index(if round % 50 == 0 { 5_000 } else { 60 }) {
-                let one = (u128::from(s.below(64)) << (64 * s.below(2)), s.below(40) as u32);
-                assert_eq!(seen.insert(one), twin.insert(one), "round {round}");
+                let done = u128::from(s.below(64)) << (64 * s.below(2));
+                let (state, overwritten) = (s.below(40) as u32, s.below(4) as u32);
+                let better = twin.get(&(done, state)).is_none_or(|known| *known < overwritten);
+                if better {
+                    twin.insert((done, state), overwritten);
+                }
+                let new = Configuration { done, state, overwritten };
+                assert_eq!(seen.insert(new), better, "round {round}");
             }
             assert_eq!(seen.len(), twin.len());
         }
