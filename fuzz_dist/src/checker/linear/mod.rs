@@ -15,6 +15,7 @@ mod registers;
 mod search;
 mod sequential;
 mod several;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod witness;
