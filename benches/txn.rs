@@ -65,7 +65,7 @@ fn axioms(c: &mut Criterion<CpuTime>) {
             (Level::ReadCommitted, usize::MAX),
             (Level::ReadAtomic, usize::MAX),
             (Level::Causal, usize::MAX),
-            (Level::WeakCausal, 100_000),
+            (Level::WeakCausal, usize::MAX),
             (Level::CausalMemory, 100_000),
         ] {
             if n > most {

@@ -1,6 +1,8 @@
 //! Quick reading of the plainest notation; what is not plain is left to a reader that knows all.
 
 use super::digits;
+use super::micro::Json;
+use super::short::{Recent, Short};
 use super::words::{Word, Words};
 
 /// Deeper nesting is left to others, too: it would end the stack.
@@ -8,8 +10,40 @@ const DEPTH_MAX: usize = 32;
 
 /// A place in a text. Every method gives `None` where something else stands there than is looked
 /// for, and then the place is of no use any more.
+#[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+}
+
+/// How a word ends.
+pub(super) trait Ends {
+    /// No byte of this or above it ends a word.
+    const BELOW: u8;
+    /// May it contain what ends words that are not in quotes?
+    const QUOTED: bool;
+    /// Passes over the end of a word, which stands here where this gives something.
+    fn end(cursor: &mut Cursor<'_>) -> Option<()>;
+    /// Passes over the rest of a word, however long it is, and its end.
+    fn rest<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]>;
+}
+
+/// Text in quotes without any escapes, of which the first quote was passed.
+pub(super) struct Quoted;
+
+impl Ends for Quoted {
+    const BELOW: u8 = b'"' + 1;
+    const QUOTED: bool = true;
+
+    #[inline]
+    fn end(cursor: &mut Cursor<'_>) -> Option<()> {
+        cursor.byte(b'"')
+    }
+
+    fn rest<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+        let text = cursor.until(|b| b == b'"' || b == b'\\' || b < 0x20)?;
+        cursor.byte(b'"')?;
+        Some(text)
+    }
 }
 
 impl<'a> Cursor<'a> {
@@ -30,6 +64,14 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn advance(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
+    /// Passes over exactly this byte.
+    #[inline]
+    pub(super) fn byte(&mut self, byte: u8) -> Option<()> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        (*first == byte).then_some(())
     }
 
     /// Passes over exactly this.
@@ -102,15 +144,20 @@ impl<'a> Cursor<'a> {
     /// Passes over up to eight digits; gives how many there are, and their number.
     #[inline]
     fn digits(&mut self) -> (usize, u64) {
-        let (count, n) = digits::read(match self.rest.first_chunk() {
-            Some(eight) => *eight,
-            None => self.last_bytes(),
-        });
+        let (count, n) = digits::read(self.eight());
         self.rest = &self.rest[count..];
         (count, n)
     }
 
-    /// Fewer than eight bytes, and no digits behind them.
+    /// The next eight bytes; zeros where there are none.
+    #[inline]
+    fn eight(&self) -> [u8; 8] {
+        match self.rest.first_chunk() {
+            Some(eight) => *eight,
+            None => self.last_bytes(),
+        }
+    }
+
     #[cold]
     fn last_bytes(&self) -> [u8; 8] {
         let mut eight = [0; 8];
@@ -118,13 +165,50 @@ impl<'a> Cursor<'a> {
         eight
     }
 
+    /// A word of at most seven letters, and its end.
+    #[inline]
+    pub(super) fn short<E: Ends>(&mut self) -> Option<Short> {
+        let word = Short::before(self.eight(), E::BELOW)?;
+        self.rest = self.rest.get(word.len()..)?;
+        E::end(self)?;
+        Some(word)
+    }
+
+    /// What a word stands for: one that was met not long ago is found by its letters, any other
+    /// by `find`.
+    #[inline]
+    pub(super) fn known<E: Ends, T: Copy>(
+        &mut self,
+        recent: &mut Recent<T>,
+        find: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let before = *self;
+        if let Some(found) = self.short::<E>().and_then(|word| recent.get(word)) {
+            return Some(found);
+        }
+        *self = before;
+        self.find::<E, T>(recent, find)
+    }
+
+    #[inline(never)]
+    fn find<E: Ends, T: Copy>(
+        &mut self,
+        recent: &mut Recent<T>,
+        find: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let text = E::rest(self)?;
+        let found = find(text)?;
+        if let Some(word) = Short::of(text) {
+            recent.keep(word, found);
+        }
+        Some(found)
+    }
+
     /// Text in quotes, without any escapes.
     #[inline]
     pub(super) fn text(&mut self) -> Option<&'a [u8]> {
-        self.literal(b"\"")?;
-        let text = self.until(|b| b == b'"' || b == b'\\' || b < 0x20)?;
-        self.literal(b"\"")?;
-        Some(text)
+        self.byte(b'"')?;
+        Quoted::rest(self)
     }
 
     /// What stands before the first byte of which `ends` holds.
@@ -192,11 +276,18 @@ impl<'a> Cursor<'a> {
     ) -> Option<Word> {
         match self.peek()? {
             b'0'..=b'9' | b'-' => Some(words.int(self.number()?)),
-            b'"' => words.text(self.text()?),
+            b'"' => {
+                self.advance();
+                words.text::<Quoted>(self)
+            }
             b'[' => {
                 self.advance();
-                if let Some(list) = self.numbers(words, b',') {
-                    return Some(list);
+                let quick = match self.peek()? {
+                    b'[' => self.transaction::<Json>(words, stack),
+                    _ => self.numbers(words, b','),
+                };
+                if quick.is_some() {
+                    return quick;
                 }
                 let from = stack.len();
                 self.json_items(words, stack, depth)?;

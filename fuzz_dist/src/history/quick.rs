@@ -3,7 +3,8 @@
 //! A line in any other form is none of its business, so that there is one place only, the reader
 //! that knows all of JSON, where errors are worded.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Ends, Quoted};
+use super::short::{Recent, Short};
 use super::words::Word;
 use super::{History, Row};
 use crate::op::{Kind, NodeId, OpError, Phase, Process};
@@ -12,6 +13,7 @@ use crate::op::{Kind, NodeId, OpError, Phase, Process};
 #[derive(Default)]
 pub(super) struct Scratch {
     stack: Vec<Word>,
+    names: Names,
     /// The numbers of the set of the last line that had one.
     pub(super) added: Vec<i64>,
     pub(super) removed: Vec<i64>,
@@ -52,14 +54,14 @@ impl Scratch {
             b'"' => special(cursor.text()?)?,
             _ => client(cursor.natural()?)?,
         };
-        let node = match cursor.skip(b",\"node\":") {
+        let node = match cursor.skip(b",\"node\":\"") {
             false => None,
-            true => Some(history.known_node(cursor.text()?)?),
+            true => Some(self.names.node::<Quoted>(history, cursor)?),
         };
-        cursor.literal(b",\"type\":")?;
-        let kind = kind(cursor.text()?)?;
-        cursor.literal(b",\"f\":")?;
-        let function = history.known_function(cursor.text()?)?;
+        cursor.literal(b",\"type\":\"")?;
+        let kind = kind(cursor.short::<Quoted>()?)?;
+        cursor.literal(b",\"f\":\"")?;
+        let function = self.names.function::<Quoted>(history, cursor)?;
         cursor.literal(b",\"value\":")?;
         let value = self.value(history, cursor)?;
         let error = match cursor.skip(b",\"error\":{\"kind\":") {
@@ -72,8 +74,8 @@ impl Scratch {
                 Some(error)
             }
         };
-        cursor.literal(b",\"phase\":")?;
-        let phase = phase(cursor.text()?)?;
+        cursor.literal(b",\"phase\":\"")?;
+        let phase = phase(cursor.short::<Quoted>()?)?;
         cursor.literal(b"}\n")?;
         let row = Row { time, process, node, kind, function, phase };
         Some(QuickLine { row, value, error })
@@ -113,20 +115,21 @@ pub(super) fn special(process: &[u8]) -> Option<Process> {
     }
 }
 
-pub(super) fn kind(text: &[u8]) -> Option<Kind> {
-    match text {
-        b"invoke" => Some(Kind::Invoke),
-        b"ok" => Some(Kind::Ok),
-        b"fail" => Some(Kind::Fail),
-        b"info" => Some(Kind::Info),
-        _ => None,
-    }
+pub(super) fn kind(word: Short) -> Option<Kind> {
+    const KINDS: [(Short, Kind); 4] = [
+        (Short::new(Kind::Invoke.as_str()), Kind::Invoke),
+        (Short::new(Kind::Ok.as_str()), Kind::Ok),
+        (Short::new(Kind::Fail.as_str()), Kind::Fail),
+        (Short::new(Kind::Info.as_str()), Kind::Info),
+    ];
+    KINDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
 }
 
-pub(super) fn phase(text: &[u8]) -> Option<Phase> {
-    match text {
-        b"main" => Some(Phase::Main),
-        other => Phase::ALL.into_iter().find(|p| p.as_str().as_bytes() == other),
+pub(super) fn phase(word: Short) -> Option<Phase> {
+    const MAIN: Short = Short::new(Phase::Main.as_str());
+    match word {
+        MAIN => Some(Phase::Main),
+        other => Phase::ALL.into_iter().find(|p| Short::of(p.as_str().as_bytes()) == Some(other)),
     }
 }
 
@@ -134,16 +137,40 @@ pub(super) fn error(kind: &[u8], text: &[u8]) -> Option<OpError> {
     Some(OpError::new(std::str::from_utf8(kind).ok()?, std::str::from_utf8(text).ok()?))
 }
 
-impl History {
-    /// Among the first few names, or not at all: a search is quicker than a table then.
-    pub(super) fn known_node(&self, name: &[u8]) -> Option<NodeId> {
-        let place = self.nodes.iter().take(64).position(|n| n.as_bytes() == name)?;
-        Some(NodeId(place as u16))
+/// Nodes and functions that were met not long ago, of those that the history knows.
+#[derive(Default)]
+pub(super) struct Names {
+    nodes: Recent<NodeId>,
+    functions: Recent<u16>,
+}
+
+/// Whatever stands behind so many others is left to others: a search is quicker than a table then.
+const SEARCHED: usize = 64;
+
+impl Names {
+    /// The node whose name stands at the cursor.
+    #[inline]
+    pub(super) fn node<E: Ends>(
+        &mut self,
+        history: &History,
+        cursor: &mut Cursor<'_>,
+    ) -> Option<NodeId> {
+        cursor.known::<E, NodeId>(&mut self.nodes, |name| {
+            let place = history.nodes.iter().take(SEARCHED).position(|n| n.as_bytes() == name)?;
+            Some(NodeId(place as u16))
+        })
     }
 
-    /// Likewise.
-    pub(super) fn known_function(&self, name: &[u8]) -> Option<u16> {
-        let place = self.functions.iter().take(64).position(|f| f.as_bytes() == name)?;
-        Some(place as u16)
+    /// The function whose name stands at the cursor.
+    #[inline]
+    pub(super) fn function<E: Ends>(
+        &mut self,
+        history: &History,
+        cursor: &mut Cursor<'_>,
+    ) -> Option<u16> {
+        cursor.known::<E, u16>(&mut self.functions, |name| {
+            let mut known = history.functions.iter().take(SEARCHED);
+            Some(known.position(|f| f.as_bytes() == name)? as u16)
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! Values as words of 64 bits: small ones as they are, text by its number, lists in an arena.
 
+use super::cursor::{Cursor, Ends};
 use super::hash::{FastMap, mix};
+use super::texts::Texts;
 use super::view::View;
 use crate::op::{Name, Value};
 
@@ -75,15 +77,6 @@ impl Word {
     }
 }
 
-/// How many texts are found without hashing them.
-const RECENT: usize = 64;
-
-/// Where a text stands among those that were seen not long ago.
-fn recent(text: &[u8]) -> usize {
-    let end = |byte: Option<&u8>| byte.map_or(0, |b| usize::from(*b));
-    (text.len() + 5 * end(text.first()) + 17 * end(text.last())) % RECENT
-}
-
 /// What the words of a history stand for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Words {
@@ -91,10 +84,7 @@ pub(super) struct Words {
     arena: Vec<Word>,
     /// Each set within another value as its size and its numbers.
     numbers: Vec<i64>,
-    texts: Vec<Name>,
-    text_ids: FastMap<Name, u32>,
-    /// Numbers of texts that were seen not long ago, by [`recent`].
-    recent: Vec<u32>,
+    texts: Texts,
     /// Whole numbers of more than 63 bits.
     large: Vec<i64>,
     large_ids: FastMap<i64, u32>,
@@ -120,45 +110,13 @@ impl Words {
 
     /// The word of a text that is shared.
     pub(super) fn name(&mut self, text: &Name) -> Word {
-        if let Some(word) = self.recent(text.as_bytes()) {
-            return word;
-        }
-        let id = match self.text_ids.get(text) {
-            Some(id) => *id,
-            None => self.new_text(text.clone()),
-        };
-        self.keep_recent(text.as_bytes(), id)
+        Word::of(Form::Text, self.texts.name(text) as usize)
     }
 
-    /// The word of a text, unless it is none.
-    pub(super) fn text(&mut self, text: &[u8]) -> Option<Word> {
-        if let Some(word) = self.recent(text) {
-            return Some(word);
-        }
-        let name = std::str::from_utf8(text).ok()?;
-        let known = self.text_ids.get(name).copied();
-        let id = known.unwrap_or_else(|| self.new_text(name.into()));
-        Some(self.keep_recent(text, id))
-    }
-
-    /// The word of a text that was seen not long ago: histories mostly use the same few.
-    fn recent(&self, text: &[u8]) -> Option<Word> {
-        let id = *self.recent.get(recent(text))? as usize;
-        self.texts.get(id).filter(|known| known.as_bytes() == text)?;
-        Some(Word::of(Form::Text, id))
-    }
-
-    fn keep_recent(&mut self, text: &[u8], id: u32) -> Word {
-        self.recent.resize(RECENT, u32::MAX);
-        self.recent[recent(text)] = id;
-        Word::of(Form::Text, id as usize)
-    }
-
-    fn new_text(&mut self, text: Name) -> u32 {
-        let id = self.texts.len() as u32;
-        self.texts.push(text.clone());
-        self.text_ids.insert(text, id);
-        id
+    /// The word of the text that stands at the cursor, unless it is none.
+    #[inline]
+    pub(super) fn text<E: Ends>(&mut self, cursor: &mut Cursor<'_>) -> Option<Word> {
+        Some(Word::of(Form::Text, self.texts.read::<E>(cursor)? as usize))
     }
 
     /// The word of a value, sets included.
@@ -209,6 +167,14 @@ impl Words {
         Word::of(Form::List, place)
     }
 
+    /// The word of a list of three words.
+    #[inline]
+    pub(super) fn triple(&mut self, [a, b, c]: [Word; 3]) -> Word {
+        let place = self.arena.len();
+        self.arena.extend_from_slice(&[Word::length(3), a, b, c]);
+        Word::of(Form::List, place)
+    }
+
     /// The word of a list of numbers: `next` gives each, and whether it is the last one. Nothing
     /// is kept where it gives `None`.
     #[inline(always)]
@@ -216,7 +182,8 @@ impl Words {
         &mut self,
         mut next: impl FnMut() -> Option<(i64, bool)>,
     ) -> Option<Word> {
-        let place = self.reserve(0, 0);
+        let place = self.arena.len();
+        self.arena.push(Word::length(0));
         loop {
             let Some((n, last)) = next() else {
                 self.arena.truncate(place);
@@ -259,7 +226,7 @@ impl Words {
         match form {
             Form::Simple if word == Word::NIL => View::Nil,
             Form::Simple => View::Bool(word == Word::TRUE),
-            Form::Text => View::Text(&self.texts[place]),
+            Form::Text => View::Text(self.texts.get(place)),
             Form::Int => View::Int(self.large[place]),
             Form::List => View::list(self, items(1)),
             Form::Map => View::map(self, items(2)),
@@ -315,7 +282,7 @@ impl Words {
 
     /// The word of a text, where it occurs.
     pub(super) fn find(&self, text: &str) -> Option<Word> {
-        self.text_ids.get(text).map(|id| Word::of(Form::Text, *id as usize))
+        self.texts.find(text).map(|id| Word::of(Form::Text, id as usize))
     }
 }
 

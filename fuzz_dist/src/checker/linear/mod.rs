@@ -14,6 +14,7 @@ mod registers;
 mod search;
 mod sequential;
 mod several;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod witness;

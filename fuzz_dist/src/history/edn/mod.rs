@@ -63,6 +63,7 @@ pub(super) fn read(
 ) -> Result<History, Failure> {
     let mut reader = Reader {
         buffer: Vec::new(),
+        end: 0,
         at: 0,
         lines: 0,
         ended: false,
@@ -80,12 +81,13 @@ pub(super) fn read(
             Ok(false) => return Ok(reader.history),
             Err(Stop::More) if !reader.ended => {
                 // Reading as much again as there is keeps the work of trying again linear.
-                let more = chunk.max(reader.buffer.len() - reader.at);
+                let more = chunk.max(reader.end - reader.at);
                 reader.more(source, more)?;
             }
             Err(Stop::More) => {
-                let end = reader.buffer.len();
-                return Err(reader.wrong(end, "the end of an operation, not that of the text"));
+                return Err(
+                    reader.wrong(reader.end, "the end of an operation, not that of the text")
+                );
             }
             Err(Stop::Wrong(at, expected)) => return Err(reader.wrong(at, expected)),
         }
@@ -93,7 +95,9 @@ pub(super) fn read(
 }
 
 struct Reader {
+    /// What was read ends at `end`; what stands behind it is of no meaning.
     buffer: Vec<u8>,
+    end: usize,
     at: usize,
     /// Lines that ended before the buffer begins.
     lines: usize,
@@ -108,33 +112,50 @@ struct Reader {
 impl Reader {
     fn more(&mut self, source: &mut dyn Read, want: usize) -> Result<(), Failure> {
         self.lines += newlines(&self.buffer[..self.at]);
-        self.buffer.drain(..self.at);
+        self.buffer.copy_within(self.at..self.end, 0);
+        self.end -= self.at;
         self.at = 0;
-        if self.buffer.len() > FORM_MAX {
+        if self.end > FORM_MAX {
             return Err(self.wrong(0, "an operation of less than 1 GiB"));
         }
-        let before = self.buffer.len();
-        source.take(want as u64).read_to_end(&mut self.buffer)?;
-        self.ended = self.buffer.len() - before < want;
+        let full = self.end + want;
+        if self.buffer.len() < full {
+            self.buffer.resize(full, 0);
+        }
+        while self.end < full && !self.ended {
+            match source.read(&mut self.buffer[self.end..full]) {
+                Ok(count) => {
+                    self.end += count;
+                    self.ended = count == 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(())
     }
 
+    fn text(&self) -> &[u8] {
+        &self.buffer[..self.end]
+    }
+
     fn wrong(&self, at: usize, expected: impl Into<String>) -> Failure {
-        let line = self.lines + newlines(&self.buffer[..at.min(self.buffer.len())]) + 1;
+        let line = self.lines + newlines(&self.buffer[..at.min(self.end)]) + 1;
         Failure::Line(line, expected.into())
     }
 
     /// The comment in which we keep what Jepsen has no place for.
     fn header(&mut self, source: &mut dyn Read, chunk: usize) -> Result<(), Failure> {
-        while !self.ended && (self.buffer.len() < HEADER.len() || self.buffer.starts_with(HEADER)) {
-            if self.buffer.contains(&b'\n') {
+        while !self.ended && (self.end < HEADER.len() || self.text().starts_with(HEADER)) {
+            if self.text().contains(&b'\n') {
                 break;
             }
-            let more = chunk.max(self.buffer.len());
+            let more = chunk.max(self.end);
             self.more(source, more)?;
         }
-        let end = self.buffer.iter().position(|b| *b == b'\n').unwrap_or(self.buffer.len());
-        let Some(line) = self.buffer[..end].strip_prefix(HEADER) else { return Ok(()) };
+        let text = &self.buffer[..self.end];
+        let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+        let Some(line) = line.strip_prefix(HEADER) else { return Ok(()) };
         let header = self.scanner.whole(line);
         let result = match header {
             Ok(header) => fields::apply_header(&mut self.history, &header),
@@ -146,7 +167,7 @@ impl Reader {
 
     /// Takes the next operation; `inside` is what ends the vector or list around all of them.
     fn form(&mut self, inside: &mut Option<u8>) -> Result<bool, Stop> {
-        let text = &self.buffer[..];
+        let text = &self.buffer[..self.end];
         self.scanner.start(self.at, self.ended);
         let first = loop {
             match self.scanner.next_byte(text)? {

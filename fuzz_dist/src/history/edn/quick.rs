@@ -4,10 +4,13 @@
 //! is left to the reader that knows all of EDN, so that there is one place where errors are worded.
 
 use super::scan::is_delimiter;
-use crate::history::cursor::Cursor;
+use crate::history::cursor::{Cursor, Ends, Quoted};
+use crate::history::micro::Notation;
+use crate::history::quick::Names;
+use crate::history::short::Short;
 use crate::history::words::Word;
 use crate::history::{History, Row, quick};
-use crate::op::{IntSet, OpError, Phase, Process};
+use crate::op::{IntSet, NodeId, OpError, Phase, Process};
 
 /// Deeper nesting is not usual.
 const DEPTH_MAX: usize = 32;
@@ -16,6 +19,55 @@ const DEPTH_MAX: usize = 32;
 #[derive(Default)]
 pub(super) struct Quick {
     stack: Vec<Word>,
+    names: Names,
+}
+
+/// A keyword, whose colon was passed; what ends it stays where it is.
+struct Keyword;
+
+impl Ends for Keyword {
+    const BELOW: u8 = b',' + 1;
+    const QUOTED: bool = false;
+
+    #[inline]
+    fn end(cursor: &mut Cursor<'_>) -> Option<()> {
+        cursor.peek().filter(|b| is_delimiter(*b)).map(drop)
+    }
+
+    fn rest<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+        cursor.until(is_delimiter).filter(|word| !word.is_empty())
+    }
+}
+
+/// `[:append 3 1]`.
+struct Edn;
+
+impl Notation for Edn {
+    const SEPARATOR: u8 = b' ';
+    type Function = Keyword;
+    #[inline]
+    fn open(cursor: &mut Cursor<'_>) -> Option<()> {
+        cursor.literal(b"[:")
+    }
+    #[inline]
+    fn nil(cursor: &mut Cursor<'_>) -> Option<()> {
+        cursor.literal(b"nil")
+    }
+}
+
+/// The keys that mean something here, and are no more than usual.
+mod key {
+    use super::Short;
+
+    pub(super) const INDEX: Short = Short::new("index");
+    pub(super) const TIME: Short = Short::new("time");
+    pub(super) const TYPE: Short = Short::new("type");
+    pub(super) const PROCESS: Short = Short::new("process");
+    pub(super) const F: Short = Short::new("f");
+    pub(super) const VALUE: Short = Short::new("value");
+    pub(super) const NODE: Short = Short::new("node");
+    pub(super) const ERROR: Short = Short::new("error");
+    pub(super) const PHASE: Short = Short::new("phase");
 }
 
 /// The value of an operation.
@@ -46,19 +98,21 @@ impl Quick {
         let (mut value, mut node, mut error) = (Held::Value(Word::NIL), None, None);
         let (mut time, mut phase) = (index as u64, Phase::Main);
         cursor.literal(b"{")?;
-        while blank(cursor)? != b'}' {
-            let key = keyword(cursor)?;
-            blank(cursor)?;
+        while cursor.skip(b", :") || colon(cursor)? {
+            let key = cursor.short::<Keyword>()?;
+            if !cursor.skip(b" ") {
+                blank(cursor)?;
+            }
             match key {
-                b"index" => drop(number(cursor)?),
-                b"time" => time = number(cursor)?.try_into().ok()?,
-                b"type" => kind = Some(quick::kind(keyword(cursor)?)?),
-                b"process" => process = Some(client(cursor)?),
-                b"f" => function = Some(history.known_function(keyword(cursor)?)?),
-                b"value" => value = self.held(history, cursor)?,
-                b"node" => node = Some(history.known_node(cursor.text()?)?),
-                b"error" => error = Some(failure(cursor)?),
-                b"phase" => phase = quick::phase(keyword(cursor)?)?,
+                key::INDEX => drop(natural(cursor)?),
+                key::TIME => time = natural(cursor)?,
+                key::TYPE => kind = Some(quick::kind(keyword(cursor)?)?),
+                key::PROCESS => process = Some(client(cursor)?),
+                key::F => function = Some(self.function(history, cursor)?),
+                key::VALUE => value = self.held(history, cursor)?,
+                key::NODE => node = Some(self.node(history, cursor)?),
+                key::ERROR => error = Some(failure(cursor)?),
+                key::PHASE => phase = quick::phase(keyword(cursor)?)?,
                 _ => return None,
             }
         }
@@ -73,6 +127,16 @@ impl Quick {
         let row = Row { time, process, node, kind, function, phase };
         history.append(row, partner, word, error);
         Some(())
+    }
+
+    fn function(&mut self, history: &History, cursor: &mut Cursor<'_>) -> Option<u16> {
+        cursor.byte(b':')?;
+        self.names.function::<Keyword>(history, cursor)
+    }
+
+    fn node(&mut self, history: &History, cursor: &mut Cursor<'_>) -> Option<NodeId> {
+        cursor.byte(b'"')?;
+        self.names.node::<Quoted>(history, cursor)
     }
 
     fn held(&mut self, history: &mut History, cursor: &mut Cursor<'_>) -> Option<Held> {
@@ -94,8 +158,14 @@ impl Quick {
         }
         match cursor.peek()? {
             b'0'..=b'9' | b'-' => Some(history.words.int(number(cursor)?)),
-            b':' => history.words.text(keyword(cursor)?),
-            b'"' => history.words.text(cursor.text()?),
+            b':' => {
+                cursor.advance();
+                history.words.text::<Keyword>(cursor)
+            }
+            b'"' => {
+                cursor.advance();
+                history.words.text::<Quoted>(cursor)
+            }
             b'[' => self.items(history, cursor, depth, b']'),
             b'(' => self.items(history, cursor, depth, b')'),
             b'{' => self.items(history, cursor, depth, b'}'),
@@ -123,10 +193,15 @@ impl Quick {
         close: u8,
     ) -> Option<Word> {
         cursor.advance();
-        if close == b']'
-            && let Some(list) = cursor.numbers(&mut history.words, b' ')
-        {
-            return Some(list);
+        if close == b']' {
+            let words = &mut history.words;
+            let quick = match cursor.peek()? {
+                b'[' => cursor.transaction::<Edn>(words, &mut self.stack),
+                _ => cursor.numbers(words, b' '),
+            };
+            if quick.is_some() {
+                return quick;
+            }
         }
         let from = self.stack.len();
         while blank(cursor)? != close {
@@ -155,34 +230,54 @@ fn blank(cursor: &mut Cursor<'_>) -> Option<u8> {
     }
 }
 
-fn number(cursor: &mut Cursor<'_>) -> Option<i64> {
-    let n = cursor.number()?;
-    cursor.peek().filter(|b| is_delimiter(*b)).map(|_| n)
+fn natural(cursor: &mut Cursor<'_>) -> Option<u64> {
+    let n = cursor.natural()?;
+    Keyword::end(cursor).map(|()| n)
 }
 
-/// A word with its colon before it.
-fn keyword<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
-    cursor.literal(b":")?;
-    cursor.until(is_delimiter).filter(|word| !word.is_empty())
+#[inline]
+fn number(cursor: &mut Cursor<'_>) -> Option<i64> {
+    let n = cursor.number()?;
+    Keyword::end(cursor).map(|()| n)
+}
+
+/// Passes over the colon of the next key; gives whether there is one, or else the end of the map.
+fn colon(cursor: &mut Cursor<'_>) -> Option<bool> {
+    match blank(cursor)? {
+        b'}' => Some(false),
+        _ => cursor.byte(b':').map(|()| true),
+    }
+}
+
+/// A short word with its colon before it.
+fn keyword(cursor: &mut Cursor<'_>) -> Option<Short> {
+    cursor.byte(b':')?;
+    cursor.short::<Keyword>()
+}
+
+/// Any word with its colon before it.
+fn any_keyword<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    cursor.byte(b':')?;
+    Keyword::rest(cursor)
 }
 
 fn client(cursor: &mut Cursor<'_>) -> Option<Process> {
     match cursor.peek()? {
-        b':' => quick::special(keyword(cursor)?),
-        _ => quick::client(number(cursor)?.try_into().ok()?),
+        b':' => quick::special(any_keyword(cursor)?),
+        _ => quick::client(natural(cursor)?),
     }
 }
 
 /// `:kind`, or `[:kind "text"]`.
 fn failure(cursor: &mut Cursor<'_>) -> Option<OpError> {
     if cursor.peek()? == b':' {
-        return quick::error(keyword(cursor)?, b"");
+        return quick::error(any_keyword(cursor)?, b"");
     }
-    cursor.literal(b"[")?;
-    let kind = keyword(cursor)?;
+    cursor.byte(b'[')?;
+    let kind = any_keyword(cursor)?;
     blank(cursor)?;
     let error = quick::error(kind, cursor.text()?);
-    cursor.literal(b"]")?;
+    cursor.byte(b']')?;
     error
 }
 

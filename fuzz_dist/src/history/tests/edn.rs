@@ -47,6 +47,27 @@ proptest! {
     }
 
     #[test]
+    fn transactions_are_read_as_they_were_written(
+        txns in prop::collection::vec(prop::collection::vec(micro_op(), 0..5), 0..20),
+    ) {
+        let mut written = History::new(["n1"]);
+        for (i, ops) in txns.into_iter().enumerate() {
+            for kind in [Kind::Invoke, Kind::Ok] {
+                let event = Event {
+                    time: Time(i as u64), process: Process(0), node: Some(NodeId(0)), kind,
+                    f: "txn".into(), value: Value::list(ops.clone()), error: None, phase: Phase::Main,
+                };
+                written.push(event).unwrap();
+            }
+        }
+        for format in [Format::Edn, Format::Json] {
+            let text = exported(&written, format);
+            let loaded = History::import(&mut &text[..], Path::new("h"), format).unwrap();
+            assert_same(&loaded.history, &written);
+        }
+    }
+
+    #[test]
     fn bytes_that_look_like_edn_never_panic(
         text in "(\\{|\\}|\\[|\\]|\\(|\\)|:type|:invoke|:f|:x|:value|:process|:time|0|-|7N|#\\{|#|#_|\\\\|\"|;;|\\^|,| |\n|nil|é){0,60}",
         chunk in 1usize..9,
@@ -55,6 +76,35 @@ proptest! {
         let notation = if json { Notation::Json } else { Notation::Edn };
         let _ = read(&mut text.as_bytes(), notation, chunk);
     }
+}
+
+/// Mostly `[f key value]`, with words that end where others go on.
+fn micro_op() -> impl Strategy<Value = Value> {
+    let word =
+        || prop::sample::select(vec!["r", "w", "append", "x]", "x", "", "é", "longer than 7"]);
+    let number = || prop_oneof![-3..200i64, any::<i64>()];
+    let part = || {
+        prop_oneof![
+            number().prop_map(Value::Int),
+            word().prop_map(Value::from),
+            prop::collection::vec(number(), 0..5).prop_map(Value::from),
+            Just(Value::Nil),
+            Just(Value::Bool(true)),
+            prop::collection::vec(word(), 0..3).prop_map(Value::from),
+        ]
+    };
+    let items = (word(), prop::collection::vec(part(), 1..4));
+    items.prop_map(|(f, parts)| Value::list([Value::from(f)].into_iter().chain(parts)))
+}
+
+#[test]
+fn a_keyword_ends_where_text_of_the_same_letters_goes_on() {
+    let history = edn("{:type :invoke, :f :txn, :value [[:r \"x]\" \"y]]\"]], :process 0}
+        {:type :ok, :f :txn, :value [[:r :x [:y]]], :process 0}
+        {:type :invoke, :f :txn, :value [[\"r\" :x]], :process 0}");
+    assert_eq!(history.value(0).to_string(), r#"[["r" "x]" "y]]"]]"#);
+    assert_eq!(history.value(1).to_string(), r#"[["r" "x" ["y"]]]"#);
+    assert_eq!(history.value(2).to_string(), r#"[["r" "x"]]"#);
 }
 
 #[test]

@@ -7,8 +7,12 @@
 //! tell. To decide it is NP-complete (Gibbons and Korach, "Testing shared memories", 1997), so
 //! there is a budget. Of registers most is decided by what must come before what, without a search.
 
+mod begun;
+mod cycle;
 mod lanes;
 mod order;
+mod reads;
+mod rows;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -21,8 +25,7 @@ use super::super::{AnyChecker, Checker, Validity, any_checker};
 use super::Model;
 use crate::history::History;
 use crate::op::{Kind, Value};
-use lanes::Lanes;
-use order::{Derived, derive};
+use order::derive;
 use search::{End, search};
 
 const NAME: &str = "sequential";
@@ -175,13 +178,9 @@ impl<M: Model> Sequential<M> {
 
     /// Derives what it can, and searches for the rest.
     fn end(&self, work: &[Work<M::Op>], steps_max: u64, taken: &mut u64) -> End {
-        let lanes = Lanes::new(work);
-        match derive(&self.model, work, &lanes, self.bytes_max) {
-            Derived::Impossible(needed) => End::None { needed },
-            Derived::Order(order) => {
-                let known = (&lanes, &order);
-                search(&self.model, work, known, steps_max, self.bytes_max, taken)
-            }
+        match derive(&self.model, work, self.bytes_max) {
+            Err(needed) => End::None { needed },
+            Ok(order) => search(&self.model, work, &order, steps_max, self.bytes_max, taken),
         }
     }
 

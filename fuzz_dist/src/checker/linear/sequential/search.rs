@@ -1,10 +1,10 @@
 //! The budgeted search for one order of all operations that keeps the order of each session.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::super::Model;
 use super::Work;
-use super::lanes::Lanes;
+use super::begun::{Begun, Dead};
 use super::order::Order;
 
 /// How a search ended.
@@ -18,64 +18,86 @@ pub(super) enum End {
     Budget { furthest: usize },
 }
 
-/// How far each lane has come.
-type Places = Box<[u32]>;
+/// All states that were met, by number.
+struct States<'a, M: Model> {
+    model: &'a M,
+    work: &'a [Work<M::Op>],
+    all: Vec<M::State>,
+    ids: HashMap<M::State, u32>,
+}
+
+impl<M: Model> States<'_, M> {
+    /// The state after an operation, where it is possible.
+    fn after(&mut self, state: u32, i: usize) -> Option<u32> {
+        let next = self.model.step(&self.all[state as usize], &self.work[i].op)?;
+        Some(*self.ids.entry(next).or_insert_with_key(|next| {
+            self.all.push(next.clone());
+            self.all.len() as u32 - 1
+        }))
+    }
+}
+
+/// Where several operations may come next.
+struct Choice {
+    /// How many were done.
+    length: usize,
+    state: u32,
+    /// Which was tried last.
+    tried: Option<usize>,
+}
 
 /// Looks for an order, depth first: the operation that was invoked first is tried first, since
-/// most databases do not stray far from real time. Pure operations come as soon as they can,
-/// which takes no possibility away, and nothing comes before what is known to come first.
+/// most databases do not stray far from real time. What takes no possibility away comes as soon as
+/// it can, and nothing comes before what is known to come first.
 pub(super) fn search<M: Model>(
     model: &M,
     work: &[Work<M::Op>],
-    (lanes, known): (&Lanes, &Order),
+    order: &Order,
     steps_max: u64,
     bytes_max: usize,
     taken: &mut u64,
 ) -> End {
-    let configurations_max = bytes_max / (lanes.len() * 4 + 48);
-    let mut states: Vec<M::State> = vec![model.initial()];
-    let mut ids: HashMap<M::State, u32> = HashMap::from([(model.initial(), 0)]);
-    let mut seen: HashSet<(Places, u32)> = HashSet::new();
+    let end = taken.saturating_add(steps_max);
+    let ids = HashMap::from([(model.initial(), 0)]);
+    let mut states = States { model, work, all: vec![model.initial()], ids };
+    let mut begun = Begun::new(work, order);
+    let mut dead = Dead::default();
+    let mut choices: Vec<Choice> = Vec::new();
     let mut furthest = 0;
-    // Each entry: the configuration, and how long the order that led to it is.
-    let mut stack: Vec<(Places, u32, usize)> = vec![(vec![0; lanes.len()].into(), 0, 0)];
-    let steps_end = taken.saturating_add(steps_max);
-    let head = |places: &[u32], lane: usize| {
-        lanes.head(places, lane).filter(|i| known.allows(*i, lanes, places))
-    };
-    while let Some((mut places, state, mut length)) = stack.pop() {
-        while let Some((lane, _)) =
-            (0..places.len()).filter_map(|l| Some((l, head(&places, l)?))).find(|(_, i)| {
-                work[*i].pure && model.step(&states[state as usize], &work[*i].op).is_some()
-            })
-        {
-            *taken += 1;
-            places[lane] += 1;
-            length += 1;
+    let mut reached = Some(0);
+    loop {
+        if let Some(mut state) = reached.take() {
+            loop {
+                let next = begun.free().find_map(|i| Some((i, states.after(state, i)?)));
+                let Some((i, next)) = next else { break };
+                *taken += 1;
+                state = next;
+                begun.put(i);
+            }
+            furthest = furthest.max(begun.done.len());
+            if begun.left == 0 {
+                return End::Order;
+            }
+            if !dead.contains(&begun, state) {
+                choices.push(Choice { length: begun.done.len(), state, tried: None });
+            }
         }
-        furthest = furthest.max(length);
-        if lanes.is_done(&places) {
-            return End::Order;
-        }
-        if !seen.insert((places.clone(), state)) {
-            continue;
-        }
-        if *taken > steps_end || seen.len() > configurations_max {
+        let Some(choice) = choices.last_mut() else { break };
+        begun.back_to(choice.length);
+        if *taken > end || dead.bytes > bytes_max {
             return End::Budget { furthest };
         }
-        let mut heads: Vec<(usize, usize)> =
-            (0..places.len()).filter_map(|l| Some((head(&places, l)?, l))).collect();
-        heads.sort_unstable_by_key(|(i, _)| std::cmp::Reverse(work[*i].invoked));
-        for (i, lane) in heads.into_iter().filter(|(i, _)| !work[*i].pure) {
+        let next = begun.choices(choice.tried).find_map(|i| {
             *taken += 1;
-            let Some(next) = model.step(&states[state as usize], &work[i].op) else { continue };
-            let id = *ids.entry(next).or_insert_with_key(|next| {
-                states.push(next.clone());
-                states.len() as u32 - 1
-            });
-            let mut then = places.clone();
-            then[lane] += 1;
-            stack.push((then, id, length + 1));
+            Some((i, states.after(choice.state, i)?))
+        });
+        if let Some((i, next)) = next {
+            choice.tried = Some(i);
+            begun.put(i);
+            reached = Some(next);
+        } else {
+            dead.insert(&begun, choice.state);
+            choices.pop();
         }
     }
     End::None { needed: (0..work.len()).collect() }

@@ -14,6 +14,7 @@ mod recheck;
 mod search;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub(crate) use eval::{Act, evaluate};
 
@@ -23,6 +24,7 @@ use crate::op::Value;
 
 use super::core::{Shape, Transactions, tell};
 use super::weak::{Findings, Level, base::Base, causal, weak};
+use recheck::Recheck;
 use search::End;
 
 /// What kind of object a key holds, and so which micro-operations it has besides `r`.
@@ -67,9 +69,9 @@ pub struct CrdtCausal {
 /// first, which misses reads of which each can be explained, but not all together (what removed
 /// an element is seen by one and not by the next); those are found by a search (`unexplained`)
 /// in histories of up to 64 transactions, within a budget. The result `exact` says whether the
-/// verdict is: `false` beside *valid* means that there may be such reads. Each read that is found
-/// impossible by itself is looked at again by independent code; the result `witness_checked` is
-/// `false` where that would have taken too long, and for what the search found.
+/// verdict is: `false` beside *valid* means that there may be such reads. What is found is looked at
+/// again by independent code, which tries everything that can have been seen; the result
+/// `witness_checked` is `false` where that would have taken too long.
 ///
 /// ```
 /// use fuzz_dist::checker::Checker;
@@ -169,10 +171,14 @@ impl Checker for CrdtCausal {
                 let end = search::search(&base, &clocks, &parsed, None, BUDGET);
                 exact |= end != End::Unknown;
                 if end == End::Impossible {
-                    checked = false;
                     let reads = search::contradiction(&base, &clocks, &parsed, BUDGET);
-                    let tell = || Some(together(history, &parsed, &base, &reads));
-                    findings.add("unexplained", tell);
+                    let of =
+                        |(node, place): &(u32, usize)| (base.txn[*node as usize] as usize, *place);
+                    let witness: Vec<(usize, usize)> = reads.iter().map(of).collect();
+                    let held = Recheck::new(history, &parsed).impossible_together(&witness);
+                    checked = held.is_some();
+                    let tell = || together(history, &parsed, &base, &reads);
+                    findings.add("unexplained", || (held != Some(false)).then(tell));
                 }
             }
         }

@@ -22,9 +22,9 @@ const UPDATES_MAX: usize = 32;
 const SUMS_MAX: usize = 1 << 14;
 
 pub(super) struct Recheck<'a> {
-    parsed: &'a Parsed,
+    pub(super) parsed: &'a Parsed,
     /// Per transaction, in the order of invocation.
-    calls: Vec<Call>,
+    pub(super) calls: Vec<Call>,
     process: Vec<u32>,
     previous: Vec<Option<usize>>,
     /// The transactions that put an element of a key.
@@ -50,7 +50,11 @@ impl<'a> Recheck<'a> {
             .collect();
         let process: Vec<u32> = invoked.iter().map(|i| history.process(*i).0).collect();
         let mut last: HashMap<u32, usize> = HashMap::new();
-        let previous = process.iter().enumerate().map(|(t, p)| last.insert(*p, t)).collect();
+        let calls: Vec<Call> = invoked.iter().map(|i| call(history, *i)).collect();
+        // Whether what comes after an unknown outcome saw it, nobody knows.
+        let is_known = |t: &usize| calls[*t].outcome != Outcome::Open;
+        let previous = process.iter().enumerate();
+        let previous = previous.map(|(t, p)| last.insert(*p, t).filter(is_known)).collect();
         let mut writers: HashMap<(u32, &Value), Vec<usize>> = HashMap::new();
         for (t, ops) in parsed.txns.iter().enumerate() {
             for op in ops {
@@ -59,7 +63,6 @@ impl<'a> Recheck<'a> {
                 }
             }
         }
-        let calls = invoked.iter().map(|i| call(history, *i)).collect();
         Recheck { parsed, calls, process, previous, writers, pasts: RefCell::default() }
     }
 
@@ -179,7 +182,7 @@ impl<'a> Recheck<'a> {
         all
     }
 
-    fn updates(&self, t: usize, key: u32) -> impl Iterator<Item = Update<'a>> {
+    pub(super) fn updates(&self, t: usize, key: u32) -> impl Iterator<Item = Update<'a>> {
         self.parsed.txns[t].iter().enumerate().filter_map(move |(place, op)| match op {
             Micro::Update { key: of, act } if *of == key => Some((t, place, act)),
             _ => None,
@@ -203,7 +206,7 @@ impl<'a> Recheck<'a> {
 
     /// All transactions that happened before one: what its client did before, and whose elements it
     /// read, and so on.
-    fn past(&self, t: usize) -> Rc<HashSet<usize>> {
+    pub(super) fn past(&self, t: usize) -> Rc<HashSet<usize>> {
         if let Some(past) = self.pasts.borrow().get(&t) {
             return past.clone();
         }
@@ -243,7 +246,7 @@ impl Sums {
 }
 
 /// Lists of elements are the same in any order.
-fn sorted(value: &Value) -> Value {
+pub(super) fn sorted(value: &Value) -> Value {
     let Some(items) = value.as_list() else { return value.clone() };
     let mut items = items.to_vec();
     items.sort_unstable();
