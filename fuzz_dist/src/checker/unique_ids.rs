@@ -65,7 +65,9 @@ impl Checker for UniqueIds {
         }
         let (lowest, highest) = ids.range().unzip();
         let types = [&lowest, &highest].map(|v| v.as_ref().map(std::mem::discriminant));
-        if let (true, Some(why)) = (types[0] != types[1], mixed(history)) {
+        if types[0] != types[1]
+            && let Some(why) = mixed(history)
+        {
             return Verdict::unknown("unique_ids", why);
         }
         let mut again: Vec<(u32, Vec<usize>)> = again.into_iter().collect();

@@ -5,7 +5,15 @@
 //! the pending operations have taken effect, and the state. Operations take effect just in
 //! time, when one completes (Lowe, "Testing for linearizability", 2017), so a configuration
 //! speaks of pending operations only and never of the whole history.
+//!
+//! Three observations keep that set small where objects are registers, and none makes it inexact:
+//! - A write right before a write is seen by nobody. So a write is tried on its own only where
+//!   something pending needs its value; and once a write has taken effect, every other one that was
+//!   pending then may have come right before it, or not. A configuration stands for all of these.
+//! - Of two equal operations the one that completes first can be the one that takes effect first.
+//! - More reads done, and fewer operations of unknown outcome used up, are never worse.
 
+mod configurations;
 mod counter;
 mod fifo;
 mod independent;

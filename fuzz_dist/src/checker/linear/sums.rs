@@ -6,7 +6,7 @@
 //! are pending at any time, so a configuration in which fewer did and more reads are explained
 //! can do all that the other can, which is dropped: mostly one is left.
 
-use super::configurations::Seen;
+use super::configurations::{self, Seen};
 use crate::history::{History, Word};
 use crate::op::Kind;
 
@@ -150,6 +150,13 @@ fn size(history: &History, i: usize) -> Option<i64> {
     }
 }
 
+impl From<Configuration> for configurations::Configuration {
+    /// The sum follows from what is done.
+    fn from(c: Configuration) -> Self {
+        Self { done: c.done.into(), ..Self::default() }
+    }
+}
+
 impl Search {
     fn add(&mut self, slot: usize, number: i64, open: bool) {
         self.number[slot] = number;
@@ -213,7 +220,7 @@ impl Search {
                 let to = self.after(c, next);
                 if to.done & bit != 0 {
                     self.keep(to);
-                } else if self.seen.insert((to.done.into(), 0)) {
+                } else if self.seen.insert(to.into()) {
                     self.stack.push(to);
                 }
             }

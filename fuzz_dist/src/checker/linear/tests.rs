@@ -38,15 +38,25 @@ fn expected<M: Model>(model: &M, h: &History) -> Validity {
 fn random(
     seed: Seed,
     op: impl Fn(&mut crate::random::Stream, usize) -> (&'static str, Value),
+    act: impl FnMut(&mut crate::random::Stream, &str, &Value) -> Option<Value>,
+) -> History {
+    crowded(seed, (5, 30), op, act)
+}
+
+/// The same with up to so many clients and moments.
+fn crowded(
+    seed: Seed,
+    (clients, events): (usize, usize),
+    op: impl Fn(&mut crate::random::Stream, usize) -> (&'static str, Value),
     mut act: impl FnMut(&mut crate::random::Stream, &str, &Value) -> Option<Value>,
 ) -> History {
     let mut s = seed.stream("linear");
     let mut r = Recorder::new(["n1", "n2"]);
-    let clients = 1 + s.index(5);
+    let clients = 1 + s.index(clients);
     let mut process: Vec<u32> = (0..clients as u32).collect();
     type Open = Option<(&'static str, Value, Option<Option<Value>>)>;
     let mut open: Vec<Open> = vec![None; clients];
-    for n in 0..s.index(30) {
+    for n in 0..s.index(events) {
         let c = s.index(clients);
         match open[c].take() {
             None => {
@@ -73,13 +83,17 @@ fn random(
 }
 
 fn cas_history(seed: Seed) -> History {
+    crowded_cas_history(seed, (5, 30))
+}
+
+fn crowded_cas_history(seed: Seed, size: (usize, usize)) -> History {
     let mut state = Value::Nil;
     let op = |s: &mut crate::random::Stream, _| match s.below(3) {
         0 => ("read", Value::Nil),
         1 => ("write", Value::Int(s.below(3) as i64)),
         _ => ("cas", Value::list([s.below(3) as i64, s.below(3) as i64])),
     };
-    random(seed, op, move |s, f, value| match f {
+    crowded(seed, size, op, move |s, f, value| match f {
         "read" => Some(if s.chance(0.07) { Value::Int(s.below(3) as i64) } else { state.clone() }),
         "write" => {
             if !s.chance(0.04) {
@@ -116,6 +130,8 @@ fn agree<M: Model + Copy>(model: M, history: impl Fn(Seed) -> History, least: us
 #[test]
 fn cas_registers_agree_with_the_independent_check() {
     agree(CasRegister, cas_history, 500);
+    // Many writes at a time: what the search leaves out matters there.
+    agree(CasRegister, |seed| crowded_cas_history(seed, (10, 60)), 500);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The budgeted just-in-time search.
 
-mod configurations;
 mod pending;
 mod run;
 mod tell;

@@ -66,14 +66,8 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn new(accesses: Accesses) -> Pending {
-        let empty = Slot {
-            op: NONE,
-            invoked: 0,
-            completed: NONE,
-            first: 0,
-            readers: 0,
-            overwrites: false,
-        };
+        let empty =
+            Slot { op: NONE, invoked: 0, completed: NONE, first: 0, readers: 0, overwrites: false };
         Pending { accesses, slots: vec![empty; SLOTS], all: 0, pure: 0, open: 0 }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::super::dense::NONE;
 use super::super::Model;
-use super::configurations::{Configuration, Seen, Steps};
+use super::super::configurations::{Configuration, Seen, Steps};
 use super::pending::{Accesses, Pending, bits};
 use super::{Budget, End, Operation};
 use crate::history::hash::FastMap;
