@@ -6,10 +6,10 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fuzz_dist::checker::histories::{Object, Run};
 use fuzz_dist::checker::txn::generate::{Load, Store};
-use fuzz_dist::checker::txn::{Shape, bank, long_fork, monotonic, session_guarantees, write_skew};
+use fuzz_dist::checker::txn::{Shape, bank, session_guarantees, write_skew};
 use fuzz_dist::checker::{
-    Checker, Mutex, Registers, compose, distinct_register, independent, lease, linearizable,
-    log_pattern, perf, power, sequential, stats,
+    Checker, Mutex, Registers, compose, distinct_register, independent, lease, linearizable, perf,
+    power, sequential, stats,
 };
 use fuzz_dist::history::History;
 use fuzz_dist::random::Seed;
@@ -41,7 +41,6 @@ fn objects(c: &mut Criterion<CpuTime>) {
     run(c, "compose of stats and perf, 100000 operations", &checker, &registers);
     run(c, "perf, 100000 operations", &perf(), &registers);
     run(c, "power, 100000 operations", &power(), &registers);
-    run(c, "log_pattern, 100000 operations", &log_pattern(["CRASH"]), &registers);
     let locks = of(Object::Lock).history(Seed(1));
     run(c, "lease, 100000 operations", &lease(), &locks);
     run(c, "linearizable mutex, 100000 operations", &linearizable(Mutex), &locks);
@@ -52,9 +51,7 @@ fn objects(c: &mut Criterion<CpuTime>) {
 fn transactions(c: &mut Criterion<CpuTime>) {
     let load = Load::new(100_000).sessions(20);
     let history = load.history(Shape::Registers, Store::StrictSerializable);
-    run(c, "long_fork, 100000 transactions", &long_fork(), &history);
     run(c, "write_skew, 100000 transactions", &write_skew(), &history);
-    run(c, "monotonic, 100000 transactions", &monotonic(), &history);
     run(c, "session_guarantees, 100000 transactions", &session_guarantees(), &history);
 }
 
