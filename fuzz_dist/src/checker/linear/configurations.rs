@@ -26,7 +26,10 @@ pub(super) struct Seen {
 
 #[derive(Clone, Copy, Default)]
 struct Cell {
-    configuration: Configuration,
+    // Its parts, as with the stamp they fill 32 bytes, and the whole would take 48.
+    done: u128,
+    state: u32,
+    overwritten: u32,
     stamp: u32,
 }
 
@@ -61,14 +64,13 @@ impl Seen {
         loop {
             let cell = &mut self.cells[at];
             if cell.stamp != self.stamp {
-                *cell = Cell { configuration, stamp: self.stamp };
+                *cell = Cell { done, state, overwritten, stamp: self.stamp };
                 self.len += 1;
                 return true;
             }
-            let known = &mut cell.configuration;
-            if (known.done, known.state) == (done, state) {
-                let better = known.overwritten < overwritten;
-                known.overwritten = known.overwritten.max(overwritten);
+            if (cell.done, cell.state) == (done, state) {
+                let better = cell.overwritten < overwritten;
+                cell.overwritten = cell.overwritten.max(overwritten);
                 return better;
             }
             at = (at + 1) & last;
@@ -80,8 +82,8 @@ impl Seen {
         let old = std::mem::replace(&mut self.cells, vec![Cell::default(); size]);
         self.len = 0;
         let stamp = self.stamp;
-        for cell in old.into_iter().filter(|c| c.stamp == stamp) {
-            self.insert(cell.configuration);
+        for Cell { done, state, overwritten, .. } in old.into_iter().filter(|c| c.stamp == stamp) {
+            self.insert(Configuration { done, state, overwritten });
         }
     }
 }

@@ -57,7 +57,7 @@ impl<M> Linearizable<M> {
         self
     }
 
-    /// How many configurations it may keep, at about 50 bytes each.
+    /// How many configurations it may keep, at up to about 200 bytes each.
     #[must_use]
     pub fn configurations_max(mut self, configurations: usize) -> Linearizable<M> {
         self.budget.configurations = configurations;
