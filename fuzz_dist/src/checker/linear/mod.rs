@@ -15,6 +15,7 @@
 
 mod configurations;
 mod counter;
+mod decoded;
 mod fifo;
 mod independent;
 mod model;

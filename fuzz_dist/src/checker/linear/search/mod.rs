@@ -4,14 +4,11 @@ mod pending;
 mod run;
 mod tell;
 
-use super::super::calls::{Outcome, call};
-use super::super::dense::{Dense, NONE};
 use super::super::evidence::Faults;
 use super::super::{Checker, Verdict};
 use super::Model;
+use super::decoded::{decoded, unknown};
 use crate::history::History;
-use crate::history::hash::FastMap;
-use crate::op::Kind;
 use run::Search;
 
 /// Judges whether a history is linearizable; see [`linearizable`].
@@ -65,14 +62,6 @@ impl<M> Linearizable<M> {
     }
 }
 
-/// An operation that can have taken effect.
-struct Operation {
-    op: u32,
-    pure: bool,
-    invoked: usize,
-    completed: Option<usize>,
-}
-
 /// How a search ended.
 enum End {
     Explained,
@@ -89,17 +78,11 @@ enum End {
 
 impl<M: Model> Checker for Linearizable<M> {
     fn check(&self, history: &History) -> Verdict {
-        let mut search = match Search::prepare(&self.model, history) {
-            Ok(search) => search,
-            Err(i) => {
-                let why = format!(
-                    "the model does not know `{}` of {} (event {i})",
-                    history.function(i),
-                    history.value(i)
-                );
-                return Verdict::unknown("linearizable", why);
-            }
+        let decoded = match decoded(&self.model, history) {
+            Ok(decoded) => decoded,
+            Err(i) => return unknown("linearizable", history, i),
         };
+        let mut search = Search::new(&self.model, decoded);
         if search.operations.iter().all(|o| o.completed.is_none()) {
             return Verdict::unknown("linearizable", "no operation succeeded");
         }
@@ -121,48 +104,5 @@ impl<M: Model> Checker for Linearizable<M> {
             .with("steps", search.taken)
             .with("peak_configurations", search.peak);
         Faults::of(history).state(history, verdict)
-    }
-}
-
-impl<'a, M: Model> Search<'a, M> {
-    fn prepare(model: &'a M, history: &History) -> Result<Search<'a, M>, usize> {
-        let mut ids: FastMap<M::Op, u32> = FastMap::default();
-        let (mut ops, mut operations) = (Vec::new(), Vec::new());
-        // Histories say the same again and again: each saying is decoded once.
-        let mut values = Dense::expecting(history, (0..history.len()).map(|i| history.word(i)));
-        let mut decoded: FastMap<(u64, u64), u32> = FastMap::default();
-        for i in 0..history.len() {
-            if history.kind(i) != Kind::Invoke || !history.process(i).is_client() {
-                continue;
-            }
-            let call = call(history, i);
-            if call.outcome == Outcome::Failed {
-                continue;
-            }
-            let result = call.acknowledged();
-            let said = (values.event(i), result.map_or(NONE, |c| values.event(c)));
-            let said =
-                (u64::from(said.0) << 32 | u64::from(said.1), history.function_index(i) as u64);
-            let op = match decoded.get(&said) {
-                Some(op) => *op,
-                None => {
-                    let value = result.map(|c| history.value(c));
-                    let op = model.decode(history.function(i), &history.value(i), value.as_ref());
-                    let op = op.ok_or(result.unwrap_or(i))?;
-                    let op = *ids.entry(op).or_insert_with_key(|op| {
-                        ops.push(op.clone());
-                        ops.len() as u32 - 1
-                    });
-                    decoded.insert(said, op);
-                    op
-                }
-            };
-            let pure = model.is_pure(&ops[op as usize]);
-            if pure && call.outcome == Outcome::Open {
-                continue;
-            }
-            operations.push(Operation { op, pure, invoked: i, completed: result });
-        }
-        Ok(Search::new(model, ops, operations))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::super::super::dense::NONE;
 use super::super::Model;
-use super::Operation;
+use super::super::decoded::Operation;
 use crate::history::hash::FastMap;
 use crate::op::Value;
 

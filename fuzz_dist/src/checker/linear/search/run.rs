@@ -3,8 +3,9 @@
 use super::super::super::dense::NONE;
 use super::super::Model;
 use super::super::configurations::{Configuration, Seen, Steps};
+use super::super::decoded::{Decoded, Operation};
 use super::pending::{Accesses, Pending, bits};
-use super::{Budget, End, Operation};
+use super::{Budget, End};
 use crate::history::hash::FastMap;
 
 pub(super) struct Search<'a, M: Model> {
@@ -28,7 +29,8 @@ pub(super) struct Search<'a, M: Model> {
 }
 
 impl<'a, M: Model> Search<'a, M> {
-    pub(super) fn new(model: &'a M, ops: Vec<M::Op>, operations: Vec<Operation>) -> Search<'a, M> {
+    pub(super) fn new(model: &'a M, decoded: Decoded<M::Op>) -> Search<'a, M> {
+        let Decoded { ops, operations } = decoded;
         let initial = model.initial();
         Search {
             model,

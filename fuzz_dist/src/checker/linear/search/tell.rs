@@ -3,8 +3,9 @@
 use super::super::super::evidence::node_of;
 use super::super::super::{Anomaly, Verdict};
 use super::super::Model;
+use super::super::decoded::Operation;
 use super::super::witness::{Step, explains};
-use super::{Operation, Search};
+use super::run::Search;
 use crate::history::History;
 
 impl<M: Model> Search<'_, M> {

@@ -18,13 +18,13 @@ mod search;
 mod tests;
 mod witness;
 
-use super::super::calls::{Outcome, call};
 use super::super::evidence::{count, node_of};
 use super::super::{Anomaly, Verdict};
 use super::super::{AnyChecker, Checker, Validity, any_checker};
 use super::Model;
+use super::decoded::{Decoded, Operation, decoded, unknown};
 use crate::history::History;
-use crate::op::{Kind, Value};
+use crate::op::Value;
 use order::derive;
 use search::{End, search};
 
@@ -122,11 +122,7 @@ impl<M: Model> Checker for Sequential<M> {
         }
         let work = match self.work(history) {
             Ok(work) => work,
-            Err(i) => {
-                let (f, value) = (history.function(i), history.value(i));
-                let why = format!("the model does not know `{f}` of {value} (event {i})");
-                return Verdict::unknown(NAME, why);
-            }
+            Err(i) => return unknown(NAME, history, i),
         };
         if work.iter().all(|w| w.completed.is_none()) {
             return Verdict::unknown(NAME, "no operation succeeded");
@@ -155,25 +151,15 @@ impl<M: Model> Checker for Sequential<M> {
 impl<M: Model> Sequential<M> {
     /// All operations that can have taken effect, or the event that the model does not know.
     fn work(&self, history: &History) -> Result<Vec<Work<M::Op>>, usize> {
-        let mut work = Vec::new();
-        for i in 0..history.len() {
-            if history.kind(i) != Kind::Invoke || !history.process(i).is_client() {
-                continue;
-            }
-            let call = call(history, i);
-            if call.outcome == Outcome::Failed {
-                continue;
-            }
-            let completed = call.acknowledged();
-            let result = completed.map(|c| history.value(c));
-            let op = self.model.decode(history.function(i), &history.value(i), result.as_ref());
-            let op = op.ok_or(completed.unwrap_or(i))?;
-            let pure = self.model.is_pure(&op);
-            if !pure || completed.is_some() {
-                work.push(Work { op, pure, session: history.process(i).0, invoked: i, completed });
-            }
-        }
-        Ok(work)
+        let Decoded { ops, operations } = decoded(&self.model, history)?;
+        let work = operations.into_iter().map(|Operation { op, pure, invoked, completed }| Work {
+            op: ops[op as usize].clone(),
+            pure,
+            session: history.process(invoked).0,
+            invoked,
+            completed,
+        });
+        Ok(work.collect())
     }
 
     /// Derives what it can, and searches for the rest.
