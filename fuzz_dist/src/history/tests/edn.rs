@@ -108,6 +108,17 @@ fn a_keyword_ends_where_text_of_the_same_letters_goes_on() {
 }
 
 #[test]
+fn a_bracket_too_many_is_no_part_of_a_keyword_because_a_text_has_one() {
+    let text = "{:type :invoke, :f :txn, :value [[:r \"x]\" 1]], :process 0, :time 1}
+{:type :ok, :f :txn, :value [[:r \"x]\" 1]], :process 0, :time 2}
+{:type :invoke, :f :txn, :value [[:x] 1 2]], :process 0, :time 3}
+";
+    let imported = History::import(&mut text.as_bytes(), Path::new("h"), Format::Edn);
+    let error = imported.map(drop).unwrap_err().to_string();
+    assert!(error.contains("line 3") || error.contains("h:3"), "{error}");
+}
+
+#[test]
 fn both_forms_of_maps_mean_the_same() {
     let plain = edn("
         {:type :invoke, :f :txn, :value [[:append 255 8] [:r 253 nil]], :process 0, :time 5}
