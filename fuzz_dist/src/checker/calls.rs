@@ -41,26 +41,26 @@ impl Call {
 
 /// The operation that was invoked at event `i`.
 pub(crate) fn call(history: &History, i: usize) -> Call {
-    let completed = history.completion(i);
+    of(history, i, history.completion(i), history.process(i))
+}
+
+#[inline]
+fn of(history: &History, invoked: usize, completed: Option<usize>, process: Process) -> Call {
     let outcome = match completed.map(|c| history.kind(c)) {
         Some(Kind::Ok) => Outcome::Acknowledged,
         Some(Kind::Fail) => Outcome::Failed,
         _ => Outcome::Open,
     };
-    Call { invoked: i, completed, outcome, process: history.process(i) }
+    Call { invoked, completed, outcome, process }
 }
 
 /// The clients' operations with one of these functions, in the order of their invocation.
+#[inline]
 pub(crate) fn calls<'a>(
     history: &'a History,
     functions: &[&str],
 ) -> impl Iterator<Item = Call> + 'a {
     let wanted: Vec<bool> = history.functions().iter().map(|f| functions.contains(&&**f)).collect();
-    (0..history.len())
-        .filter(move |i| {
-            wanted[history.function_index(*i)]
-                && history.kind(*i) == Kind::Invoke
-                && history.process(*i).is_client()
-        })
-        .map(|i| call(history, i))
+    let invocations = history.invocations().filter(move |i| wanted[i.function]);
+    invocations.map(|i| of(history, i.event, i.completion, i.process))
 }

@@ -170,6 +170,7 @@ impl Clients {
 }
 
 /// The place of a client in a table, which grows as far as is needed.
+#[inline]
 pub(crate) fn place<T: Default>(table: &mut Vec<T>, number: usize) -> &mut T {
     if table.len() <= number {
         table.resize_with(number + 1, T::default);

@@ -8,6 +8,47 @@ use serde::Serialize;
 pub(crate) const QUANTILES: [(&str, f64); 5] =
     [("0", 0.0), ("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99), ("1", 1.0)];
 
+/// Latencies, with the bucket of each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latencies {
+    ns: Vec<u64>,
+    buckets: Vec<u16>,
+}
+
+/// Buckets per doubling of a latency, as a power of two.
+const FINE: u32 = 4;
+const BUCKETS: usize = ((65 - FINE) as usize) << FINE;
+
+impl Latencies {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ns.len()
+    }
+
+    /// One more.
+    pub(crate) fn push(&mut self, ns: u64) {
+        // The place of the highest bit, and the `FINE` bits below it: a greater latency is never
+        // in an earlier bucket.
+        let shift = (u64::BITS - 1 - FINE) - (ns | (1 << FINE)).leading_zeros();
+        self.ns.push(ns);
+        self.buckets.push(((shift << FINE) as u64 + (ns >> shift)) as u16);
+    }
+}
+
+impl Extend<u64> for Latencies {
+    fn extend<T: IntoIterator<Item = u64>>(&mut self, all: T) {
+        all.into_iter().for_each(|ns| self.push(ns));
+    }
+}
+
+impl FromIterator<u64> for Latencies {
+    fn from_iter<T: IntoIterator<Item = u64>>(all: T) -> Latencies {
+        let mut latencies = Latencies::default();
+        latencies.extend(all);
+        latencies
+    }
+}
+
 /// Quantiles of latencies in ns, by the quantile's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -15,51 +56,72 @@ pub(crate) struct Quantiles(pub(crate) BTreeMap<&'static str, u64>);
 
 impl Quantiles {
     /// The quantile `q` of n ascending latencies is the one at `min(n - 1, floor(n * q))`.
-    pub(crate) fn of(mut latencies_ns: Vec<u64>) -> Quantiles {
-        let n = latencies_ns.len();
+    ///
+    /// What lies in several lists is neither copied nor moved: counting the buckets tells which
+    /// few hold the quantiles, and only what these hold is looked into.
+    pub(crate) fn of<'a>(lists: impl Iterator<Item = &'a Latencies> + Clone) -> Quantiles {
+        let mut counts = [0u32; BUCKETS];
+        lists.clone().flat_map(|l| &l.buckets).for_each(|b| counts[usize::from(*b)] += 1);
+        let n = counts.iter().map(|c| *c as usize).sum::<usize>();
         if n == 0 {
             return Quantiles::default();
         }
-        let mut found = BTreeMap::new();
-        // Everything before `from` is less than what is still looked for.
-        let mut from = 0;
-        for (name, q) in QUANTILES {
+        // Per quantile: its bucket, and its place there.
+        let (mut at, mut before) = (0, 0);
+        let places = QUANTILES.map(|(_, q)| {
             let place = (n - 1).min((n as f64 * q).floor() as usize);
-            let rest = &mut latencies_ns[from..];
-            // The least and the greatest need no partition.
-            let value = match place - from {
-                0 if q == 0.0 => rest.iter().copied().min().unwrap_or(0),
-                _ if place == n - 1 => rest.iter().copied().max().unwrap_or(0),
-                k => {
-                    let value = *rest.select_nth_unstable(k).1;
-                    from = place;
-                    value
-                }
-            };
-            found.insert(name, value);
+            while before + counts[at] as usize <= place {
+                before += counts[at] as usize;
+                at += 1;
+            }
+            (at, place - before)
+        });
+        // What such a bucket holds goes to the first quantile that lies in it.
+        const NO_QUANTILE: u8 = u8::MAX;
+        let mut first = [NO_QUANTILE; BUCKETS];
+        for (i, (bucket, _)) in places.iter().enumerate().rev() {
+            first[*bucket] = i as u8;
         }
-        Quantiles(found)
+        let mut held = QUANTILES.map(|_| Vec::new());
+        for list in lists {
+            for (bucket, ns) in list.buckets.iter().zip(&list.ns) {
+                let quantile = first[usize::from(*bucket)];
+                if quantile != NO_QUANTILE {
+                    held[usize::from(quantile)].push(*ns);
+                }
+            }
+        }
+        let values = places
+            .map(|(bucket, place)| *held[usize::from(first[bucket])].select_nth_unstable(place).1);
+        Quantiles(QUANTILES.iter().zip(values).map(|((name, _), value)| (*name, value)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{QUANTILES, Quantiles};
+    use super::{Latencies, QUANTILES, Quantiles};
     use crate::random::Seed;
 
     #[test]
     fn quantiles_take_the_latency_at_the_floor() {
-        let q = Quantiles::of(vec![40, 10, 30, 20]).0;
+        let lists = [vec![40, 10], vec![], vec![30, 20]].map(Latencies::from_iter);
+        let q = Quantiles::of(lists.iter()).0;
         assert_eq!(q.values().copied().collect::<Vec<_>>(), [10, 30, 40, 40, 40]);
-        assert!(Quantiles::of(Vec::new()).0.is_empty());
+        assert!(Quantiles::of([].into_iter()).0.is_empty());
     }
 
     #[test]
     fn selecting_gives_what_sorting_gives() {
         for seed in 0..2_000 {
             let mut s = Seed(seed).stream("quantiles");
-            let mut all: Vec<u64> = (0..1 + s.index(300)).map(|_| s.below(100)).collect();
-            let found = Quantiles::of(all.clone()).0;
+            // Narrow and wide, down to 0 and up to the greatest.
+            let bits = s.below(64);
+            let n = 1 + s.index(300);
+            let draw = |_| (s.u64() >> bits).wrapping_sub(s.below(2));
+            let mut all: Vec<u64> = (0..n).map(draw).collect();
+            let (a, b) = all.split_at(s.index(all.len()));
+            let lists = [a, b].map(|part| part.iter().copied().collect::<Latencies>());
+            let found = Quantiles::of(lists.iter()).0;
             all.sort_unstable();
             for (name, q) in QUANTILES {
                 let place = (all.len() - 1).min((all.len() as f64 * q).floor() as usize);

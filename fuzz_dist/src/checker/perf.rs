@@ -1,11 +1,12 @@
 //! `perf`: latencies and rates over time.
 
 use std::collections::BTreeMap;
+use std::iter::once;
 
 use serde::Serialize;
 
 use super::calls::{Outcome, calls};
-use super::latency::Quantiles;
+use super::latency::{Latencies, Quantiles};
 use super::{Checker, Verdict};
 use crate::history::History;
 
@@ -40,7 +41,7 @@ impl Perf {
 #[derive(Default)]
 struct Window {
     counts: [u64; 3],
-    latencies_ns: Vec<u64>,
+    latencies: Latencies,
 }
 
 #[derive(Serialize)]
@@ -70,7 +71,7 @@ impl Checker for Perf {
             };
             window.counts[slot] += 1;
             if let Some(done) = call.acknowledged() {
-                window.latencies_ns.push(history.time(done).0.saturating_sub(begun.0));
+                window.latencies.push(history.time(done).0.saturating_sub(begun.0));
             }
         }
         let figures: BTreeMap<&str, Vec<Figures>> = functions
@@ -90,7 +91,7 @@ impl Perf {
             fail_count,
             info_count,
             ok_per_second: ok_count as f64 * 1000.0 / self.window_ms as f64,
-            latencies_ns: Quantiles::of(window.latencies_ns),
+            latencies_ns: Quantiles::of(once(&window.latencies)),
         }
     }
 }

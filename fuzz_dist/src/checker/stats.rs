@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::dense::place;
 use super::evidence::node_name;
-use super::latency::Quantiles;
+use super::latency::{Latencies, Quantiles};
 use super::{Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Name, NodeId};
@@ -27,16 +28,16 @@ pub fn stats() -> Stats {
     Stats
 }
 
+/// What became of the operations of one function on one node.
 #[derive(Default)]
-struct Tally {
-    ok: u64,
+struct Cell {
+    ok: Latencies,
     fail: u64,
     info: u64,
-    ok_ns: Vec<u64>,
     errors: BTreeMap<Name, u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Figures {
     count: u64,
     ok_count: u64,
@@ -48,84 +49,68 @@ struct Figures {
     errors: BTreeMap<Name, u64>,
 }
 
-impl Tally {
-    fn is_empty(&self) -> bool {
-        self.ok + self.fail + self.info == 0
-    }
-
-    fn add(&mut self, other: &Tally) {
-        self.ok += other.ok;
-        self.fail += other.fail;
-        self.info += other.info;
-        self.ok_ns.extend_from_slice(&other.ok_ns);
-        for (error, n) in &other.errors {
-            *self.errors.entry(error.clone()).or_default() += n;
+impl Figures {
+    /// Those of some cells together, where there was an operation.
+    fn of<'a>(cells: impl Iterator<Item = &'a Cell> + Clone) -> Option<Figures> {
+        let sum = |figure: fn(&Cell) -> u64| cells.clone().map(figure).sum::<u64>();
+        let (ok, fail, info) = (sum(|c| c.ok.len() as u64), sum(|c| c.fail), sum(|c| c.info));
+        let mut errors: BTreeMap<Name, u64> = BTreeMap::new();
+        for (error, n) in cells.clone().flat_map(|c| &c.errors) {
+            *errors.entry(error.clone()).or_default() += n;
         }
-    }
-
-    fn figures(self) -> Figures {
-        let count = self.ok + self.fail + self.info;
-        Figures {
+        let count = ok + fail + info;
+        (count > 0).then(|| Figures {
             count,
-            ok_count: self.ok,
-            fail_count: self.fail,
-            info_count: self.info,
-            ok_rate: (count > 0).then(|| self.ok as f64 / count as f64),
-            latencies_ns: Quantiles::of(self.ok_ns),
-            errors: self.errors,
-        }
+            ok_count: ok,
+            fail_count: fail,
+            info_count: info,
+            ok_rate: Some(ok as f64 / count as f64),
+            latencies_ns: Quantiles::of(cells.map(|c| &c.ok)),
+            errors,
+        })
     }
 }
 
 impl Checker for Stats {
     fn check(&self, history: &History) -> Verdict {
-        let mut functions: Vec<Tally> = Vec::new();
-        functions.resize_with(history.functions().len(), Tally::default);
-        // By the place of the node, from 1; operations without one come first.
-        let mut nodes: Vec<Tally> = Vec::new();
+        // By function and by the place of the node, from 1; operations without one come first.
+        let mut cells: Vec<Vec<Cell>> = Vec::new();
+        cells.resize_with(history.functions().len(), Vec::new);
         let mut span: Option<(Time, Time)> = None;
-        let calls = (0..history.len())
-            .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client());
-        for i in calls {
-            let end = history.completion(i);
-            let last = history.time(end.unwrap_or(i));
-            span = Some(span.map_or((history.time(i), last), |(a, b)| (a, b.max(last))));
+        for invoked in history.invocations() {
+            let (i, end) = (invoked.event, invoked.completion);
+            let (begun, last) = (history.time(i), history.time(end.unwrap_or(i)));
+            span = Some(span.map_or((begun, last), |(a, b)| (a, b.max(last))));
             let node = history.node(i).map_or(0, |n| n.index() + 1);
-            if nodes.len() <= node {
-                nodes.resize_with(node + 1, Tally::default);
-            }
-            let kind = end.map_or(Kind::Info, |c| history.kind(c));
-            let error = end.and_then(|c| history.error(c));
-            for tally in [&mut functions[history.function_index(i)], &mut nodes[node]] {
-                match kind {
-                    Kind::Ok => {
-                        tally.ok += 1;
-                        tally.ok_ns.push(last.0.saturating_sub(history.time(i).0));
-                    }
-                    Kind::Fail => tally.fail += 1,
-                    _ => tally.info += 1,
-                }
-                if let Some(error) = error {
-                    *tally.errors.entry(error.kind.clone()).or_default() += 1;
-                }
+            let cell = place(&mut cells[invoked.function], node);
+            match end.map(|c| history.kind(c)) {
+                Some(Kind::Ok) => cell.ok.push(last.0.saturating_sub(begun.0)),
+                Some(Kind::Fail) => cell.fail += 1,
+                _ => cell.info += 1,
             }
         }
-        let mut all = Tally::default();
-        functions.iter().for_each(|t| all.add(t));
-        let by_function: BTreeMap<String, Figures> = (history.functions().iter())
-            .zip(functions)
-            .filter(|(_, t)| !t.is_empty())
-            .map(|(f, t)| (f.to_string(), t.figures()))
+        for (i, error) in history.errors() {
+            let Some(invoked) = history.invocation(i) else { continue };
+            let node = history.node(invoked).map_or(0, |n| n.index() + 1);
+            let cell = &mut cells[history.function_index(invoked)][node];
+            *cell.errors.entry(error.kind.clone()).or_default() += 1;
+        }
+        let by_function: BTreeMap<String, Figures> = (history.functions().iter().zip(&cells))
+            .filter_map(|(f, row)| Some((f.to_string(), Figures::of(row.iter())?)))
             .collect();
-        let by_node: BTreeMap<String, Figures> = (nodes.into_iter().enumerate())
-            .filter(|(_, t)| !t.is_empty())
-            .map(|(n, t)| (n.checked_sub(1).map(|n| NodeId(n as u16)), t))
-            .map(|(n, t)| (node_name(history, n), t.figures()))
+        let nodes = cells.iter().map(Vec::len).max().unwrap_or(0);
+        let by_node: BTreeMap<String, Figures> = (0..nodes)
+            .filter_map(|n| {
+                let id = n.checked_sub(1).map(|n| NodeId(n as u16));
+                let column = cells.iter().filter_map(|row| row.get(n));
+                Some((node_name(history, id), Figures::of(column)?))
+            })
             .collect();
+        let all = Figures::of(cells.iter().flatten());
         let seconds = span.map(|(from, to)| to.since(from).as_secs_f64()).filter(|s| *s > 0.0);
-        let done = all.ok;
+        let done = all.as_ref().map_or(0, |all| all.ok_count);
         Verdict::valid("stats")
-            .with("all", all.figures())
+            .with("all", all.unwrap_or_default())
             .with("functions", by_function)
             .with("nodes", by_node)
             .with("ok_per_second", seconds.map(|s| done as f64 / s))

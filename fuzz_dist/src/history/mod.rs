@@ -108,6 +108,16 @@ struct Row {
     phase: Phase,
 }
 
+/// A client's invocation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invocation {
+    pub(crate) event: usize,
+    /// The place of its function in [`History::functions`].
+    pub(crate) function: usize,
+    pub(crate) process: Process,
+    pub(crate) completion: Option<usize>,
+}
+
 /// An event that no run can have: what was wrong with it, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
@@ -346,6 +356,28 @@ impl History {
     /// The invocation of the completion at `i`.
     pub fn invocation(&self, i: usize) -> Option<usize> {
         (self.kind(i) != Kind::Invoke).then(|| self.partner(i)).flatten()
+    }
+
+    /// The invocations of clients, in order: for tight loops.
+    #[inline]
+    pub(crate) fn invocations(&self) -> impl Iterator<Item = Invocation> + '_ {
+        let columns = self.tag.iter().zip(&self.process).zip(&self.function).zip(&self.partner);
+        columns
+            .enumerate()
+            .filter(|(_, (((tag, process), _), _))| {
+                tag.kind == Kind::Invoke && Process(**process).is_client()
+            })
+            .map(|(event, (((_, process), function), partner))| Invocation {
+                event,
+                function: usize::from(*function),
+                process: Process(*process),
+                completion: (*partner != NONE).then_some(*partner as usize),
+            })
+    }
+
+    /// All errors and their events, in no order.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = (usize, &OpError)> + '_ {
+        self.errors.iter().map(|(i, error)| (*i as usize, error))
     }
 
     fn partner(&self, i: usize) -> Option<usize> {

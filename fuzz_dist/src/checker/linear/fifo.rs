@@ -9,7 +9,7 @@
 //!
 //! This costs O(n), whatever the number of clients.
 
-use super::super::calls::{Call, Outcome, calls};
+use super::super::calls::{Call, Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::recheck::{self, rechecked};
@@ -121,35 +121,40 @@ impl Checker for FifoQueue {
 
 impl<'a> Way<'a> {
     fn of(history: &'a History, found: &mut Vec<Anomaly>) -> Result<Way<'a>, String> {
-        let enqueue = history.find_function("enqueue");
+        let (enqueue, dequeue) =
+            (history.find_function("enqueue"), history.find_function("dequeue"));
         let (mut enqueues, mut dequeues) = (Vec::new(), Vec::new());
-        for call in calls(history, &["enqueue", "dequeue"]) {
-            if Some(history.function_index(call.invoked)) != enqueue {
-                dequeues.push(call);
-            } else if call.outcome != Outcome::Failed {
-                enqueues.push(call);
+        for i in history.invocations() {
+            if Some(i.function) == enqueue {
+                enqueues.push(i.event as u32);
+            } else if Some(i.function) == dequeue {
+                dequeues.push(i.event as u32);
             }
         }
-        let words = enqueues.iter().map(|c: &Call| history.word(c.invoked));
         let mut way = Way {
             history,
-            values: Dense::expecting(history, words),
+            values: Dense::of_events(history, &enqueues),
             items: Vec::with_capacity(enqueues.len()),
             by_entry: Vec::new(),
             empties: Vec::new(),
             open: false,
         };
-        for call in enqueues {
+        for invoked in enqueues {
+            let call = call(history, invoked as usize);
+            if call.outcome == Outcome::Failed {
+                continue;
+            }
             let id = way.values.event(call.invoked) as usize;
             if id != way.items.len() {
                 let value = history.value(call.invoked);
                 return Err(format!("{value} is enqueued twice, so its way cannot be followed"));
             }
             let in_by = call.acknowledged().map_or(NONE, |c| c as u32);
-            let (producer, came) = (call.process.0, call.invoked as u32);
+            let (producer, came) = (call.process.0, invoked);
             way.items.push(Item { producer, came, in_by, taken: NONE, out_by: NONE });
         }
-        for call in dequeues {
+        for invoked in dequeues {
+            let call = call(history, invoked as usize);
             way.dequeue(call, found);
         }
         way.by_entry = in_order(history.len(), way.items.iter().map(|i| i.in_by));

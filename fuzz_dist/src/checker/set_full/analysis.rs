@@ -1,7 +1,9 @@
 //! The life of every element: known when, present and absent last when, and what follows.
 
+use std::iter::once;
+
 use super::super::calls::Outcome;
-use super::super::latency::Quantiles;
+use super::super::latency::{Latencies, Quantiles};
 use super::super::sets::{Adds, NONE, Streams};
 use crate::history::History;
 
@@ -222,13 +224,13 @@ fn staleness(a: &mut Analysis, history: &History) {
         .filter(|id| after(a.last_absent[*id as usize], a.known[*id as usize]))
         .collect();
     for node in &mut a.nodes {
-        let mut latencies = Vec::with_capacity(stable.len());
+        let mut latencies = Latencies::default();
         for id in &stable {
             let (absent, known) = (node.last_absent[*id as usize], a.known[*id as usize]);
             node.stale += usize::from(after(absent, known));
             latencies.push(latency_ns(history, absent, known));
         }
-        node.latencies_ns = Quantiles::of(latencies);
+        node.latencies_ns = Quantiles::of(once(&latencies));
     }
 }
 

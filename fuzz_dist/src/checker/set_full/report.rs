@@ -1,6 +1,7 @@
 //! The verdict of `set_full`, its anomalies and its figures.
 
 use std::collections::BTreeMap;
+use std::iter::once;
 
 use serde_json::{Value as Json, json};
 
@@ -247,7 +248,7 @@ impl Report<'_> {
         let of = |fate: Fate, last: &[u32]| {
             let ns = self.ids(fate).filter(|id| a.known[*id as usize] != NONE);
             let ns = ns.map(|id| latency_ns(history, last[id as usize], a.known[id as usize]));
-            Quantiles::of(ns.collect())
+            Quantiles::of(once(&ns.collect()))
         };
         let mut worst: Vec<(u64, u32)> = (a.stale.iter())
             .map(|id| {

@@ -121,6 +121,11 @@ impl<'a, M: Model> Search<'a, M> {
     /// the budget does not suffice, else whether there are any.
     fn complete(&mut self, slot: u32, event: u32, budget: &Budget) -> Option<bool> {
         let bit = 1u128 << slot;
+        if self.configurations.iter().all(|c| c.done & bit != 0) {
+            self.configurations.iter_mut().for_each(|c| c.done &= !bit);
+            self.pending.end(slot);
+            return Some(true);
+        }
         let mut seen = std::mem::take(&mut self.seen);
         let mut stack = std::mem::take(&mut self.stack);
         let mut done = std::mem::take(&mut self.done);
@@ -195,12 +200,12 @@ impl<'a, M: Model> Search<'a, M> {
             let worth = (c.done & open | unread).count_ones();
             (c.done & rest, c.state, worth, u32::MAX - c.overwritten, c.done)
         });
-        let mut group = 0;
-        let mut kept: Vec<Configuration> = Vec::with_capacity(all.len());
-        for c in all {
+        let (mut group, mut kept) = (0, 0);
+        for i in 0..all.len() {
+            let c = all[i];
             let same = |k: &Configuration| (k.done & rest, k.state) == (c.done & rest, c.state);
-            if kept.last().is_none_or(|k| !same(k)) {
-                group = kept.len();
+            if kept == 0 || !same(&all[kept - 1]) {
+                group = kept;
             }
             // A bounded look back keeps this cheap; what slips through costs time only.
             let better = |k: &Configuration| {
@@ -208,10 +213,12 @@ impl<'a, M: Model> Search<'a, M> {
                     && c.done & pure & !k.done == 0
                     && k.overwritten >= c.overwritten
             };
-            if !kept[group..].iter().take(64).any(better) {
-                kept.push(c);
+            if !all[group..kept].iter().take(64).any(better) {
+                all[kept] = c;
+                kept += 1;
             }
         }
-        self.configurations = kept;
+        all.truncate(kept);
+        self.configurations = all;
     }
 }
