@@ -7,7 +7,7 @@ use super::order::Order;
 
 /// The beginning of an order, and what may come next.
 pub(super) struct Begun<'a> {
-    order: &'a Order,
+    order: &'a Order<'a>,
     is_pure: Vec<bool>,
     is_certain: Vec<bool>,
     pub(super) done: Vec<usize>,
@@ -21,15 +21,12 @@ pub(super) struct Begun<'a> {
     /// What waits for nothing, by invocation: pure operations, and others.
     pure: BTreeSet<usize>,
     others: BTreeSet<usize>,
-    /// Per operation: the register of which it read a known version; and who read its own.
-    read: Vec<Option<usize>>,
-    readers: Vec<Vec<u32>>,
     /// Per register: how many still have to read what has been written, or what it began with.
     open: Vec<u32>,
 }
 
 impl<'a> Begun<'a> {
-    pub(super) fn new<O>(work: &[Work<O>], order: &'a Order) -> Begun<'a> {
+    pub(super) fn new<O>(work: &[Work<O>], order: &'a Order<'a>) -> Begun<'a> {
         let is_certain: Vec<bool> = work.iter().map(|w| w.completed.is_some()).collect();
         let mut begun = Begun {
             order,
@@ -39,19 +36,13 @@ impl<'a> Begun<'a> {
             done: Vec::new(),
             places: vec![0; order.lanes.len()],
             hash: 0,
-            waits: order.waits.clone(),
+            waits: order.known.waits(),
             pure: BTreeSet::new(),
             others: BTreeSet::new(),
-            read: vec![None; work.len()],
-            readers: vec![Vec::new(); work.len()],
             open: vec![0; order.reads.clear.len()],
         };
         for read in &order.reads.known {
-            begun.read[read.op] = Some(read.key);
-            match read.from {
-                Some(from) => begun.readers[from].push(read.op as u32),
-                None => begun.open[read.key] += 1,
-            }
+            begun.open[read.key] += u32::from(read.from.is_none());
         }
         for i in order.lanes.operations().filter(|i| begun.waits[*i] == 0).collect::<Vec<_>>() {
             begun.ready(i).insert(i);
@@ -76,18 +67,24 @@ impl<'a> Begun<'a> {
         self.others.range(from..).copied().filter(|i| self.allows(*i))
     }
 
+    /// The register of which it read a known version.
+    fn read(&self, i: usize) -> Option<usize> {
+        self.order.reads.of(i).map(|read| read.key)
+    }
+
     /// Would it overwrite nothing that somebody still has to read?
     fn allows(&self, i: usize) -> bool {
         self.order.reads.written[i]
-            .is_none_or(|key| self.open[key] == u32::from(self.read[i] == Some(key)))
+            .is_none_or(|key| self.open[key] == u32::from(self.read(i) == Some(key)))
     }
 
     /// Where nobody has to read what it overwrites, and all who read what it writes wait for nothing
     /// but it and each other: if an order goes on from here, so does the one in which they come first.
     fn is_free(&self, i: usize) -> bool {
-        let own = &self.readers[i];
+        let own = self.order.reads.readers(i);
         let waits_for_own = |reader: &u32| {
-            let after_write = self.order.after[i].iter().filter(|next| *next == reader).count();
+            let after_write =
+                self.order.known.after(i).filter(|next| *next == *reader as usize).count();
             let previous = self.order.lanes.previous(*reader as usize);
             let after_reader = previous.is_some_and(|previous| own.contains(&(previous as u32)));
             let waits = self.waits[*reader as usize] as usize;
@@ -103,14 +100,14 @@ impl<'a> Begun<'a> {
         self.left -= usize::from(self.is_certain[i]);
         self.places[self.order.lanes.of(i).0] += 1;
         self.hash = self.hash.wrapping_add(spread(i));
-        if let Some(key) = self.read[i] {
+        if let Some(key) = self.read(i) {
             self.open[key] -= 1;
         }
         if let Some(key) = self.order.reads.written[i] {
-            self.open[key] += self.readers[i].len() as u32;
+            self.open[key] += self.order.reads.readers(i).len() as u32;
         }
         let order = self.order;
-        for next in order.after[i].iter().map(|next| *next as usize) {
+        for next in order.known.after(i) {
             self.waits[next] -= 1;
             if self.waits[next] == 0 {
                 self.ready(next).insert(next);
@@ -127,16 +124,16 @@ impl<'a> Begun<'a> {
     fn take_back(&mut self) {
         let Some(i) = self.done.pop() else { return };
         let order = self.order;
-        for next in order.after[i].iter().map(|next| *next as usize) {
+        for next in order.known.after(i) {
             if self.waits[next] == 0 {
                 self.ready(next).remove(&next);
             }
             self.waits[next] += 1;
         }
         if let Some(key) = order.reads.written[i] {
-            self.open[key] -= self.readers[i].len() as u32;
+            self.open[key] -= self.order.reads.readers(i).len() as u32;
         }
-        if let Some(key) = self.read[i] {
+        if let Some(key) = self.read(i) {
             self.open[key] += 1;
         }
         self.hash = self.hash.wrapping_sub(spread(i));

@@ -2,75 +2,79 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::order::{Known, Why};
+use super::graph::Why;
+use super::known::{Contradiction, Known, Within};
 
 impl Known<'_> {
-    /// A cycle among operations that still wait: whoever waits, waits for one that waits.
-    pub(super) fn cycle(&self, stuck: usize, waits: &[u32]) -> Vec<usize> {
-        let mut into: Vec<Option<usize>> = vec![None; waits.len()];
-        for (i, edge) in self.edges.iter().enumerate() {
-            if waits[edge.from] > 0 && waits[edge.to] > 0 {
-                into[edge.to] = Some(i);
-            }
-        }
-        let back = |to: usize| into[to].expect("who waits, waits for one that waits");
-        let (mut edge, mut edges, mut met) = (back(stuck), Vec::new(), HashSet::new());
-        while met.insert(edge) {
-            edges.push(edge);
-            edge = back(self.edges[edge].from);
-        }
-        let first = edges.iter().position(|e| *e == edge).unwrap_or(0);
-        edges.split_off(first)
-    }
-
-    /// The operations that a cycle is about, and those from which it follows.
-    pub(super) fn needed(&self, cycle: Vec<usize>) -> Vec<usize> {
-        let (mut ops, mut met, mut left) = (HashSet::new(), HashSet::new(), cycle);
+    /// The operations that a way from one to itself is about, and those from which it follows.
+    pub(super) fn contradiction(&self, of: usize, within: Within) -> Contradiction {
+        let (mut ops, mut met, mut assumed) = (HashSet::new(), HashSet::new(), None);
+        let mut left = self.path(of, of, self.graph.edges.len(), within);
         while let Some(i) = left.pop() {
-            let edge = &self.edges[i];
+            let edge = self.graph.edges[i];
             if !met.insert(i) || matches!(edge.why, Why::Session) {
                 continue;
             }
-            ops.extend([edge.from, edge.to]);
+            let (from, to) = (edge.from as usize, edge.to as usize);
+            ops.extend([from, to]);
             match edge.why {
                 Why::BeforeRead(read) => {
+                    let read = read as usize;
                     ops.insert(read);
-                    left.extend(self.path(edge.from, read, edge.round));
+                    left.extend(self.path(from, read, i, Within::Before(read)));
                 }
-                Why::AfterWrite(Some(write)) => {
+                Why::AfterWrite(write) => {
+                    let write = write as usize;
                     ops.insert(write);
-                    left.extend(self.path(write, edge.to, edge.round));
+                    left.extend(self.path(write, to, i, Within::After(write)));
                 }
-                Why::Session | Why::ReadFrom | Why::AfterWrite(None) => {}
+                Why::Assumed => {
+                    let gap = self.times[to].saturating_sub(self.times[from]);
+                    assumed = assumed.max(Some(gap));
+                }
+                Why::Session | Why::ReadFrom | Why::AfterBeginning => {}
             }
         }
-        self.reads.with_observers(ops)
+        Contradiction { needed: self.reads.with_observers(ops), assumed }
     }
 
-    /// The edges of a way from one operation to another one, older than `round`, of which as few as
-    /// can be lead from one session to another one.
-    fn path(&self, from: usize, to: usize, round: u32) -> Vec<usize> {
+    /// The edges of a way from one operation to another one, found before `edge`, of which as few as
+    /// can be lead from one session to another one, and fewer still are assumed.
+    fn path(&self, from: usize, to: usize, edge: usize, within: Within) -> Vec<usize> {
         let mut into: HashMap<usize, usize> = HashMap::new();
-        let mut done = HashSet::new();
         let mut queue = VecDeque::from([(from, None)]);
-        while let Some((at, edge)) = queue.pop_front() {
-            if !done.insert(at) {
-                continue;
+        // What can only be reached by what is assumed.
+        let mut far = VecDeque::new();
+        while let Some((at, by)) = queue.pop_front().or_else(|| far.pop_front()) {
+            if let Some(by) = by {
+                if into.contains_key(&at) {
+                    continue;
+                }
+                into.insert(at, by);
+                if at == to {
+                    break;
+                }
             }
-            into.extend(edge.map(|edge| (at, edge)));
-            if at == to {
-                break;
-            }
-            for next in self.out[at].iter().map(|e| *e as usize) {
-                let edge = &self.edges[next];
+            for next in self.graph.out(at).filter(|next| *next < edge) {
+                let edge = self.graph.edges[next];
+                let to = edge.to as usize;
                 match edge.why {
-                    _ if edge.round >= round => {}
-                    Why::Session => queue.push_front((edge.to, Some(next))),
-                    _ => queue.push_back((edge.to, Some(next))),
+                    _ if !self.is_within(to, within) => {}
+                    Why::Session => queue.push_front((to, Some(next))),
+                    Why::Assumed => far.push_back((to, Some(next))),
+                    _ => queue.push_back((to, Some(next))),
                 }
             }
         }
-        let back = std::iter::successors(into.get(&to), |edge| into.get(&self.edges[**edge].from));
-        back.copied().collect()
+        // Back from the end, once around if it is the beginning, too.
+        let (mut at, mut path) = (to, Vec::new());
+        while let Some(edge) = into.get(&at) {
+            path.push(*edge);
+            at = self.graph.edges[*edge].from as usize;
+            if at == from {
+                break;
+            }
+        }
+        path
     }
 }

@@ -9,13 +9,17 @@
 
 mod begun;
 mod cycle;
+mod graph;
+mod known;
 mod lanes;
 mod order;
+mod queue;
 mod reads;
 mod rows;
 mod search;
 #[cfg(test)]
 mod tests;
+mod times;
 mod witness;
 
 use super::super::evidence::{count, node_of};
@@ -25,8 +29,8 @@ use super::Model;
 use super::decoded::{Decoded, Operation, decoded, unknown};
 use crate::history::History;
 use crate::op::Value;
-use order::derive;
-use search::{End, search};
+use order::decide;
+use search::End;
 
 const NAME: &str = "sequential";
 /// So many operations of a witness are told.
@@ -128,7 +132,7 @@ impl<M: Model> Checker for Sequential<M> {
             return Verdict::unknown(NAME, "no operation succeeded");
         }
         let mut taken = 0;
-        let verdict = match self.end(&work, self.steps_max, &mut taken) {
+        let verdict = match decide(&self.model, &work, self.steps_max, self.bytes_max, &mut taken) {
             End::Order => Verdict::valid(NAME),
             End::Budget { furthest } => {
                 let why = format!(
@@ -160,14 +164,6 @@ impl<M: Model> Sequential<M> {
             completed,
         });
         Ok(work.collect())
-    }
-
-    /// Derives what it can, and searches for the rest.
-    fn end(&self, work: &[Work<M::Op>], steps_max: u64, taken: &mut u64) -> End {
-        match derive(&self.model, work, self.bytes_max) {
-            Err(needed) => End::None { needed },
-            Ok(order) => search(&self.model, work, &order, steps_max, self.bytes_max, taken),
-        }
     }
 
     /// The verdict where no order is possible.
@@ -215,7 +211,9 @@ impl<M: Model> Sequential<M> {
                 }
                 let left: Vec<Work<M::Op>> = left.into_iter().map(|(_, w)| w.clone()).collect();
                 taken += left.len() as u64;
-                if let End::None { needed } = self.end(&left, ATTEMPT_STEPS, &mut taken) {
+                if let End::None { needed } =
+                    decide(&self.model, &left, ATTEMPT_STEPS, self.bytes_max, &mut taken)
+                {
                     (*work, smaller) = (only(&left, &needed), true);
                 } else {
                     at += size;

@@ -17,6 +17,10 @@ pub(super) struct Read {
 /// What the operations did with registers.
 pub(super) struct Reads {
     pub(super) known: Vec<Read>,
+    /// Per operation: which of these it is; and where its own readers begin in `readers`.
+    of: Vec<Option<u32>>,
+    starts: Vec<u32>,
+    readers: Vec<u32>,
     /// A read of what nobody wrote.
     pub(super) unwritten: Option<usize>,
     /// Did it certainly take effect? And if only a read says so, which.
@@ -74,6 +78,9 @@ impl Reads {
             work.iter().map(|w| numbers.of(model, &w.op)).collect();
         let mut reads = Reads {
             known: Vec::new(),
+            of: vec![None; work.len()],
+            starts: vec![0; work.len() + 1],
+            readers: Vec::new(),
             unwritten: None,
             counted: work.iter().map(|w| w.completed.is_some()).collect(),
             observer: vec![None; work.len()],
@@ -85,10 +92,10 @@ impl Reads {
             clear: vec![true; numbers.keys.len()],
         };
         reads.find_writers(&accesses, &numbers.nil);
-        let mut known = vec![false; work.len()];
-        reads.known.iter().for_each(|read| known[read.op] = true);
+        reads.index();
         for (i, access) in accesses.iter().enumerate() {
-            if let Some(access) = access.filter(|a| a.read.is_some() && !known[i] && !reads.idle[i])
+            if let Some(access) =
+                access.filter(|a| a.read.is_some() && reads.of[i].is_none() && !reads.idle[i])
             {
                 reads.clear[access.key] = false;
             }
@@ -127,6 +134,34 @@ impl Reads {
             }
             self.known.push(Read { op, from, key });
         }
+    }
+
+    fn index(&mut self) {
+        for (at, read) in self.known.iter().enumerate() {
+            self.of[read.op] = Some(at as u32);
+            if let Some(from) = read.from {
+                self.starts[from + 1] += 1;
+            }
+        }
+        for i in 1..self.starts.len() {
+            self.starts[i] += self.starts[i - 1];
+        }
+        let mut next = self.starts.clone();
+        self.readers = vec![0; next.last().map_or(0, |n| *n as usize)];
+        for (from, op) in self.known.iter().filter_map(|read| Some((read.from?, read.op))) {
+            self.readers[next[from] as usize] = op as u32;
+            next[from] += 1;
+        }
+    }
+
+    /// What an operation read, where that is known.
+    pub(super) fn of(&self, i: usize) -> Option<Read> {
+        self.of[i].map(|at| self.known[at as usize])
+    }
+
+    /// Those that are known to have read what it wrote.
+    pub(super) fn readers(&self, i: usize) -> &[u32] {
+        &self.readers[self.starts[i] as usize..self.starts[i + 1] as usize]
     }
 
     /// With the reads without which an operation of unknown outcome might not have happened.

@@ -12,15 +12,16 @@ pub(super) struct Rows {
     /// Per row and block: which; the first one is all zeros.
     ids: Vec<u32>,
     blocks: Vec<Block>,
-    /// Per block: the row that it was made for, and that may still change it.
-    owner: Vec<u32>,
+    /// Per block: how many rows have it. One that nobody has is used again.
+    users: Vec<u32>,
+    free: Vec<u32>,
 }
 
 impl Rows {
     pub(super) fn new(rows: usize, lanes: usize) -> Rows {
         let width = lanes.div_ceil(BLOCK);
-        let (blocks, owner) = (vec![[0; BLOCK]], vec![u32::MAX]);
-        Rows { width, ids: vec![0; rows * width], blocks, owner }
+        let (blocks, users) = (vec![[0; BLOCK]], vec![u32::MAX]);
+        Rows { width, ids: vec![0; rows * width], blocks, users, free: Vec::new() }
     }
 
     /// What so many rows and lanes take at least.
@@ -29,7 +30,8 @@ impl Rows {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&self.ids[..]) + self.blocks.len() * (size_of::<Block>() + size_of::<u32>())
+        let blocks = self.blocks.capacity() * (size_of::<Block>() + size_of::<u32>());
+        size_of_val(&self.ids[..]) + blocks + self.free.capacity() * size_of::<u32>()
     }
 
     pub(super) fn get(&self, row: usize, lane: usize) -> u32 {
@@ -54,44 +56,56 @@ impl Rows {
         (0..self.width).filter(move |at| !alike(*at)).map(|at| at * BLOCK..(at + 1) * BLOCK)
     }
 
-    /// Takes the greater of each of its numbers and another row's, which must not change any more.
-    pub(super) fn join(&mut self, row: usize, other: usize) {
+    /// Takes the greater of each of its numbers and another row's, and of one of its numbers and
+    /// `to`. Did that change anything?
+    pub(super) fn join(&mut self, row: usize, other: usize, lane: usize, to: u32) -> bool {
+        let mut changed = false;
         for at in 0..self.width {
-            let (own, theirs) =
-                (self.ids[row * self.width + at], self.ids[other * self.width + at]);
-            if own == theirs || theirs == 0 {
+            let own = self.ids[row * self.width + at];
+            let theirs = self.ids[other * self.width + at];
+            let raised = at == lane / BLOCK;
+            if !raised && (own == theirs || theirs == 0) {
                 continue;
             }
             let (a, b) = (&self.blocks[own as usize], &self.blocks[theirs as usize]);
             let mut joined = *a;
             joined.iter_mut().zip(b).for_each(|(a, b)| *a = (*a).max(*b));
-            if joined == *b {
-                self.ids[row * self.width + at] = theirs;
-            } else if joined != *a {
-                self.put(row, at, joined);
+            if raised {
+                joined[lane % BLOCK] = joined[lane % BLOCK].max(to);
+            }
+            if joined == *a {
+                continue;
+            }
+            changed = true;
+            let shared = joined == *b;
+            self.put(row * self.width + at, joined, shared.then_some(theirs));
+        }
+        changed
+    }
+
+    /// Changes one block of a row, to this one if it has these numbers.
+    fn put(&mut self, at: usize, block: Block, same: Option<u32>) {
+        let own = self.ids[at];
+        if self.users[own as usize] == 1 && same.is_none() {
+            self.blocks[own as usize] = block;
+            return;
+        }
+        if own != 0 {
+            self.users[own as usize] -= 1;
+            if self.users[own as usize] == 0 {
+                self.free.push(own);
             }
         }
-    }
-
-    /// Takes the greater of one of its numbers and this one.
-    pub(super) fn raise(&mut self, row: usize, lane: usize, to: u32) {
-        let mut block = *self.block(row, lane / BLOCK);
-        let number = &mut block[lane % BLOCK];
-        if *number < to {
-            *number = to;
-            self.put(row, lane / BLOCK, block);
+        let id = same.or_else(|| self.free.pop()).unwrap_or_else(|| {
+            self.blocks.push([0; BLOCK]);
+            self.users.push(0);
+            self.blocks.len() as u32 - 1
+        });
+        if same.is_none() {
+            self.blocks[id as usize] = block;
         }
-    }
-
-    fn put(&mut self, row: usize, at: usize, block: Block) {
-        let id = &mut self.ids[row * self.width + at];
-        if self.owner[*id as usize] == row as u32 {
-            self.blocks[*id as usize] = block;
-        } else {
-            *id = self.blocks.len() as u32;
-            self.blocks.push(block);
-            self.owner.push(row as u32);
-        }
+        self.users[id as usize] += 1;
+        self.ids[at] = id;
     }
 }
 
@@ -109,19 +123,15 @@ mod tests {
             let (count, lanes) = (2 + s.index(40), 1 + s.index(150));
             let mut rows = Rows::new(count, lanes);
             let mut plain = vec![vec![0u32; lanes]; count];
-            for row in 0..count {
-                for _ in 0..s.index(6) {
-                    if row > 0 && s.chance(0.7) {
-                        let other = s.index(row);
-                        rows.join(row, other);
-                        let theirs = plain[other].clone();
-                        plain[row].iter_mut().zip(theirs).for_each(|(a, b)| *a = (*a).max(b));
-                    } else {
-                        let (lane, to) = (s.index(lanes), s.below(9) as u32);
-                        rows.raise(row, lane, to);
-                        plain[row][lane] = plain[row][lane].max(to);
-                    }
-                }
+            for _ in 0..count * s.index(6) {
+                // Any row may change again, whoever shares its blocks.
+                let (row, other) = (s.index(count), s.index(count));
+                let (lane, to) = (s.index(lanes), s.below(9) as u32);
+                let mut joined = plain[row].clone();
+                joined.iter_mut().zip(&plain[other]).for_each(|(a, b)| *a = (*a).max(*b));
+                joined[lane] = joined[lane].max(to);
+                assert_eq!(rows.join(row, other, lane, to), joined != plain[row], "{seed}");
+                plain[row] = joined;
             }
             for (row, numbers) in plain.iter().enumerate() {
                 assert!(numbers.iter().enumerate().all(|(lane, n)| rows.get(row, lane) == *n));

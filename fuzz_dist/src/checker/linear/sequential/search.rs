@@ -52,7 +52,7 @@ struct Choice {
 pub(super) fn search<M: Model>(
     model: &M,
     work: &[Work<M::Op>],
-    order: &Order,
+    order: &Order<'_>,
     steps_max: u64,
     bytes_max: usize,
     taken: &mut u64,

@@ -114,7 +114,7 @@ fn registers_with_distinct_values_need_no_search() {
     }
 }
 
-/// Each unknown outcome ends a session: there are hundreds of these, and more than a block of lanes.
+/// Each unknown outcome ends a session: there are hundreds of these, which fill few lanes.
 #[test]
 fn many_unknown_outcomes_are_derived_within_little_space() {
     for seed in 0..4 {
@@ -149,6 +149,31 @@ fn a_contradiction_that_follows_over_several_rounds_is_witnessed() {
         assert_eq!(verdict.is_invalid(), !valid, "{:?}", verdict.reasons);
         assert_eq!(searched.is_valid(), valid, "{:?}", searched.reasons);
     }
+}
+
+/// Is something assumed at first, and in vain?
+fn assumed(work: &[Work<<Registers as Model>::Op>]) -> [bool; 2] {
+    let reads = reads::Reads::new(&Registers, work);
+    let times = times::times(work, &reads);
+    let lanes = lanes::Lanes::new(work, &reads, &times, 0);
+    let known = known::derive(&lanes, &reads, &times, 1 << 20);
+    [lanes.assume(), known.is_err_and(|contradiction| contradiction.assumed.is_some())]
+}
+
+/// A session that begins late reads what was there early, so that it does not come behind others.
+#[test]
+fn what_was_assumed_in_vain_is_assumed_no_more() {
+    // By the time at which they seem to take effect, 3 comes long after 1, and 4 after 2. What the
+    // others read says otherwise.
+    let text = "1: write x 1\n1: write y 1\n9: write z 7\n9: write z 8\n9: write z 9\n\
+                3: write x 2\n3: write y 2\n5: read x 2\n5: read x 1\n5: read y 2\n5: read y 1";
+    let checker = sequential(Registers).steps_max(1_000);
+    let history = parse(text);
+    assert_eq!(assumed(&checker.work(&history).expect("registers")), [true, true]);
+    assert!(checker.check(&history).is_valid());
+    // Whatever is assumed: this is impossible.
+    let verdict = checker.check(&parse(&format!("{text}\n5: read x 2")));
+    assert!(verdict.is_invalid(), "{:?}", verdict.reasons);
 }
 
 #[test]
@@ -220,7 +245,7 @@ fn step(
 
 #[test]
 fn the_search_agrees_with_the_independent_check() {
-    let mut seen = [0usize; 3];
+    let (mut seen, mut tries) = ([0usize; 3], [0usize; 2]);
     for seed in 0..16_000 {
         // In every other one, most outcomes are unknown.
         let history = random(Seed(seed), if seed % 2 == 0 { 0.07 } else { 0.5 });
@@ -243,8 +268,10 @@ fn the_search_agrees_with_the_independent_check() {
         let refuted = sequential(Registers).refuted_by(causal()).check(&history);
         assert_eq!(refuted.validity, expected, "seed {seed}: {events:#?}");
         seen[expected as usize] += 1;
+        tries.iter_mut().zip(assumed(&work)).for_each(|(n, is)| *n += usize::from(is));
     }
     assert!(seen[0] > 2_000 && seen[2] > 2_000, "{seen:?}");
+    assert!(tries[0] > 2_000 && tries[1] > 50, "{tries:?}");
 }
 
 #[test]
