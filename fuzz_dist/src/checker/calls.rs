@@ -40,6 +40,7 @@ impl Call {
 }
 
 /// The operation that was invoked at event `i`.
+#[inline]
 pub(crate) fn call(history: &History, i: usize) -> Call {
     of(history, i, history.completion(i), history.process(i))
 }

@@ -126,28 +126,6 @@ impl<'a> Dense<'a> {
             Source::Word(word) => self.history.value_of(word),
         }
     }
-
-    /// The least and the greatest value that has a number.
-    pub(crate) fn range(&self) -> Option<(Value, Value)> {
-        fn widen<T: Ord + Clone>(range: &mut Option<(T, T)>, new: T) {
-            match range {
-                None => *range = Some((new.clone(), new)),
-                Some((low, _)) if new < *low => *low = new,
-                Some((_, high)) if new > *high => *high = new,
-                Some(_) => {}
-            }
-        }
-        let (mut ints, mut all) = (None, None);
-        for source in &self.sources {
-            match source {
-                Source::Int(n) => widen(&mut ints, *n),
-                Source::Word(word) => widen(&mut all, self.history.value_of(*word)),
-            }
-        }
-        let ends = ints.map_or([None; 2], |(low, high)| [Some(low), Some(high)]);
-        ends.into_iter().flatten().for_each(|n| widen(&mut all, Value::Int(n)));
-        all
-    }
 }
 
 /// Numbers clients in the order of their first appearance.
@@ -220,8 +198,6 @@ mod tests {
                 assert_eq!((id as usize, dense.value(id)), (expected, value), "seed {seed}");
             }
             assert_eq!(dense.len(), twin.len());
-            let range = twin.iter().min().cloned().zip(twin.iter().max().cloned());
-            assert_eq!(dense.range(), range);
         }
     }
 }

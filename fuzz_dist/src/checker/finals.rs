@@ -30,7 +30,8 @@ impl Finals {
         let mut last: Vec<Option<(usize, usize)>> = vec![None; history.nodes().len()];
         let mut nameless = false;
         let function = history.find_function(read);
-        for i in 0..history.len() {
+        let first = (0..history.len()).find(|i| history.phase(*i) == Phase::Final);
+        for i in first.unwrap_or(history.len())..history.len() {
             let Some(invoked) = history.invocation(i) else { continue };
             if Some(history.function_index(i)) != function
                 || history.kind(i) != Kind::Ok

@@ -1,6 +1,6 @@
 //! `total_queue`: what goes into a queue comes out, once, in whatever order.
 
-use super::calls::{Call, Outcome, calls};
+use super::calls::{Call, Outcome, call};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
 use super::recheck::{self, rechecked};
@@ -75,8 +75,9 @@ struct Elements<'a> {
     history: &'a History,
     numbers: Dense<'a>,
     tallies: Vec<Tally>,
-    enqueues: Vec<Call>,
-    dequeues: Vec<Call>,
+    /// By their invocations.
+    enqueues: Vec<u32>,
+    dequeues: Vec<u32>,
 }
 
 impl Checker for TotalQueue {
@@ -85,14 +86,15 @@ impl Checker for TotalQueue {
         let dequeues = std::mem::take(&mut elements.dequeues);
         let (mut open, mut count) = (0usize, 0usize);
         let mut drain_open = false;
-        for call in &dequeues {
+        for invoked in &dequeues {
+            let call = call(history, *invoked as usize);
             let Some(done) = call.acknowledged() else {
                 let unknown = call.outcome == Outcome::Open;
                 open += usize::from(unknown);
-                drain_open |= unknown && elements.drains(call);
+                drain_open |= unknown && elements.drains(&call);
                 continue;
             };
-            elements.taken(call, done, |elements, id| {
+            elements.taken(&call, done, |elements, id| {
                 count += 1;
                 let tally = elements.tally(id);
                 tally.dequeued += 1;
@@ -110,20 +112,21 @@ impl Checker for TotalQueue {
 impl<'a> Elements<'a> {
     /// Counts the enqueues, and gathers the dequeues.
     fn of(history: &'a History) -> Elements<'a> {
-        let enqueue = history.find_function("enqueue");
+        let [enqueue, dequeue, drain] =
+            ["enqueue", "dequeue", "drain"].map(|f| history.find_function(f));
         let (mut enqueues, mut dequeues) = (Vec::new(), Vec::new());
-        for call in calls(history, &["enqueue", "dequeue", "drain"]) {
-            let all = match Some(history.function_index(call.invoked)) == enqueue {
-                true => &mut enqueues,
-                false => &mut dequeues,
-            };
-            all.push(call);
+        for i in history.invocations() {
+            if Some(i.function) == enqueue {
+                enqueues.push(i.event as u32);
+            } else if Some(i.function) == dequeue || Some(i.function) == drain {
+                dequeues.push(i.event as u32);
+            }
         }
-        let words = enqueues.iter().map(|c: &Call| history.word(c.invoked));
-        let numbers = Dense::expecting(history, words);
+        let numbers = Dense::of_events(history, &enqueues);
         let tallies = Vec::with_capacity(enqueues.len());
         let mut elements = Elements { history, numbers, tallies, enqueues: Vec::new(), dequeues };
-        for call in &enqueues {
+        for invoked in &enqueues {
+            let call = call(history, *invoked as usize);
             let id = elements.numbers.event(call.invoked);
             let tally = elements.tally(id);
             if call.outcome == Outcome::Failed {
@@ -152,6 +155,10 @@ impl<'a> Elements<'a> {
     /// Tells every element that a dequeue took.
     fn taken(&mut self, call: &Call, done: usize, mut tell: impl FnMut(&mut Self, u32)) {
         let history = self.history;
+        if let Some(n) = history.word(done).as_small() {
+            let id = self.numbers.int(n);
+            return tell(self, id);
+        }
         match history.view(done) {
             Some(View::Nil) => {}
             Some(View::List(items)) if self.drains(call) => {
@@ -177,13 +184,15 @@ impl<'a> Elements<'a> {
     /// For each of a few elements the events that acknowledged and that dequeued it.
     fn lives(&mut self, ids: &[u32]) -> FastMap<u32, Life> {
         let mut lives: FastMap<u32, Life> = ids.iter().map(|id| (*id, Life::default())).collect();
-        for call in std::mem::take(&mut self.enqueues) {
+        for invoked in std::mem::take(&mut self.enqueues) {
+            let call = call(self.history, invoked as usize);
             let id = self.numbers.event(call.invoked);
             if let Some(life) = lives.get_mut(&id) {
                 life.acknowledged.extend(call.acknowledged());
             }
         }
-        for call in std::mem::take(&mut self.dequeues) {
+        for invoked in std::mem::take(&mut self.dequeues) {
+            let call = call(self.history, invoked as usize);
             let Some(done) = call.acknowledged() else { continue };
             self.taken(&call, done, |_, id| {
                 if let Some(life) = lives.get_mut(&id) {

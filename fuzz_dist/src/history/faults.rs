@@ -147,7 +147,8 @@ impl History {
     /// All faults of the run, in the order of their start.
     pub fn faults(&self) -> Vec<FaultSpan> {
         let mut faults: Vec<FaultSpan> = Vec::new();
-        for i in (0..self.len()).filter(|i| self.process(*i) == Process::NEMESIS) {
+        let by_nemesis = self.process.iter().enumerate();
+        for (i, _) in by_nemesis.filter(|(_, process)| **process == Process::NEMESIS.0) {
             let Some(value) = self.view(i) else { continue };
             let Some(id) = value.get("id").and_then(View::as_int) else { continue };
             let Some(edge) = value.get("edge").and_then(View::as_text).and_then(Edge::parse) else {

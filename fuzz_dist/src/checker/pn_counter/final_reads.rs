@@ -26,11 +26,11 @@ pub(super) fn judge(
     faults: &Faults,
 ) -> (Vec<(String, Anomaly)>, Figures) {
     let acknowledged: i128 = (adds.iter())
-        .filter(|a| a.call.outcome == Outcome::Acknowledged)
+        .filter(|a| a.outcome == Outcome::Acknowledged)
         .map(|a| i128::from(a.delta))
         .sum();
     let mut open = Ranges::zero();
-    for add in adds.iter().filter(|a| a.call.outcome == Outcome::Open) {
+    for add in adds.iter().filter(|a| a.outcome == Outcome::Open) {
         open.may_add(add.delta);
     }
     let reads: Vec<(NodeId, usize, i64)> =
@@ -62,7 +62,7 @@ pub(super) fn judge(
     let figures = vec![
         ("acknowledged_sum", json!(acknowledged.to_string().parse::<i64>().ok())),
         ("final_values", json!(values)),
-        ("unknown_adds", json!(adds.iter().filter(|a| a.call.outcome == Outcome::Open).count())),
+        ("unknown_adds", json!(adds.iter().filter(|a| a.outcome == Outcome::Open).count())),
     ];
     (found, figures)
 }
@@ -79,7 +79,7 @@ fn explain(
     off: i128,
 ) -> (String, Anomaly) {
     let name = node_name(history, Some(node));
-    let acked = || adds.iter().filter(|a| a.call.outcome == Outcome::Acknowledged);
+    let acked = || adds.iter().filter(|a| a.outcome == Outcome::Acknowledged);
     let sum: i128 = acked().map(|a| i128::from(a.delta)).sum();
     let difference = i128::from(value) - sum;
     // Which single increment, had it not been lost (or not been counted twice), explains it?
@@ -124,7 +124,7 @@ fn explain(
         if grows { "" } else { " too much" }
     );
     let mut events: Vec<usize> =
-        named.iter().take(NAMED).filter_map(|a| a.call.completed).collect();
+        named.iter().take(NAMED).filter_map(|a| history.completion(a.invoked as usize)).collect();
     events.push(event);
     let anomaly = Anomaly::new(kind, value)
         .explained(text)
@@ -135,12 +135,12 @@ fn explain(
 }
 
 fn describe(history: &History, faults: &Faults, add: &Add) -> String {
-    let invoked = add.call.invoked;
-    let end = history.time(add.call.completed.unwrap_or(invoked));
+    let invoked = add.invoked as usize;
+    let end = history.time(history.completion(invoked).unwrap_or(invoked));
     let mut text = format!(
         "{:+} by client {}, acknowledged by {} at {end}",
         add.delta,
-        add.call.process,
+        add.process,
         node_of(history, invoked)
     );
     let active = faults.between(history.time(invoked), end);

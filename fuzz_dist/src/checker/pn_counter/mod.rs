@@ -22,14 +22,14 @@ pub(crate) mod ranges;
 #[cfg(test)]
 mod tests;
 
-use super::calls::{Call, Outcome, calls};
+use super::calls::{Outcome, calls};
 use super::dense::{self, Clients};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::{History, Word};
-use crate::op::{Kind, Name};
+use crate::op::{Kind, Name, Process};
 use ranges::Ranges;
 
 /// After so many steps the sessions are not followed any further, which is said.
@@ -80,8 +80,10 @@ impl PnCounter {
 /// An increment and its size.
 #[derive(Clone, Copy, Debug)]
 struct Add {
-    call: Call,
     delta: i64,
+    invoked: u32,
+    process: Process,
+    outcome: Outcome,
 }
 
 /// The increments of a history, or the event that is none.
@@ -90,68 +92,94 @@ fn adds(history: &History) -> Result<Vec<Add>, usize> {
     let sign: Vec<i64> = (history.functions().iter())
         .map(|f| FUNCTIONS.iter().find(|(name, _)| **name == **f).map_or(0, |(_, s)| *s))
         .collect();
-    calls(history, &names)
-        .map(|call| {
-            let size = match history.word(call.invoked) {
-                Word::NIL => Some(1),
-                word => history.int_of(word),
-            };
-            let sign = sign[history.function_index(call.invoked)];
-            let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(call.invoked)?;
-            Ok(Add { call, delta })
-        })
-        .collect()
+    let mut adds = Vec::new();
+    for call in calls(history, &names) {
+        let size = match history.word(call.invoked) {
+            Word::NIL => Some(1),
+            word => history.int_of(word),
+        };
+        let sign = sign[history.function_index(call.invoked)];
+        let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(call.invoked)?;
+        let (invoked, process, outcome) = (call.invoked as u32, call.process, call.outcome);
+        adds.push(Add { delta, invoked, process, outcome });
+    }
+    Ok(adds)
 }
 
-/// Sums over the first so many increments that did not fail, by their number.
-struct Prefixes {
-    /// Those of the negative ones and those of the positive ones.
-    sums: Vec<(i128, i128)>,
-    /// The width of a range in which none of the increments leaves a gap.
+/// The sum of the negative ones and the sum of the positive ones of some increments.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    low: i128,
+    high: i128,
+}
+
+impl Sums {
+    fn add(&mut self, delta: i64) {
+        self.low += i128::from(delta.min(0));
+        self.high += i128::from(delta.max(0));
+    }
+}
+
+/// The increments up to a read, all in one.
+#[derive(Default)]
+struct SoFar {
+    /// How many of them.
+    count: usize,
+    /// Those that did not fail.
+    sums: Sums,
+    /// The width of a range in which none of them leaves a gap.
     width: i128,
     clients: Clients,
-    /// Per client: its acknowledged increments, by their places.
-    own: Vec<Vec<u32>>,
+    /// Per client: those of its own that were acknowledged.
+    own: Vec<Sums>,
 }
 
-impl Prefixes {
-    fn of(adds: &[Add]) -> Prefixes {
-        let (mut clients, mut own) = (Clients::default(), Vec::new());
-        let (mut sums, mut low, mut high, mut width) = (vec![(0, 0)], 0, 0, 1);
-        for (place, add) in adds.iter().enumerate() {
-            let delta = i128::from(add.delta);
-            if add.call.outcome != Outcome::Failed {
-                (low, high) = (low + delta.min(0), high + delta.max(0));
-                width = width.max(delta.abs());
-            }
-            if add.call.outcome == Outcome::Acknowledged {
-                let client = clients.number(add.call.process);
-                dense::place::<Vec<u32>>(&mut own, client).push(place as u32);
-            }
-            sums.push((low, high));
+impl SoFar {
+    fn add(&mut self, add: &Add) {
+        self.count += 1;
+        if add.outcome != Outcome::Failed {
+            self.sums.add(add.delta);
+            self.width = self.width.max(i128::from(add.delta).abs());
         }
-        Prefixes { sums, width, clients, own }
+        if add.outcome == Outcome::Acknowledged {
+            let client = self.clients.number(add.process);
+            dense::place(&mut self.own, client).add(add.delta);
+        }
     }
 }
 
 /// What a client may see next.
+#[derive(Default)]
 struct Session {
     /// Sums of what it must and may see.
     sums: Ranges,
-    /// How many of all increments are in there, and how many of its own.
+    /// How many of all increments are in there, their sums, and those of its own ones.
     followed: usize,
-    own: usize,
+    all: Sums,
+    own: Sums,
     /// Its former read: value and event.
     former: Option<(i64, usize)>,
+}
+
+impl Session {
+    /// Follows the client where its sums are one range that is too wide for gaps: then all that
+    /// others add widens the range, and what it added itself moves it, in whatever order.
+    fn follow_at_once(&mut self, now: &SoFar, own: Sums) {
+        let Some((low, high)) = self.sums.single(now.width) else { return };
+        let (own_low, own_high) = (own.low - self.own.low, own.high - self.own.high);
+        *low += now.sums.low - self.all.low + own_high;
+        *high += now.sums.high - self.all.high + own_low;
+        self.followed = now.count;
+    }
 }
 
 struct Run<'a> {
     history: &'a History,
     adds: &'a [Add],
-    prefixes: Prefixes,
+    so_far: SoFar,
     grow_only: bool,
     /// Per client.
-    sessions: Vec<Option<Session>>,
+    sessions: Vec<Session>,
     impossible: Vec<Anomaly>,
     in_session: Vec<Anomaly>,
     counts: [usize; 3],
@@ -174,8 +202,8 @@ impl Checker for PnCounter {
         let mut run = Run {
             history,
             adds: &adds,
-            grow_only: adds.iter().all(|a| a.delta >= 0 || a.call.outcome == Outcome::Failed),
-            prefixes: Prefixes::of(&adds),
+            grow_only: adds.iter().all(|a| a.delta >= 0 || a.outcome == Outcome::Failed),
+            so_far: SoFar::default(),
             sessions: Vec::new(),
             impossible: Vec::new(),
             in_session: Vec::new(),
@@ -252,7 +280,8 @@ impl Run<'_> {
         let history = self.history;
         let read = history.find_function(read);
         let mut all = Ranges::zero();
-        let (mut begun, mut reads) = (0, 0);
+        let mut reads = 0;
+        let mut left = self.adds.iter().peekable();
         for i in 0..history.len() {
             if Some(history.function_index(i)) != read
                 || history.kind(i) != Kind::Ok
@@ -262,9 +291,9 @@ impl Run<'_> {
             }
             reads += 1;
             let value = history.int(i).ok_or(i)?;
-            while let Some(add) = self.adds.get(begun).filter(|a| a.call.invoked < i) {
-                begun += 1;
-                if add.call.outcome != Outcome::Failed {
+            while let Some(add) = left.next_if(|add| (add.invoked as usize) < i) {
+                self.so_far.add(add);
+                if add.outcome != Outcome::Failed {
                     all.may_add(add.delta);
                 }
             }
@@ -274,7 +303,7 @@ impl Run<'_> {
                     self.impossible.push(self.impossible_value(i, value, &all));
                 }
             } else {
-                self.session(i, value, begun);
+                self.session(i, value);
             }
         }
         self.approximate |= all.approximate;
@@ -282,24 +311,24 @@ impl Run<'_> {
     }
 
     /// Follows the reading client up to its read at event `i`.
-    fn session(&mut self, i: usize, value: i64, begun: usize) {
+    fn session(&mut self, i: usize, value: i64) {
         let process = self.history.process(i);
-        let fresh = || Session { sums: Ranges::zero(), followed: 0, own: 0, former: None };
-        let client = self.prefixes.clients.number(process);
-        let mut session = dense::place(&mut self.sessions, client).take().unwrap_or_else(fresh);
-        self.follow_at_once(client, &mut session, begun);
-        for add in &self.adds[session.followed..begun] {
+        let client = self.so_far.clients.number(process);
+        let own = *dense::place(&mut self.so_far.own, client);
+        let session = dense::place(&mut self.sessions, client);
+        session.follow_at_once(&self.so_far, own);
+        for add in &self.adds[session.followed..self.so_far.count] {
             self.budget = self.budget.saturating_sub(session.sums.len());
-            match add.call.outcome {
+            match add.outcome {
                 Outcome::Failed => {}
-                Outcome::Acknowledged if add.call.process == process => {
+                Outcome::Acknowledged if add.process == process => {
                     session.sums.must_add(add.delta);
-                    session.own += 1;
                 }
                 _ => session.sums.may_add(add.delta),
             }
         }
-        session.followed = begun;
+        (session.followed, session.all, session.own) = (self.so_far.count, self.so_far.sums, own);
+        let former = session.former.replace((value, i));
         self.approximate |= session.sums.approximate;
         if self.budget > 0 && !session.sums.contains(value.into()) {
             self.counts[1] += 1;
@@ -313,7 +342,7 @@ impl Run<'_> {
                 self.in_session.push(self.anomaly("impossible_in_session", i, value, text));
             }
         }
-        let former = session.former.filter(|(before, _)| self.grow_only && value < *before);
+        let former = former.filter(|(before, _)| self.grow_only && value < *before);
         if let Some((before, event)) = former {
             self.counts[2] += 1;
             if self.in_session.len() < 2 * ANOMALIES_MAX {
@@ -327,27 +356,6 @@ impl Run<'_> {
                 self.in_session.push(anomaly.proved_by([event, i]));
             }
         }
-        session.former = Some((value, i));
-        self.sessions[client] = Some(session);
-    }
-
-    /// Follows the client where its sums are one range that is too wide for gaps: then all that
-    /// others add widens the range, and what it added itself moves it, in whatever order.
-    fn follow_at_once(&self, client: usize, session: &mut Session, begun: usize) {
-        let Prefixes { sums, width, own, .. } = &self.prefixes;
-        let Some((low, high)) = session.sums.single(*width) else { return };
-        let (from, to) = (sums[session.followed], sums[begun]);
-        *low += to.0 - from.0;
-        *high += to.1 - from.1;
-        let own = own.get(client).map_or(&[][..], |own| own);
-        for place in own[session.own..].iter().take_while(|place| (**place as usize) < begun) {
-            let delta = i128::from(self.adds[*place as usize].delta);
-            // Until now it has widened the range, as others do.
-            *low += delta.max(0);
-            *high += delta.min(0);
-            session.own += 1;
-        }
-        session.followed = begun;
     }
 
     fn impossible_value(&self, i: usize, value: i64, all: &Ranges) -> Anomaly {

@@ -114,6 +114,12 @@ impl Ranges {
     }
 }
 
+impl Default for Ranges {
+    fn default() -> Ranges {
+        Ranges::zero()
+    }
+}
+
 /// `-3..5`, `0, 5, 10`, at most a few of them.
 impl std::fmt::Display for Ranges {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
