@@ -48,9 +48,11 @@ fn transaction(text: &str) -> Result<(Txn, &str), String> {
 
 fn micro_op(text: &str) -> Result<MicroOp, String> {
     let wrong = || format!("x:=1, x==1 or x==?, not `{text}`");
-    let (key, version, write) = match (text.split_once(":="), text.split_once("==")) {
-        (Some((key, version)), _) => (key, version, true),
-        (None, Some((key, version))) => (key, version, false),
+    // No key contains either sign.
+    let (key, rest) = text.split_at(text.find([':', '=']).ok_or_else(wrong)?);
+    let (version, write) = match (rest.strip_prefix(":="), rest.strip_prefix("==")) {
+        (Some(version), _) => (version, true),
+        (None, Some(version)) => (version, false),
         (None, None) => return Err(wrong()),
     };
     let named = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');

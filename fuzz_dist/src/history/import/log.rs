@@ -22,7 +22,9 @@ pub(super) fn read(source: &mut dyn BufRead) -> Result<History, Failure> {
 }
 
 fn event(line: &str, time: u64, values: &mut Values) -> Result<Event, String> {
-    let (_, operation) = line.split_once("jepsen.util - ").ok_or(LINE)?;
+    // Most lines begin so, and looking for text anywhere in them takes a fifth of the time.
+    let plain = line.strip_prefix("INFO  jepsen.util - ");
+    let operation = plain.or_else(|| Some(line.split_once("jepsen.util - ")?.1)).ok_or(LINE)?;
     let (process, rest) = next_word(operation).ok_or(LINE)?;
     let (kind, rest) = next_word(rest).ok_or(LINE)?;
     let (f, rest) = next_word(rest).ok_or(LINE)?;

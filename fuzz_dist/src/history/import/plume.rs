@@ -64,8 +64,13 @@ pub(super) fn read_awdit(source: &mut dyn BufRead) -> Result<History, Failure> {
             }
             return Ok(());
         }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [f @ ("w" | "r"), key, value] = words[..] else { return Err(LINE.into()) };
+        let mut words = line.split_whitespace();
+        let mut next = || words.next();
+        let (Some(f @ ("w" | "r")), Some(key), Some(value), None) =
+            (next(), next(), next(), next())
+        else {
+            return Err(LINE.into());
+        };
         let (Some(key), Some(value)) = (number(key), number(value)) else {
             return Err(LINE.into());
         };

@@ -73,6 +73,12 @@ fn the_log_of_jepsen_gives_registers() {
          INFO  jepsen.util - 2\t:info\t:cas\t:timed-out\n",
     );
     assert_eq!(completions(&history), ["4 ok 3", "2 info nil"]);
+    let dated = import(
+        Format::JepsenLog,
+        "2024-01-01 12:00:00 INFO jepsen.util - 4 :invoke :read nil\n\
+         INFO  jepsen.util - 4 :ok :read 3\n",
+    );
+    assert_eq!(completions(&dated), ["4 ok 3"]);
     assert_eq!(history.value(0), Value::list([2, 1]));
     assert_eq!(history.error(3).map(|e| &*e.kind), Some("timed-out"));
 }
@@ -88,12 +94,17 @@ fn wrong_lines_are_named_with_what_was_expected() {
     check(Format::Plume, "w(1,2,3,4)\n\nw(1,2,3)\n", 3, "w(key,value,session,transaction)");
     check(Format::Plume, "w(1,2,-3,4)\n", 1, "w(key,value,session,transaction)");
     check(Format::Awdit, "w 1 2\nw 1\n", 2, "`w key value`");
+    check(Format::Awdit, "w 1 2\nw 1 2 3\n", 2, "`w key value`");
     check(Format::Dbcop, "[x:=1]\n[x=1]\n", 2, "x:=1, x==1 or x==?, not `x=1`");
+    for op in ["x:=1:=2", "x==1:=2", "x:1:=2", "=x:=1", ":=1", "x:=?", "x", "x:==1", "x===1"] {
+        check(Format::Dbcop, &format!("[y==0]\n[y:=2 {op}]\n"), 2, &format!("not `{op}`"));
+    }
     check(Format::Dbcop, "[x:=1\n", 1, "transactions such as");
     check(Format::Dbcop, "[]\n", 1, "a read or write in every transaction");
     check(Format::JepsenLog, "\nhello\n", 2, "jepsen.util");
     let ok = "INFO  jepsen.util - 2 :ok :read 1\n";
     check(Format::JepsenLog, ok, 1, "has invoked none");
+    check(Format::JepsenLog, "INFO  jepsen.util - \n", 1, "an operation such as");
     let cut = "INFO  jepsen.util - 2 :invoke :cas [1\n";
     check(Format::JepsenLog, cut, 1, "a whole value, not `[1`");
     check(Format::Json, "{}\n", 1, "the first line of a history");
