@@ -187,13 +187,12 @@ fn difference(
     budget: usize,
 ) -> bool {
     let (mut i, mut j, mut changes) = (0, 0, 0);
-    while i < old.len() || j < new.len() {
+    loop {
+        let same = common(&old[i..], &new[j..]);
+        i += same;
+        j += same;
         match (old.get(i), new.get(j)) {
-            (Some(a), Some(b)) if a == b => {
-                i += 1;
-                j += 1;
-                continue;
-            }
+            (None, None) => return true,
             (Some(a), b) if b.is_none_or(|b| a < b) => {
                 removed.push(*a);
                 i += 1;
@@ -208,5 +207,60 @@ fn difference(
             return false;
         }
     }
-    true
+}
+
+/// How many items both begin with.
+#[inline]
+fn common(a: &[i64], b: &[i64]) -> usize {
+    // Reads mostly repeat the former one, so that most of their items are compared by the block.
+    const BLOCK: usize = 16;
+    let same = |(a, b): &(&[i64; BLOCK], &[i64; BLOCK])| a == b;
+    let blocks = a.as_chunks().0.iter().zip(b.as_chunks().0).take_while(same).count();
+    let rest = a[blocks * BLOCK..].iter().zip(&b[blocks * BLOCK..]);
+    blocks * BLOCK + rest.take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What `a` has and `b` does not, by taking each item of `b` out of `a` once.
+    fn without(a: &[i64], b: &[i64]) -> Vec<i64> {
+        let mut left = a.to_vec();
+        for item in b {
+            if let Some(at) = left.iter().position(|n| n == item) {
+                left.remove(at);
+            }
+        }
+        left
+    }
+
+    proptest! {
+        #[test]
+        fn differences_are_what_an_obvious_search_finds(
+            // Long enough for several blocks, with items that stand there twice.
+            mut old in prop::collection::vec(0i64..60, 0..100),
+            changes in prop::collection::vec((0i64..60, any::<bool>()), 0..5),
+            budget in 0usize..8,
+        ) {
+            old.sort();
+            let mut new = old.clone();
+            for (item, add) in changes {
+                match new.iter().position(|n| *n == item) {
+                    Some(at) if !add => drop(new.remove(at)),
+                    _ => new.push(item),
+                }
+            }
+            new.sort();
+            let (mut added, mut removed) = (Vec::new(), Vec::new());
+            let within = difference(&old, &new, &mut added, &mut removed, budget);
+            let expected = (without(&new, &old), without(&old, &new));
+            prop_assert_eq!(within, expected.0.len() + expected.1.len() <= budget);
+            if within {
+                prop_assert_eq!((added, removed), expected);
+            }
+        }
+    }
 }
