@@ -29,7 +29,7 @@ fn run(c: &mut Criterion<CpuTime>, name: &str, checker: &dyn Checker, history: &
 }
 
 fn objects(c: &mut Criterion<CpuTime>) {
-    for operations in [1_000, 10_000] {
+    for operations in [1_000, 10_000, 100_000] {
         let registers = Run::new(Object::Registers).operations(operations).clients(10).keys(5);
         let name = format!("sequential, {operations} operations");
         run(c, &name, &sequential(Registers), &registers.history(Seed(1)));

@@ -67,6 +67,12 @@ pub trait Model: Send + Sync {
         !self.is_pure(op)
     }
 
+    /// About how many bytes a state takes, with all that it owns: the budget of a search is also
+    /// one of space.
+    fn bytes(&self, _state: &Self::State) -> usize {
+        size_of::<Self::State>()
+    }
+
     /// What the operation read of one register and wrote to it, if the object is made of registers
     /// that begin as nil. From that alone much of the order is known, without a search. `None` is
     /// always right.
@@ -238,6 +244,10 @@ impl Model for SetModel {
         Some(next)
     }
 
+    fn bytes(&self, state: &Vec<Value>) -> usize {
+        size_of_val(state) + state.len() * size_of::<Value>()
+    }
+
     fn is_pure(&self, op: &SetOp) -> bool {
         matches!(op, SetOp::Read(_))
     }
@@ -284,6 +294,10 @@ impl Model for Fifo {
             }
         }
         Some(next)
+    }
+
+    fn bytes(&self, state: &VecDeque<Value>) -> usize {
+        size_of_val(state) + state.len() * size_of::<Value>()
     }
 }
 

@@ -81,6 +81,10 @@ impl Model for Registers {
         matches!(op.op, RegisterOp::Read(_))
     }
 
+    fn bytes(&self, state: &Self::State) -> usize {
+        size_of_val(state) + state.len() * size_of::<(Value, Value)>()
+    }
+
     fn access(&self, op: &KeyedOp) -> Option<Access> {
         Some(op.op.access(op.key.clone()))
     }

@@ -1,6 +1,7 @@
 //! The beginning of an order, and what may come next.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 use super::Work;
 use super::order::Order;
@@ -48,6 +49,10 @@ impl<'a> Begun<'a> {
             begun.ready(i).insert(i);
         }
         begun
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.done.capacity() * size_of::<usize>() + self.waits.len() * 6
     }
 
     fn ready(&mut self, i: usize) -> &mut BTreeSet<usize> {
@@ -149,24 +154,43 @@ fn spread(i: usize) -> u64 {
     (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
-/// How far each lane has come, and the state.
+/// How far each lane has come, and the number of the state.
 type Configuration = (Box<[u32]>, u32);
 
+/// What a configuration takes besides its places: cells of two tables, and what holds the list.
+const CONFIGURATION: usize = 160;
+/// And a state besides itself.
+const STATE: usize = 32;
+
 /// Beginnings with which no order begins.
-#[derive(Default)]
-pub(super) struct Dead {
+pub(super) struct Dead<S> {
     by_hash: HashMap<u64, Vec<Configuration>>,
+    states: HashMap<S, u32>,
     pub(super) bytes: usize,
 }
 
-impl Dead {
-    pub(super) fn contains(&self, begun: &Begun<'_>, state: u32) -> bool {
-        let alike = self.by_hash.get(&begun.hash);
-        alike.into_iter().flatten().any(|(places, s)| *s == state && **places == *begun.places)
+impl<S> Default for Dead<S> {
+    fn default() -> Dead<S> {
+        Dead { by_hash: HashMap::new(), states: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<S: Clone + Eq + Hash> Dead<S> {
+    pub(super) fn contains(&self, begun: &Begun<'_>, state: &S) -> bool {
+        let Some(alike) = self.by_hash.get(&begun.hash) else { return false };
+        let Some(state) = self.states.get(state) else { return false };
+        alike.iter().any(|(places, s)| s == state && **places == *begun.places)
     }
 
-    pub(super) fn insert(&mut self, begun: &Begun<'_>, state: u32) {
-        self.bytes += size_of_val(&begun.places[..]) + 48;
+    /// `bytes` is what the state takes.
+    pub(super) fn insert(&mut self, begun: &Begun<'_>, state: &S, bytes: usize) {
+        let next = self.states.len() as u32;
+        let known = self.states.get(state).copied();
+        let state = known.unwrap_or_else(|| {
+            self.bytes += bytes + STATE;
+            *self.states.entry(state.clone()).or_insert(next)
+        });
+        self.bytes += size_of_val(&begun.places[..]) + CONFIGURATION;
         self.by_hash.entry(begun.hash).or_default().push((begun.places.clone().into(), state));
     }
 }

@@ -56,20 +56,25 @@ pub(super) fn derive(
     times: &[usize],
     bytes_max: usize,
 ) -> Result<Graph, Contradiction> {
-    let operations = reads.counted.len();
-    let mut graph = Graph::new(operations);
+    let graph = linked(lanes, reads);
+    if graph.bytes() + 2 * Rows::bytes_least(times.len(), lanes.len()) > bytes_max {
+        return Ok(graph);
+    }
+    let mut known = Known::new(lanes, reads, times, graph);
+    known.settle(bytes_max)?;
+    Ok(known.graph)
+}
+
+/// What is known before anything is derived.
+pub(super) fn linked(lanes: &Lanes, reads: &Reads) -> Graph {
+    let mut graph = Graph::new(reads.counted.len());
     for (from, to, assumed) in lanes.links() {
         graph.add(from, to, if assumed { Why::Assumed } else { Why::Session });
     }
     for (from, to) in reads.known.iter().filter_map(|r| Some((r.from?, r.op))) {
         graph.add(from, to, Why::ReadFrom);
     }
-    if graph.bytes() + 2 * Rows::bytes_least(operations, lanes.len()) > bytes_max {
-        return Ok(graph);
-    }
-    let mut known = Known::new(lanes, reads, times, graph);
-    known.settle(bytes_max)?;
-    Ok(known.graph)
+    graph
 }
 
 impl<'a> Known<'a> {

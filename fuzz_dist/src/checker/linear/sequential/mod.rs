@@ -8,6 +8,7 @@
 //! there is a budget. Of registers most is decided by what must come before what, without a search.
 
 mod begun;
+mod choices;
 mod cycle;
 mod graph;
 mod known;
@@ -30,13 +31,15 @@ use super::decoded::{Decoded, Operation, decoded, unknown};
 use crate::history::History;
 use crate::op::Value;
 use order::decide;
-use search::End;
+use search::{End, Limits};
 
 const NAME: &str = "sequential";
 /// So many operations of a witness are told.
 const TOLD_MAX: usize = 24;
 /// A witness with more operations is not made smaller.
 const MINIMISED_MAX: usize = 2_000;
+/// So many steps are tried in vain before anything is derived.
+const PATIENCE: u64 = 4_000;
 /// What one attempt to make the witness smaller may cost, and all of them.
 const ATTEMPT_STEPS: u64 = 100_000;
 const MINIMISE_STEPS: u64 = 2_000_000;
@@ -86,7 +89,7 @@ impl<M> Sequential<M> {
         self
     }
 
-    /// How many bytes it may take.
+    /// How many bytes it may take, besides the history.
     #[must_use]
     pub fn bytes_max(mut self, bytes: usize) -> Sequential<M> {
         self.bytes_max = bytes;
@@ -132,7 +135,9 @@ impl<M: Model> Checker for Sequential<M> {
             return Verdict::unknown(NAME, "no operation succeeded");
         }
         let mut taken = 0;
-        let verdict = match decide(&self.model, &work, self.steps_max, self.bytes_max, &mut taken) {
+        let (steps, bytes) = (self.steps_max, self.bytes_max);
+        let limits = Limits { patience: PATIENCE, steps, bytes };
+        let verdict = match decide(&self.model, &work, limits, &mut taken) {
             End::Order => Verdict::valid(NAME),
             End::Budget { furthest } => {
                 let why = format!(
@@ -196,6 +201,7 @@ impl<M: Model> Sequential<M> {
         if work.len() > MINIMISED_MAX {
             return;
         }
+        let limits = Limits { patience: 0, steps: ATTEMPT_STEPS, bytes: self.bytes_max };
         let mut taken = 0;
         let mut size = work.len().div_ceil(2);
         while size > 0 {
@@ -211,9 +217,7 @@ impl<M: Model> Sequential<M> {
                 }
                 let left: Vec<Work<M::Op>> = left.into_iter().map(|(_, w)| w.clone()).collect();
                 taken += left.len() as u64;
-                if let End::None { needed } =
-                    decide(&self.model, &left, ATTEMPT_STEPS, self.bytes_max, &mut taken)
-                {
+                if let End::None { needed } = decide(&self.model, &left, limits, &mut taken) {
                     (*work, smaller) = (only(&left, &needed), true);
                 } else {
                     at += size;

@@ -1,10 +1,9 @@
 //! The budgeted search for one order of all operations that keeps the order of each session.
 
-use std::collections::HashMap;
-
 use super::super::Model;
 use super::Work;
 use super::begun::{Begun, Dead};
+use super::choices::Choices;
 use super::order::Order;
 
 /// How a search ended.
@@ -18,32 +17,13 @@ pub(super) enum End {
     Budget { furthest: usize },
 }
 
-/// All states that were met, by number.
-struct States<'a, M: Model> {
-    model: &'a M,
-    work: &'a [Work<M::Op>],
-    all: Vec<M::State>,
-    ids: HashMap<M::State, u32>,
-}
-
-impl<M: Model> States<'_, M> {
-    /// The state after an operation, where it is possible.
-    fn after(&mut self, state: u32, i: usize) -> Option<u32> {
-        let next = self.model.step(&self.all[state as usize], &self.work[i].op)?;
-        Some(*self.ids.entry(next).or_insert_with_key(|next| {
-            self.all.push(next.clone());
-            self.all.len() as u32 - 1
-        }))
-    }
-}
-
-/// Where several operations may come next.
-struct Choice {
-    /// How many were done.
-    length: usize,
-    state: u32,
-    /// Which was tried last.
-    tried: Option<usize>,
+/// What a search may cost.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// How many steps it may take without coming further than ever before, and altogether.
+    pub(super) patience: u64,
+    pub(super) steps: u64,
+    pub(super) bytes: usize,
 }
 
 /// Looks for an order, depth first: the operation that was invoked first is tried first, since
@@ -53,50 +33,56 @@ pub(super) fn search<M: Model>(
     model: &M,
     work: &[Work<M::Op>],
     order: &Order<'_>,
-    steps_max: u64,
-    bytes_max: usize,
+    limits: Limits,
     taken: &mut u64,
 ) -> End {
-    let end = taken.saturating_add(steps_max);
-    let ids = HashMap::from([(model.initial(), 0)]);
-    let mut states = States { model, work, all: vec![model.initial()], ids };
+    let end = taken.saturating_add(limits.steps);
+    let mut patient = taken.saturating_add(limits.patience);
     let mut begun = Begun::new(work, order);
     let mut dead = Dead::default();
-    let mut choices: Vec<Choice> = Vec::new();
+    let mut choices = Choices::new(model, work);
     let mut furthest = 0;
-    let mut reached = Some(0);
+    let mut reached = Some(model.initial());
     loop {
         if let Some(mut state) = reached.take() {
             loop {
-                let next = begun.free().find_map(|i| Some((i, states.after(state, i)?)));
+                let mut free = begun.free();
+                let next = free.find_map(|i| Some((i, model.step(&state, &work[i].op)?)));
+                drop(free);
                 let Some((i, next)) = next else { break };
                 *taken += 1;
                 state = next;
                 begun.put(i);
             }
-            furthest = furthest.max(begun.done.len());
+            if begun.done.len() > furthest {
+                furthest = begun.done.len();
+                patient = taken.saturating_add(limits.patience);
+            }
             if begun.left == 0 {
                 return End::Order;
             }
-            if !dead.contains(&begun, state) {
-                choices.push(Choice { length: begun.done.len(), state, tried: None });
+            if !dead.contains(&begun, &state) {
+                choices.push(begun.done.len(), state);
             }
         }
-        let Some(choice) = choices.last_mut() else { break };
+        let Some(choice) = choices.last() else { break };
+        let tried = choice.tried;
         begun.back_to(choice.length);
-        if *taken > end || dead.bytes > bytes_max {
+        let bytes = begun.bytes() + dead.bytes + choices.bytes();
+        if *taken > end.min(patient) || bytes > limits.bytes {
             return End::Budget { furthest };
         }
-        let next = begun.choices(choice.tried).find_map(|i| {
+        let state = choices.state(&begun.done);
+        let next = begun.choices(tried).find_map(|i| {
             *taken += 1;
-            Some((i, states.after(choice.state, i)?))
+            Some((i, model.step(state, &work[i].op)?))
         });
         if let Some((i, next)) = next {
-            choice.tried = Some(i);
             begun.put(i);
             reached = Some(next);
+            choices.last().expect("it was there").tried = Some(i);
         } else {
-            dead.insert(&begun, choice.state);
+            dead.insert(&begun, state, model.bytes(state));
             choices.pop();
         }
     }

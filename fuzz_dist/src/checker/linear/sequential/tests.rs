@@ -262,6 +262,12 @@ fn the_search_agrees_with_the_independent_check() {
             .map(|e| format!("{} {} {} {}", e.process, e.kind.as_str(), e.f, e.value))
             .collect();
         assert_eq!(verdict.validity, expected, "seed {seed}: {events:#?} {:?}", verdict.reasons);
+        // Without the attempt, what is derived has to do it.
+        let limits = Limits { patience: 0, steps: 100_000, bytes: 1 << 20 };
+        let end = decide(&Registers, &work, limits, &mut 0);
+        let derived =
+            expected == Validity::Unknown || (expected == Validity::Valid) == (end == End::Order);
+        assert!(derived && !matches!(end, End::Budget { .. }), "seed {seed}: {events:#?} {end:?}");
         // What real time allows, an order without it does, too; and what is not causal has none.
         let linear = linearizable(Registers).check(&history);
         assert!(!linear.is_valid() || verdict.is_valid(), "seed {seed}: {events:#?}");
