@@ -211,6 +211,7 @@ mod tests {
     use super::super::super::Validity;
     use super::super::super::histories::Recorder;
     use super::super::explains;
+    use super::super::sums::Search;
     use super::*;
     use crate::op::Value;
     use crate::random::Seed;
@@ -310,6 +311,16 @@ mod tests {
             assert_eq!(end == End::Explained, expected == Validity::Valid, "seed {seed}");
             let stuck = matches!(end, End::Stuck { .. });
             assert_eq!(stuck, expected == Validity::Invalid, "seed {seed}");
+            // What is excluded because nothing shrinks has no explanation by then, either.
+            if let Ok(End::Stuck { completed, .. }) = Search::new(true).run(&history, 1_000_000) {
+                let by_then = steps.iter().filter(|s| s.invoked < completed).map(|s| Step {
+                    completed: s.completed.filter(|c| *c <= completed),
+                    ..s.clone()
+                });
+                let by_then: Vec<Step<CounterOp>> = by_then.collect();
+                assert_eq!(explains(&CounterModel, &[0], &by_then), Some(false), "seed {seed}");
+                assert_eq!(expected, Validity::Invalid, "seed {seed}");
+            }
             seen[expected as usize] += 1;
         }
         seen

@@ -79,7 +79,7 @@ struct Configuration {
     sum: i64,
 }
 
-struct Search {
+pub(super) struct Search {
     /// Does nothing ever make the sum smaller?
     only_grows: bool,
     /// Per slot: what the increment adds, or what the read gave.
@@ -122,7 +122,7 @@ pub(super) fn explained(history: &History, steps_max: u64) -> Ended {
 
 /// Something makes the sum smaller, which was excluded.
 #[derive(Debug, PartialEq, Eq)]
-struct Shrinks;
+pub(super) struct Shrinks;
 
 /// Does anything make the sum smaller that is invoked after this event?
 fn shrinks(history: &History, roles: &[Role], event: usize) -> bool {
@@ -161,7 +161,7 @@ impl From<Configuration> for configurations::Configuration {
 }
 
 impl Search {
-    fn new(only_grows: bool) -> Search {
+    pub(super) fn new(only_grows: bool) -> Search {
         Search {
             only_grows,
             number: [0; SLOTS],
@@ -180,7 +180,7 @@ impl Search {
         }
     }
 
-    fn run(&mut self, history: &History, steps_max: u64) -> Result<End, Shrinks> {
+    pub(super) fn run(&mut self, history: &History, steps_max: u64) -> Result<End, Shrinks> {
         let roles: Vec<Role> = history.functions().iter().map(|f| Role::of(f)).collect();
         let mut slots = vec![NO_SLOT; history.len()];
         let mut acknowledged = 0;
