@@ -4,7 +4,10 @@
 //! operations that have: increments that had to before they completed, and reads that are
 //! explained. No states are interned. Increments can take effect in any order, and those that
 //! are pending at any time, so a configuration in which fewer did and more reads are explained
-//! can do all that the other can, which is dropped: mostly one is left.
+//! can do all that the other can, which is dropped: mostly one is left. Of equal increments that
+//! are pending, the one that completes first can take effect first: in any order in which another
+//! one does, the two can change places. So what matters is hardly more than how many of each size
+//! took effect.
 
 use super::configurations::{self, Seen};
 use crate::history::{History, Word};
@@ -22,11 +25,31 @@ const SEEN_MAX: usize = 1 << 16;
 /// "No slot" for operations that nothing depends on.
 const NO_SLOT: u8 = u8::MAX;
 
-/// What it took to explain a history.
-pub(super) struct Explained {
+/// How a search ended, and what it took.
+pub(super) struct Ended {
+    pub(super) end: End,
     pub(super) operations: usize,
     pub(super) steps: u64,
     pub(super) peak: usize,
+}
+
+/// How a search ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// An order explains the history.
+    Explained,
+    /// None explains what happened until the operation that was invoked at the first of these
+    /// events completed, at the second.
+    Stuck {
+        invoked: usize,
+        completed: usize,
+        /// The sums that were possible before that, where they are known.
+        sums: Vec<i64>,
+        /// The last event at which nothing was pending, and the sums that were possible then.
+        quiet: (usize, Vec<i64>),
+    },
+    /// Out of budget or of slots, something is no operation of a counter, or nothing succeeded.
+    Unknown,
 }
 
 /// What a function of the history does.
@@ -56,90 +79,70 @@ struct Configuration {
     sum: i64,
 }
 
-struct Search {
+pub(super) struct Search {
+    /// Does nothing ever make the sum smaller?
+    only_grows: bool,
     /// Per slot: what the increment adds, or what the read gave.
     number: [i64; SLOTS],
-    /// Per slot: equal increments of unknown outcome that were invoked earlier.
+    /// Per slot: when the operation completes, if it does; and the slots of equal increments that
+    /// do so earlier.
+    deadline: [usize; SLOTS],
     twins: [u64; SLOTS],
-    /// The slots of pending increments, those among them whose outcome is unknown, and of reads.
+    /// The slots of pending increments, and of reads.
     adds: u64,
-    open: u64,
     reads: u64,
     configurations: Vec<Configuration>,
+    /// When nothing was pending, and the sums that were possible.
+    quiet: (usize, Vec<i64>),
+    operations: usize,
     steps: u64,
     peak: usize,
     /// What completions work on, kept between them.
     kept: Vec<Configuration>,
-    stack: Vec<Configuration>,
+    stack: Vec<(Configuration, bool)>,
     seen: Seen,
 }
 
-/// An order explains the history; `None` where there is none, where it would take more than so
-/// many steps to find it, and where something is no operation of a counter.
-pub(super) fn explained(history: &History, steps_max: u64) -> Option<Explained> {
-    let roles: Vec<Role> = history.functions().iter().map(|f| Role::of(f)).collect();
-    let mut slots = vec![NO_SLOT; history.len()];
-    let mut search = Search {
-        number: [0; SLOTS],
-        twins: [0; SLOTS],
-        adds: 0,
-        open: 0,
-        reads: 0,
-        configurations: vec![Configuration { done: 0, sum: 0 }],
-        steps: 0,
-        peak: 1,
-        kept: Vec::new(),
-        stack: Vec::new(),
-        seen: Seen::default(),
-    };
-    let (mut operations, mut acknowledged) = (0, 0);
-    // No sum of some of the increments is farther from zero.
-    let mut farthest = 0i128;
-    for i in 0..history.len() {
-        if !history.process(i).is_client() {
-            continue;
-        }
-        if history.kind(i) != Kind::Invoke {
-            let slot = history.invocation(i).map_or(NO_SLOT, |invoked| slots[invoked]);
-            if slot != NO_SLOT && history.kind(i) == Kind::Ok {
-                search.complete(slot.into())?;
-                if search.steps > steps_max {
-                    return None;
-                }
-            }
-            continue;
-        }
-        let done = history.completion(i);
-        let outcome = done.map_or(Kind::Info, |done| history.kind(done));
-        let role = roles[history.function_index(i)];
-        let number = match (role, done) {
-            (Role::Read, Some(done)) if outcome == Kind::Ok => history.int(done)?,
-            (Role::Read, _) => continue,
-            (Role::Unknown, _) if outcome == Kind::Fail => continue,
-            (Role::Unknown, _) => return None,
-            (Role::Add, _) => size(history, i)?,
-            (Role::Subtract, _) => size(history, i)?.checked_neg()?,
-        };
-        if outcome == Kind::Fail {
-            continue;
-        }
-        operations += 1;
-        acknowledged += usize::from(outcome == Kind::Ok);
-        let slot = (!(search.adds | search.reads)).trailing_zeros() as usize;
-        if slot >= SLOTS {
-            return None;
-        }
-        slots[i] = slot as u8;
-        if let Role::Read = role {
-            search.read(slot, number);
-        } else {
-            farthest += i128::from(number.unsigned_abs());
-            i64::try_from(farthest).ok()?;
-            search.add(slot, number, outcome != Kind::Ok);
+/// Looks for an order that explains the history, in at most so many steps.
+pub(super) fn explained(history: &History, steps_max: u64) -> Ended {
+    // Most counters only grow, which excludes much.
+    let mut search = Search::new(true);
+    let mut end = search.run(history, steps_max);
+    if matches!(end, Err(Shrinks) | Ok(End::Stuck { .. })) {
+        // It does not; or it has to be told which event is the first that nothing explains.
+        let mut again = Search::new(false);
+        let second = again.run(history, steps_max);
+        if end.is_err() || second != Ok(End::Unknown) {
+            (search, end) = (again, second);
         }
     }
-    let (steps, peak) = (search.steps, search.peak);
-    (acknowledged > 0).then_some(Explained { operations, steps, peak })
+    let Search { operations, steps, peak, .. } = search;
+    Ended { end: end.unwrap_or(End::Unknown), operations, steps, peak }
+}
+
+/// Something makes the sum smaller, which was excluded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shrinks;
+
+/// Does anything make the sum smaller that is invoked after this event?
+fn shrinks(history: &History, roles: &[Role], event: usize) -> bool {
+    let mut later = (event..history.len()).filter(|i| history.kind(*i) == Kind::Invoke);
+    later.any(|i| match roles[history.function_index(i)] {
+        Role::Add => size(history, i).is_some_and(|n| n < 0),
+        Role::Subtract => size(history, i).is_some_and(|n| n > 0),
+        Role::Read | Role::Unknown => false,
+    })
+}
+
+/// What the operation that was invoked at event `i` is: whether it reads, and what it gave or adds.
+/// `None` where it is no operation of a counter.
+fn number(history: &History, role: Role, i: usize, done: Option<usize>) -> Option<(bool, i64)> {
+    match (role, done) {
+        (Role::Read, Some(done)) => history.int(done).map(|n| (true, n)),
+        (Role::Add, _) => size(history, i).map(|n| (false, n)),
+        (Role::Subtract, _) => size(history, i)?.checked_neg().map(|n| (false, n)),
+        (Role::Read, None) | (Role::Unknown, _) => None,
+    }
 }
 
 /// How much the operation that was invoked at event `i` changes the counter by.
@@ -158,39 +161,137 @@ impl From<Configuration> for configurations::Configuration {
 }
 
 impl Search {
-    fn add(&mut self, slot: usize, number: i64, open: bool) {
-        self.number[slot] = number;
-        self.twins[slot] = 0;
-        self.adds |= 1 << slot;
-        if open {
-            let same = bits(self.open).filter(|s| self.number[*s] == number);
-            self.twins[slot] = same.map(|s| 1 << s).sum();
-            self.open |= 1 << slot;
+    pub(super) fn new(only_grows: bool) -> Search {
+        Search {
+            only_grows,
+            number: [0; SLOTS],
+            deadline: [0; SLOTS],
+            twins: [0; SLOTS],
+            adds: 0,
+            reads: 0,
+            configurations: vec![Configuration { done: 0, sum: 0 }],
+            quiet: (0, vec![0]),
+            operations: 0,
+            steps: 0,
+            peak: 1,
+            kept: Vec::new(),
+            stack: Vec::new(),
+            seen: Seen::default(),
         }
     }
 
-    fn read(&mut self, slot: usize, number: i64) {
-        self.number[slot] = number;
+    pub(super) fn run(&mut self, history: &History, steps_max: u64) -> Result<End, Shrinks> {
+        let roles: Vec<Role> = history.functions().iter().map(|f| Role::of(f)).collect();
+        let mut slots = vec![NO_SLOT; history.len()];
+        let mut acknowledged = 0;
+        // No sum of some of the increments is farther from zero.
+        let mut farthest = 0i128;
+        for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
+            if history.kind(i) != Kind::Invoke {
+                let invoked = history.invocation(i).unwrap_or(i);
+                let slot = slots[invoked];
+                if slot == NO_SLOT || history.kind(i) != Kind::Ok {
+                    continue;
+                }
+                match self.complete(slot.into()) {
+                    Some(true) if self.steps <= steps_max => continue,
+                    // What is under way may be explained by what makes the sum smaller later on.
+                    Some(false) if self.only_grows && shrinks(history, &roles, i) => {
+                        return Err(Shrinks);
+                    }
+                    Some(false) => return Ok(self.stuck(history, invoked, i)),
+                    _ => return Ok(End::Unknown),
+                }
+            }
+            let done = history.completion(i);
+            let outcome = done.map_or(Kind::Info, |done| history.kind(done));
+            let role = roles[history.function_index(i)];
+            if outcome == Kind::Fail || matches!(role, Role::Read) && outcome != Kind::Ok {
+                continue;
+            }
+            let slot = (!(self.adds | self.reads)).trailing_zeros() as usize;
+            let Some((is_read, number)) = number(history, role, i, done).filter(|_| slot < SLOTS)
+            else {
+                return Ok(End::Unknown);
+            };
+            self.operations += 1;
+            acknowledged += usize::from(outcome == Kind::Ok);
+            if self.adds | self.reads == 0 {
+                self.quiet.0 = i;
+                self.quiet.1.clear();
+                self.quiet.1.extend(self.configurations.iter().map(|c| c.sum));
+            }
+            slots[i] = slot as u8;
+            if is_read {
+                self.read(slot, number, done.unwrap_or(i));
+                continue;
+            }
+            farthest += i128::from(number.unsigned_abs());
+            if farthest > i64::MAX.into() {
+                return Ok(End::Unknown);
+            }
+            if self.only_grows && number < 0 {
+                return Err(Shrinks);
+            }
+            self.add(slot, number, done.filter(|_| outcome == Kind::Ok));
+        }
+        Ok(if acknowledged > 0 { End::Explained } else { End::Unknown })
+    }
+
+    /// Nothing is left when the operation completes that was invoked at the first of these events.
+    fn stuck(&self, history: &History, invoked: usize, completed: usize) -> End {
+        let quiet = self.quiet.clone();
+        if self.only_grows {
+            // What excludes all may be reads that complete later.
+            let last = bits(self.reads).map(|read| self.deadline[read]).max();
+            let completed = last.map_or(completed, |last| last.max(completed));
+            let invoked = history.invocation(completed).unwrap_or(invoked);
+            return End::Stuck { invoked, completed, sums: Vec::new(), quiet };
+        }
+        let mut sums: Vec<i64> = self.configurations.iter().map(|c| c.sum).collect();
+        sums.sort_unstable();
+        sums.dedup();
+        End::Stuck { invoked, completed, sums, quiet }
+    }
+
+    fn add(&mut self, slot: usize, number: i64, completed: Option<usize>) {
+        let (bit, deadline) = (1 << slot, completed.unwrap_or(usize::MAX));
+        (self.number[slot], self.deadline[slot], self.twins[slot]) = (number, deadline, 0);
+        for other in bits(self.adds) {
+            self.twins[other] &= !bit;
+            if self.number[other] != number {
+            } else if self.deadline[other] <= deadline {
+                self.twins[slot] |= 1 << other;
+            } else {
+                self.twins[other] |= bit;
+            }
+        }
+        self.adds |= bit;
+    }
+
+    fn read(&mut self, slot: usize, number: i64, completed: usize) {
+        (self.number[slot], self.deadline[slot]) = (number, completed);
         self.reads |= 1 << slot;
         for configuration in &mut self.configurations {
             configuration.done |= u64::from(configuration.sum == number) << slot;
         }
     }
 
-    /// Keeps what explains the history with the operation done by now.
-    fn complete(&mut self, slot: usize) -> Option<()> {
+    /// Keeps what explains the history with the operation done by now. Is anything left? `None`
+    /// where it would be too much.
+    fn complete(&mut self, slot: usize) -> Option<bool> {
         let bit = 1 << slot;
-        if self.configurations.iter().any(|c| c.done & bit == 0) {
-            self.catch_up(slot)?;
+        if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot)? {
+            return Some(false);
         }
         self.configurations.iter_mut().for_each(|c| c.done &= !bit);
         self.adds &= !bit;
         self.reads &= !bit;
-        Some(())
+        Some(true)
     }
 
     /// Does the operation in all configurations that have not, in every way that matters.
-    fn catch_up(&mut self, slot: usize) -> Option<()> {
+    fn catch_up(&mut self, slot: usize) -> Option<bool> {
         let bit = 1u64 << slot;
         let is_read = self.reads & bit != 0;
         self.kept.clear();
@@ -199,12 +300,16 @@ impl Search {
         for at in 0..self.configurations.len() {
             match self.configurations[at] {
                 c if c.done & bit != 0 => self.keep(c),
-                c => self.stack.push(c),
+                c => self.stack.push((c, true)),
             }
         }
-        while let Some(c) = self.stack.pop() {
+        while let Some((c, fresh)) = self.stack.pop() {
             if !is_read {
-                self.keep(self.after(c, slot));
+                // Where the last one that came first explained nothing, it could as well come later.
+                let to = self.after(c, slot);
+                if fresh || (to.done ^ c.done) & self.reads != 0 {
+                    self.keep(to);
+                }
             }
             // Others need to be first only where that explains a read.
             let others = self.adds & !c.done & !bit;
@@ -213,24 +318,27 @@ impl Search {
                 continue;
             }
             for next in bits(others) {
-                if self.twins[next] & !c.done != 0 {
+                if self.twins[next] & self.adds & !c.done != 0 {
                     continue;
                 }
                 self.steps += 1;
                 let to = self.after(c, next);
                 if to.done & bit != 0 {
                     self.keep(to);
-                } else if self.seen.insert(to.into()) {
-                    self.stack.push(to);
+                } else if !self.is_past(to) && self.seen.insert(to.into()) {
+                    self.stack.push((to, (to.done ^ c.done) & self.reads != 0));
                 }
             }
             if self.kept.len() > CONFIGURATIONS_MAX || self.seen.len() > SEEN_MAX {
                 return None;
             }
         }
+        if self.kept.is_empty() {
+            return Some(false);
+        }
         std::mem::swap(&mut self.configurations, &mut self.kept);
         self.peak = self.peak.max(self.configurations.len());
-        (!self.configurations.is_empty()).then_some(())
+        Some(true)
     }
 
     /// The configuration in which this increment has taken effect, too.
@@ -252,7 +360,15 @@ impl Search {
         bits(reads).any(|read| (low..=high).contains(&self.number[read]))
     }
 
+    /// Is a read unexplained that can only have seen less?
+    fn is_past(&self, c: Configuration) -> bool {
+        self.only_grows && bits(self.reads & !c.done).any(|read| self.number[read] < c.sum)
+    }
+
     fn keep(&mut self, new: Configuration) {
+        if self.is_past(new) {
+            return;
+        }
         let (adds, reads) = (self.adds, self.reads);
         let can_all = |a: &Configuration, b: &Configuration| {
             a.done & !b.done & adds | b.done & !a.done & reads == 0

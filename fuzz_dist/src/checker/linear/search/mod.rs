@@ -10,6 +10,7 @@ use super::Model;
 use super::decoded::{decoded, unknown};
 use crate::history::History;
 use run::Search;
+pub(super) use tell::Stuck;
 
 /// Judges whether a history is linearizable; see [`linearizable`].
 #[derive(Clone, Debug)]

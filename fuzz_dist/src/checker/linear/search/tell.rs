@@ -3,54 +3,89 @@
 use super::super::super::evidence::node_of;
 use super::super::super::{Anomaly, Verdict};
 use super::super::Model;
-use super::super::decoded::Operation;
 use super::super::witness::{Step, explains};
 use super::run::Search;
 use crate::history::History;
+
+/// Where no configuration is left.
+pub(in super::super) struct Stuck<'a, M: Model> {
+    pub(in super::super) model: &'a M,
+    pub(in super::super) invoked: usize,
+    pub(in super::super) completed: usize,
+    /// An event at which nothing was pending, and the states that were possible.
+    pub(in super::super) from: usize,
+    pub(in super::super) initial: Vec<M::State>,
+    /// The states that were possible before the operation completed, where they are known.
+    pub(in super::super) possible: Vec<M::State>,
+}
 
 impl<M: Model> Search<'_, M> {
     /// The verdict where no configuration is left.
     pub(super) fn stuck(&self, history: &History, n: usize) -> Verdict {
         let operation = &self.operations[n];
-        let end = operation.completed.unwrap_or(operation.invoked);
         let (from, states) = &self.quiet;
-        let initial: Vec<M::State> =
-            states.iter().map(|s| self.states[*s as usize].clone()).collect();
-        let window = |o: &&Operation| o.invoked >= *from && o.invoked < end;
-        let mut steps: Vec<Step<M::Op>> = (self.operations.iter())
-            .filter(window)
-            .map(|o| Step {
-                op: self.ops[o.op as usize].clone(),
-                invoked: o.invoked,
-                completed: o.completed.filter(|c| *c <= end),
-            })
+        let state = |s: u32| self.states[s as usize].clone();
+        let stuck = Stuck {
+            model: self.model,
+            invoked: operation.invoked,
+            completed: operation.completed.unwrap_or(operation.invoked),
+            from: *from,
+            initial: states.iter().map(|s| state(*s)).collect(),
+            possible: self.configurations.iter().map(|c| state(c.state)).collect(),
+        };
+        let steps = self.operations.iter().map(|o| Step {
+            op: self.ops[o.op as usize].clone(),
+            invoked: o.invoked,
+            completed: o.completed,
+        });
+        stuck.verdict(history, steps)
+    }
+}
+
+impl<M: Model> Stuck<'_, M> {
+    /// The verdict, from all operations.
+    pub(in super::super) fn verdict(
+        &self,
+        history: &History,
+        operations: impl Iterator<Item = Step<M::Op>>,
+    ) -> Verdict {
+        let Stuck { invoked, completed: end, from, .. } = *self;
+        let mut steps: Vec<Step<M::Op>> = operations
+            .filter(|o| o.invoked >= from && o.invoked < end)
+            .map(|o| Step { completed: o.completed.filter(|c| *c <= end), ..o })
             .collect();
-        let checked = explains(self.model, &initial, &steps);
-        self.minimise(&initial, &mut steps, end);
-        let mut possible: Vec<String> = (self.configurations.iter())
-            .map(|c| format!("{:?}", self.states[c.state as usize]))
-            .collect();
+        let checked = explains(self.model, &self.initial, &steps);
+        self.minimise(&mut steps);
+        let mut possible: Vec<String> =
+            self.possible.iter().map(|state| format!("{state:?}")).collect();
         possible.sort_unstable();
         possible.dedup();
         let more = possible.len().saturating_sub(4);
         possible.truncate(4);
-        let result = if history.value(end) == history.value(operation.invoked) {
+        let more = if more > 0 { format!(" or one of {more} more") } else { String::new() };
+        let possible = match possible.is_empty() {
+            true => "no order explains all that happened until it completed".to_string(),
+            false => {
+                let possible = possible.join(" or ");
+                format!("before it completed the state can only be {possible}{more}")
+            }
+        };
+        let result = if history.value(end) == history.value(invoked) {
             String::new()
         } else {
             format!(" giving {}", history.value(end))
         };
         let text = format!(
-            "`{} {}` by client {} on {}, from {} to {},{result} cannot have taken effect in between: before it completed the state can only be {}{}; the witness is {} operations long, begins at {}, and an independent check {}",
-            history.function(operation.invoked),
-            history.value(operation.invoked),
+            "`{} {}` by client {} on {}, from {} to {},{result} cannot have taken effect in between: {}; the witness is {} operations long, begins at {}, and an independent check {}",
+            history.function(invoked),
+            history.value(invoked),
             history.process(end),
             node_of(history, end),
-            history.time(operation.invoked),
+            history.time(invoked),
             history.time(end),
-            possible.join(" or "),
-            if more > 0 { format!(" or one of {more} more") } else { String::new() },
+            possible,
             steps.len(),
-            history.time(*from),
+            history.time(from),
             match checked {
                 Some(false) => "agrees",
                 Some(true) => "DISAGREES, which is a bug in this checker",
@@ -77,16 +112,16 @@ impl<M: Model> Search<'_, M> {
 
     /// Leaves out pure operations that the contradiction does not need. (Leaving out others
     /// could make a contradiction where there was none.)
-    fn minimise(&self, initial: &[M::State], steps: &mut Vec<Step<M::Op>>, end: usize) {
+    fn minimise(&self, steps: &mut Vec<Step<M::Op>>) {
         const STEPS_MAX: usize = 64;
         if steps.len() > STEPS_MAX {
             return;
         }
         let mut i = 0;
         while i < steps.len() {
-            if steps[i].completed != Some(end) && self.model.is_pure(&steps[i].op) {
+            if steps[i].completed != Some(self.completed) && self.model.is_pure(&steps[i].op) {
                 let left_out = steps.remove(i);
-                if explains(self.model, initial, steps) == Some(false) {
+                if explains(self.model, &self.initial, steps) == Some(false) {
                     continue;
                 }
                 steps.insert(i, left_out);
