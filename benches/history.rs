@@ -94,9 +94,58 @@ fn import(c: &mut Criterion<CpuTime>) {
     }
 }
 
+/// The text of others: 100 000 transactions of twenty sessions, of two writes and a read each, or
+/// as many operations of a register.
+fn foreign(format: Format) -> String {
+    const OPS: i64 = 100_000;
+    let session = |n: i64| n / (OPS / 20);
+    let one = |n: i64| {
+        let (a, b) = (n % 97, 100 + n % 89);
+        match format {
+            Format::JepsenLog => {
+                let process = n % 10;
+                let line = "INFO  jepsen.util - ";
+                format!(
+                    "{line}{process}\t:invoke\t:write\t{n}\n{line}{process}\t:ok\t:write\t{n}\n"
+                )
+            }
+            Format::Plume => {
+                let s = session(n);
+                format!("w({a},{n},{s},{n})\nw({b},{n},{s},{n})\nr({a},{n},{s},{n})\n")
+            }
+            Format::Awdit => {
+                let next = if session(n) == session(n + 1) { '-' } else { '=' };
+                format!("w {a} {n}\nw {b} {n}\nr {a} {n}\n{next}{next}{next}\n")
+            }
+            Format::Dbcop => {
+                let next = if session(n) == session(n + 1) { "" } else { "---\n" };
+                format!("[x{a}:={n} y{b}:={n} x{a}=={n}]\n{next}")
+            }
+            other => unreachable!("{other} is written by this crate, or as lines of EDN"),
+        }
+    };
+    (0..OPS).map(one).collect()
+}
+
+/// Formats that are read only.
+fn import_foreign(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("foreign");
+    for format in [Format::JepsenLog, Format::Plume, Format::Awdit, Format::Dbcop] {
+        let text = foreign(format);
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(format!("import/{format}"), |b| {
+            b.iter(|| {
+                let loaded = History::import(&mut text.as_bytes(), "h".as_ref(), format);
+                assert_eq!(loaded.expect("what the format says").history.len(), 200_000);
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = fuzz_dist_benches::criterion();
-    targets = history, import
+    targets = history, import, import_foreign
 }
 criterion_main!(benches);

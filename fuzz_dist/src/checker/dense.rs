@@ -7,14 +7,12 @@ use crate::op::{Process, Value};
 /// "No number", "no event" in arrays.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// Numbers values in the order of their first appearance: whole numbers that lie close together
-/// by a table, others and text by their word, lists and the like by what they hold.
+/// Numbers values in the order of their first appearance: whole numbers by [`Ints`], others and
+/// text by their word, lists and the like by what they hold.
 #[derive(Debug)]
 pub(crate) struct Dense<'a> {
     history: &'a History,
-    low: i64,
-    table: Vec<u32>,
-    ints: FastMap<i64, u32>,
+    ints: Ints,
     words: FastMap<Word, u32>,
     /// By the hash of what the word stands for, or the next number that is free.
     compounds: FastMap<u64, u32>,
@@ -30,33 +28,19 @@ enum Source {
 
 impl<'a> Dense<'a> {
     /// Makes room for what is expected, without numbering it yet.
-    pub(crate) fn expecting(history: &'a History, words: impl Iterator<Item = Word>) -> Dense<'a> {
-        let (mut low, mut high, mut count) = (i64::MAX, i64::MIN, 0usize);
-        for word in words {
-            count += 1;
-            if let Some(n) = word.as_small() {
-                (low, high) = (low.min(n), high.max(n));
-            }
-        }
-        let span = i128::from(high) - i128::from(low) + 1;
-        let close = (1..=8 * count as i128 + 4096).contains(&span);
+    pub(crate) fn expecting(history: &'a History, expected: Expected) -> Dense<'a> {
         Dense {
             history,
-            low,
-            table: vec![NONE; if close { span as usize } else { 0 }],
-            ints: FastMap::with_capacity_and_hasher(
-                if close { 0 } else { count },
-                Default::default(),
-            ),
+            ints: Ints::expecting(expected),
             words: FastMap::default(),
             compounds: FastMap::default(),
-            sources: Vec::with_capacity(count),
+            sources: Vec::with_capacity(expected.count),
         }
     }
 
     /// Makes room for the values of these events.
     pub(crate) fn of_events(history: &'a History, events: &[u32]) -> Dense<'a> {
-        Dense::expecting(history, events.iter().map(|i| history.word(*i as usize)))
+        Dense::expecting(history, events.iter().map(|i| history.word(*i as usize)).collect())
     }
 
     /// How many values have a number.
@@ -80,10 +64,7 @@ impl<'a> Dense<'a> {
     /// The number of a whole number; the next one where it is new.
     pub(crate) fn int(&mut self, n: i64) -> u32 {
         let new = self.sources.len() as u32;
-        let slot = match self.table.get_mut(n.wrapping_sub(self.low) as u64 as usize) {
-            Some(slot) => slot,
-            None => self.ints.entry(n).or_insert(NONE),
-        };
+        let slot = self.ints.slot(n);
         if *slot == NONE {
             *slot = new;
             self.sources.push(Source::Int(n));
@@ -125,6 +106,76 @@ impl<'a> Dense<'a> {
             Source::Int(n) => Value::Int(n),
             Source::Word(word) => self.history.value_of(word),
         }
+    }
+}
+
+/// How many values there will be, and where the whole numbers among them lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    low: i64,
+    high: i64,
+    pub(crate) count: usize,
+}
+
+impl Default for Expected {
+    fn default() -> Expected {
+        Expected { low: i64::MAX, high: i64::MIN, count: 0 }
+    }
+}
+
+impl Expected {
+    /// One more value.
+    #[inline]
+    pub(crate) fn add(&mut self, word: Word) {
+        self.count += 1;
+        if let Some(n) = word.as_small() {
+            (self.low, self.high) = (self.low.min(n), self.high.max(n));
+        }
+    }
+}
+
+impl FromIterator<Word> for Expected {
+    fn from_iter<I: IntoIterator<Item = Word>>(words: I) -> Expected {
+        let mut expected = Expected::default();
+        words.into_iter().for_each(|word| expected.add(word));
+        expected
+    }
+}
+
+/// What is known by whole numbers: by a table where these lie close together, by a hash otherwise.
+#[derive(Debug)]
+pub(crate) struct Ints {
+    low: i64,
+    table: Vec<u32>,
+    far: FastMap<i64, u32>,
+}
+
+impl Ints {
+    /// Makes room; others than those that are expected can be kept, too.
+    pub(crate) fn expecting(Expected { low, high, count }: Expected) -> Ints {
+        let span = i128::from(high) - i128::from(low) + 1;
+        let close = (1..=8 * count as i128 + 4096).contains(&span);
+        let (near, far) = if close { (span as usize, 0) } else { (0, count) };
+        let far = FastMap::with_capacity_and_hasher(far, Default::default());
+        Ints { low, table: vec![NONE; near], far }
+    }
+
+    /// What is known by a number; [`NONE`] at first.
+    #[inline]
+    pub(crate) fn slot(&mut self, n: i64) -> &mut u32 {
+        match self.table.get_mut(n.wrapping_sub(self.low) as u64 as usize) {
+            Some(slot) => slot,
+            None => self.far.entry(n).or_insert(NONE),
+        }
+    }
+
+    /// What is known, by ascending numbers.
+    pub(crate) fn ascending(&self) -> Vec<(i64, u32)> {
+        let near = self.table.iter().enumerate().map(|(i, known)| (self.low + i as i64, *known));
+        let far = self.far.iter().map(|(n, known)| (*n, *known));
+        let mut all: Vec<(i64, u32)> = near.chain(far).filter(|(_, id)| *id != NONE).collect();
+        all.sort_unstable_by_key(|(n, _)| *n);
+        all
     }
 }
 

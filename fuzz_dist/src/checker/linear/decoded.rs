@@ -30,7 +30,8 @@ pub(super) fn decoded<M: Model>(model: &M, history: &History) -> Result<Decoded<
     let mut ids: FastMap<M::Op, u32> = FastMap::default();
     let (mut ops, mut operations) = (Vec::new(), Vec::new());
     // Histories say the same again and again: each saying is decoded once.
-    let mut values = Dense::expecting(history, (0..history.len()).map(|i| history.word(i)));
+    let mut values =
+        Dense::expecting(history, (0..history.len()).map(|i| history.word(i)).collect());
     let mut known: FastMap<(u64, u64), u32> = FastMap::default();
     for i in 0..history.len() {
         if history.kind(i) != Kind::Invoke || !history.process(i).is_client() {

@@ -126,7 +126,8 @@ impl<'a> Values<'a> {
             }
         }
         writes.retain(|call| call.outcome != Outcome::Failed);
-        let numbers = Dense::expecting(history, writes.iter().map(|c| history.word(c.invoked)));
+        let words = writes.iter().map(|c| history.word(c.invoked));
+        let numbers = Dense::expecting(history, words.collect());
         let groups = Vec::with_capacity(writes.len());
         let mut values = Values { history, numbers, groups };
         // Writes first, as a read may complete before the write that it saw does.

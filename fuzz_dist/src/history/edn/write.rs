@@ -86,19 +86,9 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
                 if let Some(n) = word.as_small() {
                     return digits::write_signed(out, n);
                 }
-                let item = items.view(*word);
-                let mut parts = item.as_list().filter(|_| micro).into_iter().flat_map(List::iter);
-                match parts.next() {
-                    Some(View::Text(f)) => {
-                        out.push(b'[');
-                        name(out, f);
-                        for value in parts {
-                            out.push(b' ');
-                            write_value(out, value, false);
-                        }
-                        out.push(b']');
-                    }
-                    _ => write_value(out, item, false),
+                match items.view(*word) {
+                    View::List(parts) if micro => write_micro(out, parts),
+                    item => write_value(out, item, false),
                 }
             });
             out.push(b']');
@@ -118,6 +108,24 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
     }
 }
 
+/// A micro-operation, where the list is one: its function is a name.
+fn write_micro(out: &mut Vec<u8>, parts: List<'_>) {
+    let first = parts.words().first().map(|word| parts.view(*word));
+    let (Some(View::Text(f)), Some(rest)) = (first, parts.words().get(1..)) else {
+        return write_value(out, View::List(parts), false);
+    };
+    out.push(b'[');
+    name(out, f);
+    for word in rest {
+        out.push(b' ');
+        match word.as_small() {
+            Some(n) => digits::write_signed(out, n),
+            None => write_value(out, parts.view(*word), false),
+        }
+    }
+    out.push(b']');
+}
+
 fn write_set(out: &mut Vec<u8>, items: &[i64]) {
     let twice = items.windows(2).any(|pair| pair[0] == pair[1]);
     out.push(b'#');
@@ -129,11 +137,26 @@ fn write_set(out: &mut Vec<u8>, items: &[i64]) {
     out.push(if twice { b']' } else { b'}' });
 }
 
+/// What a keyword consists of; letters only are its first one.
+const PLAIN: [bool; 256] = {
+    let (mut table, others) = ([false; 256], b"-_*+!?<>=.");
+    let mut i = 0;
+    while i < 128 {
+        table[i] = (i as u8).is_ascii_alphanumeric();
+        i += 1;
+    }
+    i = 0;
+    while i < others.len() {
+        table[others[i] as usize] = true;
+        i += 1;
+    }
+    table
+};
+
 /// As a keyword where that is possible.
 fn name(out: &mut Vec<u8>, word: &str) {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_*+!?<>=.".contains(&b);
     let starts = word.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
-    if starts && word.bytes().all(plain) {
+    if starts && word.bytes().all(|b| PLAIN[usize::from(b)]) {
         out.push(b':');
         out.extend_from_slice(word.as_bytes());
     } else {
@@ -143,6 +166,12 @@ fn name(out: &mut Vec<u8>, word: &str) {
 
 fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    // Nearly all text is whole as it stands.
+    if !text.bytes().any(|b| matches!(b, b'"' | b'\\' | b'\n' | b'\r' | b'\t')) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),

@@ -1,0 +1,89 @@
+//! `offset_log`: a log whose records have offsets: each one place, each read in order.
+//!
+//! For logs in the manner of Kafka. `send v` gives the offset of the record, or nil; `poll`
+//! gives a list of pairs, offset and value. Values are distinct. The anomalies are those that
+//! Jepsen's kafka workload names, for one log (`independent` judges several).
+
+use super::evidence::count;
+use super::recheck::{self, rechecked};
+use super::{ANOMALIES_MAX, Checker, Verdict};
+use crate::history::History;
+
+mod log;
+use log::{Log, Unreadable};
+
+/// Judges logs with offsets; see [`offset_log`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OffsetLog;
+
+/// Judges a log:
+/// - *inconsistent*: two values at one offset;
+/// - *duplicate*: one value at two offsets;
+/// - *unexpected*: a value that nobody sent, or whose sending failed;
+/// - *lost*: acknowledged at an offset below one that was polled, and never polled;
+/// - *non_monotonic*: one client's polls go back, or repeat;
+/// - *skipped*: one client's polls pass over an offset that holds a record.
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, offset_log, histories::Recorder};
+/// # use fuzz_dist::op::Value;
+/// let mut r = Recorder::new(["n1"]);
+/// for (offset, value) in [(0, 10), (1, 11)] {
+///     r.invoke(0, "send", value);
+///     r.ok(0, offset);
+/// }
+/// r.invoke(1, "poll", Value::Nil);
+/// r.ok(1, Value::list([[1, 11]].map(Value::list)));
+/// let verdict = offset_log().check(&r.history());
+/// assert_eq!(&*verdict.anomalies[0].kind, "lost");
+/// ```
+pub fn offset_log() -> OffsetLog {
+    OffsetLog
+}
+
+const KINDS: [&str; 6] =
+    ["inconsistent", "duplicate", "unexpected", "lost", "non_monotonic", "skipped"];
+
+impl Checker for OffsetLog {
+    fn check(&self, history: &History) -> Verdict {
+        let log = match Log::of(history) {
+            Ok(log) => log,
+            Err(why) => return Verdict::unknown("offset_log", unreadable(history, &why)),
+        };
+        let mut found = log.found;
+        let reasons: Vec<String> = KINDS
+            .iter()
+            .filter_map(|k| Some(format!("{}: {k}", count(found.get(k)?.len(), "record"))))
+            .collect();
+        let mut verdict = match reasons.split_first() {
+            Some((first, rest)) => {
+                rest.iter().fold(Verdict::invalid("offset_log", first), |v, r| v.because(r))
+            }
+            None if log.polled == 0 => Verdict::unknown("offset_log", "nothing was polled"),
+            None => Verdict::valid("offset_log"),
+        };
+        for kind in KINDS {
+            let all = found.remove(kind).unwrap_or_default();
+            verdict = verdict.with(format!("{kind}_count"), all.len());
+            verdict.anomalies.extend(all.into_iter().take(ANOMALIES_MAX));
+        }
+        let verdict = verdict.with("polled_count", log.polled);
+        rechecked(history, verdict, recheck::offset_log)
+    }
+}
+
+fn unreadable(history: &History, why: &Unreadable) -> String {
+    match *why {
+        Unreadable::SentTwice { first, second } => format!(
+            "{} is sent twice, at events {first} and {second}, so its place cannot be told",
+            history.value(second)
+        ),
+        Unreadable::Neither { event } => format!(
+            "{} at event {event} is neither an offset nor a list of pairs",
+            history.value(event)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

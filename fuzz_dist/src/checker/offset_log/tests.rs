@@ -1,0 +1,176 @@
+//! Small logs, and a twin that judges them by the definitions.
+
+use std::collections::BTreeSet;
+
+use super::super::Validity;
+use super::super::histories::Recorder;
+use super::*;
+use crate::op::Value;
+use crate::random::Seed;
+
+#[test]
+fn nonsense_and_nothing_are_unknown() {
+    let mut r = Recorder::new(["n1"]);
+    r.invoke(0, "poll", Value::Nil);
+    r.ok(0, 5);
+    assert_eq!(offset_log().check(&r.history()).validity, Validity::Unknown);
+    assert_eq!(offset_log().check(&History::new(["n1"])).validity, Validity::Unknown);
+}
+
+#[test]
+fn a_value_that_is_sent_twice_has_no_place() {
+    // A send that failed is none.
+    for (failed, reason) in [(true, "nothing was polled"), (false, "7 is sent twice")] {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "send", 7);
+        r.invoke(1, "send", 7);
+        if failed {
+            r.fail(0);
+        }
+        let verdict = offset_log().check(&r.history());
+        assert_eq!(verdict.validity, Validity::Unknown);
+        assert!(verdict.reasons[0].starts_with(reason), "{:?}", verdict.reasons);
+    }
+}
+
+#[test]
+fn the_first_event_at_an_offset_is_told_though_its_value_had_stood_elsewhere() {
+    let mut r = Recorder::new(["n1"]);
+    let mut events = Vec::new();
+    for (client, offset, value) in [(0, 0, 10), (1, 1, 11)] {
+        r.invoke(client, "send", value);
+        events.push(r.ok(client, offset));
+    }
+    // 10 again, at 2, where 11 is polled next.
+    for (client, value) in [(2, 10), (3, 11)] {
+        r.invoke(client, "poll", Value::Nil);
+        events.push(r.ok(client, Value::list([Value::list([2, value])])));
+    }
+    let verdict = offset_log().check(&r.history());
+    let told = verdict.anomalies.iter().map(|a| (&*a.kind, &*a.events));
+    let expected = [
+        ("inconsistent", [events[2], events[3]]),
+        ("duplicate", [events[0], events[2]]),
+        ("duplicate", [events[1], events[3]]),
+    ];
+    assert!(told.eq(expected.iter().map(|(kind, events)| (*kind, &events[..]))), "{verdict:?}");
+}
+
+#[test]
+fn the_twin_agrees_on_random_histories() {
+    let mut totals = [0usize; 6];
+    for seed in 0..10_000 {
+        let (history, sent, polls) = random_history(Seed(seed));
+        let verdict = offset_log().check(&history);
+        for (i, kind) in KINDS.iter().enumerate() {
+            let found = verdict.results[&*format!("{kind}_count")].as_u64().unwrap() as usize;
+            let expected = twin(kind, &sent, &polls);
+            assert_eq!(found, expected, "seed {seed} {kind}: {sent:?} {polls:?}");
+            totals[i] += expected.min(1);
+        }
+    }
+    assert!(totals.iter().all(|n| *n > 100), "{totals:?}");
+}
+
+type Sent = Vec<(i64, Option<i64>, bool)>;
+type Polls = Vec<(u32, Vec<(i64, i64)>)>;
+
+/// Sends one after the other (value, offset where acknowledged, whether it may have
+/// happened before the polls), then polls, then perhaps a send that comes too late.
+///
+/// The history has other offsets and values than are given back, as near or far, and of
+/// whatever type; their order and what is equal are the same.
+fn random_history(seed: Seed) -> (History, Sent, Polls) {
+    let mut s = seed.stream("offset_log");
+    let (stride, least) = [(1, 0), (1, -3), (3, -7), (9_000, 0), (1 << 56, i64::MIN)][s.index(5)];
+    let offset_of = |offset: i64| Value::Int(least + (offset + 1) * stride);
+    let form = s.index(4);
+    let value_of = |value: i64| match (form, value % 2) {
+        (0, _) => Value::Int(value),
+        (1, _) => Value::Int(value << 59),
+        (2, 0) => Value::from(format!("{value}")),
+        _ => Value::list([value]),
+    };
+    let mut r = Recorder::new(["n1"]);
+    let (mut sent, mut polls, mut log): (Sent, Polls, Vec<(i64, i64)>) = Default::default();
+    for value in 0..s.below(6) as i64 {
+        r.invoke(value as u32, "send", value_of(value));
+        let offset = log.last().map_or(0, |(o, _)| o + 1 + i64::from(s.chance(0.1)));
+        let offset = if s.chance(0.04) { offset - 1 } else { offset };
+        let roll = s.unit();
+        if roll < 0.8 {
+            r.ok(value as u32, offset_of(offset));
+            sent.push((value, Some(offset), true));
+        } else if roll < 0.9 {
+            r.fail(value as u32);
+            sent.push((value, None, false));
+        } else {
+            r.info(value as u32);
+            sent.push((value, None, true));
+        }
+        if roll < 0.8 || s.chance(0.3) {
+            log.push((offset, value));
+        }
+    }
+    if s.chance(0.1) {
+        log.push((log.len() as i64, 9));
+    }
+    let mut place = [0usize; 2];
+    for _ in 0..s.index(5) {
+        let client = s.index(2);
+        let mut records = Vec::new();
+        for _ in 0..s.index(4) {
+            place[client] += usize::from(s.chance(0.08));
+            place[client] = place[client].saturating_sub(usize::from(s.chance(0.05)));
+            records.extend(log.get(place[client]).copied());
+            place[client] += 1;
+        }
+        if s.chance(0.03) && !log.is_empty() {
+            records.push((99, log[0].1));
+        }
+        r.invoke(10 + client as u32, "poll", Value::Nil);
+        let list = records.iter().map(|(o, v)| Value::list([offset_of(*o), value_of(*v)]));
+        r.ok(10 + client as u32, Value::list(list));
+        polls.push((client as u32, records));
+    }
+    if s.chance(0.1) {
+        r.invoke(20, "send", value_of(9));
+        r.info(20);
+    }
+    (r.history(), sent, polls)
+}
+
+fn twin(kind: &str, sent: &Sent, polls: &Polls) -> usize {
+    let acked: Vec<(i64, i64)> = sent.iter().filter_map(|(v, o, _)| Some(((*o)?, *v))).collect();
+    let polled: Vec<(i64, i64)> = polls.iter().flat_map(|(_, r)| r.clone()).collect();
+    let all: Vec<(i64, i64)> = acked.iter().chain(&polled).copied().collect();
+    let offsets: BTreeSet<i64> = all.iter().map(|(o, _)| *o).collect();
+    let values: BTreeSet<i64> = all.iter().map(|(_, v)| *v).collect();
+    let at = |o: i64| all.iter().filter(|r| r.0 == o).map(|r| r.1).collect::<BTreeSet<_>>();
+    let of = |v: i64| all.iter().filter(|r| r.1 == v).map(|r| r.0).collect::<BTreeSet<_>>();
+    let was_polled = |v: i64| polled.iter().any(|r| r.1 == v);
+    let steps = |test: &dyn Fn(i64, i64) -> bool| {
+        let of_client = |c| {
+            let own: Vec<i64> = (polls.iter().filter(|(p, _)| *p == c))
+                .flat_map(|(_, r)| r.iter().map(|x| x.0))
+                .collect();
+            own.windows(2).filter(|w| test(w[0], w[1])).count()
+        };
+        of_client(0) + of_client(1)
+    };
+    match kind {
+        "inconsistent" => offsets.iter().filter(|o| at(**o).len() > 1).count(),
+        "duplicate" => values.iter().filter(|v| of(**v).len() > 1).count(),
+        "unexpected" => {
+            let may = |v: i64| sent.iter().any(|s| s.0 == v && s.2);
+            values.iter().filter(|v| was_polled(**v) && !may(**v)).count()
+        }
+        "lost" => {
+            let last = polled.iter().map(|r| r.0).max();
+            let below = |r: &&(i64, i64)| last.is_some_and(|l| r.0 < l);
+            acked.iter().filter(below).filter(|r| !was_polled(r.1)).count()
+        }
+        "non_monotonic" => steps(&|a, b| b <= a),
+        _ => steps(&|a, b| b > a && offsets.iter().any(|o| a < *o && *o < b)),
+    }
+}
