@@ -119,8 +119,11 @@ impl Checker for Stats {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::histories::Script;
     use super::*;
+    use crate::op::{Event, OpError, Phase, Value};
 
     #[test]
     fn operations_are_counted_by_function_and_node() {
@@ -133,5 +136,32 @@ mod tests {
         assert_eq!(f["add"]["ok_rate"], 0.25);
         assert_eq!((&n["n1"]["count"], &n["n2"]["count"]), (&4.into(), &1.into()));
         assert_eq!(n["n2"]["latencies_ns"]["1"], 3_000_000);
+    }
+
+    #[test]
+    fn errors_are_counted_where_they_were_met() {
+        let mut history = Script::parse("a1 a2 r@2");
+        for (open, node, kind, f, error) in [
+            (0, 0, Kind::Fail, "add", "aborted"),
+            (1, 0, Kind::Info, "add", "timeout"),
+            (2, 1, Kind::Info, "read", "timeout"),
+        ] {
+            history
+                .push(Event {
+                    time: Time(9),
+                    process: history.process(open),
+                    node: Some(NodeId(node)),
+                    kind,
+                    f: f.into(),
+                    value: Value::Nil,
+                    error: Some(OpError::new(error, "said")),
+                    phase: Phase::Main,
+                })
+                .unwrap();
+        }
+        let results = stats().check(&history).results;
+        assert_eq!(results["all"]["errors"], json!({"aborted": 1, "timeout": 2}));
+        assert_eq!(results["functions"]["add"]["errors"], json!({"aborted": 1, "timeout": 1}));
+        assert_eq!(results["nodes"]["n2"]["errors"], json!({"timeout": 1}));
     }
 }
