@@ -4,12 +4,11 @@
 //! have seen the add was invoked. After its own remove was acknowledged, it does not read the
 //! element until an add was invoked that is not its own earlier one.
 
-use std::collections::HashMap;
-
 use super::super::calls::Call;
 use super::super::sets::{AllRuns, Stream};
 use super::{Element, Facts, Finding};
 use crate::history::History;
+use crate::history::hash::FastMap;
 
 /// The kinds of findings about sessions.
 pub(super) const KINDS: [&str; 2] = ["own_add_unread", "own_remove_unread"];
@@ -60,7 +59,7 @@ fn own_removes(element: &Element<'_>, mut each: impl FnMut(u32, usize, usize)) {
     if element.removes.is_empty() {
         return;
     }
-    let mut own: HashMap<u32, Vec<&Call>> = HashMap::new();
+    let mut own: FastMap<u32, Vec<&Call>> = FastMap::default();
     for add in element.adds {
         own.entry(add.process.0).or_default().push(add);
     }
@@ -82,13 +81,13 @@ fn own_removes(element: &Element<'_>, mut each: impl FnMut(u32, usize, usize)) {
 
 /// One node's reads by client, and the runs of them that have each element.
 pub(super) struct View {
-    places: HashMap<u32, Vec<u32>>,
+    places: FastMap<u32, Vec<u32>>,
     runs: AllRuns,
 }
 
 impl View {
     pub(super) fn of(history: &History, stream: &Stream, elements: usize) -> View {
-        let mut places: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut places: FastMap<u32, Vec<u32>> = FastMap::default();
         for (place, completed) in stream.completed.iter().enumerate() {
             let process = history.process(*completed as usize).0;
             places.entry(process).or_default().push(place as u32);

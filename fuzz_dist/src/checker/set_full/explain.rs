@@ -1,13 +1,12 @@
 //! Sentences about elements: who acknowledged them, who showed them, when they were missed.
 
-use std::collections::HashMap;
-
 use super::super::Anomaly;
 use super::super::calls::Outcome;
 use super::super::evidence::{Faults, node_name, node_of};
 use super::super::sets::{Adds, Elements, NONE, Stream, Streams};
 use super::analysis::Analysis;
 use crate::history::History;
+use crate::history::hash::FastMap;
 use crate::op::{NodeId, Value};
 
 /// Everything that an explanation needs.
@@ -33,8 +32,8 @@ impl Facts<'_> {
     }
 
     /// Gathers the lives of a few elements in one pass over all changes.
-    pub(super) fn lives(&self, ids: impl IntoIterator<Item = u32>) -> HashMap<u32, Life> {
-        let mut slots: HashMap<u32, usize> = HashMap::new();
+    pub(super) fn lives(&self, ids: impl IntoIterator<Item = u32>) -> FastMap<u32, Life> {
+        let mut slots: FastMap<u32, usize> = FastMap::default();
         for id in ids {
             let slot = slots.len();
             slots.entry(id).or_insert(slot);

@@ -6,10 +6,9 @@
 //! client has read is in its later reads). *Flutter* is a monotonic-reads violation whose
 //! element comes back. Reads on different nodes are compared node by node.
 
-use std::collections::HashMap;
-
 use super::super::sets::{Adds, NONE, Stream, Streams};
 use crate::history::History;
+use crate::history::hash::FastMap;
 
 /// How many runs of presence are looked at before the count becomes a lower bound.
 const BUDGET: usize = 20_000_000;
@@ -35,14 +34,14 @@ pub(super) struct Sessions {
 /// Finds the violations of session guarantees.
 pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams) -> Sessions {
     let mut found = Sessions::default();
-    let mut by_adder: HashMap<u32, Vec<u32>> = HashMap::new();
+    let mut by_adder: FastMap<u32, Vec<u32>> = FastMap::default();
     for id in (0..adds.len()).filter(|id| adds.acknowledged(*id) != NONE) {
         by_adder.entry(adds.process(history, id).0).or_default().push(id as u32);
     }
     let mut budget = BUDGET;
     for stream in &streams.streams {
         let runs = Runs::of(stream, adds.len());
-        let mut places: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut places: FastMap<u32, Vec<u32>> = FastMap::default();
         for (place, completed) in stream.completed.iter().enumerate() {
             let process = history.process(*completed as usize).0;
             places.entry(process).or_default().push(place as u32);
@@ -66,14 +65,14 @@ pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams) -> Ses
 /// Where each element first appears, and all runs of those that also vanish.
 struct Runs {
     first: Vec<u32>,
-    vanishing: HashMap<u32, usize>,
+    vanishing: FastMap<u32, usize>,
     runs: Vec<Vec<(u32, u32)>>,
 }
 
 impl Runs {
     fn of(stream: &Stream, n: usize) -> Runs {
         let mut first = vec![NONE; n];
-        let mut vanishing: HashMap<u32, usize> = HashMap::new();
+        let mut vanishing: FastMap<u32, usize> = FastMap::default();
         for change in stream.changes.iter().filter(|c| (c.id as usize) < n) {
             if change.appears() {
                 let first = &mut first[change.id as usize];

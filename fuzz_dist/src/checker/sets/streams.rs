@@ -4,9 +4,8 @@
 //! keeps that: per read only what appeared and what vanished, so that judging costs about as
 //! much as there are changes, and never the number of elements times the number of reads.
 
-use std::collections::HashMap;
-
 use super::Elements;
+use crate::history::hash::FastMap;
 use crate::history::{History, View};
 use crate::op::{Kind, NodeId, Phase, Value};
 
@@ -82,7 +81,7 @@ impl Stream {
     }
 
     /// The runs of reads that have each of the elements `ids`, as half-open ranges of places.
-    pub(crate) fn runs(&self, ids: &HashMap<u32, usize>) -> Vec<Vec<(u32, u32)>> {
+    pub(crate) fn runs(&self, ids: &FastMap<u32, usize>) -> Vec<Vec<(u32, u32)>> {
         let mut runs: Vec<Vec<(u32, u32)>> = vec![Vec::new(); ids.len()];
         for change in &self.changes {
             let Some(slot) = ids.get(&change.id) else { continue };
@@ -155,7 +154,7 @@ pub(crate) struct Streams {
     /// One per node that served a read, in the order of the nodes.
     pub(crate) streams: Vec<Stream>,
     /// Elements that were read more than once at a time.
-    pub(crate) duplicates: HashMap<u32, Duplicate>,
+    pub(crate) duplicates: FastMap<u32, Duplicate>,
 }
 
 impl Streams {
@@ -220,7 +219,7 @@ impl Builder<'_, '_> {
         &mut self,
         node: Option<NodeId>,
         events: Vec<u32>,
-        duplicates: &mut HashMap<u32, Duplicate>,
+        duplicates: &mut FastMap<u32, Duplicate>,
     ) -> Result<Stream, Unreadable> {
         self.reset();
         let mut stream = Stream {
@@ -328,7 +327,7 @@ impl Builder<'_, '_> {
 
 struct Sink<'a> {
     changes: &'a mut Vec<Change>,
-    duplicates: &'a mut HashMap<u32, Duplicate>,
+    duplicates: &'a mut FastMap<u32, Duplicate>,
     place: usize,
     event: u32,
 }
