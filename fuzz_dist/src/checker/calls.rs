@@ -55,6 +55,19 @@ fn of(history: &History, invoked: usize, completed: Option<usize>, process: Proc
     Call { invoked, completed, outcome, process }
 }
 
+/// The events at which clients invoked one of each of these groups of functions, ascending.
+pub(crate) fn invoked<const N: usize>(history: &History, groups: [&[&str]; N]) -> [Vec<u32>; N] {
+    let group = |f: &str| groups.iter().position(|functions| functions.contains(&f));
+    let of_function: Vec<Option<usize>> = history.functions().iter().map(|f| group(f)).collect();
+    let mut events = [const { Vec::new() }; N];
+    for i in history.invocations() {
+        if let Some(group) = of_function[i.function] {
+            events[group].push(i.event as u32);
+        }
+    }
+    events
+}
+
 /// The clients' operations with one of these functions, in the order of their invocation.
 #[inline]
 pub(crate) fn calls<'a>(

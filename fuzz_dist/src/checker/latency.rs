@@ -35,16 +35,10 @@ impl Latencies {
     }
 }
 
-impl Extend<u64> for Latencies {
-    fn extend<T: IntoIterator<Item = u64>>(&mut self, all: T) {
-        all.into_iter().for_each(|ns| self.push(ns));
-    }
-}
-
 impl FromIterator<u64> for Latencies {
     fn from_iter<T: IntoIterator<Item = u64>>(all: T) -> Latencies {
         let mut latencies = Latencies::default();
-        latencies.extend(all);
+        all.into_iter().for_each(|ns| latencies.push(ns));
         latencies
     }
 }

@@ -1,6 +1,6 @@
 //! `total_queue`: what goes into a queue comes out, once, in whatever order.
 
-use super::calls::{Call, Outcome, call};
+use super::calls::{Call, Outcome, call, invoked};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
 use super::recheck::{self, rechecked};
@@ -112,16 +112,7 @@ impl Checker for TotalQueue {
 impl<'a> Elements<'a> {
     /// Counts the enqueues, and gathers the dequeues.
     fn of(history: &'a History) -> Elements<'a> {
-        let [enqueue, dequeue, drain] =
-            ["enqueue", "dequeue", "drain"].map(|f| history.find_function(f));
-        let (mut enqueues, mut dequeues) = (Vec::new(), Vec::new());
-        for i in history.invocations() {
-            if Some(i.function) == enqueue {
-                enqueues.push(i.event as u32);
-            } else if Some(i.function) == dequeue || Some(i.function) == drain {
-                dequeues.push(i.event as u32);
-            }
-        }
+        let [enqueues, dequeues] = invoked(history, [&["enqueue"], &["dequeue", "drain"]]);
         let numbers = Dense::of_events(history, &enqueues);
         let tallies = Vec::with_capacity(enqueues.len());
         let mut elements = Elements { history, numbers, tallies, enqueues: Vec::new(), dequeues };
@@ -155,10 +146,6 @@ impl<'a> Elements<'a> {
     /// Tells every element that a dequeue took.
     fn taken(&mut self, call: &Call, done: usize, mut tell: impl FnMut(&mut Self, u32)) {
         let history = self.history;
-        if let Some(n) = history.word(done).as_small() {
-            let id = self.numbers.int(n);
-            return tell(self, id);
-        }
         match history.view(done) {
             Some(View::Nil) => {}
             Some(View::List(items)) if self.drains(call) => {

@@ -9,7 +9,7 @@
 //!
 //! This costs O(n), whatever the number of clients.
 
-use super::super::calls::{Call, Outcome, call};
+use super::super::calls::{Call, Outcome, call, invoked};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::recheck::{self, rechecked};
@@ -121,16 +121,7 @@ impl Checker for FifoQueue {
 
 impl<'a> Way<'a> {
     fn of(history: &'a History, found: &mut Vec<Anomaly>) -> Result<Way<'a>, String> {
-        let (enqueue, dequeue) =
-            (history.find_function("enqueue"), history.find_function("dequeue"));
-        let (mut enqueues, mut dequeues) = (Vec::new(), Vec::new());
-        for i in history.invocations() {
-            if Some(i.function) == enqueue {
-                enqueues.push(i.event as u32);
-            } else if Some(i.function) == dequeue {
-                dequeues.push(i.event as u32);
-            }
-        }
+        let [enqueues, dequeues] = invoked(history, [&["enqueue"], &["dequeue"]]);
         let mut way = Way {
             history,
             values: Dense::of_events(history, &enqueues),
