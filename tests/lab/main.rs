@@ -1,5 +1,6 @@
 //! The local lab, tried with real namespaces, devices and processes, as root and as anybody.
 
+mod escape;
 mod hosts;
 mod life;
 mod links;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let modules = [
         hosts::TESTS,
+        escape::TESTS,
         links::TESTS,
         triggers::TESTS,
         processes::TESTS,

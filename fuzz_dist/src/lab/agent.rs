@@ -37,7 +37,7 @@ pub fn agent_main_if_asked() {
 
 fn run() -> io::Result<()> {
     // Whatever else the harness was started with (a shell's pipes) is not the hosts' business.
-    crate::sys::fork::close_all_but_standard()?;
+    crate::sys::fork::close_all_but(&[])?;
     let control = take_stdin()?;
     let mut receiver = Receiver::new();
     let (id, begin, harness) = match receiver.receive::<Begin>(&control)? {

@@ -15,6 +15,7 @@ mod follow;
 mod host;
 mod host_init;
 mod init;
+mod kernel;
 mod last_dropped;
 mod mounts;
 mod packet;

@@ -1,5 +1,6 @@
 //! A host's own file system: its folders laid over the lab's common root.
 
+use super::kernel::{self, Proc};
 use super::protocol::{At, DATA_DIR, Failure, HostPlan, MountPlan, Step};
 use super::root::{self, LAB, OUTSIDE};
 use crate::env::MountKind;
@@ -11,8 +12,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Lays everything; what had to be done in another way than asked for is told in `notes`.
-pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<(), Failure> {
-    mount_proc(notes)?;
+pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<Proc, Failure> {
+    let proc = kernel::mount_proc(notes)?;
+    kernel::mount_terminals(notes);
     for (target, mode) in
         [("/tmp", c"mode=1777"), ("/run", c"mode=755"), ("/dev/shm", c"mode=1777")]
     {
@@ -33,25 +35,13 @@ pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<(), Failur
         lay_one(one, number, notes)?;
     }
     unmount(OUTSIDE, UnmountFlags::DETACH).mounting("away the old root")?;
-    root::read_only(Path::new("/"), false)
+    root::read_only(Path::new("/"), false)?;
+    Ok(proc)
 }
 
-fn outside(path: &str) -> PathBuf {
+/// Where a path of the machine is seen while a host is set up.
+pub(super) fn outside(path: &str) -> PathBuf {
     PathBuf::from(format!("{OUTSIDE}{path}"))
-}
-
-/// A fresh /proc shows this host's processes. Where part of the machine's own is masked (in
-/// containers), the kernel refuses it, and the old one has to do.
-fn mount_proc(notes: &mut Vec<String>) -> Result<(), Failure> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    match mount("proc", "/proc", "proc", flags, None) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::PERM) => {
-            notes.push("/proc is the machine's: the system refuses one of the host's own".into());
-            mount_bind_recursive(outside("/proc"), "/proc").mounting("/proc")
-        }
-        other => other.mounting("/proc"),
-    }
 }
 
 /// The host's name and an empty resolver configuration; the hosts file is everybody's.

@@ -10,6 +10,7 @@ use super::{Hosts, Lab, end, lock, wire};
 use crate::env::{Error, Heal, HostId, HostSpec};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -241,12 +242,22 @@ fn spawn_agent(folder: &Path, name: &str, socket: OwnedFd) -> Result<Child, Erro
     Command::new("/proc/self/exe")
         .arg0(format!("fuzz_dist agent of {name}"))
         .arg(ARGUMENT)
-        .env(VARIABLE, "1")
+        .env_clear()
+        .envs(agents_environment())
+        .process_group(0)
         .stdin(Stdio::from(socket))
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .map_err(Error::io("execute this program as the lab's agent"))
+}
+
+/// The agents' whole environment: what a host sees of them shows no secret of this process's.
+fn agents_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    // Where the dynamic linker and the instrumentation of coverage find their files.
+    let needed = ["LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"];
+    let kept = needed.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    kept.chain([(VARIABLE.into(), "1".into())])
 }
 
 fn make_folder(folder: &Path) -> Result<PathBuf, Error> {
