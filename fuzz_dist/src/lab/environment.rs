@@ -3,6 +3,7 @@
 use super::control::Lost;
 use super::follow::LabWire;
 use super::host::{Host, explain, is_programs_own};
+use super::plans::why_not_found;
 use super::protocol::{DATA_DIR, Reply, Request, StartPlan};
 use super::{Lab, lock};
 use crate::env::wire::Wire;
@@ -65,7 +66,7 @@ impl Lab {
                 return Err(Error::NotExecutable {
                     host: host.spec.name.clone(),
                     program: command.argv.join(" "),
-                    source: failure.source(),
+                    source: why_not_found(&command.argv).unwrap_or_else(|| failure.source()),
                 });
             }
             Err(Lost::Closed) => return Err(gone()),

@@ -19,6 +19,7 @@ mod kernel;
 mod last_dropped;
 mod mounts;
 mod packet;
+mod plans;
 mod policy;
 mod probe;
 mod protocol;
@@ -56,6 +57,7 @@ pub struct Lab {
     name: String,
     folder: PathBuf,
     visible: Vec<PathBuf>,
+    plans: plans::Plans,
     /// First of all that is dropped, since it hears the agents' end.
     control: Control,
     init: Arc<Connection>,

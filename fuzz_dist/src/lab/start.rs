@@ -4,10 +4,11 @@ use super::agent::{ARGUMENT, VARIABLE};
 use super::control::{Connection, Control, Listener, Lost};
 use super::host::{Host, HostEvents, Ready, explain};
 use super::packet::{HOSTS_MAX, MASK, address};
-use super::protocol::{Begin, HostPlan, MountPlan, Reply, Request, VERSION};
+use super::plans::{self, Plans, text};
+use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, wire};
-use crate::env::{Error, Heal, HostId, HostSpec};
+use crate::env::{Error, Heal, HostId, HostSpec, Scratch};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -103,8 +104,9 @@ impl Lab {
         let init = control.connect(socket, Arc::new(Silent));
         Ok(Lab {
             name: options.name.clone(),
-            visible: visible(&options.visible),
+            visible: plans::visible(&options.visible),
             folder,
+            plans: Plans::default(),
             control,
             init,
             agent: Mutex::new(agent),
@@ -119,7 +121,9 @@ impl Lab {
         let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .map_err(|error| Error::io("open a pidfd of this process")(error.into()))?;
         let names = options.hosts.iter().enumerate().map(|(index, host)| (index, &*host.name));
-        let begin = Begin { version: VERSION, hosts_file: hosts_file(names) };
+        let scratch = Scratch::all();
+        let scratch = scratch.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+        let begin = Begin { version: VERSION, hosts_file: hosts_file(names), scratch };
         let answer = self.init.send(|socket, id| wire::send(socket, id, begin, &[me.as_fd()]));
         match answer.await {
             Ok((Reply::Begun { version: VERSION }, _)) => Ok(()),
@@ -171,7 +175,7 @@ impl Lab {
             mask: MASK,
             data: text(&folder.join("data"))?,
             visible: self.visible.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
-            mounts: spec.mounts.iter().map(mount_plan).collect::<Result<_, _>>()?,
+            mounts: self.plans.of(&spec.name, &spec.mounts)?,
         };
         let answer = self.init.send(|to, id| wire::send(to, id, Request::AddHost(plan), &[]));
         Ok(Asked { id, spec: spec.clone(), folder, answer: Box::pin(answer) })
@@ -240,7 +244,7 @@ fn spawn_agent(folder: &Path, name: &str, socket: OwnedFd) -> Result<Child, Erro
     }
     let log = fs::File::create(folder.join("agent.log")).map_err(Error::io("make agent.log"))?;
     Command::new("/proc/self/exe")
-        .arg0(format!("fuzz_dist agent of {name}"))
+        .arg0(format!("fuzz_dist agent of {name} in {}", folder.display()))
         .arg(ARGUMENT)
         .env_clear()
         .envs(agents_environment())
@@ -299,39 +303,6 @@ fn hosts_file<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> String {
         let _ = writeln!(text, "{} {name}", address(index));
     }
     text
-}
-
-/// Folders that /tmp and /run of the hosts would hide, without those within others.
-fn visible(asked: &[PathBuf]) -> Vec<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
-    let here = std::env::current_dir().ok();
-    let mut found: Vec<_> = asked.iter().cloned().chain(program).chain(here).collect();
-    found = found.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-    let hidden = |path: &Path| {
-        ["/tmp", "/run"].iter().any(|own| path.starts_with(own) && path != Path::new(own))
-    };
-    found.retain(|path| hidden(path) && path.is_dir());
-    found.sort();
-    found.dedup_by(|later, earlier| later.starts_with(&*earlier));
-    found
-}
-
-fn mount_plan(mount: &crate::env::Mount) -> Result<MountPlan, Error> {
-    let what = || format!("find {}, which is to be laid under a host", mount.source.display());
-    let source = fs::canonicalize(&mount.source).map_err(|error| Error::io(what())(error))?;
-    let target = &mount.target;
-    if !target.is_absolute() || target.components().any(|part| part.as_os_str() == "..") {
-        return Err(Error::Invalid(format!(
-            "{} is no place for a folder on a host: it must be absolute, without ..",
-            target.display()
-        )));
-    }
-    Ok(MountPlan { source: text(&source)?, target: text(target)?, kind: mount.kind })
-}
-
-fn text(path: &Path) -> Result<String, Error> {
-    let invalid = || Error::Invalid(format!("the path {} is not UTF-8", path.display()));
-    path.to_str().map(str::to_owned).ok_or_else(invalid)
 }
 
 /// Runs a future that waits for other threads only: a runtime may or may not be around.

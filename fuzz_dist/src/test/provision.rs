@@ -14,7 +14,7 @@ use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, observe};
 use crate::db::AnyDb;
-use crate::env::{Environment, HostSpec, Role};
+use crate::env::{self, Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::grudge::Member;
 use crate::history::{Recorder, Samples};
@@ -118,7 +118,7 @@ async fn bring_up(
         ..LabOptions::new(folder.join("hosts"), hosts)
     };
     let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
-    let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
+    let env: Arc<dyn Environment> = Arc::new(lab.map_err(explained)?);
     let cluster = Cluster::new(env)?;
     session.up(&cluster);
     if let Some(overlapping) = effective.overlapping_partitions {
@@ -205,6 +205,15 @@ async fn bring_up(
     session.enter("running");
     progress::show(&live);
     Ok(live)
+}
+
+/// A lab that cannot be: what was named and cannot be used is a mistake of whoever named it, the
+/// rest is refused by the machine.
+fn explained(error: env::Error) -> Error {
+    match error {
+        env::Error::Invalid(text) => Error::usage(text),
+        other => Error::environment(other),
+    }
 }
 
 /// Does something on all nodes at once; the first error ends it.
