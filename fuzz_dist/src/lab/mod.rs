@@ -17,6 +17,7 @@ mod host_init;
 mod init;
 mod kernel;
 mod last_dropped;
+mod logs;
 mod mounts;
 mod packet;
 mod plans;
@@ -64,6 +65,8 @@ pub struct Lab {
     agent: Mutex<Child>,
     switch: Arc<Switch>,
     hosts: Mutex<Hosts>,
+    /// Closed after everything that writes to them has ended.
+    logs: logs::Logs,
     /// One change of membership at a time.
     membership: tokio::sync::Mutex<()>,
 }

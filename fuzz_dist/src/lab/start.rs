@@ -3,11 +3,12 @@
 use super::agent::{ARGUMENT, VARIABLE};
 use super::control::{Connection, Control, Listener, Lost};
 use super::host::{Host, HostEvents, Ready, explain};
+use super::logs::Logs;
 use super::packet::{HOSTS_MAX, MASK, address};
 use super::plans::{self, Plans, text};
 use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
-use super::{Hosts, Lab, end, lock, wire};
+use super::{Hosts, Lab, end, lock, logs, wire};
 use crate::env::{Error, Heal, HostId, HostSpec, Scratch};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
@@ -41,6 +42,9 @@ pub struct LabOptions {
     pub follow: bool,
     /// How TCP goes on when a link is open again.
     pub heal: Heal,
+    /// About how many bytes each log of a process keeps, half of them from its end; what lies
+    /// between is dropped, with a note among [`Capabilities`](crate::env::Capabilities).
+    pub log_limit: u64,
 }
 
 impl LabOptions {
@@ -53,6 +57,7 @@ impl LabOptions {
             visible: Vec::new(),
             follow: false,
             heal: Heal::Natural,
+            log_limit: logs::LIMIT,
         }
     }
 }
@@ -94,11 +99,13 @@ impl Lab {
         options: &LabOptions,
     ) -> Result<Lab, Error> {
         let mut agent = agent;
-        let control = match Control::new() {
-            Ok(control) => control,
+        let threads =
+            Control::new().and_then(|control| Ok((control, Logs::new(options.log_limit)?)));
+        let (control, logs) = match threads {
+            Ok(threads) => threads,
             Err(error) => {
                 end(&mut agent);
-                return Err(Error::io("start the lab's control thread")(error));
+                return Err(Error::io("start the lab's threads")(error));
             }
         };
         let init = control.connect(socket, Arc::new(Silent));
@@ -108,6 +115,7 @@ impl Lab {
             folder,
             plans: Plans::default(),
             control,
+            logs,
             init,
             agent: Mutex::new(agent),
             switch: Arc::new(Switch::new(options.heal)?),

@@ -112,10 +112,12 @@ async fn bring_up(
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
     let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
+    let options = LabOptions::new(folder.join("hosts"), hosts);
     let options = LabOptions {
         heal: effective.heal,
         follow: effective.wire || follows,
-        ..LabOptions::new(folder.join("hosts"), hosts)
+        log_limit: session.log_limit().unwrap_or(options.log_limit),
+        ..options
     };
     let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
     let env: Arc<dyn Environment> = Arc::new(lab.map_err(explained)?);
