@@ -13,6 +13,7 @@ mod host;
 mod links;
 mod process;
 mod scratch;
+pub(crate) mod threads;
 pub mod wire;
 
 pub use command::{Command, Finished};

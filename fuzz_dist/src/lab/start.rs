@@ -9,7 +9,7 @@ use super::plans::{self, Plans, text};
 use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, logs, wire};
-use crate::env::{Error, Heal, HostId, HostSpec, Scratch};
+use crate::env::{Error, Heal, HostId, HostSpec, Scratch, threads};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -105,7 +105,7 @@ impl Lab {
             Ok(threads) => threads,
             Err(error) => {
                 end(&mut agent);
-                return Err(Error::io("start the lab's threads")(error));
+                return Err(threads_refused(Error::io("start the lab's threads")(error)));
             }
         };
         let init = control.connect(socket, Arc::new(Silent));
@@ -200,7 +200,7 @@ impl Lab {
         let connection = self.control.connect(socket, events.clone());
         let (tun, notes) =
             in_time(ready, &connection).await.map_err(|lost| explain(lost, &what))?;
-        self.switch.plug(asked.id, tun)?;
+        self.switch.plug(asked.id, tun).map_err(threads_refused)?;
         let host = Host {
             address: address(asked.id.index()),
             spec: asked.spec,
@@ -212,6 +212,16 @@ impl Lab {
         };
         lock(&self.hosts).present.insert(asked.id, Arc::new(host));
         Ok(())
+    }
+}
+
+/// Says what to do where the system refused a thread.
+fn threads_refused(error: Error) -> Error {
+    match error {
+        Error::Io { what, source } if threads::too_many(&source) => {
+            Error::Refused { step: what, source, remedy: threads::remedy() }
+        }
+        other => other,
     }
 }
 
