@@ -11,10 +11,11 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::antidote::*;
 use crate::collector::*;
+use crate::kills::*;
 use crate::program::{Ended, Program, Runtime};
 
 /// Longer than anything takes that works.
-const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 pub(crate) fn all() -> Vec<Trial> {
     macro_rules! trials {
@@ -44,6 +45,7 @@ pub(crate) fn all() -> Vec<Trial> {
         two_interrupts_leave_nothing,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
         a_killed_harness_leaves_no_temporary_folder,
+        kills_at_random_moments_leave_nothing,
         no_release_is_ignored_with_the_remedy,
         a_release_that_was_named_and_is_not_there_fails,
         a_folder_that_was_named_and_is_not_there_fails,
@@ -148,7 +150,7 @@ pub(crate) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-fn processes_with(mark: &str) -> Vec<String> {
+pub(crate) fn processes_with(mark: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let ids = entries.filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
     let marked = ids.filter(|id| {

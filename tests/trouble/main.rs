@@ -8,6 +8,7 @@ mod antidote;
 mod checks;
 mod collector;
 mod fixture;
+mod kills;
 mod ordinary_user;
 #[path = "../harness/program.rs"]
 #[allow(dead_code)]
