@@ -73,9 +73,13 @@ fn kill(number: u64, place: &Path, temporary: &Path) -> bool {
     }
     assert!(ended_within(&mut child, 2 * LIMIT), "{what}: it did not end");
     let mark = store.to_string_lossy().into_owned();
-    let deadline = Instant::now() + LIMIT;
-    while !processes_with(&mark).is_empty() {
-        assert!(Instant::now() < deadline, "{what}: still there: {:?}", processes_with(&mark));
+    let deadline = Instant::now() + 3 * LIMIT;
+    loop {
+        let left = processes_with(&mark);
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{what}: still there: {:?}", commands(&left));
         std::thread::sleep(Duration::from_millis(20));
     }
     let found = all_named(&store, "history.jsonl");
@@ -86,6 +90,14 @@ fn kill(number: u64, place: &Path, temporary: &Path) -> bool {
     // Ordinary rights suffice to remove whatever is left in the store.
     fs::remove_dir_all(&store).unwrap_or_else(|error| assert!(!store.exists(), "{what}: {error}"));
     !found.is_empty()
+}
+
+fn commands(ids: &[String]) -> Vec<String> {
+    let command = |id: &String| {
+        let arguments = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        format!("{id} {}", String::from_utf8_lossy(&arguments).replace('\0', " "))
+    };
+    ids.iter().map(command).collect()
 }
 
 fn start(test: &str, store: &Path, temporary: &Path) -> Child {
