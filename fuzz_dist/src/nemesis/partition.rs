@@ -124,7 +124,7 @@ impl Fault for PartitionFault {
         let grudge = plan.grudge.as_ref().expect("a partition's plan has a grudge");
         let links = targets.cluster.links();
         links.add(grudge).await?;
-        let proof = links.prove().await;
+        let proof = links.prove_cut(grudge).await;
         Ok(Check { status: proof.status(), evidence: proof.evidence() })
     }
 
@@ -132,7 +132,7 @@ impl Fault for PartitionFault {
         let grudge = plan.grudge.as_ref().expect("a partition's plan has a grudge");
         let links = targets.cluster.links();
         links.remove(grudge).await?;
-        let proof = links.prove().await;
+        let proof = links.prove_open(grudge).await;
         Ok(Check { status: proof.status(), evidence: proof.evidence() })
     }
 }
