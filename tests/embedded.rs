@@ -11,6 +11,11 @@ use fuzz_dist::op::{Name, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::Stream;
 
+#[path = "embedded/overlap.rs"]
+mod overlap;
+#[path = "embedded/replay.rs"]
+mod replay;
+
 /// A partition that leaves room for others in a run of a few seconds.
 fn short(nemesis: Nemesis) -> Nemesis {
     nemesis.after(millis(500)).lasting(millis(1500))

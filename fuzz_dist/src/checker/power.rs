@@ -244,7 +244,7 @@ mod tests {
         let not_undone = "`halves {n1} | {n2}` was not seen undone: seen";
         for end in [FaultStatus::Ineffective, FaultStatus::Indeterminate] {
             let history = ending((FaultStatus::Installed, end), [0, 2]);
-            assert!(reasons(&history).contains(&not_undone.to_string()), "{:?}", reasons(&history));
+            assert!(reasons(&history).iter().any(|r| r == not_undone), "{:?}", reasons(&history));
             // Also where the scenario, not the nemesis, began it.
             let verdict = power().check(&history);
             assert_eq!(verdict.validity, Validity::Unknown);

@@ -126,7 +126,7 @@ impl FaultSpan {
             return None;
         }
         let why = match (self.stopped, &self.end_evidence) {
-            (Some(_), Some(evidence)) => evidence.to_string(),
+            (Some(_), Some(evidence)) => in_words(evidence),
             (Some(_), None) => "its end says nothing".into(),
             (None, _) => "no end is recorded".into(),
         };
@@ -144,6 +144,29 @@ impl FaultSpan {
     /// When it was seen undone.
     pub fn felt_until(&self) -> Option<Time> {
         self.stopped.filter(|_| self.undone)
+    }
+}
+
+/// Evidence in one line: what says nothing is left out.
+fn in_words(evidence: &Value) -> String {
+    const CHARS_MAX: usize = 240;
+    fn words(value: &Value) -> String {
+        match value {
+            Value::Nil => String::new(),
+            Value::Text(text) => text.to_string(),
+            Value::List(items) => items.iter().map(words).collect::<Vec<_>>().join("; "),
+            Value::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| (words(key), words(value)));
+                let said = entries.filter(|(_, value)| !value.is_empty());
+                said.map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ")
+            }
+            other => other.to_string(),
+        }
+    }
+    let text = words(evidence);
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -198,7 +198,7 @@ async fn bring_up(
         reconnect: effective.reconnect,
         schedule: Schedule::new(session.name(), session.seed(), names.collect()),
         replay: replay.clone(),
-        file: folder.join(schedule::FILE),
+        file: Some(folder.join(schedule::FILE)),
     });
     let live = Arc::new(Live {
         cluster,

@@ -180,7 +180,7 @@ impl Owner {
         if self.heal.due().is_none_or(|due| due > now) {
             return;
         }
-        let why = "the time for undoing faults was over";
+        let why = "the time limit of the heal passed";
         match &self.heal.stage {
             Stage::Ending => {
                 self.end_lives(why);

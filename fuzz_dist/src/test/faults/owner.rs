@@ -406,7 +406,7 @@ impl Owner {
             if entry.edge == Edge::Start {
                 entry.end_asked = false;
                 entry.state = State::Cancelling { until: Instant::now(), why: why.into() };
-                self.started(i, Err(why.into()));
+                self.started(i, Err("was cut off".into()));
             }
             let entry = &mut self.entries[i];
             if entry.edge == Edge::Started {
@@ -414,7 +414,7 @@ impl Owner {
                 let value = History::fault_value(entry.id, Edge::Stop, "", None);
                 self.scene.record(entry.name.clone(), Edge::Stop, value);
             }
-            self.stopped(i, Err(why.into()));
+            self.stopped(i, Err(format!("was cut off: {why}")));
         }
     }
 

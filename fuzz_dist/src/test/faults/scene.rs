@@ -30,8 +30,8 @@ pub(in crate::test) struct Scene {
     pub(in crate::test) schedule: Schedule,
     /// What is drawn instead, as far as it goes.
     pub(in crate::test) replay: Option<Arc<Schedule>>,
-    /// Where the schedule is kept.
-    pub(in crate::test) file: PathBuf,
+    /// Where the schedule is kept, if anywhere.
+    pub(in crate::test) file: Option<PathBuf>,
 }
 
 impl Scene {
@@ -68,10 +68,11 @@ impl Scene {
     ///
     /// A sentence where it could not be written.
     pub(super) fn write(&self) -> Result<(), String> {
+        let Some(file) = &self.file else { return Ok(()) };
         let json = serde_json::to_vec_pretty(&self.schedule).map_err(|e| e.to_string());
         let written = json.and_then(|mut json| {
             json.push(b'\n');
-            store::replace(&self.file, &json).map_err(|e| e.to_string())
+            store::replace(file, &json).map_err(|e| e.to_string())
         });
         written.map_err(|e| format!("the schedule of the faults was not kept: {e}"))
     }
