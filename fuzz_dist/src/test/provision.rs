@@ -251,8 +251,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if !node.is_running() {
                 return Error::setup(format!(
-                    "the processes on {} ended by themselves before it was ready; what they said \
-                     is in {}",
+                    "the processes on {} exited unexpectedly before it was ready; logs: {}",
                     node.name(),
                     node.folder().unwrap_or_default().join("logs").display()
                 ));
