@@ -43,7 +43,10 @@ impl Outgoing {
     ) -> io::Result<Outgoing> {
         let bytes = serde_json::to_vec(&Message { id, body }).map_err(io::Error::other)?;
         if bytes.len() > MESSAGE_MAX {
-            return Err(io::Error::other(format!("a message of {} bytes is too long", bytes.len())));
+            return Err(io::Error::other(format!(
+                "a message of {} bytes is too long",
+                bytes.len()
+            )));
         }
         let fds = fds.iter().map(|fd| fd.try_clone_to_owned()).collect::<io::Result<_>>()?;
         Ok(Outgoing { bytes, fds })
