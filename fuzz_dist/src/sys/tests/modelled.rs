@@ -22,14 +22,24 @@ mod sync {
     }
 }
 
-use epoch::{EpochCell, Replaced};
+use epoch::{EpochCell, EpochReader, Replaced};
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use std::sync::Arc;
 
-/// A packet's way through the switch: what the policy says, then the delivery. Once `replace` has
-/// returned, nothing is delivered that the old policy let pass.
+/// A packet's way through the switch: what the policy says, then the delivery.
+fn forward(reader: &mut EpochReader<bool>, cut: &AtomicBool) {
+    reader.with(|open| {
+        if *open {
+            let late = cut.load(Ordering::Acquire);
+            assert!(!late, "a packet of the old policy is delivered");
+        }
+    });
+}
+
+/// Once `replace` has returned, nothing is delivered that the old policy let pass: by a port that has
+/// forwarded before, and by one that is plugged in meanwhile.
 #[test]
 fn after_a_replacement_no_packet_of_the_old_policy_is_delivered() {
     let mut model = Builder::new();
@@ -37,24 +47,17 @@ fn after_a_replacement_no_packet_of_the_old_policy_is_delivered() {
     model.check(|| {
         let cell = EpochCell::new(true, 2);
         let cut = Arc::new(AtomicBool::new(false));
-        let port = |packets: usize| {
+        let old = {
             let (mut reader, cut) = (cell.reader().unwrap(), cut.clone());
-            thread::spawn(move || {
-                for _ in 0..packets {
-                    reader.with(|open| {
-                        if *open {
-                            let late = cut.load(Ordering::Acquire);
-                            assert!(!late, "a packet of the old policy is delivered");
-                        }
-                    });
-                }
-            })
+            thread::spawn(move || (0..2).for_each(|_| forward(&mut reader, &cut)))
         };
-        let ports = [port(2), port(1)];
+        let new = {
+            let (cell, cut) = (cell.clone(), cut.clone());
+            thread::spawn(move || forward(&mut cell.reader().unwrap(), &cut))
+        };
         assert_eq!(cell.replace(false), Replaced::Drained);
         cut.store(true, Ordering::Release);
-        for port in ports {
-            port.join().unwrap();
-        }
+        old.join().unwrap();
+        new.join().unwrap();
     });
 }
