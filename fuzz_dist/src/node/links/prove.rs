@@ -11,6 +11,7 @@ use super::probes::{Probes, SOCKETS_MAX};
 use super::proof::{Part, Proof, Scope};
 use super::{Inner, Link};
 use crate::env::LinkCounters;
+use crate::grudge::Grudge;
 
 /// Long enough for a datagram on a busy machine; then it is sent again.
 const ROUND: Duration = Duration::from_millis(250);
@@ -62,6 +63,9 @@ struct Look<'a> {
     rounds: Vec<u64>,
     /// For every pair of nodes, at `from * n + to`.
     seen: Vec<Seen>,
+    /// The network as it was at the last look: that is what is judged.
+    epoch: u64,
+    expected: Grudge,
     counted: bool,
     at_first: LinkCounters,
     refused: Option<String>,
@@ -70,12 +74,18 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     fn new(links: &'a Arc<Inner>, scope: Scope<'a>, probes: Probes) -> Look<'a> {
         let n = links.nodes.len();
+        let (epoch, expected) = {
+            let network = links.observed();
+            (network.epoch(), network.cut().clone())
+        };
         Look {
             links,
             scope,
             probes,
             rounds: Vec::new(),
             seen: vec![Seen::default(); n * n],
+            epoch,
+            expected,
             counted: links.env.capabilities().link_counters,
             at_first: links.env.counters(),
             refused: None,
@@ -117,17 +127,18 @@ impl<'a> Look<'a> {
             }
             sleep(LOOK_EVERY).await;
         }
-        if self.look() != State::Complete {
-            return false;
+        let mut state = self.look();
+        if state == State::Complete && self.seen.iter().any(|seen| seen.dropped) {
+            sleep(ARRIVAL_LIMIT).await;
+            state = self.look();
         }
-        sleep(ARRIVAL_LIMIT).await;
-        self.look() == State::Complete
+        state == State::Complete
     }
 
     /// Begins a round; gives the links that it is about.
     fn begin(&mut self) -> Vec<Link> {
-        let links = self.links.clone();
-        let network = links.observed();
+        let inner = self.links.clone();
+        let network = inner.observed();
         self.rounds.push(network.installed());
         self.forget_changed(&network);
         let unsettled = |link: &Link| {
@@ -137,11 +148,14 @@ impl<'a> Look<'a> {
                 && !self.scope.is_undone(*link, cut)
                 && !self.seen(*link).is_settled(cut)
         };
-        super::network::links(self.n()).filter(unsettled).collect()
+        links(self.n()).filter(unsettled).collect()
     }
 
     /// What was seen of a link before it was cut or opened is void.
     fn forget_changed(&mut self, network: &Network) {
+        if self.epoch != network.epoch() {
+            (self.epoch, self.expected) = (network.epoch(), network.cut().clone());
+        }
         for link in links(self.n()) {
             let since = network.changed(link);
             let seen = self.seen_mut(link);
@@ -156,8 +170,8 @@ impl<'a> Look<'a> {
         let arrived = self.probes.arrived();
         let counters = self.links.env.counters();
         // The network is looked at last: what is in its former state is void.
-        let links = self.links.clone();
-        let network = links.observed();
+        let inner = self.links.clone();
+        let network = inner.observed();
         self.forget_changed(&network);
         for (round, link) in arrived {
             let sent = self.rounds.get(round as usize);
@@ -166,18 +180,18 @@ impl<'a> Look<'a> {
             }
         }
         let mut state = State::Complete;
-        for link in super::network::links(self.n()) {
+        for link in links(self.n()) {
             let cut = network.cut().drops(link.1, link.0);
             let dropped = self.counted.then(|| self.dropped(&counters, link));
             let seen = self.seen_mut(link);
-            seen.dropped |= dropped > seen.before && seen.before.is_some();
+            seen.dropped |= cut && seen.before.is_some() && dropped > seen.before;
             let (seen, part) = (*self.seen(link), self.scope.part(link, cut));
             if part == Part::Nothing || seen.is_settled(cut) || self.scope.is_undone(link, cut) {
                 continue;
             }
             match (seen.before, part) {
-                (Some(_), _) => return State::Waiting,
-                (None, Part::Own) => state = State::Changed,
+                (Some(_), _) => state = State::Waiting,
+                (None, Part::Own) => state = state.max(State::Changed),
                 (None, _) => {}
             }
         }
@@ -196,24 +210,22 @@ impl<'a> Look<'a> {
         counters.get(self.links.host(from), self.links.host(to)).dropped_packets
     }
 
-    fn judge(&mut self) -> Proof {
-        let dropped = self.links.env.counters().since(&self.at_first);
-        let links = self.links.clone();
-        let network = links.observed();
-        self.forget_changed(&network);
+    fn judge(self) -> Proof {
+        let counters = self.links.env.counters().since(&self.at_first);
+        let dropped = links(self.n()).map(|link| self.dropped(&counters, link)).sum();
         let mut proof = Proof {
-            expected: network.cut().clone(),
-            epoch: network.epoch(),
             names: self.links.nodes.iter().map(|node| node.name().into()).collect(),
             leaks: Vec::new(),
             silent: Vec::new(),
             changing: Vec::new(),
             undone: Vec::new(),
-            refused: self.refused.take(),
-            dropped: super::network::links(self.n()).map(|link| self.dropped(&dropped, link)).sum(),
+            refused: self.refused.clone(),
+            dropped,
+            epoch: self.epoch,
+            expected: self.expected.clone(),
         };
-        for link in super::network::links(self.n()) {
-            let cut = network.cut().drops(link.1, link.0);
+        for link in links(self.n()) {
+            let cut = self.expected.drops(link.1, link.0);
             let seen = self.seen(link);
             match self.scope.part(link, cut) {
                 Part::Nothing => {}
@@ -230,11 +242,11 @@ impl<'a> Look<'a> {
 }
 
 /// How far a round is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    /// A datagram may still arrive or be dropped.
-    Waiting,
+    Complete,
     /// A link was cut or opened since the datagrams were sent.
     Changed,
-    Complete,
+    /// A datagram may still arrive or be dropped.
+    Waiting,
 }
