@@ -52,7 +52,7 @@ enum Request {
     Lanes(Vec<LaneSchedule>),
     /// A fault is to begin; the answer comes when its start is over.
     Begin {
-        begin: Begin,
+        begin: Box<Begin>,
         reply: oneshot::Sender<Result<Begun, Error>>,
         /// Sent once the start was polled for the first time.
         polled: Option<oneshot::Sender<Held>>,
@@ -129,6 +129,7 @@ impl Faults {
     /// was begun and failed counts as begun.
     pub(super) async fn begin(&self, begin: Begin) -> Result<Begun, Error> {
         let (reply, begun) = oneshot::channel();
+        let begin = Box::new(begin);
         let _ = self.requests.send(Request::Begin { begin, reply, polled: None });
         begun.await.unwrap_or_else(|_| Err(gone()))
     }
@@ -142,6 +143,7 @@ impl Faults {
     pub(super) async fn arm(&self, begin: Begin) -> Result<Armed, Error> {
         let (reply, mut begun) = oneshot::channel();
         let (polled, armed) = oneshot::channel();
+        let begin = Box::new(begin);
         let _ = self.requests.send(Request::Begin { begin, reply, polled: Some(polled) });
         if let Ok(held) = armed.await {
             return Ok(Armed { id: held.keep(), begun });

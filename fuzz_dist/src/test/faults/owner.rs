@@ -124,7 +124,7 @@ impl Owner {
                 self.scene.schedule.lanes = lanes;
                 self.kept(self.scene.write());
             }
-            Request::Begin { begin, reply, polled } => self.plan(begin, reply, polled),
+            Request::Begin { begin, reply, polled } => self.plan(*begin, reply, polled),
             Request::End { id, reply } => {
                 let Some(entry) = usize::try_from(id).ok().and_then(|i| self.entries.get_mut(i))
                 else {

@@ -273,7 +273,7 @@ pub(super) fn kept(
         cluster,
         db,
         nemesis,
-        workload: g_set().into(),
+        workload: g_set(),
         effective,
         seed,
         clock,
