@@ -77,6 +77,15 @@ fn group_and_session(pid: i32) -> (i32, i32) {
     (after[2].parse().unwrap(), after[3].parse().unwrap())
 }
 
+/// A process shows no environment while it executes another program.
+fn wait_until_marked(count: usize, marker: &str) {
+    let started = Instant::now();
+    while marked(marker).len() < count {
+        assert!(started.elapsed() < LIMIT, "only {:?} are marked", marked(marker));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn wait_until_none(marker: &str) {
     let started = Instant::now();
     while !marked(marker).is_empty() {
@@ -98,7 +107,7 @@ fn nothing_is_left_after_a_drop() {
     let marker = format!("drop-{}", std::process::id());
     with_lab(3, async |lab| {
         start_stubborn(&lab, &marker).await;
-        assert!(marked(&marker).len() >= 6);
+        wait_until_marked(6, &marker);
         drop(lab);
         // Not eventually, but now.
         let left = marked(&marker);
@@ -129,7 +138,7 @@ fn holding(folder: &Folder, marker: &str) -> std::process::Child {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     // The harness, its agent, four inits, and at least two processes on each host.
-    assert!(marked(marker).len() >= 12, "only {:?} are marked", marked(marker));
+    wait_until_marked(12, marker);
     child
 }
 

@@ -1,9 +1,11 @@
 //! The local lab, tried with real namespaces, devices and processes, as root and as anybody.
 
+mod altered;
 mod escape;
 mod hosts;
 mod life;
 mod links;
+mod partitions;
 mod processes;
 mod refused;
 mod support;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         hosts::TESTS,
         escape::TESTS,
         links::TESTS,
+        partitions::TESTS,
         triggers::TESTS,
         processes::TESTS,
         life::TESTS,

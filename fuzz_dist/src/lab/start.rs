@@ -132,7 +132,7 @@ impl Lab {
         let scratch = Scratch::all();
         let scratch = scratch.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
         let begin = Begin { version: VERSION, hosts_file: hosts_file(names), scratch };
-        let answer = self.init.send(|socket, id| wire::send(socket, id, begin, &[me.as_fd()]));
+        let answer = self.init.send(begin, &[me.as_fd()]);
         match answer.await {
             Ok((Reply::Begun { version: VERSION }, _)) => Ok(()),
             Ok((reply, _)) => Err(Error::Invalid(format!("the lab's agent answered {reply:?}"))),
@@ -185,7 +185,7 @@ impl Lab {
             visible: self.visible.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
             mounts: self.plans.of(&spec.name, &spec.mounts)?,
         };
-        let answer = self.init.send(|to, id| wire::send(to, id, Request::AddHost(plan), &[]));
+        let answer = self.init.ask(Request::AddHost(plan), &[]);
         Ok(Asked { id, spec: spec.clone(), folder, answer: Box::pin(answer) })
     }
 
