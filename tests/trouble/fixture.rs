@@ -138,7 +138,7 @@ async fn no_such_workload(test: Test) -> Outcome {
     workload = "g_set",
     nodes = 2,
     time_limit = "1s",
-    total_limit = "2s"
+    total_limit = "60s"
 )]
 async fn an_error_after_some_operations(test: Test) -> Outcome {
     let cluster = test.cluster().await?;

@@ -102,7 +102,7 @@ fn find_foreign(folder: &Path) -> Option<String> {
 fn source(host: &str, mount: &Mount) -> Result<PathBuf, Error> {
     fs::canonicalize(&mount.source).map_err(|error| {
         Error::Invalid(format!(
-            "host {host} cannot have {} at {}: {error}; name a folder that exists",
+            "host {host} cannot mount {} at {}: {error}; name a folder that exists",
             mount.source.display(),
             mount.target.display()
         ))
