@@ -130,7 +130,8 @@ impl Announcer {
         let message = Term::Tuple(vec![atom("announce"), Term::List(lines)]);
         self.mailbox.send(&self.process, &message).await?;
         match self.mailbox.receive().await {
-            Some(Event::Message(_)) => Ok(()),
+            // It answers each batch once, so that there is always room for that.
+            Some(Event::Message(_) | Event::Dropped(_)) => Ok(()),
             Some(Event::Exit { from, reason }) => {
                 Err(CallError::ServerDown { peer: self.peer.clone(), process: from.into(), reason })
             }

@@ -20,6 +20,7 @@ pub mod follow;
 pub mod frame;
 mod from_term;
 pub mod handshake;
+mod inbox;
 mod into_term;
 mod mailbox;
 mod monitor;
