@@ -112,6 +112,11 @@ impl Connection {
         self.signal(Control::Send { from, to: to.into() }, Some(message)).await
     }
 
+    /// The process of ours that calls: processes of the node can watch it, to see this connection end.
+    pub(crate) fn own_process(&self) -> Pid {
+        self.0.shared.caller()
+    }
+
     /// The limit for calls that do not have their own.
     pub(crate) fn call_limit(&self) -> Duration {
         self.0.shared.options.call_limit

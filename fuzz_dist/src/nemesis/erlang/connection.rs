@@ -6,7 +6,7 @@ use super::super::{Check, Fault, Nemesis, Plan, Targets};
 use super::kept::{self, Kept};
 use super::{carrier, control, hit, needs_two, peer, two_nodes};
 use crate::args;
-use crate::beam::Term;
+use crate::beam::{Atom, Term};
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::history::FaultStatus;
@@ -141,9 +141,7 @@ impl Fault for BusyDistFault {
 
     async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
         let receiver = targets.cluster.node(plan.nodes[1]);
-        let sender = hit(targets, plan).erlang_name().unwrap_or_default();
-        let deaf = kept::start(receiver, plan, "deaf", args![crate::beam::Atom::from(sender)]);
-        let deaf = deaf.await?;
+        let deaf = kept::start(receiver, plan, "deaf", args![sender_of(targets, plan)]).await?;
         let full =
             kept::start(hit(targets, plan), plan, "fill", args![peer(targets, plan)]).await?;
         let acts = deaf.status.max(full.status);
@@ -153,8 +151,8 @@ impl Fault for BusyDistFault {
 
     async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
         let (sender, receiver) = (hit(targets, plan), targets.cluster.node(plan.nodes[1]));
-        let full = kept::stop(sender, plan).await?;
-        let deaf = kept::stop(receiver, plan).await?;
+        let full = kept::stop(sender, plan, "fill", args![peer(targets, plan)]).await?;
+        let deaf = kept::stop(receiver, plan, "deaf", args![sender_of(targets, plan)]).await?;
         let drained = || async {
             if !sender.is_running() {
                 return Ok("not running");
@@ -175,6 +173,11 @@ impl Fault for BusyDistFault {
         let evidence = Value::map([("receiver", deaf.evidence), ("buffer", buffer.into())]);
         Ok(Check { status, evidence })
     }
+}
+
+/// The Erlang name of the node whose messages are not read.
+fn sender_of(targets: Targets<'_>, plan: &Plan) -> Atom {
+    Atom::from(hit(targets, plan).erlang_name().unwrap_or_default())
 }
 
 impl Kept for WrongCookieFault {

@@ -36,7 +36,7 @@ pub fn kill_child() -> Nemesis {
 /// at the end.
 ///
 /// Finds: requests that are executed after their caller has given up, leases that outlive a pause
-/// of who holds them. It goes on by itself when the harness is gone for ten minutes.
+/// of who holds them. It goes on when the harness is gone.
 pub fn suspend_process(name: impl Into<Name>) -> Nemesis {
     SuspendProcessFault(name.into()).into()
 }
