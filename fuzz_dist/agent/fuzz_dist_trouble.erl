@@ -281,7 +281,7 @@ begun(suspend_process, [Name], _) ->
             true = erlang:suspend_process(Pid),
             {status(Pid) =:= suspended, #{process => text(Pid), status => text(status(Pid))}, Pid};
         _ ->
-            {false, #{registered => <<"nobody">>}, nobody}
+            {false, #{not_registered => text(Name)}, nobody}
     end;
 begun(wrong_cookie, [Peer], Begins) ->
     Cookie = erlang:get_cookie(Peer),

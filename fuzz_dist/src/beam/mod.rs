@@ -24,6 +24,7 @@ mod inbox;
 mod into_term;
 mod mailbox;
 mod monitor;
+mod name;
 mod node_spec;
 mod options;
 mod order;
