@@ -1,5 +1,4 @@
-//! Our own Erlang modules, compiled once for this program and loaded into nodes that know nothing
-//! of them.
+//! Our own Erlang modules, loaded into nodes that know nothing of them.
 
 use std::sync::Arc;
 
@@ -28,7 +27,8 @@ const SOURCES: [(&str, &str); 4] = [
 /// The compiled forms, in the order of [`SOURCES`].
 static COMPILED: OnceCell<Vec<Arc<[u8]>>> = OnceCell::const_new();
 
-/// Compiles all modules, so that nodes can be given them at once when they are up.
+/// Compiles all modules, or finds them compiled, so that nodes can be given them at once when they
+/// are up.
 ///
 /// # Errors
 ///
@@ -51,20 +51,8 @@ pub(crate) async fn compiled(module: &str) -> Result<Arc<[u8]>, Error> {
 }
 
 fn compile() -> Result<Vec<Arc<[u8]>>, Error> {
-    let folder = std::env::temp_dir().join(format!("fuzz_dist-agent-{}", std::process::id()));
-    let compiled = (|| {
-        std::fs::create_dir_all(&folder).map_err(Error::environment)?;
-        let files = SOURCES.map(|(module, _)| folder.join(format!("{module}.erl")));
-        for (file, (_, source)) in files.iter().zip(SOURCES) {
-            std::fs::write(file, source).map_err(Error::environment)?;
-        }
-        let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
-        let compiled = runtime.compile(&files, &folder).map_err(Error::setup)?;
-        let read = |file| Ok(Arc::from(std::fs::read(file).map_err(Error::environment)?));
-        compiled.iter().map(read).collect()
-    })();
-    let _ = std::fs::remove_dir_all(&folder);
-    compiled
+    let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
+    runtime.modules(&SOURCES).map_err(Error::setup)
 }
 
 impl Node {

@@ -6,6 +6,7 @@ mod command;
 mod compile;
 mod erlang;
 mod error;
+mod modules;
 
 pub use command::CommandLine;
 pub use erlang::Runtime;
