@@ -12,6 +12,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::antidote::*;
 use crate::collector::*;
 use crate::program::{Ended, Program, Runtime};
+use crate::runtime::*;
 
 /// Longer than anything takes that works.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -37,6 +38,9 @@ pub(crate) fn all() -> Vec<Trial> {
         no_erlang_and_nothing_to_fetch_it_with,
         no_erlang_and_no_network,
         a_named_erlang_is_used_and_one_that_is_none_is_told,
+        an_erl_that_fails_is_told_as_what_it_is,
+        what_fetches_dies_with_the_harness,
+        a_damaged_runtime_is_fetched_anew,
         an_interrupt_ends_the_set_up,
         an_interrupt_heals_and_keeps_the_history,
         an_interrupt_ends_the_wait_for_agreement,
@@ -122,6 +126,15 @@ impl Place {
             assert!(Instant::now() < deadline, "still there: {left:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// Waits until it is so.
+pub(crate) fn wait_for(what: &str, reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !reached() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

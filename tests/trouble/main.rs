@@ -12,6 +12,7 @@ mod ordinary_user;
 #[path = "../harness/program.rs"]
 #[allow(dead_code)]
 mod program;
+mod runtime;
 
 use std::process::ExitCode;
 

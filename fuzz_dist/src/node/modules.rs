@@ -38,6 +38,12 @@ pub(crate) async fn prepare() -> Result<(), Error> {
     COMPILED.get_or_try_init(compiling).await.map(drop)
 }
 
+/// Waits until there is a runtime to compile with: it may have to be fetched, once. Where there is
+/// none, [`compiled`] says so.
+pub(crate) async fn runtime() {
+    let _ = tokio::task::spawn_blocking(Runtime::find_or_fetch).await;
+}
+
 /// The compiled form of one of our modules.
 ///
 /// # Errors
