@@ -39,6 +39,7 @@ pub(crate) fn all() -> Vec<Trial> {
         no_erlang_and_no_network,
         a_named_erlang_is_used_and_one_that_is_none_is_told,
         an_erl_that_fails_is_told_as_what_it_is,
+        a_test_without_erlang_nodes_needs_no_erlang,
         what_fetches_dies_with_the_harness,
         a_damaged_runtime_is_fetched_anew,
         an_interrupt_ends_the_set_up,

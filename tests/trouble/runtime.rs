@@ -31,7 +31,7 @@ impl Machine {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("its mode");
     }
 
-    fn start(&self) -> Program {
+    fn start(&self, test: &str) -> Program {
         let [path, cache, store, source] =
             [&self.programs, &self.cache, &self.place.store, &mnesia_set()]
                 .map(|path| path.to_string_lossy().into_owned());
@@ -43,7 +43,7 @@ impl Machine {
             ("FUZZ_DIST_MISSING", "fail"),
             ("FUZZ_DIST_ERLANG", ""),
         ];
-        self.place.runtime.start("--exact fixture::a_real_cluster", &variables)
+        self.place.runtime.start(&format!("--exact fixture::{test}"), &variables)
     }
 }
 
@@ -51,10 +51,23 @@ impl Machine {
 pub(crate) fn an_erl_that_fails_is_told_as_what_it_is() {
     let machine = Machine::new();
     machine.program("erl", "echo no licence found >&2; exit 3");
-    let ended = machine.start().end();
+    let ended = machine.start("a_real_cluster").end();
     let erl = machine.programs.join("erl");
     ended.ended_with(101).says(&format!("{} cannot be used", erl.display()));
     ended.says("exit status: 3").says("no licence found");
+    machine.place.nothing_is_left();
+}
+
+/// A test without Erlang nodes neither looks for Erlang nor fetches it.
+pub(crate) fn a_test_without_erlang_nodes_needs_no_erlang() {
+    let machine = Machine::new();
+    let asked = machine.place.store.join("asked");
+    for name in ["erl", "apt-get", "dpkg"] {
+        machine.program(name, &format!("echo {name} >> {}; exit 1", quoted(&asked)));
+    }
+    machine.start("all_is_well").end().ended_with(0);
+    assert!(!asked.exists(), "asked: {}", fs::read_to_string(&asked).unwrap_or_default());
+    assert!(!machine.cache.exists(), "there is a cache");
     machine.place.nothing_is_left();
 }
 
@@ -67,7 +80,7 @@ pub(crate) fn what_fetches_dies_with_the_harness() {
     let hang = "/bin/sleep 1000 & echo $! $$ > \"$0.pids\"; mv \"$0.pids\" PIDS; wait";
     machine.program("apt-get", &hang.replace("mv", "/bin/mv").replace("PIDS", &quoted(&pids)));
     machine.program("dpkg", "exit 1");
-    let program = machine.start();
+    let program = machine.start("a_real_cluster");
     wait_for("apt-get runs", || pids.exists());
     let text = fs::read_to_string(&pids).expect("their pids");
     let running: Vec<&str> = text.split_whitespace().filter(|pid| is_alive(pid)).collect();
@@ -98,13 +111,18 @@ pub(crate) fn a_damaged_runtime_is_fetched_anew() {
         "/bin/mkdir -p \"$3/usr/lib\"; [ -e \"$3/usr/lib/erlang\" ] || /bin/cp -rL {root} \"$3/usr/lib/erlang\""
     );
     machine.program("dpkg", &copy);
-    machine.start().end().ended_with(0).says("is ready").says("seen to act and to be undone");
+    machine
+        .start("a_real_cluster")
+        .end()
+        .ended_with(0)
+        .says("is ready")
+        .says("seen to act and to be undone");
     let emulator = find(&machine.cache, "beam.smp").expect("an emulator");
     let length = fs::metadata(&emulator).expect("its length").len();
     let file = fs::File::options().write(true).open(&emulator).expect("the emulator");
     file.set_len(length / 2).expect("a shorter file");
     drop(file);
-    machine.start().end().ended_with(0).says("beam.smp has").says("is ready");
+    machine.start("a_real_cluster").end().ended_with(0).says("beam.smp has").says("is ready");
     assert_eq!(fs::metadata(&emulator).expect("its length").len(), length);
     machine.place.nothing_is_left();
 }
