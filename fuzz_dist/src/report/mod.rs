@@ -313,6 +313,7 @@ mod tests {
                 status,
                 undone: false,
                 evidence: vec![evidence],
+                end_evidence: Vec::new(),
                 event: 0,
             })
         };

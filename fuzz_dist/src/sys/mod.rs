@@ -7,6 +7,10 @@ pub(crate) mod fork;
 pub(crate) mod namespace;
 pub(crate) mod signals;
 pub(crate) mod supervised;
+mod sync;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 

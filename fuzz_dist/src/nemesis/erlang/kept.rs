@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::{Check, Fault, Plan, Targets};
+use serde::{Deserialize, Serialize};
+
+use super::super::{Check, Fault, Hit, Plan, Targets};
 use super::{hit, needs_two, one_node, peer, two_nodes};
 use crate::args;
 use crate::beam::{Args, Atom, Term};
@@ -36,6 +38,8 @@ pub(super) trait Kept: Send + Sync + 'static {
 }
 
 impl<K: Kept> Fault for K {
+    type Plan = Numbered;
+
     fn name(&self) -> Name {
         K::NAME.into()
     }
@@ -44,7 +48,7 @@ impl<K: Kept> Fault for K {
         if K::PAIR.is_some() { needs_two(K::NAME, nodes) } else { Ok(()) }
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Numbered, Error> {
         let plan = match K::PAIR {
             Some(between) => two_nodes(K::NAME, between, targets, random)?,
             None => one_node(K::NAME, &self.what(), targets, random)?,
@@ -52,49 +56,66 @@ impl<K: Kept> Fault for K {
         Ok(numbered(plan, random))
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        start(hit(targets, plan), plan, K::NAME, all_arguments(self, targets, plan)).await
+    async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
+        let arguments = all_arguments(self, targets, &plan.hit);
+        start(hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        stop(hit(targets, plan), plan, K::NAME, all_arguments(self, targets, plan)).await
+    async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
+        let arguments = all_arguments(self, targets, &plan.hit);
+        stop(hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 }
 
 /// What the keeper has to know, the other node first.
-fn all_arguments<K: Kept>(fault: &K, targets: Targets<'_>, plan: &Plan) -> Args {
+fn all_arguments<K: Kept>(fault: &K, targets: Targets<'_>, plan: &Hit) -> Args {
     let peer = K::PAIR.map(|_| peer(targets, plan).into());
     Args(peer.into_iter().chain(fault.arguments()).collect())
 }
 
-/// The same plan with a number by which its keeper is found again.
-pub(super) fn numbered(plan: Plan, random: &mut Stream) -> Plan {
-    Plan { detail: Value::Int((random.u64() >> 16) as i64), ..plan }
+/// What is hit, with a number by which the keeper is found again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    /// The nodes that are hit.
+    #[serde(flatten)]
+    pub hit: Hit,
+    /// The keeper's number.
+    pub number: i64,
+}
+
+impl Plan for Numbered {
+    fn hit(&self) -> &Hit {
+        &self.hit
+    }
+}
+
+pub(super) fn numbered(hit: Hit, random: &mut Stream) -> Numbered {
+    Numbered { hit, number: (random.u64() >> 16) as i64 }
 }
 
 /// Has a keeper on the node begin the fault. It undoes it when our connection to the node ends, too.
 pub(super) async fn start(
     node: &Node,
-    plan: &Plan,
+    plan: &Numbered,
     fault: &str,
     arguments: Args,
 ) -> Result<Check, Error> {
     let harness = node.control_with(TROUBLE_MODULE).await?.own_process();
     let arguments = Term::List(arguments.0);
-    call(node, "start", args![plan.number(), Atom::from(fault), arguments, harness]).await
+    call(node, "start", args![plan.number, Atom::from(fault), arguments, harness]).await
 }
 
 /// Has the keeper undo it. Nothing of it outlives the node's process.
 pub(super) async fn stop(
     node: &Node,
-    plan: &Plan,
+    plan: &Numbered,
     fault: &str,
     arguments: Args,
 ) -> Result<Check, Error> {
     if !node.is_running() {
         return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
     }
-    call(node, "stop", args![plan.number(), Atom::from(fault), Term::List(arguments.0)]).await
+    call(node, "stop", args![plan.number, Atom::from(fault), Term::List(arguments.0)]).await
 }
 
 /// Calls a function of the faults' module on a node; what it saw.
