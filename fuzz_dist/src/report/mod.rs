@@ -313,7 +313,7 @@ mod tests {
                 status,
                 undone: false,
                 evidence: vec![evidence],
-                end_evidence: Vec::new(),
+                end_evidence: None,
                 event: 0,
             })
         };
