@@ -229,7 +229,7 @@ seen(_) ->
 %% The harness connects as hidden nodes of this prefix: nothing that an application could see.
 node_event(Kind, Node, Info) ->
     case atom_to_list(Node) of
-        "fuzz_dist_" ++ _ ->
+        "remsh_fuzz_dist_" ++ _ ->
             ignored;
         _ ->
             Reason = proplists:get_value(nodedown_reason, Info, none),

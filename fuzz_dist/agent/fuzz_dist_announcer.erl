@@ -1,13 +1,14 @@
 %% Says inside of the node that it is loaded into what the harness does: operations and faults, for the
 %% application's own telemetry, or its logs.
 %%
-%% Where there is telemetry, each is an event: [fuzz_dist, operation, start | stop] and [fuzz_dist,
-%% trouble, start | stop]. Otherwise a filter puts what is in flight, or acts, into the metadata of log
+%% While the application `telemetry` runs, each is an event: [fuzz_dist, operation, start | stop] and
+%% [fuzz_dist, trouble, start | stop]. That its code can be loaded is not enough: it logs a warning for
+%% every event then. Otherwise a filter puts what is in flight, or acts, into the metadata of log
 %% events (fuzz_dist): the metadata of logger's own configuration are a persistent term, and changing one
 %% of these makes every process of the node look for the former value.
 %%
 %% What is to be said comes in batches, {announce, Lines}; each is answered by {fuzz_dist_announced,
-%% Count}, and the harness sends the next one after that, so that nothing piles up here. It ends with its
+%% Count, Where}, and the harness sends the next one after that, so that nothing piles up here. It ends with its
 %% receiver.
 %%
 %% The oldest release that it must load into is OTP 25.
@@ -22,6 +23,8 @@
 -record(state, {
     receiver :: pid(),
     trace :: binary(),
+    %% As it was for the last batch.
+    where = <<>> :: binary(),
     %% What log events are to carry: {{operation | trouble, Id}, Text}.
     active :: ets:table()
 }).
@@ -58,34 +61,49 @@ init(Receiver, Trace, Caller) ->
     register(?MODULE, self()),
     monitor(process, Receiver),
     Active = ets:new(?MODULE, [protected, {read_concurrency, true}]),
-    _ = code:ensure_loaded(telemetry),
-    Caller ! {self(), where(Active)},
-    loop(#state{receiver = Receiver, trace = Trace, active = Active}).
+    State = turned(where(), #state{receiver = Receiver, trace = Trace, active = Active}),
+    Caller ! {self(), State#state.where},
+    loop(State).
 
-where(Active) ->
-    %% One that was left behind by an announcer that was killed.
-    _ = logger:remove_primary_filter(?MODULE),
+where() ->
     case {has_telemetry(), maps:get(filter_default, logger:get_primary_config(), log)} of
-        {true, _} ->
-            <<"telemetry">>;
-        {false, log} ->
-            ok = logger:add_primary_filter(?MODULE, {fun ?MODULE:filter/2, Active}),
-            <<"logger">>;
-        {false, _} ->
-            <<"nowhere">>
+        {true, _} -> <<"telemetry">>;
+        {false, log} -> <<"logger">>;
+        {false, _} -> <<"nowhere">>
     end.
 
-has_telemetry() ->
-    erlang:function_exported(telemetry, execute, 3).
+%% Applications start and stop while a test runs: the filter is there for as long as logs are told.
+turned(Where, #state{where = Where} = State) ->
+    State;
+turned(Where, #state{active = Active} = State) ->
+    ets:delete_all_objects(Active),
+    %% Ours, or one that was left behind by an announcer that was killed.
+    _ = logger:remove_primary_filter(?MODULE),
+    Where =:= <<"logger">> andalso
+        (ok = logger:add_primary_filter(?MODULE, {fun ?MODULE:filter/2, Active})),
+    State#state{where = Where}.
 
-loop(#state{receiver = Receiver} = State) ->
+has_telemetry() ->
+    is_running(telemetry) andalso
+        {module, telemetry} =:= code:ensure_loaded(telemetry) andalso
+        erlang:function_exported(telemetry, execute, 3).
+
+%% Asks a table: which_applications/0 waits for applications that are being started, and
+%% get_supervisor/1 came with OTP 26.
+is_running(Application) ->
+    try is_pid(application_controller:get_master(Application))
+    catch _:_ -> false
+    end.
+
+loop(#state{receiver = Receiver} = Former) ->
     receive
         {announce, Lines} ->
+            State = #state{where = Where} = turned(where(), Former),
             %% What os:perf_counter/1 says of now, against the clock of the node.
             Now = {erlang:monotonic_time(), os:perf_counter(nanosecond)},
-            Telemetry = has_telemetry(),
+            Telemetry = Where =:= <<"telemetry">>,
             lists:foreach(fun(Line) -> said(Telemetry, Line, Now, State) end, Lines),
-            erlang:send(Receiver, {fuzz_dist_announced, length(Lines)}, [noconnect]),
+            erlang:send(Receiver, {fuzz_dist_announced, length(Lines), Where}, [noconnect]),
             loop(State);
         {'DOWN', _, process, Receiver, _} ->
             _ = logger:remove_primary_filter(?MODULE),

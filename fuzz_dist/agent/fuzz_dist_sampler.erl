@@ -134,7 +134,7 @@ waiting(Port) ->
 
 %% The harness connects as hidden nodes of this prefix.
 is_ours(Node) ->
-    lists:prefix("fuzz_dist_", atom_to_list(Node)).
+    lists:prefix("remsh_fuzz_dist_", atom_to_list(Node)).
 
 %% Every mailbox has its turn once in a while, and the longest one every time.
 mailboxes(#state{turn = [], longest = Longest} = State) ->

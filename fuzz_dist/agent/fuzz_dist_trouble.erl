@@ -1,7 +1,10 @@
 %% Faults that act inside of the node that this is loaded into, each with a look at its effect.
 %%
 %% A fault that lasts has a keeper: a process that begins it, holds it, and undoes it when it is told
-%% to, or by itself when nobody did for ten minutes. Others are over when their function returns.
+%% to, when the harness is gone, or when nobody told it to for ten minutes. One guardian knows the
+%% keepers by their numbers (no atom is made for a fault), and undoes what a keeper has begun that did
+%% not live to undo it. It leaves when the harness is gone and nothing acts. Other faults are over when
+%% their function returns.
 %%
 %% Every answer is {Seen, Evidence}: whether the fault was seen to act (or, at its end, to be undone),
 %% and a map of what was seen; or {unsupported, Text}. Evidence is made of binaries, integers, lists.
@@ -9,10 +12,14 @@
 %% The oldest release that it must load into is OTP 25.
 -module(fuzz_dist_trouble).
 
--export([start/3, stop/1]).
+-export([start/4, stop/3]).
 -export([kill_child/1, purge_module/1, is_busy/1]).
 
 -define(KEEP_MAX_MS, 600000).
+%% For so long after the harness has gone the guardian can still say how a fault ended.
+-define(LINGER_MS, 10000).
+%% So many faults that ended by themselves are remembered.
+-define(ENDED_MAX, 100).
 -define(ANSWER_LIMIT_MS, 10000).
 -define(SEE_LIMIT_MS, 5000).
 -define(CHILDREN_LIMIT_MS, 1000).
@@ -26,27 +33,48 @@
 -define(FILLERS, 64).
 %% Nobody has that name: what is sent there is dropped where it arrives.
 -define(NOBODY, fuzz_dist_nobody).
+-define(WRONG_COOKIE, fuzz_dist_wrong_cookie).
 
 -type evidence() :: #{atom() => binary() | integer() | boolean() | [binary()]}.
 -type answer() :: {boolean(), evidence()} | {unsupported, binary()}.
 
-%% Begins a fault that lasts, under a number of its own.
--spec start(integer(), atom(), [term()]) -> answer().
-start(Id, Fault, Arguments) ->
+%% Begins a fault that lasts, under a number of its own. The harness is a process of it: the fault ends
+%% when that does, or when the connection to it is lost.
+-spec start(integer(), atom(), [term()], pid()) -> answer().
+start(Id, Fault, Arguments, Harness) ->
     Caller = self(),
-    {Keeper, Monitor} = spawn_monitor(fun() -> keep(Id, Fault, Arguments, Caller) end),
+    Guardian = guardian(),
+    Keep = fun() -> keep(Id, Fault, Arguments, {Caller, Guardian, Harness}) end,
+    {Keeper, Monitor} = spawn_monitor(Keep),
     answer(Keeper, Monitor).
 
-%% Undoes it. One that is not there has gone with its node, or undid itself.
--spec stop(integer()) -> answer().
-stop(Id) ->
-    case whereis(name(Id)) of
+%% Undoes it. One that nobody knows has gone with its node, or with everybody who could undo it: then
+%% it is looked for.
+-spec stop(integer(), atom(), [term()]) -> answer().
+stop(Id, Fault, Arguments) ->
+    case whereis(?MODULE) of
         undefined ->
-            {true, #{keeper => <<"gone">>}};
-        Keeper ->
-            Monitor = monitor(process, Keeper),
-            Keeper ! {stop, self()},
-            answer(Keeper, Monitor)
+            left(Fault, Arguments);
+        Guardian ->
+            case ask(Guardian, {find, Id}) of
+                {ended, Answer} ->
+                    Answer;
+                Keeper when is_pid(Keeper) ->
+                    Monitor = monitor(process, Keeper),
+                    Keeper ! {stop, self()},
+                    case answer(Keeper, Monitor) of
+                        %% It ended between the two: the guardian knows how, in the end.
+                        {false, #{keeper := _}} = Lost ->
+                            case ask(Guardian, {find, Id}) of
+                                {ended, Answer} -> Answer;
+                                _ -> Lost
+                            end;
+                        Answer ->
+                            Answer
+                    end;
+                unknown ->
+                    left(Fault, Arguments)
+            end
     end.
 
 answer(Keeper, Monitor) ->
@@ -61,58 +89,219 @@ answer(Keeper, Monitor) ->
         {false, #{keeper => <<"no answer">>}}
     end.
 
-name(Id) ->
-    list_to_atom("fuzz_dist_trouble_" ++ integer_to_list(Id)).
-
-keep(Id, Fault, Arguments, Caller) ->
-    register(name(Id), self()),
-    case begun(Fault, Arguments) of
-        {Seen, Evidence, State} ->
-            Caller ! {self(), {Seen, Evidence}},
-            End = erlang:monotonic_time(millisecond) + ?KEEP_MAX_MS,
-            hold(Fault, State, End);
-        {unsupported, Text} ->
-            Caller ! {self(), {unsupported, Text}}
+%% What is left of a fault that nobody keeps.
+left(Fault, Arguments) ->
+    try is_left(Fault, Arguments) of
+        Left -> {not Left, #{keeper => <<"gone">>, left => Left}}
+    catch
+        _:Reason -> {false, #{keeper => <<"gone">>, looking => text(Reason)}}
     end.
 
-hold(Fault, State, End) ->
+is_left(wrong_cookie, [Peer]) ->
+    erlang:get_cookie(Peer) =:= ?WRONG_COOKIE;
+is_left(disallow, [_]) ->
+    {ok, Allowed} = net_kernel:allowed(),
+    lists:member(?NOBODY, Allowed);
+is_left(deaf, [Peer]) ->
+    case lists:keyfind(Peer, 1, erlang:system_info(dist_ctrl)) of
+        {_, Port} when is_port(Port) -> inet:getopts(Port, [active]) =:= {ok, [{active, false}]};
+        _ -> false
+    end;
+is_left(_, _) ->
+    %% It went with its processes.
+    false.
+
+%% The guardian, there for the whole module. What a keeper has begun stands in it as {Fault, State}.
+
+-record(guardian, {
+    harness = none :: none | {pid(), reference()},
+    keepers = #{} :: #{integer() => {pid(), reference(), none | {atom(), term()}}},
+    ended = [] :: [{integer(), answer()}]
+}).
+
+guardian() ->
+    case whereis(?MODULE) of
+        undefined ->
+            Caller = self(),
+            %% Of two that begin at once one takes the name, and the other one ends.
+            {Guardian, Monitor} = spawn_monitor(fun() -> guard(Caller) end),
+            receive
+                {Guardian, ready} -> demonitor(Monitor, [flush]), Guardian;
+                {'DOWN', Monitor, process, Guardian, _} -> guardian()
+            end;
+        Guardian ->
+            Guardian
+    end.
+
+guard(Caller) ->
+    try register(?MODULE, self()) of
+        true ->
+            process_flag(priority, high),
+            Caller ! {self(), ready},
+            guarding(#guardian{})
+    catch
+        error:badarg -> taken
+    end.
+
+ask(Guardian, Question) ->
+    Monitor = monitor(process, Guardian),
+    Guardian ! {Monitor, self(), Question},
+    receive
+        {Monitor, Answer} ->
+            demonitor(Monitor, [flush]),
+            Answer;
+        {'DOWN', Monitor, process, Guardian, _} ->
+            unknown
+    after ?ANSWER_LIMIT_MS ->
+        demonitor(Monitor, [flush]),
+        unknown
+    end.
+
+guarding(#guardian{harness = Harness, keepers = Keepers} = State) ->
+    receive
+        {Tag, From, Question} ->
+            {Answer, Next} = asked(Question, From, State),
+            From ! {Tag, Answer},
+            guarding(Next);
+        {'DOWN', Monitor, process, _, Reason} ->
+            guarding(down(Monitor, Reason, State))
+    after linger(Harness, Keepers) ->
+        left
+    end.
+
+linger(none, Keepers) when map_size(Keepers) =:= 0 -> ?LINGER_MS;
+linger(_, _) -> infinity.
+
+asked({keep, Id, Harness}, Keeper, #guardian{keepers = Keepers} = State) ->
+    case Keepers of
+        #{Id := _} ->
+            {known, State};
+        _ ->
+            Watched = {Keeper, monitor(process, Keeper), none},
+            Ended = lists:keydelete(Id, 1, State#guardian.ended),
+            {ok, watch(Harness, State#guardian{keepers = Keepers#{Id => Watched}, ended = Ended})}
+    end;
+asked({begins, Id, Begun}, Keeper, #guardian{keepers = Keepers} = State) ->
+    #{Id := {Keeper, Monitor, _}} = Keepers,
+    {ok, State#guardian{keepers = Keepers#{Id := {Keeper, Monitor, Begun}}}};
+asked({ended, Id, Answer}, _, State) ->
+    {ok, ended(Id, Answer, State)};
+asked({find, Id}, _, #guardian{keepers = Keepers, ended = Ended} = State) ->
+    case {lists:keyfind(Id, 1, Ended), Keepers} of
+        {{Id, Answer}, _} -> {{ended, Answer}, State};
+        {false, #{Id := {Keeper, _, _}}} -> {Keeper, State};
+        _ -> {unknown, State}
+    end.
+
+%% The harness may come back under another name.
+watch(Harness, #guardian{harness = {Harness, _}} = State) ->
+    State;
+watch(Harness, #guardian{harness = Former} = State) ->
+    case Former of
+        {_, Monitor} -> demonitor(Monitor, [flush]);
+        none -> ok
+    end,
+    State#guardian{harness = {Harness, monitor(process, Harness)}}.
+
+ended(Id, Answer, #guardian{keepers = Keepers, ended = Ended} = State) ->
+    case Keepers of
+        #{Id := {_, Monitor, _}} -> demonitor(Monitor, [flush]);
+        _ -> ok
+    end,
+    Kept = lists:sublist([{Id, Answer} | lists:keydelete(Id, 1, Ended)], ?ENDED_MAX),
+    State#guardian{keepers = maps:remove(Id, Keepers), ended = Kept}.
+
+down(Monitor, _, #guardian{harness = {_, Monitor}} = State) ->
+    State#guardian{harness = none};
+down(Monitor, Reason, #guardian{keepers = Keepers} = State) ->
+    case [{Id, Begun} || {Id, {_, M, Begun}} <- maps:to_list(Keepers), M =:= Monitor] of
+        [{Id, {Fault, Begun}}] -> ended(Id, undone_for(Fault, Begun, Reason), State);
+        [{Id, none}] -> ended(Id, {true, #{keeper => text(Reason)}}, State);
+        [] -> State
+    end.
+
+%% Undoes what a keeper began that has ended.
+undone_for(Fault, Begun, Reason) ->
+    try undone(Fault, Begun) of
+        {Undone, Evidence} -> {Undone, Evidence#{keeper => text(Reason)}}
+    catch
+        _:Why -> {false, #{keeper => text(Reason), undoing => text(Why)}}
+    end.
+
+keep(Id, Fault, Arguments, {Caller, Guardian, Harness}) ->
+    Watched = [monitor(process, Guardian), monitor(process, Harness)],
+    case ask(Guardian, {keep, Id, Harness}) of
+        ok ->
+            %% Called with what `undone` has to know, before anything is done.
+            Begins = fun(State) -> ok = ask(Guardian, {begins, Id, {Fault, State}}) end,
+            case begun(Fault, Arguments, Begins) of
+                {Seen, Evidence, State} ->
+                    Begins(State),
+                    Caller ! {self(), {Seen, Evidence}},
+                    End = erlang:monotonic_time(millisecond) + ?KEEP_MAX_MS,
+                    Answer = hold(Fault, State, End, Watched),
+                    ask(Guardian, {ended, Id, Answer});
+                {unsupported, Text} ->
+                    Caller ! {self(), {unsupported, Text}}
+            end;
+        _ ->
+            Caller ! {self(), {false, #{keeper => <<"there is one already, or no guardian">>}}}
+    end.
+
+hold(Fault, State, End, Watched) ->
     {Wait, Next} = held(Fault, State),
     Rest = max(0, End - erlang:monotonic_time(millisecond)),
     receive
-        {stop, From} -> From ! {self(), undone(Fault, Next)}
+        {stop, From} ->
+            Answer = undone(Fault, Next),
+            From ! {self(), Answer},
+            Answer;
+        {'DOWN', Monitor, process, Gone, Reason} ->
+            case lists:member(Monitor, Watched) of
+                true -> early(undone(Fault, Next), formatted("~0tp: ~0tp", [Gone, Reason]));
+                false -> hold(Fault, Next, End, Watched)
+            end
     after min(Wait, Rest) ->
         case Rest of
-            0 -> undone(Fault, Next);
-            _ -> hold(Fault, Next, End)
+            0 -> early(undone(Fault, Next), <<"nobody undid it for ten minutes">>);
+            _ -> hold(Fault, Next, End, Watched)
         end
     end.
 
-%% What begins a fault, what holds it (and when that has to be done again), and what undoes it.
+%% Undone, but before its time: the harness is told when it comes back.
+early({Undone, Evidence}, Why) ->
+    {Undone, Evidence#{ended_early => Why}}.
 
-begun(suspend_process, [Name]) ->
+%% What begins a fault, what holds it (and when that has to be done again), and what undoes it. What
+%% leaves something behind when its process ends says so before it does.
+
+begun(suspend_process, [Name], _) ->
     case whereis(Name) of
         Pid when is_pid(Pid) ->
             true = erlang:suspend_process(Pid),
             {status(Pid) =:= suspended, #{process => text(Pid), status => text(status(Pid))}, Pid};
         _ ->
-            {false, #{registered => <<"nobody">>}, nobody}
+            {false, #{not_registered => text(Name)}, nobody}
     end;
-begun(wrong_cookie, [Peer]) ->
+begun(wrong_cookie, [Peer], Begins) ->
     Cookie = erlang:get_cookie(Peer),
-    true = erlang:set_cookie(Peer, fuzz_dist_wrong_cookie),
+    Begins({Peer, Cookie}),
+    true = erlang:set_cookie(Peer, ?WRONG_COOKIE),
     {Apart, Evidence} = refused(Peer),
     {Apart, Evidence, {Peer, Cookie}};
-begun(disallow, [Peer]) ->
+begun(disallow, [Peer], Begins) ->
     {ok, Before} = net_kernel:allowed(),
+    Begins(Before),
     %% Everybody else who is there or may come, under a name that tells the list from others.
     Known = [Node || Node <- [node() | nodes(known)], Node =/= Peer],
     ok = net_kernel:allow([?NOBODY | Known]),
     {ok, Now} = net_kernel:allowed(),
     {Apart, Evidence} = refused(Peer),
-    {Apart, Evidence#{allowed => length(Now)}, {Before, Now}};
-begun(deaf, [Peer]) ->
+    {Apart, Evidence#{allowed => length(Now)}, Before};
+begun(deaf, [Peer], Begins) ->
     case lists:keyfind(Peer, 1, erlang:system_info(dist_ctrl)) of
         {_, Port} when is_port(Port) ->
+            Begins(Port),
             ok = inet:setopts(Port, [{active, false}]),
             {ok, [{active, Active}]} = inet:getopts(Port, [active]),
             {Active =:= false, #{reads => text(Active)}, Port};
@@ -121,14 +310,15 @@ begun(deaf, [Peer]) ->
         false ->
             {false, #{connected => false}, none}
     end;
-begun(fill, [Peer]) ->
+begun(fill, [Peer], _) ->
     Keeper = self(),
     Fillers = [spawn(fun() -> fill(Peer, Keeper) end) || _ <- lists:seq(1, ?FILLERS)],
     Busy = wait_until(fun() -> is_busy(Peer) end),
     {Busy, #{busy => Busy, senders => length(Fillers)}, {Peer, Fillers}};
-begun(block_schedulers, []) ->
+begun(block_schedulers, [], Begins) ->
     try erts_debug:set_internal_state(available_internal_state, true) of
         Available ->
+            Begins(Available),
             process_flag(priority, max),
             Probe = gaps(),
             block(),
@@ -139,7 +329,7 @@ begun(block_schedulers, []) ->
     catch
         _:_ -> {unsupported, <<"this virtual machine does not let its schedulers be blocked">>}
     end;
-begun(memory_pressure, [Mebibytes]) ->
+begun(memory_pressure, [Mebibytes], _) ->
     Before = erlang:memory(total),
     Keeper = self(),
     Holder = spawn_link(fun() ->
@@ -150,7 +340,7 @@ begun(memory_pressure, [Mebibytes]) ->
     receive {Holder, Mebibytes} -> ok end,
     Grown = (erlang:memory(total) - Before) div (1024 * 1024),
     {Grown >= Mebibytes div 2, #{grown_mebibytes => Grown}, {Holder, Mebibytes}};
-begun(gc_pressure, []) ->
+begun(gc_pressure, [], _) ->
     Usual = collections(),
     Keeper = self(),
     Collectors = [spawn(fun() -> collect(Keeper) end)
@@ -178,10 +368,12 @@ undone(wrong_cookie, {Peer, Cookie}) ->
     true = erlang:set_cookie(Peer, Cookie),
     Right = erlang:get_cookie(Peer) =:= Cookie,
     {Right, #{cookie => case Right of true -> <<"the former">>; false -> <<"another">> end}};
-undone(disallow, {Before, Now}) ->
-    %% There is a function that allows more, and none that takes the restriction back.
+undone(disallow, Before) ->
+    %% There is a function that allows more, and none that takes the restriction back. The list is the
+    %% field of the state that holds a name of ours.
+    Ours = fun(Field) -> is_list(Field) andalso lists:member(?NOBODY, Field) end,
     Restored = fun(State) ->
-        list_to_tuple([case E of Now -> Before; _ -> E end || E <- tuple_to_list(State)])
+        list_to_tuple([case Ours(F) of true -> Before; false -> F end || F <- tuple_to_list(State)])
     end,
     _ = sys:replace_state(net_kernel, Restored),
     {ok, Allowed} = net_kernel:allowed(),
@@ -362,4 +554,7 @@ wait_until(Done, End) ->
     end.
 
 text(Atom) when is_atom(Atom) -> atom_to_binary(Atom);
-text(Term) -> unicode:characters_to_binary(io_lib:format("~0tp", [Term], [{chars_limit, 500}])).
+text(Term) -> formatted("~0tp", [Term]).
+
+formatted(Format, Arguments) ->
+    unicode:characters_to_binary(io_lib:format(Format, Arguments, [{chars_limit, 500}])).

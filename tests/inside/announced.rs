@@ -8,7 +8,7 @@ fn app_with_telemetry() -> ErlangApp {
     let telemetry = format!("{}/tests/inside/telemetry.erl", env!("CARGO_MANIFEST_DIR"));
     ErlangApp::new("inside", sources().into_iter().chain([telemetry]))
         .net_ticktime(4)
-        .start("pg_set:start(#{peers => Peers, exchange => true}), inside:start()")
+        .start("telemetry:run(), pg_set:start(#{peers => Peers, exchange => true}), inside:start()")
 }
 
 /// Without telemetry, the node's log events carry the fault as long as it acts.

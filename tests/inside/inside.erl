@@ -12,6 +12,8 @@ start() ->
         register(inside_lingers, self()),
         linger()
     end),
+    %% Named as a module of Elixir.
+    spawn(fun() -> register('Elixir.Inside.Cart', self()), linger() end),
     ok.
 
 init([]) ->

@@ -14,9 +14,10 @@ fn app(telemetry: bool) -> ErlangApp {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut sources = vec![format!("{root}/examples/pg_set/pg_set.erl")];
     sources.extend(telemetry.then(|| format!("{root}/tests/inside/telemetry.erl")));
+    let run = if telemetry { "telemetry:run(), " } else { "" };
     ErlangApp::new("observed", sources)
         .net_ticktime(4)
-        .start("pg_set:start(#{peers => Peers, exchange => true})")
+        .start(format!("{run}pg_set:start(#{{peers => Peers, exchange => true}})"))
 }
 
 fuzz_dist::main!();

@@ -14,6 +14,7 @@ use crate::collector::*;
 use crate::faults::*;
 use crate::kills::*;
 use crate::program::{Ended, Program, Runtime};
+use crate::runtime::*;
 
 /// Longer than anything takes that works.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
@@ -39,6 +40,10 @@ pub(crate) fn all() -> Vec<Trial> {
         no_erlang_and_nothing_to_fetch_it_with,
         no_erlang_and_no_network,
         a_named_erlang_is_used_and_one_that_is_none_is_told,
+        an_erl_that_fails_is_told_as_what_it_is,
+        a_test_without_erlang_nodes_needs_no_erlang,
+        what_fetches_dies_with_the_harness,
+        a_damaged_runtime_is_fetched_anew,
         an_interrupt_ends_the_set_up,
         an_interrupt_while_a_fault_starts,
         an_interrupt_while_a_fault_acts,
@@ -138,6 +143,15 @@ impl Place {
             assert!(Instant::now() < deadline, "still there: {left:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+/// Waits until it is so.
+pub(crate) fn wait_for(what: &str, reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !reached() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -14,6 +14,7 @@ mod ordinary_user;
 #[path = "../harness/program.rs"]
 #[allow(dead_code)]
 mod program;
+mod runtime;
 
 use std::process::ExitCode;
 

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::error::Error;
-use crate::provision::cache;
+use crate::provision::{cache, command};
+
+/// How long `tar` may take.
+const UNPACK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Names the release where the test does not.
 const VARIABLE: &str = "FUZZ_DIST_ANTIDOTE";
@@ -128,7 +131,7 @@ fn unpacked_into(cache: &Path, tarball: &Path) -> Result<PathBuf, Error> {
     cache::create_folder(cache).map_err(Error::environment)?;
     let folder = cache.join(format!("{name}-{:x}-{version:x}", about.len()));
     let waiting = || eprintln!("waiting for another process that unpacks {}", tarball.display());
-    let _lock = cache::Lock::take(&cache.join("lock"), waiting).map_err(Error::environment)?;
+    let lock = cache::Lock::take(&cache.join("lock"), waiting).map_err(Error::environment)?;
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -136,13 +139,14 @@ fn unpacked_into(cache: &Path, tarball: &Path) -> Result<PathBuf, Error> {
     let partial = cache.join(format!("{name}.partial"));
     cache::remove_folder(&partial).map_err(Error::environment)?;
     cache::create_folder(&partial).map_err(Error::environment)?;
-    let tar = Command::new("tar").arg("-xf").arg(tarball).arg("-C").arg(&partial).output();
-    let tar = tar.map_err(|e| Error::environment(format!("`tar` could not be run: {e}")))?;
+    let mut tar = Command::new("tar");
+    tar.arg("-xf").arg(tarball).arg("-C").arg(&partial);
+    let tar = command::run(tar, lock.as_input(), UNPACK_LIMIT).map_err(Error::environment)?;
     if !tar.status.success() {
         return Err(Error::usage(format!(
             "{} could not be unpacked: {}; expected a release folder or its tarball",
             tarball.display(),
-            String::from_utf8_lossy(&tar.stderr).trim()
+            tar.output
         )));
     }
     fs::rename(&partial, &folder)?;

@@ -54,7 +54,7 @@ pub enum Told {
         /// A line of text for `log`, otherwise a map of details.
         data: Value,
     },
-    /// So many events were dropped in the node, since more came than could be told.
+    /// So many events were dropped, in the node or here, since more came than could be told.
     Dropped(u64),
     /// The agent itself ended, for this reason.
     Ended(String),
@@ -90,6 +90,7 @@ impl Agent {
         loop {
             match self.mailbox.receive().await? {
                 Event::Exit { reason, .. } => return Some(Told::Ended(reason.to_string())),
+                Event::Dropped(count) => return Some(Told::Dropped(count)),
                 Event::Message(message) => {
                     if let Some(told) = told(&message) {
                         return Some(told);

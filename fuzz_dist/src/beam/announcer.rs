@@ -103,8 +103,8 @@ impl Announcer {
         Ok(Announcer { mailbox, process, peer: connection.peer().into(), speaks_to })
     }
 
-    /// Where it speaks: `telemetry`, or `logger` where the application has none, or `nowhere` where
-    /// the application stops all log events that no filter lets pass.
+    /// Where it spoke last: `telemetry` while that application runs there, otherwise `logger`, or
+    /// `nowhere` where the application stops all log events that no filter lets pass.
     pub fn speaks_to(&self) -> &str {
         &self.speaks_to
     }
@@ -130,7 +130,13 @@ impl Announcer {
         let message = Term::Tuple(vec![atom("announce"), Term::List(lines)]);
         self.mailbox.send(&self.process, &message).await?;
         match self.mailbox.receive().await {
-            Some(Event::Message(_)) => Ok(()),
+            Some(Event::Message(answer)) => {
+                let place = answer.as_tuple().and_then(|answer| answer.get(2)?.as_text());
+                self.speaks_to = place.unwrap_or_default();
+                Ok(())
+            }
+            // It answers each batch once, so that there is always room for that.
+            Some(Event::Dropped(_)) => Ok(()),
             Some(Event::Exit { from, reason }) => {
                 Err(CallError::ServerDown { peer: self.peer.clone(), process: from.into(), reason })
             }

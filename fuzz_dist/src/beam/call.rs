@@ -41,7 +41,7 @@ impl Connection {
     /// Calls a function, as `erpc:call/4` does: in a new process of the node.
     ///
     /// A module's name that begins with a capital is Elixir's: `"Shop.Cart"` is the module
-    /// `'Elixir.Shop.Cart'`.
+    /// `'Elixir.Shop.Cart'` ([`Atom::of_name`]).
     ///
     /// ```no_run
     /// # async fn example(node: fuzz_dist::beam::Connection) -> Result<(), fuzz_dist::beam::CallError> {
@@ -53,7 +53,7 @@ impl Connection {
     /// ```
     pub fn call<R: FromTerm>(&self, module: &str, function: &str, args: impl IntoArgs) -> Call<R> {
         let what = What::Function {
-            module: module_name(module),
+            module: Atom::of_name(module),
             function: Atom::from(function),
             args: args.into_args().0,
         };
@@ -70,7 +70,7 @@ impl Connection {
         args: impl IntoArgs,
     ) -> Call<R> {
         let what = What::Rex {
-            module: module_name(module),
+            module: Atom::of_name(module),
             function: Atom::from(function),
             args: args.into_args().0,
         };
@@ -90,7 +90,7 @@ impl Connection {
     /// Loads a compiled module into the node: the bytes of its `.beam` file.
     pub async fn load_binary(&self, module: &str, beam: &[u8]) -> Result<(), CallError> {
         let arguments = Args(vec![
-            Term::Atom(Atom::from(module)),
+            Term::Atom(Atom::of_name(module)),
             charlist(&format!("{module}.beam")),
             Bytes(beam.to_vec()).into(),
         ]);
@@ -136,15 +136,6 @@ impl std::fmt::Display for What {
             }
             What::Request { process, .. } => write!(f, "a request to {process}"),
         }
-    }
-}
-
-/// `Shop.Cart` is `'Elixir.Shop.Cart'`; everything else is what it says.
-fn module_name(name: &str) -> Atom {
-    if name.starts_with(|c: char| c.is_ascii_uppercase()) && !name.starts_with("Elixir.") {
-        Atom::from(format!("Elixir.{name}"))
-    } else {
-        Atom::from(name)
     }
 }
 

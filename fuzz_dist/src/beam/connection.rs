@@ -94,13 +94,14 @@ impl Connection {
         self.0.shared.pending()
     }
 
-    /// How many events were lost because a mailbox was full.
+    /// How many messages were dropped because a mailbox was full.
     pub fn events_dropped(&self) -> u64 {
         self.0.shared.events_dropped()
     }
 
-    /// A process of ours that the node can send to. It keeps up to `capacity` events; what comes
-    /// beyond that is dropped and counted.
+    /// A process of ours that the node can send to. It keeps up to `capacity` messages; what comes
+    /// beyond that is dropped and counted ([`Event::Dropped`](super::Event::Dropped)). Exits are
+    /// always kept.
     pub fn mailbox(&self, capacity: usize) -> Mailbox {
         Mailbox::open(self.clone(), capacity)
     }
@@ -109,6 +110,11 @@ impl Connection {
     pub async fn send(&self, to: impl Into<Process>, message: &Term) -> Result<(), CallError> {
         let from = Some(self.0.shared.caller());
         self.signal(Control::Send { from, to: to.into() }, Some(message)).await
+    }
+
+    /// The process of ours that calls: processes of the node can watch it, to see this connection end.
+    pub(crate) fn own_process(&self) -> Pid {
+        self.0.shared.caller()
     }
 
     /// The limit for calls that do not have their own.

@@ -295,9 +295,10 @@ impl From<Process> for Term {
     }
 }
 
+/// By the rule of [`Atom::of_name`]: `"Shop.Cart"` is registered as `'Elixir.Shop.Cart'`.
 impl From<&str> for Process {
     fn from(name: &str) -> Self {
-        Process::Name(Atom::from(name))
+        Process::Name(Atom::of_name(name))
     }
 }
 

@@ -77,6 +77,9 @@ pub enum CloseReason {
     /// The node sent what we cannot understand.
     #[error("the node broke the protocol: {0}")]
     Protocol(String),
+    /// The node read nothing until what it has to know had no room any more.
+    #[error("the node did not read what was sent to it")]
+    Unread,
     /// We closed it.
     #[error("the connection was closed on our side")]
     Local,

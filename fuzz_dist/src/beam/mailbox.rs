@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::connection::Connection;
 use super::control::{Control, Process};
 use super::error::CallError;
+use super::inbox::Inbox;
 use super::shared::Shared;
 use super::term::{Pid, Term};
 
@@ -22,6 +21,8 @@ pub enum Event {
         /// The reason.
         reason: Term,
     },
+    /// This many messages were dropped here, since the mailbox was full. Exits never are.
+    Dropped(u64),
 }
 
 /// A process of ours, in the node's eyes: it has a pid, receives messages, and can be linked and watched.
@@ -32,13 +33,13 @@ pub struct Mailbox {
     connection: Connection,
     pid: Pid,
     id: u32,
-    events: mpsc::Receiver<Event>,
+    inbox: Arc<Inbox>,
 }
 
 impl Mailbox {
     pub(crate) fn open(connection: Connection, capacity: usize) -> Self {
-        let (pid, id, events) = connection.shared().open_mailbox(capacity);
-        Mailbox { connection, pid, id, events }
+        let (pid, id, inbox) = connection.shared().open_mailbox(capacity);
+        Mailbox { connection, pid, id, inbox }
     }
 
     /// The pid to give to the node.
@@ -48,7 +49,7 @@ impl Mailbox {
 
     /// The next event; `None` once the connection has ended. Can be cancelled without loss.
     pub async fn receive(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.inbox.next().await
     }
 
     /// Links to a process: [`Event::Exit`] tells when it ends.

@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 use super::epmd::EPMD_PORT;
 use super::error::ConnectError;
 
+/// How the names begin that we connect under.
+const OWN_PREFIX: &str = "remsh_fuzz_dist_";
+
 /// Opens TCP connections to the host of a node.
 ///
 /// Any closure `Fn(u16) -> impl Future<Output = io::Result<TcpStream>>` is one, so that the
@@ -96,12 +99,15 @@ impl Options {
 
     /// The name that we connect under. Its host is that of the peer, so that it is of the peer's
     /// kind (long or short).
+    ///
+    /// It begins as the names of remote shells do: applications that count hidden nodes as members
+    /// (libring, Swarm) ignore `^remsh.*$` by default. The agent and the sampler know the prefix.
     pub(crate) fn own_name(&self) -> Result<String, ConnectError> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let (_, host) = self.peer_parts()?;
         Ok(self.name.clone().unwrap_or_else(|| {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            format!("fuzz_dist_{}_{count}@{host}", std::process::id())
+            format!("{OWN_PREFIX}{}_{count}@{host}", std::process::id())
         }))
     }
 }

@@ -4,6 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+/// Room beyond the limit for signals that nobody can wait with: some 100 000 of them.
+const RESERVE_BYTES: usize = 8 << 20;
+
 /// The bytes that wait to be sent, limited in number.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -35,8 +38,17 @@ impl Outbox {
 
     /// Appends whole messages if there is room now.
     pub(crate) fn try_push(&self, messages: &[u8]) -> bool {
+        self.push_below(self.limit, messages)
+    }
+
+    /// The same of what must not be lost: there is a reserve beyond the limit.
+    pub(crate) fn push_now(&self, messages: &[u8]) -> bool {
+        self.push_below(self.limit + RESERVE_BYTES, messages)
+    }
+
+    fn push_below(&self, limit: usize, messages: &[u8]) -> bool {
         let mut waiting = self.lock();
-        if waiting.len() >= self.limit {
+        if waiting.len() >= limit {
             return false;
         }
         let was_empty = waiting.is_empty();
@@ -72,5 +84,23 @@ impl Outbox {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_must_not_be_lost_have_room_where_messages_have_none() {
+        let outbox = Outbox::new(4);
+        assert!(outbox.try_push(b"12345"));
+        assert!(!outbox.try_push(b"6"));
+        assert!(outbox.push_now(b"6"));
+        assert!(outbox.push_now(&vec![b'7'; RESERVE_BYTES]));
+        assert!(!outbox.push_now(b"8"));
+        let mut taken = Vec::new();
+        outbox.take_now(&mut taken);
+        assert!(taken.starts_with(b"1234567") && taken.ends_with(b"7"));
     }
 }

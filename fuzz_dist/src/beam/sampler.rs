@@ -20,7 +20,11 @@ const MAILBOX_MAX: usize = 64;
 
 /// A sampler in a running node, which leaves when this is dropped.
 #[derive(Debug)]
-pub struct Sampler(Mailbox);
+pub struct Sampler {
+    mailbox: Mailbox,
+    /// Dropped here since the last sample was given.
+    dropped: u64,
+}
 
 /// How a node was doing at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,22 +53,34 @@ impl Sampler {
         let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1);
         let arguments = args![mailbox.pid(), every];
         resident::start(connection, (SAMPLER_MODULE, beam), arguments, &mailbox).await?;
-        Ok(Sampler(mailbox))
+        Ok(Sampler { mailbox, dropped: 0 })
     }
 
     /// The next sample; `None` once the sampler or the connection to the node has ended. Can be
     /// cancelled without loss.
     pub async fn next(&mut self) -> Option<Sample> {
         loop {
-            match self.0.receive().await? {
+            match self.mailbox.receive().await? {
                 Event::Exit { .. } => return None,
+                Event::Dropped(count) => self.dropped += count,
                 Event::Message(message) => {
                     if let Some(sample) = sample(&message) {
-                        return Some(sample);
+                        return Some(sample.after(std::mem::take(&mut self.dropped)));
                     }
                 }
             }
         }
+    }
+}
+
+impl Sample {
+    /// The same sample after so many that were dropped on the way to us: they are missed, too.
+    fn after(mut self, dropped: u64) -> Sample {
+        let missed = self.values.iter_mut().find(|(name, _)| &**name == "missed");
+        if let Some((_, Value::Int(missed))) = missed {
+            *missed = missed.saturating_add(i64::try_from(dropped).unwrap_or(i64::MAX));
+        }
+        self
     }
 }
 
@@ -84,6 +100,14 @@ fn sample(message: &Term) -> Option<Sample> {
 mod tests {
     use super::super::term::atom;
     use super::*;
+
+    #[test]
+    fn samples_that_were_dropped_on_the_way_are_missed_as_well() {
+        let values = vec![("missed".into(), Value::Int(2)), ("run_queue".into(), Value::Int(3))];
+        let after = Sample { monotonic_ns: 7, values }.after(5);
+        assert_eq!(after.values[0], ("missed".into(), Value::Int(7)));
+        assert_eq!(after.values[1], ("run_queue".into(), Value::Int(3)));
+    }
 
     #[test]
     fn samples_are_numbers_and_words_and_nothing_else_is_one() {

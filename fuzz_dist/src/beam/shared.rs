@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::control::{Control, Process};
 use super::error::CloseReason;
+use super::inbox::Inbox;
 use super::mailbox::Event;
 use super::options::Options;
 use super::outbox::Outbox;
@@ -51,7 +52,7 @@ struct State {
 
 #[derive(Debug)]
 struct MailboxState {
-    events: mpsc::Sender<Event>,
+    inbox: Arc<Inbox>,
     /// Processes of the peer that watch this mailbox.
     watchers: Vec<(Reference, Pid)>,
 }
@@ -144,8 +145,8 @@ impl Shared {
         for (_, waiting) in pending {
             let _ = waiting.send(Answer::Closed(reason.clone()));
         }
-        // Their channels end with this, after what is in them.
-        drop(mailboxes);
+        // What is in them can still be received.
+        mailboxes.values().for_each(|mailbox| mailbox.inbox.close());
         self.closed.send_replace(true);
     }
 
@@ -155,23 +156,30 @@ impl Shared {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Sends without waiting for room, for what may as well be lost.
+    /// Sends without waiting, from where nobody can wait: what the node has to know about our
+    /// processes (`DOWN`, `DEMONITOR`, the answer to an unlink or a request for output). It may pass
+    /// the limit by a reserve; a node that leaves even that unread is given up, since it would
+    /// believe something wrong from then on.
     pub(crate) fn send_now(&self, control: Control, payload: Option<&Term>) {
         let mut message = Vec::with_capacity(128);
-        if control.write(payload, &mut message).is_ok() {
-            self.outbox.try_push(&message);
+        if control.write(payload, &mut message).is_ok() && !self.outbox.push_now(&message) {
+            self.close(CloseReason::Unread);
         }
     }
 
-    pub(crate) fn open_mailbox(&self, capacity: usize) -> (Pid, u32, mpsc::Receiver<Event>) {
-        let (events, receiver) = mpsc::channel(capacity.max(1));
+    pub(crate) fn open_mailbox(&self, capacity: usize) -> (Pid, u32, Arc<Inbox>) {
+        let inbox = Arc::new(Inbox::new(capacity));
         let mut state = self.lock();
         let id = state.next_mailbox;
         state.next_mailbox += 1;
-        if state.closed.is_none() {
-            state.mailboxes.insert(id, MailboxState { events, watchers: Vec::new() });
+        match state.closed {
+            Some(_) => inbox.close(),
+            None => {
+                let mailbox = MailboxState { inbox: inbox.clone(), watchers: Vec::new() };
+                state.mailboxes.insert(id, mailbox);
+            }
         }
-        (self.pid(id), id, receiver)
+        (self.pid(id), id, inbox)
     }
 
     /// Ends a mailbox: the processes that watch it are told.
@@ -248,19 +256,21 @@ impl Shared {
     }
 
     fn watched(&self, watcher: Pid, to: Process, reference: Reference) {
+        let mut reason = "noproc";
         if let Process::Pid(pid) = &to {
             let mut state = self.lock();
             if let Some(mailbox) = state.mailboxes.get_mut(&(pid.id | pid.serial << 15)) {
                 if mailbox.watchers.len() < WATCHERS_MAX {
                     mailbox.watchers.push((reference, watcher));
+                    return;
                 }
-                return;
-            }
-            if *pid == self.caller() {
+                // A monitor that is not kept must not look like one.
+                reason = "system_limit";
+            } else if *pid == self.caller() {
                 return;
             }
         }
-        let reason = Some(atom("noproc"));
+        let reason = Some(atom(reason));
         self.send_now(Control::Down { from: to, to: watcher, reference, reason }, None);
     }
 
@@ -271,11 +281,12 @@ impl Shared {
         }
     }
 
-    /// Puts an event into a mailbox; a full one loses it, since the connection must not stand still.
+    /// Puts an event into a mailbox; a full one drops messages, since the connection must not stand
+    /// still.
     fn post(&self, to: &Pid, event: Event) {
         let mut state = self.lock();
         let mailbox = state.mailboxes.get(&(to.id | to.serial << 15));
-        if mailbox.is_some_and(|mailbox| mailbox.events.try_send(event).is_err()) {
+        if mailbox.is_some_and(|mailbox| !mailbox.inbox.post(event)) {
             state.events_dropped += 1;
         }
     }

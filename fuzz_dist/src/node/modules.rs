@@ -1,5 +1,4 @@
-//! Our own Erlang modules, compiled once for this program and loaded into nodes that know nothing
-//! of them.
+//! Our own Erlang modules, loaded into nodes that know nothing of them.
 
 use std::sync::Arc;
 
@@ -11,7 +10,6 @@ use crate::beam::{
     AGENT_MODULE, AGENT_SOURCE, ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Atom, Connection,
     SAMPLER_MODULE, SAMPLER_SOURCE,
 };
-use crate::env::Scratch;
 use crate::error::Error;
 use crate::provision::{ProvisionError, Runtime};
 
@@ -29,7 +27,8 @@ const SOURCES: [(&str, &str); 4] = [
 /// The compiled forms, in the order of [`SOURCES`].
 static COMPILED: OnceCell<Vec<Arc<[u8]>>> = OnceCell::const_new();
 
-/// Compiles all modules, so that nodes can be given them at once when they are up.
+/// Compiles all modules, or finds them compiled, so that nodes can be given them at once when they
+/// are up.
 ///
 /// # Errors
 ///
@@ -37,6 +36,12 @@ static COMPILED: OnceCell<Vec<Arc<[u8]>>> = OnceCell::const_new();
 pub(crate) async fn prepare() -> Result<(), Error> {
     let compiling = || async { tokio::task::spawn_blocking(compile).await? };
     COMPILED.get_or_try_init(compiling).await.map(drop)
+}
+
+/// Waits until there is a runtime to compile with: it may have to be fetched, once. Where there is
+/// none, [`compiled`] says so.
+pub(crate) async fn runtime() {
+    let _ = tokio::task::spawn_blocking(Runtime::find_or_fetch).await;
 }
 
 /// The compiled form of one of our modules.
@@ -52,16 +57,8 @@ pub(crate) async fn compiled(module: &str) -> Result<Arc<[u8]>, Error> {
 }
 
 fn compile() -> Result<Vec<Arc<[u8]>>, Error> {
-    let scratch = Scratch::new().map_err(Error::environment)?;
-    let folder = scratch.path();
-    let files = SOURCES.map(|(module, _)| folder.join(format!("{module}.erl")));
-    for (file, (_, source)) in files.iter().zip(SOURCES) {
-        std::fs::write(file, source).map_err(Error::environment)?;
-    }
     let runtime = Runtime::find_or_fetch().map_err(ProvisionError::explained)?;
-    let compiled = runtime.compile(&files, folder).map_err(Error::setup)?;
-    let read = |file| Ok(Arc::from(std::fs::read(file).map_err(Error::environment)?));
-    compiled.iter().map(read).collect()
+    runtime.modules(&SOURCES).map_err(Error::setup)
 }
 
 impl Node {

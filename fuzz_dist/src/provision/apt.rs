@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cache::{Lock, create_folder, remove_folder};
 use super::command;
@@ -14,15 +14,18 @@ use super::error::{ProvisionError, io_error};
 pub(crate) const PACKAGES: [&str; 4] =
     ["erlang-base", "erlang-crypto", "erlang-mnesia", "erlang-runtime-tools"];
 
+/// Steps that wait for the network end earlier where nothing comes (`command::STALL_LIMIT`).
 const UPDATE_LIMIT: Duration = Duration::from_secs(180);
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
 const UNPACK_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is looked whether something has come.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Is this a system whose packages we can fetch?
 pub(crate) fn available() -> Result<(), ProvisionError> {
     let missing: Vec<&str> = ["apt-get", "dpkg"]
         .into_iter()
-        .filter(|program| super::erlang::on_path(program).is_none())
+        .filter(|program| super::find::on_path(program).is_none())
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -129,6 +132,22 @@ impl Fetch<'_> {
         }
     }
 
+    /// Says whether bytes still come into our folder.
+    fn coming(&self) -> impl FnMut() -> bool + use<> {
+        let work = self.work.to_owned();
+        let (mut looked, mut came, mut bytes) = (Instant::now(), Instant::now(), 0);
+        move || {
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                let now = bytes_in(&work);
+                if now != bytes {
+                    (came, bytes) = (looked, now);
+                }
+            }
+            came.elapsed() < command::STALL_LIMIT
+        }
+    }
+
     /// Runs a step; that it fails is an error with what it printed.
     fn checked(
         &self,
@@ -137,7 +156,8 @@ impl Fetch<'_> {
         limit: Duration,
     ) -> Result<String, ProvisionError> {
         let failed = |output: String| ProvisionError::FetchFailed { step: step.to_owned(), output };
-        let finished = command::run(command, self.lock.as_input(), limit)
+        let coming = self.coming();
+        let finished = command::run_while(command, self.lock.as_input(), limit, coming)
             .map_err(|error| failed(error.to_string()))?;
         if finished.status.success() {
             Ok(finished.output)
@@ -145,6 +165,17 @@ impl Fetch<'_> {
             Err(failed(last_lines(&finished.output)))
         }
     }
+}
+
+/// The bytes of all files below a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 /// Enough of what a program has printed to see why it failed.
@@ -177,9 +208,9 @@ fn configuration(work: &Path, state: Option<&Path>) -> Result<PathBuf, Provision
          Debug::NoLocking \"1\";\n\
          APT::Sandbox::User \"\";\n\
          Acquire::Languages \"none\";\n\
-         Acquire::Retries \"2\";\n\
-         Acquire::http::Timeout \"20\";\n\
-         Acquire::https::Timeout \"20\";\n\
+         Acquire::Retries \"1\";\n\
+         Acquire::http::Timeout \"10\";\n\
+         Acquire::https::Timeout \"10\";\n\
          Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n\
          Acquire::IndexTargets::deb::CNF::DefaultEnabled \"false\";\n\
          Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled \"false\";\n\

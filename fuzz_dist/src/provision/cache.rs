@@ -76,3 +76,27 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), ProvisionError> {
         _ => Ok(()),
     }
 }
+
+/// A folder of this process that nobody else can have made or can write to, gone with the value.
+#[derive(Debug)]
+pub(crate) struct Private(pub(crate) PathBuf);
+
+impl Private {
+    /// Makes one below the system's folder for temporary files.
+    pub(crate) fn folder() -> Result<Private, ProvisionError> {
+        use std::hash::{BuildHasher, RandomState};
+        use std::os::unix::fs::DirBuilderExt;
+        let number = RandomState::new().hash_one(std::process::id());
+        let path = std::env::temp_dir().join(format!("fuzz_dist-{number:016x}"));
+        // It fails where there is one already, be it a link.
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(io_error("create", &path))?;
+        Ok(Private(path))
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

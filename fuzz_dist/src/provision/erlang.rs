@@ -1,14 +1,10 @@
-//! The Erlang runtime: found on this machine, or fetched once per user.
+//! An Erlang runtime: its versions, and the commands that start what is in it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use super::apt;
-use super::cache::{self, Lock, create_folder, remove_folder};
-use super::command::{self, CommandLine};
-use super::error::{ProvisionError, io_error};
+use super::command::CommandLine;
+use super::error::ProvisionError;
 use crate::beam::NodeSpec;
 
 /// An Erlang runtime, wherever it lies: nothing has to be installed for it to run.
@@ -31,38 +27,10 @@ pub struct Runtime {
     pub otp_version: String,
 }
 
-/// The oldest release that is talked to: its calls are `erpc`'s, its handshake the present one.
-const OTP_RELEASE_MIN: u32 = 23;
-
 /// The newest release that all of this was tried with.
 const OTP_RELEASE_TRIED: u32 = 29;
 
-/// The applications that the framework and its examples use.
-const APPLICATIONS: [&str; 4] = ["kernel", "stdlib", "compiler", "mnesia"];
-
-const START_LIMIT: Duration = Duration::from_secs(30);
-
 impl Runtime {
-    /// The runtime that `FUZZ_DIST_ERLANG` names; else that of the `erl` on the PATH; else one that
-    /// was fetched for this user; else it is fetched (Debian and Ubuntu; some 11 MB and up to 10 MB
-    /// of package lists), with lines of progress on the standard error.
-    pub fn find_or_fetch() -> Result<Runtime, ProvisionError> {
-        if let Some(root) = std::env::var_os("FUZZ_DIST_ERLANG").filter(|root| !root.is_empty()) {
-            return Runtime::at(root).map_err(|error| match error {
-                ProvisionError::NoRuntimeAt { root, reason, .. } => ProvisionError::NoRuntimeAt {
-                    root,
-                    named_by: " (named by FUZZ_DIST_ERLANG)",
-                    reason,
-                },
-                other => other,
-            });
-        }
-        match Runtime::of_path() {
-            Some(runtime) => Ok(runtime),
-            None => Runtime::fetched(),
-        }
-    }
-
     /// The runtime in a folder: the one that `code:root_dir()` gives. No virtual machine is started.
     pub fn at(root: impl Into<PathBuf>) -> Result<Runtime, ProvisionError> {
         let root = root.into();
@@ -154,85 +122,4 @@ impl Runtime {
     fn bin(&self) -> PathBuf {
         self.root.join(format!("erts-{}/bin", self.erts_version))
     }
-
-    /// The runtime of the `erl` on the PATH, if it is recent and has what is needed.
-    fn of_path() -> Option<Runtime> {
-        let erl = on_path("erl")?;
-        // Usually a link to ROOT/bin/erl; version managers put scripts there instead, which have to be asked.
-        let direct = fs::canonicalize(&erl).ok().and_then(|real| {
-            let root = real.parent()?.parent()?;
-            Runtime::at(root).ok()
-        });
-        let runtime = direct.or_else(|| Runtime::at(ask_root(&erl)?).ok())?;
-        runtime.suffices().then_some(runtime)
-    }
-
-    fn suffices(&self) -> bool {
-        self.otp_release >= OTP_RELEASE_MIN
-            && APPLICATIONS.iter().all(|name| self.has_application(name))
-    }
-
-    /// The runtime in the user's cache, fetched if it is not there.
-    fn fetched() -> Result<Runtime, ProvisionError> {
-        let cache = cache::folder()?;
-        let name = format!("erlang-{}", apt::system());
-        let home = cache.join(&name);
-        let root = home.join("usr/lib/erlang");
-        if let Ok(runtime) = Runtime::at(&root) {
-            return Ok(runtime);
-        }
-        apt::available()?;
-        create_folder(&cache)?;
-        let say = |text: &str| eprintln!("fuzz_dist: {text}");
-        let waiting = || say("waiting for another test that fetches the Erlang runtime");
-        let lock = Lock::take(&cache.join(format!("{name}.lock")), waiting)?;
-        // Whoever held the lock before us may have put it there.
-        if let Ok(runtime) = Runtime::at(&root) {
-            return Ok(runtime);
-        }
-        say(&format!("no Erlang runtime on the PATH: fetching one, once, into {}", home.display()));
-        let work = cache.join(format!("{name}.fetching"));
-        let unpacked = apt::fetch(&work, &lock, &say)?;
-        Runtime::at(unpacked.join("usr/lib/erlang"))?.check()?;
-        // It appears whole or not at all.
-        remove_folder(&home)?;
-        fs::rename(&unpacked, &home).map_err(io_error("move into place", &home))?;
-        remove_folder(&work)?;
-        let runtime = Runtime::at(&root)?;
-        say(&format!("Erlang/OTP {} is ready", runtime.otp_version));
-        Ok(runtime)
-    }
-
-    /// Starts a virtual machine that loads what is needed, and stops.
-    fn check(&self) -> Result<(), ProvisionError> {
-        let names = APPLICATIONS.join(",");
-        let program = format!(
-            "[{{_, {{ok, _}}}} = {{application:load(A), application:get_key(A, vsn)}} || A <- [{names}]], halt(0)."
-        );
-        let mut command = self.erl(["-noshell", "-eval", &program]).to_command();
-        command.env("HOME", "/").env("ERL_CRASH_DUMP_SECONDS", "0");
-        let does_not_start =
-            |output| ProvisionError::DoesNotStart { root: self.root.clone(), output };
-        let finished = command::run(command, Stdio::null(), START_LIMIT)
-            .map_err(|error| does_not_start(error.to_string()))?;
-        if finished.status.success() { Ok(()) } else { Err(does_not_start(finished.output)) }
-    }
-}
-
-/// What `erl` itself says about where it lies.
-fn ask_root(erl: &Path) -> Option<PathBuf> {
-    let mut command = Command::new(erl);
-    command.args(["-noshell", "-eval", "io:format(\"~nroot:~ts~n\", [code:root_dir()]), halt(0)."]);
-    let finished = command::run(command, Stdio::null(), START_LIMIT).ok()?;
-    finished.output.lines().rev().find_map(|line| line.strip_prefix("root:")).map(PathBuf::from)
-}
-
-/// The program of this name on the PATH.
-pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| {
-        fs::metadata(file)
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    })
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -24,7 +25,7 @@ pub enum ProvisionError {
     },
     /// There is no runtime on the PATH, and this is no system that it can be fetched for.
     #[error(
-        "no Erlang runtime found on the PATH, and it cannot be fetched here: {reason}\n{}",
+        "no usable Erlang runtime on the PATH, and none can be fetched here: {reason}\n{}",
         remedy()
     )]
     CannotFetch {
@@ -78,13 +79,41 @@ pub enum ProvisionError {
         error: io::Error,
     },
     /// A program did not end in time.
-    #[error("{program} did not end within {} s", .limit.as_secs())]
+    #[error("{program} did not end within {} s{}", .limit.as_secs(), after(.said))]
     TimedOut {
         /// The program.
         program: String,
         /// The limit.
         limit: Duration,
+        /// What it had printed last.
+        said: String,
     },
+    /// A download received nothing for too long.
+    #[error("{program} received nothing for {} s{}", .limit.as_secs(), after(.said))]
+    Stalled {
+        /// The program.
+        program: String,
+        /// The limit.
+        limit: Duration,
+        /// What it had printed last.
+        said: String,
+    },
+    /// There is an `erl` on the PATH that cannot be used, and no other runtime.
+    #[error("{unusable}\n{error}")]
+    UnusableErl {
+        /// Where it lies, and what is wrong with it.
+        unusable: String,
+        /// Why there is no other one.
+        error: Box<ProvisionError>,
+    },
+    /// This program has looked for the runtime before, in vain.
+    #[error(transparent)]
+    Before(Arc<ProvisionError>),
+}
+
+fn after(said: &str) -> String {
+    let last = said.lines().rev().find(|line| !line.trim().is_empty());
+    last.map_or(String::new(), |line| format!("; its last output: {}", line.trim()))
 }
 
 impl ProvisionError {

@@ -2,10 +2,13 @@
 
 mod apt;
 pub(crate) mod cache;
-mod command;
+pub(crate) mod command;
 mod compile;
 mod erlang;
 mod error;
+mod find;
+mod manifest;
+mod modules;
 
 pub use command::CommandLine;
 pub use erlang::Runtime;

@@ -170,10 +170,22 @@ fn life(fault: &FaultSpan) -> String {
     let status = match fault.status {
         FaultStatus::Installed if fault.undone => "seen to act and to be undone".to_string(),
         FaultStatus::Installed => "seen to act, not seen undone".into(),
-        other => other.as_str().into(),
+        other => match fault.evidence.first() {
+            Some(seen) => format!("{}: {}", other.as_str(), shortened(&seen.to_string())),
+            None => other.as_str().into(),
+        },
     };
     let end = fault.stopped.or(fault.stop).map_or("?".into(), |t| t.to_string());
     format!("{} {}, {} to {end} ({status})", fault.name, fault.shape, fault.start)
+}
+
+/// Enough of what a check saw to know why a fault did not act.
+fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 160;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.into(),
+    }
 }
 
 /// Nodes that took each other for dead although no fault had cut them.
@@ -278,4 +290,38 @@ fn again(facts: &RunFacts) -> String {
         false => format!("cargo test --test {target} --"),
     };
     format!("FUZZ_DIST_SEED={} {run} --exact {}", facts.seed, facts.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::Value;
+    use crate::time::Time;
+
+    #[test]
+    fn the_line_of_a_fault_that_did_not_act_says_why() {
+        let line = |status, evidence: Value| {
+            life(&FaultSpan {
+                id: 1,
+                name: "kill_process".into(),
+                shape: "Shop.Cart on n1".into(),
+                zone: None,
+                start: Time::from_secs(3),
+                started: Some(Time::from_secs(3)),
+                stop: None,
+                stopped: None,
+                status,
+                undone: false,
+                evidence: vec![evidence],
+                end_evidence: None,
+                event: 0,
+            })
+        };
+        let nobody = "no process is registered as 'Elixir.Shop.Cart'";
+        let told = line(FaultStatus::Ineffective, nobody.into());
+        assert!(told.contains("ineffective") && told.contains(nobody), "{told}");
+        let told = line(FaultStatus::Indeterminate, "ä".repeat(1000).into());
+        assert!(told.contains('…') && told.chars().count() < 300, "{told}");
+        assert!(!line(FaultStatus::Installed, nobody.into()).contains(nobody));
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod epoch;
 pub(crate) mod fork;
 pub(crate) mod namespace;
 pub(crate) mod signals;
+pub(crate) mod supervised;
 mod sync;
 
 #[cfg(test)]

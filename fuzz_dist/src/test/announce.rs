@@ -194,12 +194,15 @@ impl Observer for Announcements {
 
 /// Begins to say on every node that speaks Erlang what is announced.
 pub(super) async fn start(live: &Arc<Live>) {
-    if live.announcements.what == Announce::Nothing {
+    let speaks = |node: &&Node| node.erlang_name().is_some();
+    if live.announcements.what == Announce::Nothing
+        || !live.cluster.nodes().iter().any(|n| speaks(&n))
+    {
         return;
     }
     // Where it cannot be had, observing has said so.
     let Ok(beam) = modules::compiled(ANNOUNCER_MODULE).await else { return };
-    for node in live.cluster.nodes().iter().filter(|node| node.erlang_name().is_some()) {
+    for node in live.cluster.nodes().iter().filter(speaks) {
         let queue = live.announcements.nodes[node.id().index()].clone();
         queue.open.store(true, Ordering::Relaxed);
         let (node, beam) = (node.clone(), beam.clone());

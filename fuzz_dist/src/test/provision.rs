@@ -49,16 +49,20 @@ struct Resolved {
 pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live>, Error> {
     let resolved = resolve(session, plan)?;
     let store = session.store()?;
+    if resolved.db.facts().net_ticktime.is_some() {
+        // Beside everything else until the nodes are up. What goes wrong is told then; it must not
+        // keep them from that.
+        tokio::spawn(modules::prepare());
+    }
     session.enter("preparing what the hosts need");
     let prepare = tokio::time::timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
     prepare.unwrap_or_else(|_| {
         Err(Error::deadline(format!("it took longer than {PREPARE_LIMIT:?}")))
     })?;
     if resolved.db.facts().net_ticktime.is_some() {
-        // What goes wrong is told when the nodes are up; it must not keep them from that.
-        let _ = tokio::time::timeout(PREPARE_LIMIT, modules::prepare()).await;
+        // What is fetched is no part of the set-up.
+        let _ = tokio::time::timeout(PREPARE_LIMIT, modules::runtime()).await;
     }
-
     let limit = resolved.effective.setup_limit;
     match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
         Ok(live) => live,

@@ -10,7 +10,9 @@ use crate::node::Node;
 use crate::op::{Event, Kind, NodeId, Phase, Process, Value};
 use crate::time::Time;
 
-/// Between two rounds of reads while the run waits for convergence.
+/// Between two rounds of reads while the run waits for convergence: short at first, since most
+/// clusters agree at once, and twice as long each time up to the latter.
+const FIRST_ROUND_AFTER: Duration = Duration::from_millis(20);
 const ROUND_EVERY: Duration = Duration::from_millis(250);
 
 impl Live {
@@ -73,6 +75,7 @@ impl Live {
         let limit = limit.unwrap_or_else(|| self.effective.quiesce_limit(longest));
         let end = healed + limit;
         let mut agreed: Option<Value> = None;
+        let mut pause = FIRST_ROUND_AFTER;
         loop {
             let round = self.now();
             let from = self.recorder.len();
@@ -87,11 +90,12 @@ impl Live {
                 break;
             }
             agreed = now;
-            if self.now() + ROUND_EVERY >= end {
+            if self.now() + pause >= end {
                 self.recorder.set_meta("converged_ms", Value::Nil);
                 break;
             }
-            tokio::time::sleep(ROUND_EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(ROUND_EVERY);
         }
         self.recorder.set_meta("quiesce_ms", self.now().since(healed).as_millis() as i64);
         self.recorder.set_meta("quiesce_limit_ms", limit.as_millis() as i64);

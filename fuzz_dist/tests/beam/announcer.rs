@@ -12,8 +12,12 @@ use fuzz_dist::beam::{
 /// Long enough for an answer of a busy node.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Stands in for the library of that name; keeps what is executed, and fails where it is told to.
-const TELEMETRY: &str = "-module(telemetry). -export([execute/3, executed/0]).\n\
+/// Stands in for the application of that name; keeps what is executed, and fails where it is told to.
+const TELEMETRY: &str = "-module(telemetry). -export([execute/3, executed/0, run/0, start/2, init/1]).\n\
+    run() -> _ = application:load({application, ?MODULE, [{mod, {?MODULE, []}}]}),\n\
+        ok = application:start(?MODULE).\n\
+    start(_, _) -> supervisor:start_link(?MODULE, []).\n\
+    init([]) -> {ok, {#{}, []}}.\n\
     execute(_, _, #{function := <<\"crash\">>}) -> error(handler);\n\
     execute(_, _, #{function := <<\"sleep\">>}) -> timer:sleep(700);\n\
     execute(E, M, D) -> persistent_term:put(?MODULE, [{E, M, D} | persistent_term:get(?MODULE, [])]).\n\
@@ -57,6 +61,7 @@ async fn telemetry_hears_of_operations_as_they_were() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     loaded(&node, "telemetry", TELEMETRY).await;
+    call(&node, "telemetry", "run", args![]).await;
     let mut announcer = announcer(&node).await;
     assert_eq!(announcer.speaks_to(), "telemetry");
     let trouble = Announcement {
@@ -105,12 +110,42 @@ async fn slow_handlers_are_waited_for() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     loaded(&node, "telemetry", TELEMETRY).await;
+    call(&node, "telemetry", "run", args![]).await;
     let mut announcer = announcer(&node).await;
     let begin = std::time::Instant::now();
     announcer.tell(&[start(1, "sleep"), start(3, "add")]).await.unwrap();
     assert!(begin.elapsed() >= Duration::from_millis(700));
     let executed = call(&node, "telemetry", "executed", args![]).await;
     assert_eq!(executed.as_list().map(<[_]>::len), Some(1), "{executed}");
+}
+
+/// Telemetry whose application does not run warns of every event: it is told nothing, and what was
+/// told to one side is not left there when the other one is told.
+#[tokio::test]
+async fn telemetry_is_told_while_its_application_runs() {
+    let lone = lone_node();
+    let node = lone.node.connect().await;
+    loaded(&node, "telemetry", TELEMETRY).await;
+    let executed = async || {
+        let executed = call(&node, "telemetry", "executed", args![]).await;
+        executed.as_list().map(<[_]>::len)
+    };
+    let filtered = async || {
+        let primary = call(&node, "logger", "get_primary_config", args![]).await.to_string();
+        primary.contains(ANNOUNCER_MODULE)
+    };
+    let mut announcer = announcer(&node).await;
+    assert_eq!(announcer.speaks_to(), "logger");
+    announcer.tell(&[start(1, "add")]).await.unwrap();
+    assert_eq!((executed().await, filtered().await), (Some(0), true));
+    call(&node, "telemetry", "run", args![]).await;
+    announcer.tell(&[stop(1, "add"), start(3, "add")]).await.unwrap();
+    assert_eq!(announcer.speaks_to(), "telemetry");
+    assert_eq!((executed().await, filtered().await), (Some(2), false));
+    call(&node, "application", "stop", args![atom("telemetry")]).await;
+    announcer.tell(&[stop(3, "add"), start(5, "add")]).await.unwrap();
+    assert_eq!(announcer.speaks_to(), "logger");
+    assert_eq!((executed().await, filtered().await), (Some(2), true));
 }
 
 #[tokio::test]

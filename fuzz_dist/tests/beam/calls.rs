@@ -22,6 +22,14 @@ async fn functions_are_called_and_we_are_hidden() {
     assert!(nodes.is_empty());
     let hidden: Vec<Atom> = node.call("erlang", "nodes", args![atom("hidden")]).await.unwrap();
     assert_eq!(hidden, [Atom::from(node.name())]);
+    // Applications that ask for all connections, as Swarm does, ignore remote shells by default: of
+    // their rules (`^remsh.*$`, `^.+_upgrader_.+$`, `^.+_maint_.+$`) one must fit us.
+    let connected: Vec<Atom> =
+        node.call("erlang", "nodes", args![atom("connected")]).await.unwrap();
+    assert_eq!(connected, hidden);
+    let rule =
+        args![charlist(node.name()), charlist("^remsh.*$"), vec![(atom("capture"), atom("none"))]];
+    assert_eq!(node.call::<Term>("re", "run", rule).await.unwrap(), atom("match"));
     assert_eq!(node.pending(), 0);
 }
 
@@ -228,14 +236,19 @@ async fn whoever_watches_a_mailbox_sees_it_end() {
 }
 
 #[tokio::test]
-async fn a_full_mailbox_loses_and_counts() {
+async fn a_full_mailbox_drops_messages_and_no_exits() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     let mut mailbox = node.mailbox(2);
+    let pid = sleeping_process(&node).await;
+    mailbox.link(&pid).await.unwrap();
     for number in 0..5 {
         node.call::<Term>("erlang", "send", args![mailbox.pid(), number]).await.unwrap();
     }
+    node.call::<Term>("erlang", "exit", args![&pid, atom("enough")]).await.unwrap();
     assert_eq!(mailbox.receive().await, Some(Event::Message(Term::Int(0))));
     assert_eq!(mailbox.receive().await, Some(Event::Message(Term::Int(1))));
+    assert_eq!(mailbox.receive().await, Some(Event::Dropped(3)));
+    assert_eq!(mailbox.receive().await, Some(Event::Exit { from: pid, reason: atom("enough") }));
     assert_eq!(node.events_dropped(), 3);
 }

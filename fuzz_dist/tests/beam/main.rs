@@ -10,3 +10,4 @@ mod provision;
 mod sampler;
 mod support;
 mod terms;
+mod trouble;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::beam::Atom;
 use crate::beam::follow::ControlKind;
 
 /// What to wait for on the wire.
@@ -89,13 +90,13 @@ pub fn control(kind: ControlKind) -> Trigger {
 }
 
 /// A message to the process that is registered under this name, as casts and calls to
-/// `{Name, Node}` are.
+/// `{Name, Node}` are. Elixir's names are as in its code, `"Shop.Cart"`.
 ///
 /// Nodes send a name's text only once on a connection. Where the connection was there before it was
 /// followed, names sent earlier are not known, and their messages do not fit; see
 /// [`Wire::follow`](super::Wire::follow).
 pub fn message_to(name: impl Into<String>) -> Trigger {
-    Trigger::new(Event::MessageTo(name.into()))
+    Trigger::new(Event::MessageTo(Atom::of_name(&name.into()).as_str().into()))
 }
 
 /// Any control message; ticks are none.

@@ -6,7 +6,7 @@ use super::super::{Check, Fault, Hit, Nemesis, Targets};
 use super::kept::{self, Kept, Numbered};
 use super::{carrier, control, hit, needs_two, peer, two_nodes};
 use crate::args;
-use crate::beam::Term;
+use crate::beam::{Atom, Term};
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::history::FaultStatus;
@@ -145,9 +145,8 @@ impl Fault for BusyDistFault {
 
     async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let receiver = targets.cluster.node(plan.hit.nodes[1]);
-        let sender = hit(targets, &plan.hit).erlang_name().unwrap_or_default();
-        let deaf = kept::start(receiver, plan, "deaf", args![crate::beam::Atom::from(sender)]);
-        let deaf = deaf.await?;
+        let sender = sender_of(targets, &plan.hit);
+        let deaf = kept::start(receiver, plan, "deaf", args![sender]).await?;
         let full =
             kept::start(hit(targets, &plan.hit), plan, "fill", args![peer(targets, &plan.hit)])
                 .await?;
@@ -158,8 +157,9 @@ impl Fault for BusyDistFault {
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let (sender, receiver) = (hit(targets, &plan.hit), targets.cluster.node(plan.hit.nodes[1]));
-        let full = kept::stop(sender, plan).await?;
-        let deaf = kept::stop(receiver, plan).await?;
+        let full = kept::stop(sender, plan, "fill", args![peer(targets, &plan.hit)]).await?;
+        let deaf = args![sender_of(targets, &plan.hit)];
+        let deaf = kept::stop(receiver, plan, "deaf", deaf).await?;
         let drained = || async {
             if !sender.is_running() {
                 return Ok("not running");
@@ -180,6 +180,11 @@ impl Fault for BusyDistFault {
         let evidence = Value::map([("receiver", deaf.evidence), ("buffer", buffer.into())]);
         Ok(Check { status, evidence })
     }
+}
+
+/// The Erlang name of the node whose messages are not read.
+fn sender_of(targets: Targets<'_>, plan: &Hit) -> Atom {
+    Atom::from(hit(targets, plan).erlang_name().unwrap_or_default())
 }
 
 impl Kept for WrongCookieFault {

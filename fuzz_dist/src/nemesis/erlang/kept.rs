@@ -57,16 +57,20 @@ impl<K: Kept> Fault for K {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
-        let mut arguments = self.arguments();
-        if K::PAIR.is_some() {
-            arguments.insert(0, peer(targets, &plan.hit).into());
-        }
-        start(hit(targets, &plan.hit), plan, K::NAME, Args(arguments)).await
+        let arguments = all_arguments(self, targets, &plan.hit);
+        start(hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
-        stop(hit(targets, &plan.hit), plan).await
+        let arguments = all_arguments(self, targets, &plan.hit);
+        stop(hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
+}
+
+/// What the keeper has to know, the other node first.
+fn all_arguments<K: Kept>(fault: &K, targets: Targets<'_>, plan: &Hit) -> Args {
+    let peer = K::PAIR.map(|_| peer(targets, plan).into());
+    Args(peer.into_iter().chain(fault.arguments()).collect())
 }
 
 /// What is hit, with a number by which the keeper is found again.
@@ -89,22 +93,29 @@ pub(super) fn numbered(hit: Hit, random: &mut Stream) -> Numbered {
     Numbered { hit, number: (random.u64() >> 16) as i64 }
 }
 
-/// Has a keeper on the node begin the fault.
+/// Has a keeper on the node begin the fault. It undoes it when our connection to the node ends, too.
 pub(super) async fn start(
     node: &Node,
     plan: &Numbered,
     fault: &str,
     arguments: Args,
 ) -> Result<Check, Error> {
-    call(node, "start", args![plan.number, Atom::from(fault), Term::List(arguments.0)]).await
+    let harness = node.control_with(TROUBLE_MODULE).await?.own_process();
+    let arguments = Term::List(arguments.0);
+    call(node, "start", args![plan.number, Atom::from(fault), arguments, harness]).await
 }
 
 /// Has the keeper undo it. Nothing of it outlives the node's process.
-pub(super) async fn stop(node: &Node, plan: &Numbered) -> Result<Check, Error> {
+pub(super) async fn stop(
+    node: &Node,
+    plan: &Numbered,
+    fault: &str,
+    arguments: Args,
+) -> Result<Check, Error> {
     if !node.is_running() {
         return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
     }
-    call(node, "stop", args![plan.number]).await
+    call(node, "stop", args![plan.number, Atom::from(fault), Term::List(arguments.0)]).await
 }
 
 /// Calls a function of the faults' module on a node; what it saw.

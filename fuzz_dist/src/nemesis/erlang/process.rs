@@ -16,7 +16,8 @@ use crate::random::Stream;
 const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// Kills the process that is registered under this name on one random node, with
-/// `exit(Pid, kill)`. Starting it again is its supervisor's work.
+/// `exit(Pid, kill)`. Starting it again is its supervisor's work. Elixir's names are as in its code,
+/// `"Shop.Cart"`.
 ///
 /// Finds: state that only that process had, supervisors that give up, callers that wait for ever.
 pub fn kill_process(name: impl Into<Name>) -> Nemesis {
@@ -33,10 +34,10 @@ pub fn kill_child() -> Nemesis {
 }
 
 /// Suspends the process that is registered under this name on one random node, and lets it go on
-/// at the end.
+/// at the end. Elixir's names are as in its code, `"Shop.Cart"`.
 ///
 /// Finds: requests that are executed after their caller has given up, leases that outlive a pause
-/// of who holds them. It goes on by itself when the harness is gone for ten minutes.
+/// of who holds them. It goes on when the harness is gone.
 pub fn suspend_process(name: impl Into<Name>) -> Nemesis {
     SuspendProcessFault(name.into()).into()
 }
@@ -55,11 +56,11 @@ pub struct SuspendProcessFault(pub Name);
 
 /// Who is registered under the name now.
 async fn whereis(node: &Connection, name: &str) -> Result<Term, Error> {
-    node.call("erlang", "whereis", args![Atom::from(name)]).await.map_err(Error::environment)
+    node.call("erlang", "whereis", args![Atom::of_name(name)]).await.map_err(Error::environment)
 }
 
 fn nobody(name: &str) -> Check {
-    Check::seen(false, format!("nobody is registered as `{name}`"))
+    Check::seen(false, format!("no process is registered as {}", Atom::of_name(name)))
 }
 
 impl Fault for KillProcessFault {
@@ -143,6 +144,6 @@ impl Kept for SuspendProcessFault {
     }
 
     fn arguments(&self) -> Vec<Term> {
-        vec![Atom::from(&*self.0).into()]
+        vec![Atom::of_name(&self.0).into()]
     }
 }
