@@ -88,8 +88,47 @@ fn tell(file: &str, verdict: &Verdict, said: &mut String) {
     }
 }
 
-/// Histories of real runs, trimmed.
-const RUNS: [&str; 3] = ["mnesia_blip", "mnesia_majority_blip", "mnesia_restart"];
+/// Histories of real runs, trimmed, and small ones that show one cause each.
+const RUNS: [&str; 7] = [
+    "mnesia_blip",
+    "mnesia_majority_blip",
+    "mnesia_restart",
+    "cause_crash_of_a_named_process",
+    "cause_nodedown_that_ended",
+    "cause_reconnect",
+    "cause_restart_before_the_loss",
+];
+
+/// What explains the one anomaly, by hand: a cause that acted when it came about.
+#[test]
+fn the_cause_named_is_the_one_that_acted_at_the_loss() {
+    for (name, fault, sentence) in [
+        ("cause_restart_before_the_loss", None, "n2 was started again at 5.000 s."),
+        (
+            "cause_nodedown_that_ended",
+            None,
+            "n2 lost n1 at 5.000 s until 5.500 s (connection_closed).",
+        ),
+        (
+            "cause_reconnect",
+            Some(0),
+            "n2 was connected to n1 again at 10.000 s, lost at 6.000 s \
+             (net_tick_timeout), under majority_minority {n1} | {n2 n3}.",
+        ),
+        (
+            "cause_crash_of_a_named_process",
+            Some(0),
+            "n1 logged at 1.912 s: gen_server stock terminated: {case_clause,empty}.",
+        ),
+    ] {
+        let path = root().join("tests/histories").join(name).with_extension("jsonl");
+        let history = History::load(path).expect("a kept history").history;
+        let verdict = explained(set_full().check(&history), &history);
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{name}: {verdict:#?}") };
+        assert!(anomaly.explanation.ends_with(sentence), "{name}: {}", anomaly.explanation);
+        assert_eq!((anomaly.causes.len(), anomaly.fault), (1, fault), "{name}");
+    }
+}
 
 /// Trimmed histories of real runs, in which nodes said why: what is told of each anomaly, and as data.
 #[test]
