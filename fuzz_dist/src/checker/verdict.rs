@@ -198,8 +198,15 @@ impl Verdict {
     /// With the number of anomalies of a kind, of which `anomalies` may have only some.
     #[must_use]
     pub fn counted(mut self, kind: impl Into<Name>, count: usize) -> Verdict {
-        self.counts.insert(kind.into(), count);
+        self.count_of(kind, count);
         self
+    }
+
+    /// Takes note of the number of anomalies of a kind.
+    pub(super) fn count_of(&mut self, kind: impl Into<Name>, count: usize) {
+        if count > 0 {
+            self.counts.insert(kind.into(), count);
+        }
     }
 
     /// How many anomalies of a kind there are, those included that are not listed.

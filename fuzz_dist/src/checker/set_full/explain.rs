@@ -34,6 +34,13 @@ struct Ends {
     loss: Option<(Time, Time)>,
 }
 
+impl Life {
+    /// Did a read of this stream ever have it?
+    pub(super) fn is_known_to(&self, stream: usize) -> bool {
+        !self.runs[stream].is_empty()
+    }
+}
+
 impl Facts<'_> {
     /// The element itself.
     pub(super) fn name(&self, id: u32) -> Value {
@@ -268,7 +275,7 @@ impl Facts<'_> {
     }
 
     /// The stream and the completion of the read that has it and was invoked last.
-    fn last_seen(&self, life: &Life) -> Option<(u32, u32)> {
+    pub(super) fn last_seen(&self, life: &Life) -> Option<(u32, u32)> {
         let mut best: Option<(u32, u32, u32)> = None;
         for (s, (stream, runs)) in self.streams.streams.iter().zip(&life.runs).enumerate() {
             for (from, to) in runs {
