@@ -209,6 +209,15 @@ impl Verdict {
         }
     }
 
+    /// Lists the first of these anomalies, and counts all of them.
+    pub(super) fn sample(&mut self, mut found: Vec<Anomaly>) {
+        for anomaly in &found {
+            *self.counts.entry(anomaly.kind.clone()).or_default() += 1;
+        }
+        found.truncate(super::ANOMALIES_MAX);
+        self.anomalies.append(&mut found);
+    }
+
     /// How many anomalies of a kind there are, those included that are not listed.
     pub fn count(&self, kind: &str) -> usize {
         let listed = self.anomalies.iter().filter(|a| *a.kind == *kind).count();

@@ -84,7 +84,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("monotonic", "values that only grow", &[], Itself, |_| done(txn::monotonic())),
     entry("convergence", "all nodes read the same in the end", &["read", "ordered"], Anything, |o| done(convergence().read(o.word_or("read", "read")).ordered(o.flag("ordered")?))),
     entry("log_pattern", "no node logged one of these texts", &["patterns"], Anything, |o| done(log_pattern(o.word("patterns").ok_or("expected -o patterns=TEXT,TEXT")?.split(',')))),
-    entry("stats", "something of every kind succeeded", &[], Anything, |_| done(stats())),
+    entry("stats", "counts, rates and latencies by function and node; always valid", &[], Anything, |_| done(stats())),
     entry("perf", "latencies and rates", &["window-ms"], Anything, |o| done(o.set("window-ms", perf(), |c, ms| c.window_ms(ms))?)),
 ];
 
@@ -99,6 +99,13 @@ const OPTIONS: &[(&str, &str)] = &[
     ("sessions", "findings within sessions are invalid, too"),
     ("accounts, total, negative", "of bank: 0,1,2 or 0-9; the sum of all balances; may they be below zero"),
     ("type, keys", "of crdt_causal: the type of all keys, such as pn-counter; those of others, KEY:TYPE,KEY:TYPE"),
+    ("sequential-nodes", "of or-set: what a node acknowledged precedes all that is invoked there later"),
+    ("redelivery", "of total-queue: an element may come out several times"),
+    ("per-producer", "of fifo: only the order of each producer's elements counts"),
+    ("ttl-ms", "of lease: it ends by itself so many ms after its acquire was invoked"),
+    ("ordered", "of convergence: the order of list elements counts"),
+    ("patterns", "of log-pattern: the texts, comma-separated"),
+    ("window-ms", "of perf: the length of the intervals"),
     ("budget", "how many steps a search may take"),
     ("add, read, generate", "the functions, where they have other names"),
 ];

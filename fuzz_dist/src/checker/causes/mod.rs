@@ -5,6 +5,7 @@
 //! and the first one without it on the same node.
 
 mod crash;
+mod errors;
 mod said;
 mod scene;
 #[cfg(test)]
@@ -112,10 +113,10 @@ impl Cause {
     }
 }
 
-/// The same verdict; its anomalies know their causes and tell them.
+/// The same verdict; its anomalies have their causes, in words, too. An unknown one says with which
+/// errors the operations ended.
 ///
-/// Runs do it by themselves; it is for checkers that are asked about kept histories. What nodes did
-/// not say in a history is not told.
+/// Runs call it; it is for checkers that judge kept histories.
 ///
 /// ```
 /// use fuzz_dist::checker::{Checker, explained, histories::Script, set_full};
@@ -127,6 +128,10 @@ impl Cause {
 pub fn explained(mut verdict: Verdict, history: &History) -> Verdict {
     if verdict.validity != Validity::Valid {
         explain(&mut verdict, history, &Said::by(history));
+    }
+    if let (Validity::Unknown, Some(errors)) = (verdict.validity, errors::sentence(history)) {
+        // Behind the first reason, so that a line that is cut still has it.
+        verdict.reasons.insert(verdict.reasons.len().min(1), errors);
     }
     verdict
 }
