@@ -24,8 +24,8 @@ pub(super) fn shared(
     let acknowledged = |id: &u32| facts.adds.outcome[*id as usize] == Outcome::Acknowledged;
     let all = (0..facts.adds.len() as u32).filter(acknowledged).count();
     let mut parts = vec![format!("of {all} acknowledged")];
-    let (mut by, mut when): (BTreeMap<Option<NodeId>, usize>, Option<(Time, Time)>) =
-        (BTreeMap::new(), None);
+    let mut by: BTreeMap<Option<NodeId>, usize> = BTreeMap::new();
+    let mut when: Option<(Time, Time)> = None;
     for id in ids.iter().filter(|id| acknowledged(id)) {
         let at = facts.adds.completed[*id as usize] as usize;
         *by.entry(history.node(at)).or_default() += 1;
