@@ -153,7 +153,7 @@ fn calls_of(history: &History, kinds: &[Name]) -> Vec<Call> {
 /// The ends of faults after which none acted for at least `within`, before the history's `end`.
 fn heals(faults: &[FaultSpan], end: Time, within: Duration) -> Vec<Time> {
     let acted = || faults.iter().filter(|f| f.status != FaultStatus::Ineffective);
-    let over = |f: &FaultSpan| f.stopped.or(f.stop);
+    let over = FaultSpan::felt_until;
     let mut heals: Vec<Time> = acted()
         .filter_map(over)
         .filter(|heal| {

@@ -69,7 +69,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("jobs", "every job that was submitted is executed, exactly once", &["at-least-once"], Only(&["submit", "executed"]), |o| done(jobs().at_least_once(o.flag("at-least-once")?))),
     entry("names", "each name has one process, which all nodes know after the heal", &["always"], Only(&["register", "unregister", "lookup", "names"]), |o| done(checker::names().always(o.flag("always")?))),
     entry("liveness", "every node works again soon after the heal", &["within-ms"], Anything, |o| done(liveness(Duration::from_millis(o.parsed("within-ms")?.unwrap_or(10_000))))),
-    entry("offset_log", "a log whose records have offsets", &[], Only(&["send", "poll"]), |_| done(offset_log())),
+    entry("offset_log", "a log whose records have offsets", &["from-start"], Only(&["send", "poll"]), |o| done(offset_log().from_start(o.flag("from-start")?))),
     entry("lease", "at most one holder at a time", &["ttl-ms"], Only(&["acquire", "release"]), |o| done(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?)),
     entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget"], Itself, search),
     entry("cas_register", "linearizable with the model cas-register", &["budget"], Itself, |o| model(o, CasRegister)),
@@ -117,6 +117,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("at-least-once", "of jobs: a job may be executed several times"),
     ("within-ms", "of liveness: how soon operations must work after the heal (10000 unless said otherwise)"),
     ("budget", "how many steps a search may take"),
+    ("from-start", "of offset-log: every client polls from the beginning of the log"),
     ("add, read, generate", "the functions, where they have other names"),
 ];
 
@@ -277,16 +278,32 @@ fn replicated(given: &Given<'_>) -> Result<AnyChecker, String> {
 fn bank(given: &Given<'_>) -> Result<AnyChecker, String> {
     let accounts = given.word("accounts").ok_or("expected -o accounts=0,1,2 or 0-9")?;
     let total = given.parsed("total")?.ok_or("expected -o total=NUMBER")?;
-    let range = accounts.split_once('-').and_then(|(from, to)| {
-        let (from, to) = (from.parse::<i64>().ok()?, to.parse::<i64>().ok()?);
-        (from <= to && to.checked_sub(from)? < 1_000_000).then_some(from..=to)
-    });
-    let accounts: Vec<Value> = match range {
-        Some(range) => range.map(Value::Int).collect(),
-        None => accounts.split(',').map(value).collect(),
-    };
+    let accounts = accounts_of(accounts)?;
     let checker = txn::bank(accounts, total);
     done(if given.flag("negative")? { checker.allow_negative() } else { checker })
+}
+
+/// A range of numbers, or names with commas between.
+fn accounts_of(text: &str) -> Result<Vec<Value>, String> {
+    const ACCOUNTS_MAX: i64 = 1_000_000;
+    let digits = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let Some((from, to)) = text.split_once('-').filter(|(from, to)| digits(from) && digits(to))
+    else {
+        if text.split(',').any(str::is_empty) {
+            return Err(format!("option accounts: `{text}` names no account between two commas"));
+        }
+        return Ok(text.split(',').map(value).collect());
+    };
+    let number = |word: &str| {
+        word.parse::<i64>().map_err(|_| format!("option accounts: {word} does not fit in 64 bits"))
+    };
+    let (from, to) = (number(from)?, number(to)?);
+    if from > to || to - from >= ACCOUNTS_MAX {
+        return Err(format!(
+            "option accounts: the range `{text}` is empty or has more than {ACCOUNTS_MAX} accounts; expected such as 0-9"
+        ));
+    }
+    Ok((from..=to).map(Value::Int).collect())
 }
 
 /// A key or an account: a number where it looks like one.

@@ -50,8 +50,9 @@ fn told(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".into())
 }
 
-/// What the run itself knows: faults that were asked for and never acted, a healing that was
-/// not proved, trouble with the nemesis or with the store. None of it can make a run invalid.
+/// What the run itself knows: faults that were asked for and never acted, trouble with the nemesis
+/// or with the store. None of it can make a run invalid. That a fault was not undone, or the heal not
+/// proved, is in the history, and [`power`](crate::checker::power) judges it.
 pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[String]) -> Verdict {
     let mut verdict = Verdict::valid("run");
     let faults = history.faults();
@@ -60,9 +61,6 @@ pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[Strin
         if !acted {
             verdict = verdict.because(format!("no `{kind}` was ever seen to act"));
         }
-    }
-    if history.heal_proved() == Some(false) {
-        verdict = verdict.because("the healing was not proved");
     }
     for problem in problems {
         verdict = verdict.because(problem.clone());

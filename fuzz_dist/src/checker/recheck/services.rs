@@ -68,7 +68,7 @@ pub(in crate::checker) fn liveness(facts: &Facts<'_>, a: &Anomaly, within: Durat
     that(to == from + within, "it is about the time after the heal")?;
     let quiet = h.faults().iter().all(|f| {
         f.status == crate::history::FaultStatus::Ineffective
-            || f.stopped.or(f.stop).is_some_and(|end| end <= from)
+            || f.felt_until().is_some_and(|end| end <= from)
             || f.start > to
     });
     that(quiet, "no fault acted then")?;
