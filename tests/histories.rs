@@ -12,10 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cases::Case;
+use fuzz_dist::checker::histories::Recorder;
 use fuzz_dist::checker::{
-    AnyChecker, Checker as _, Verdict, any_checker, explained, log_pattern, set_full,
+    AnyChecker, Checker as _, Verdict, any_checker, explained, jobs, liveness, log_pattern, names,
+    set_full, unordered_queue,
 };
-use fuzz_dist::history::{Format, History};
+use fuzz_dist::history::{Edge, FaultStatus, Format, History};
+use fuzz_dist::op::{Kind, Phase, Process, Value};
+use fuzz_dist::time::{Time, secs};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -74,7 +78,77 @@ fn kept() -> Vec<Kept> {
         anomaly: "log_line",
         fresh: None,
     });
+    kept.extend(services());
     kept
+}
+
+/// Names, jobs, pools and liveness: small histories by hand.
+fn services() -> Vec<Kept> {
+    let text = |process: &str| if process == "-" { Value::Nil } else { process.into() };
+    // Client n on node n + 1 finds these processes, and reads the last of them in the end.
+    let named = |found: &[&str], last: [&str; 2]| {
+        let mut r = Recorder::new(["n1", "n2"]);
+        for (i, process) in found.iter().enumerate() {
+            r.invoke(i as u32 % 2, "lookup", "shop");
+            r.ok(i as u32 % 2, text(process));
+        }
+        r.phase = Phase::Final;
+        for (client, process) in last.iter().enumerate() {
+            r.invoke(client as u32, "names", Value::Nil);
+            r.ok(client as u32, Value::list([Value::list(["shop".into(), text(process)])]));
+        }
+        r.history()
+    };
+    let executed = |jobs: &[i64]| {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "submit", 1);
+        r.done(0);
+        r.phase = Phase::Final;
+        r.invoke(0, "executed", Value::Nil);
+        r.ok(0, Value::list(jobs.iter().copied()));
+        r.history()
+    };
+    let queue = || {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "enqueue", 1);
+        r.done(0);
+        r.invoke(0, "dequeue", Value::Nil);
+        r.ok(0, Value::Nil);
+        r.history()
+    };
+    let stuck = || {
+        let mut r = Recorder::new(["n1", "n2"]);
+        for edge in [Edge::Start, Edge::Started, Edge::Stop, Edge::Stopped] {
+            let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+            let value = History::fault_value(0, edge, "{n1} | {n2}", check);
+            r.event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
+        }
+        r.invoke(0, "add", 1);
+        r.done(0);
+        r.invoke(1, "add", 2);
+        r.info(1);
+        r.time = Time::from_millis(20_000);
+        r.invoke(0, "add", 3);
+        r.history()
+    };
+    let kept = |checker: &'static str, anomaly: &'static str, build: AnyChecker, fresh| Kept {
+        file: format!("{checker}_{anomaly}"),
+        checker,
+        build,
+        anomaly,
+        fresh: Some(fresh),
+    };
+    let (one, all) = (|| any_checker(names()), || any_checker(names().always(true)));
+    vec![
+        kept("names", "duplicate", all(), named(&["a", "b", "a", "b"], ["b", "b"])),
+        kept("names", "duplicate_stays", one(), named(&["a", "b"], ["a", "b"])),
+        kept("names", "unknown_to", one(), named(&["a", "a"], ["a", "-"])),
+        kept("names", "nobody", one(), named(&["a", "a"], ["-", "-"])),
+        kept("jobs", "lost", any_checker(jobs()), executed(&[])),
+        kept("jobs", "duplicate", any_checker(jobs()), executed(&[1, 1])),
+        kept("unordered_queue", "not_empty", any_checker(unordered_queue()), queue()),
+        kept("liveness", "not_recovered", any_checker(liveness(secs(10))), stuck()),
+    ]
 }
 
 fn tell(file: &str, verdict: &Verdict, said: &mut String) {
@@ -88,8 +162,47 @@ fn tell(file: &str, verdict: &Verdict, said: &mut String) {
     }
 }
 
-/// Histories of real runs, trimmed.
-const RUNS: [&str; 3] = ["mnesia_blip", "mnesia_majority_blip", "mnesia_restart"];
+/// Histories of real runs, trimmed, and small ones that show one cause each.
+const RUNS: [&str; 7] = [
+    "mnesia_blip",
+    "mnesia_majority_blip",
+    "mnesia_restart",
+    "cause_crash_of_a_named_process",
+    "cause_nodedown_that_ended",
+    "cause_reconnect",
+    "cause_restart_before_the_loss",
+];
+
+/// What explains the one anomaly, by hand: a cause that acted when it came about.
+#[test]
+fn the_cause_named_is_the_one_that_acted_at_the_loss() {
+    for (name, fault, sentence) in [
+        ("cause_restart_before_the_loss", None, "n2 was started again at 5.000 s."),
+        (
+            "cause_nodedown_that_ended",
+            None,
+            "n2 lost n1 at 5.000 s until 5.500 s (connection_closed).",
+        ),
+        (
+            "cause_reconnect",
+            Some(0),
+            "n2 was connected to n1 again at 10.000 s, lost at 6.000 s \
+             (net_tick_timeout), under majority_minority {n1} | {n2 n3}.",
+        ),
+        (
+            "cause_crash_of_a_named_process",
+            Some(0),
+            "n1 logged at 1.912 s: gen_server stock terminated: {case_clause,empty}.",
+        ),
+    ] {
+        let path = root().join("tests/histories").join(name).with_extension("jsonl");
+        let history = History::load(path).expect("a kept history").history;
+        let verdict = explained(set_full().check(&history), &history);
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{name}: {verdict:#?}") };
+        assert!(anomaly.explanation.ends_with(sentence), "{name}: {}", anomaly.explanation);
+        assert_eq!((anomaly.causes.len(), anomaly.fault), (1, fault), "{name}");
+    }
+}
 
 /// Trimmed histories of real runs, in which nodes said why: what is told of each anomaly, and as data.
 #[test]

@@ -240,7 +240,13 @@ node_event(Kind, Node, Info) ->
     end.
 
 mnesia_event({inconsistent_database, Context, Node}) ->
-    #{event => <<"inconsistent_database">>, reason => text(Context), peer => text(Node)};
+    Event = #{event => <<"inconsistent_database">>, reason => text(Context), peer => text(Node)},
+    %% A split matters to those whose data is in one of these.
+    try [atom_to_binary(Table) || Table <- mnesia:system_info(tables), Table =/= schema] of
+        Tables -> Event#{tables => iolist_to_binary(lists:join(<<" ">>, Tables))}
+    catch
+        _:_ -> Event
+    end;
 mnesia_event({Event, Node}) when Event =:= mnesia_up; Event =:= mnesia_down ->
     #{event => atom_to_binary(Event), peer => text(Node)};
 mnesia_event({Event, Format, Arguments}) when Event =:= mnesia_info; Event =:= mnesia_error ->

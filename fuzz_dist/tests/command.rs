@@ -312,3 +312,56 @@ fn files_are_known_by_their_names_too() {
 fn scratch(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("fuzz_dist-command-{}-{name}", std::process::id()))
 }
+
+/// What is offered is documented, in the command and on its page.
+#[test]
+fn every_option_of_every_checker_is_documented() {
+    let list = expect(VALID, "checkers", "");
+    let (checkers, options) = list.split_once("\noptions").expect("a list of options");
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checkers.md"));
+    let page = page.expect("the page");
+    let offered: Vec<&str> = checkers
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("-o "))
+        .flat_map(|all| all.split(", "))
+        .collect();
+    assert!(offered.len() > 30, "{offered:?}");
+    let explained: Vec<&str> = options
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .flat_map(|line| line.trim().split(", "))
+        .collect();
+    for option in offered {
+        assert!(explained.contains(&option), "`checkers` does not explain {option}");
+        assert!(page.contains(&format!("`{option}`")), "docs/checkers.md does not have {option}");
+    }
+    contains(&list, &["counts, rates and latencies by function and node; always valid"]);
+    let text = expect(WRONG, "check - --checker set --color always", "");
+    contains(&text, &["there is no flag `--color`"]);
+    contains(&expect(VALID, "check - --checker set --version", ""), &["cargo-fuzz-dist "]);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let history = export(WRITE_SKEW, Format::Edn);
+    let path = std::env::temp_dir().join(format!("fuzz_dist_full_{}.edn", std::process::id()));
+    std::fs::write(&path, history).expect("a history");
+    let file = path.to_str().expect("UTF-8");
+    for arguments in [
+        &["check", file, "--checker", "list-append"][..],
+        &["check", file, "--checker", "list-append", "-o", "model=snapshot-isolation"],
+        &["check", file, "--checker", "list-append", "--format", "json"],
+        &["convert", file, "--to", "json"],
+        &["checkers"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let full = std::fs::File::create("/dev/full").expect("a device that is always full");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cargo-fuzz-dist"));
+        let output = command.args(arguments).stdout(full).output().expect("the command runs");
+        assert_eq!(output.status.code(), Some(WRONG), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("could not write"), "{arguments:?}: {said}");
+    }
+    std::fs::remove_file(&path).expect("the history goes");
+}

@@ -44,11 +44,7 @@ impl Faults {
 
     /// Those that could be felt at some time from `from` to `to`, in words; empty for none.
     pub(crate) fn between(&self, from: Time, to: Time) -> String {
-        let active = self.spans.iter().filter(|f| {
-            f.status != FaultStatus::Ineffective
-                && f.start <= to
-                && f.felt_until().is_none_or(|end| from <= end)
-        });
+        let active = self.spans.iter().filter(|f| f.felt_between(from, to));
         let mut words: Vec<String> = Vec::new();
         for fault in active {
             let word = match fault.shape.is_empty() {

@@ -122,6 +122,7 @@ impl Checker for Lease {
             ),
         };
         verdict.anomalies = found;
+        verdict.count_of("two_holders", total);
         let verdict = verdict.with("hold_count", count_of).with("overlap_count", total);
         let verdict = rechecked(history, verdict, |f, a| recheck::lease(f, a, self.ttl_ms));
         faults.state(history, verdict)

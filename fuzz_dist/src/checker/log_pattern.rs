@@ -59,7 +59,7 @@ impl Checker for LogPattern {
             n => Verdict::invalid("log_pattern", format!("{} matched", count(n, "log line"))),
         };
         verdict.anomalies = found;
-        verdict.with("line_count", lines).with("match_count", matches)
+        verdict.counted("log_line", matches).with("line_count", lines).with("match_count", matches)
     }
 }
 

@@ -11,10 +11,13 @@ mod dense;
 mod evidence;
 mod finals;
 pub mod histories;
+mod jobs;
 mod latency;
 mod lease;
 mod linear;
+mod liveness;
 mod log_pattern;
+mod names;
 mod offset_log;
 mod or_set;
 mod perf;
@@ -30,19 +33,23 @@ mod total_queue;
 pub mod txn;
 mod uniform;
 mod unique_ids;
+mod unordered_queue;
 mod verdict;
 
 pub use atomic::{Atomic, atomic};
 pub use causes::{Cause, CauseKind, explained};
 pub use compose::{Compose, compose};
 pub use convergence::{Convergence, convergence};
+pub use jobs::{JobsChecker, jobs};
 pub use lease::{Lease, lease};
 pub use linear::{
     Access, CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
     Linearizable, Model, Mutex, Registers, Sequential, SetModel, Step, counter, distinct_register,
     explains, fifo, independent, linearizable, sequential,
 };
+pub use liveness::{Liveness, liveness};
 pub use log_pattern::{LogPattern, log_pattern};
+pub use names::{NamesChecker, names};
 pub use offset_log::{OffsetLog, offset_log};
 pub use or_set::{OrSet, or_set};
 pub use perf::{Perf, perf};
@@ -54,6 +61,7 @@ pub use simple_set::{Set, set};
 pub use stats::{Stats, stats};
 pub use total_queue::{TotalQueue, total_queue};
 pub use unique_ids::{UniqueIds, unique_ids};
+pub use unordered_queue::{UnorderedQueue, unordered_queue};
 pub use verdict::{Anomaly, Validity, Verdict};
 
 pub(crate) use uniform::mixed;

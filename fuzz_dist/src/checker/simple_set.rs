@@ -121,6 +121,9 @@ impl Checker for Set {
             None => Verdict::valid("set"),
         };
         verdict.anomalies = found;
+        for (kind, n) in ["lost", "unexpected", "resurrected"].into_iter().zip(counts) {
+            verdict.count_of(kind, n);
+        }
         finals.apply(&mut verdict);
         let verdict = verdict
             .with("attempt_count", adds.len())

@@ -314,7 +314,7 @@ impl TotalQueue {
             duplicate.clear();
         }
         let mut reasons = Vec::new();
-        let mut anomalies = Vec::new();
+        let (mut anomalies, mut all) = (Vec::new(), Vec::new());
         for (kind, found, what) in [
             ("lost", lost, "lost"),
             ("unexpected", unexpected, "dequeued without having been enqueued"),
@@ -329,6 +329,7 @@ impl TotalQueue {
             found.sort_unstable();
             let names: Vec<&Value> = found.iter().map(|(v, _)| v).collect();
             reasons.push(format!("{} {what}: {}", count(found.len(), "element"), listed(&names)));
+            all.push((kind, found.len()));
             let shown = found.into_iter().take(ANOMALIES_MAX);
             anomalies.extend(shown.map(|(value, id)| (kind, value, id, what)));
         }
@@ -349,6 +350,7 @@ impl TotalQueue {
             ));
         }
         verdict.anomalies = explain(elements, &anomalies, by);
+        all.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         verdict
             .with("attempt_count", attempts)
             .with("acknowledged_count", acknowledged)

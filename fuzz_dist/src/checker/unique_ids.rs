@@ -99,6 +99,7 @@ impl Checker for UniqueIds {
             })
             .collect();
         let verdict = verdict
+            .counted("duplicate", again.len())
             .with("attempt_count", attempts)
             .with("acknowledged_count", given.len())
             .with("duplicate_count", again.len())

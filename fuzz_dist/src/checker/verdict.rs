@@ -1,6 +1,6 @@
 //! Verdicts: valid, unknown or invalid, with the anomalies that prove it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -47,6 +47,9 @@ pub struct Anomaly {
     pub node: Option<NodeId>,
     /// When it showed.
     pub time: Option<Time>,
+    /// The interval in which it came about, where the reads narrow it down: for an element that
+    /// vanished, from the last read with it to the first one without it on the same node.
+    pub within: Option<(Time, Time)>,
     /// What the nodes' runtimes had said that bears on it, the nearest first.
     pub causes: Vec<Cause>,
     /// The number of the fault that it came from, as far as that is known.
@@ -63,6 +66,7 @@ impl Anomaly {
             events: Vec::new(),
             node: None,
             time: None,
+            within: None,
             causes: Vec::new(),
             fault: None,
         }
@@ -95,6 +99,13 @@ impl Anomaly {
         self.time = Some(time);
         self
     }
+
+    /// With the interval in which it came about; see [`Anomaly::within`].
+    #[must_use]
+    pub fn came_about(mut self, within: Option<(Time, Time)>) -> Anomaly {
+        self.within = within;
+        self
+    }
 }
 
 /// What a checker says about a history.
@@ -106,8 +117,11 @@ pub struct Verdict {
     pub checker: Name,
     /// Why it is not valid, in sentences.
     pub reasons: Vec<String>,
-    /// What must not be in the history, most telling first.
+    /// What must not be in the history, most telling first. Of a kind that occurs often it is a
+    /// sample: [`Verdict::count`] gives the whole number.
     pub anomalies: Vec<Anomaly>,
+    /// How many anomalies of a kind there are, where `anomalies` has only some of them.
+    pub counts: BTreeMap<Name, usize>,
     /// Figures: counts, quantiles, lists, by name.
     pub results: BTreeMap<Name, Json>,
     /// The verdicts that this one is composed of.
@@ -121,6 +135,7 @@ impl Verdict {
             checker: checker.into(),
             reasons: Vec::new(),
             anomalies: Vec::new(),
+            counts: BTreeMap::new(),
             results: BTreeMap::new(),
             parts: Vec::new(),
         }
@@ -156,6 +171,9 @@ impl Verdict {
             if part.validity == whole.validity && part.validity != Validity::Valid {
                 whole.reasons.extend(part.reasons.iter().cloned());
                 whole.anomalies.extend(part.anomalies.iter().cloned());
+                for kind in part.kinds() {
+                    *whole.counts.entry(kind.clone()).or_default() += part.count(kind);
+                }
             }
         }
         whole
@@ -175,6 +193,40 @@ impl Verdict {
             self.results.insert(name.into(), json);
         }
         self
+    }
+
+    /// With the number of anomalies of a kind, of which `anomalies` may have only some.
+    #[must_use]
+    pub fn counted(mut self, kind: impl Into<Name>, count: usize) -> Verdict {
+        self.count_of(kind, count);
+        self
+    }
+
+    /// Takes note of the number of anomalies of a kind.
+    pub(super) fn count_of(&mut self, kind: impl Into<Name>, count: usize) {
+        if count > 0 {
+            self.counts.insert(kind.into(), count);
+        }
+    }
+
+    /// Lists the first of these anomalies, and counts all of them.
+    pub(super) fn sample(&mut self, mut found: Vec<Anomaly>) {
+        for anomaly in &found {
+            *self.counts.entry(anomaly.kind.clone()).or_default() += 1;
+        }
+        found.truncate(super::ANOMALIES_MAX);
+        self.anomalies.append(&mut found);
+    }
+
+    /// How many anomalies of a kind there are, those included that are not listed.
+    pub fn count(&self, kind: &str) -> usize {
+        let listed = self.anomalies.iter().filter(|a| *a.kind == *kind).count();
+        self.counts.get(kind).copied().unwrap_or(0).max(listed)
+    }
+
+    /// The kinds of its anomalies, each once.
+    pub fn kinds(&self) -> BTreeSet<&Name> {
+        self.anomalies.iter().map(|a| &a.kind).collect()
     }
 
     /// Is it valid?
@@ -209,9 +261,7 @@ impl Verdict {
     }
 
     fn summarise(&self, depth: usize, text: &mut String) {
-        let mut kinds: Vec<&str> = self.anomalies.iter().map(|a| &*a.kind).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
+        let kinds: Vec<&str> = self.kinds().into_iter().map(|kind| &**kind).collect();
         let kinds =
             if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
         let indent = "  ".repeat(depth);

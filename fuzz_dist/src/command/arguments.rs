@@ -30,8 +30,8 @@ pub(super) struct Check {
 }
 
 const COMMANDS: [&str; 3] = ["check", "convert", "checkers"];
-const FLAGS: [&str; 8] =
-    ["--checker", "--option", "--format", "--from", "--to", "--help", "--version", "--color"];
+const FLAGS: [&str; 7] =
+    ["--checker", "--option", "--format", "--from", "--to", "--help", "--version"];
 
 /// Reads the arguments, without the program's name. Cargo passes the name of the subcommand.
 pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Ask, String> {
@@ -48,6 +48,9 @@ pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Ask, Stri
     while let Some(word) = words.next() {
         if matches!(word.as_str(), "--help" | "-h") {
             return Ok(Ask::Help);
+        }
+        if matches!(word.as_str(), "--version" | "-V") {
+            return Ok(Ask::Version);
         }
         found.take(word, &mut words)?;
     }

@@ -38,7 +38,7 @@ pub(super) fn check(ask: &Check) -> Result<u8, String> {
         history: &loaded.history,
         verdict: &verdict,
     };
-    super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) });
+    super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) })?;
     Ok(match verdict.validity {
         Validity::Valid => VALID,
         Validity::Invalid => INVALID,
@@ -63,7 +63,6 @@ fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {
     let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(history)));
     let verdict = verdict
         .unwrap_or_else(|_| unknown("the checker panicked, which is a mistake of its own".into()));
-    let verdict = explained(verdict, history);
     // A history in which nothing succeeded has nothing to say for the system.
     let of_anything = matches!(entry.judges, Judges::Anything);
     let vacuous = match (history.is_empty(), of_anything || succeeded(history)) {
@@ -74,9 +73,9 @@ fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {
     if let (true, Some(why)) = (verdict.is_valid(), vacuous) {
         let mut vacuous = verdict.because(why);
         vacuous.validity = Validity::Unknown;
-        return vacuous;
+        return explained(vacuous, history);
     }
-    verdict
+    explained(verdict, history)
 }
 
 fn succeeded(history: &History) -> bool {

@@ -1,5 +1,7 @@
 //! The checkers that the command knows: one line each.
 
+use std::time::Duration;
+
 use super::arguments::unknown;
 use super::given::Given;
 use super::kv::KeyValue;
@@ -7,8 +9,9 @@ use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append
 use crate::checker::{
     self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, Registers,
     SetModel, Verdict, any_checker, atomic, convergence, counter, distinct_register, fifo,
-    independent, lease, linearizable, log_pattern, offset_log, or_set, perf, pn_counter,
-    replicated_register, sequential, set, set_full, stats, total_queue, unique_ids,
+    independent, jobs, lease, linearizable, liveness, log_pattern, offset_log, or_set, perf,
+    pn_counter, replicated_register, sequential, set, set_full, stats, total_queue, unique_ids,
+    unordered_queue,
 };
 use crate::history::History;
 use crate::op::Value;
@@ -62,6 +65,10 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("pn_counter", "a replicated counter, read by read and in the end", &["sessions"], PN_COUNTER, |o| done(pn_counter().sessions(o.flag("sessions")?))),
     entry("total_queue", "what goes into a queue comes out", &["redelivery"], Only(&["enqueue", "dequeue", "drain"]), |o| done(total_queue().redelivery(o.flag("redelivery")?))),
     entry("fifo", "a linearizable queue of distinct elements", &["per-producer"], Only(&["enqueue", "dequeue"]), |o| done(fifo().per_producer(o.flag("per-producer")?))),
+    entry("unordered_queue", "a linearizable queue of distinct elements in any order", &[], Only(&["enqueue", "dequeue"]), |_| done(unordered_queue())),
+    entry("jobs", "every job that was submitted is executed, exactly once", &["at-least-once"], Only(&["submit", "executed"]), |o| done(jobs().at_least_once(o.flag("at-least-once")?))),
+    entry("names", "each name has one process, which all nodes know after the heal", &["always"], Only(&["register", "unregister", "lookup", "names"]), |o| done(checker::names().always(o.flag("always")?))),
+    entry("liveness", "every node works again soon after the heal", &["within-ms"], Anything, |o| done(liveness(Duration::from_millis(o.parsed("within-ms")?.unwrap_or(10_000))))),
     entry("offset_log", "a log whose records have offsets", &["from-start"], Only(&["send", "poll"]), |o| done(offset_log().from_start(o.flag("from-start")?))),
     entry("lease", "at most one holder at a time", &["ttl-ms"], Only(&["acquire", "release"]), |o| done(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?)),
     entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget"], Itself, search),
@@ -84,7 +91,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("monotonic", "values that only grow", &[], Itself, |_| done(txn::monotonic())),
     entry("convergence", "all nodes read the same in the end", &["read", "ordered"], Anything, |o| done(convergence().read(o.word_or("read", "read")).ordered(o.flag("ordered")?))),
     entry("log_pattern", "no node logged one of these texts", &["patterns"], Anything, |o| done(log_pattern(o.word("patterns").ok_or("expected -o patterns=TEXT,TEXT")?.split(',')))),
-    entry("stats", "something of every kind succeeded", &[], Anything, |_| done(stats())),
+    entry("stats", "counts, rates and latencies by function and node; always valid", &[], Anything, |_| done(stats())),
     entry("perf", "latencies and rates", &["window-ms"], Anything, |o| done(o.set("window-ms", perf(), |c, ms| c.window_ms(ms))?)),
 ];
 
@@ -99,8 +106,18 @@ const OPTIONS: &[(&str, &str)] = &[
     ("sessions", "findings within sessions are invalid, too"),
     ("accounts, total, negative", "of bank: 0,1,2 or 0-9; the sum of all balances; may they be below zero"),
     ("type, keys", "of crdt_causal: the type of all keys, such as pn-counter; those of others, KEY:TYPE,KEY:TYPE"),
+    ("sequential-nodes", "of or-set: what a node acknowledged precedes all that is invoked there later"),
+    ("redelivery", "of total-queue: an element may come out several times"),
+    ("per-producer", "of fifo: only the order of each producer's elements counts"),
+    ("ttl-ms", "of lease: it ends by itself so many ms after its acquire was invoked"),
+    ("ordered", "of convergence: the order of list elements counts"),
+    ("patterns", "of log-pattern: the texts, comma-separated"),
+    ("window-ms", "of perf: the length of the intervals"),
+    ("always", "of names: two processes at a time are invalid during faults, too"),
+    ("at-least-once", "of jobs: a job may be executed several times"),
+    ("within-ms", "of liveness: how soon operations must work after the heal (10000 unless said otherwise)"),
     ("budget", "how many steps a search may take"),
-    ("from-start", "of offset_log: every client polls from the beginning of the log"),
+    ("from-start", "of offset-log: every client polls from the beginning of the log"),
     ("add, read, generate", "the functions, where they have other names"),
 ];
 

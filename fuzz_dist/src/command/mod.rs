@@ -29,7 +29,7 @@ HISTORY is a file, or - for the standard input. Its notation is found by its tex
 name, or is said with --from json|edn|jepsen-json|jepsen-log|plume|awdit|dbcop.
 
 exit codes: 0 valid; 1 invalid; 2 unknown, also where the history cannot be judged;
-            3 wrong arguments, or a malformed history
+            3 wrong arguments, a malformed history, or output that cannot be written
 ";
 
 /// The verdict is valid, or what was asked for was done.
@@ -43,19 +43,14 @@ const WRONG: u8 = 3;
 pub fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned());
     let code = match arguments::parse(arguments) {
-        Ok(Ask::Help) => {
-            print(&format!("{HELP}\n{}", checkers::list()));
-            VALID
-        }
+        Ok(Ask::Help) => ended(print(&format!("{HELP}\n{}", checkers::list())).map(|()| VALID)),
         Ok(Ask::Version) => {
-            print(concat!("cargo-fuzz-dist ", env!("CARGO_PKG_VERSION"), "\n"));
-            VALID
+            let version = concat!("cargo-fuzz-dist ", env!("CARGO_PKG_VERSION"), "\n");
+            ended(print(version).map(|()| VALID))
         }
-        Ok(Ask::Checkers) => {
-            print(&checkers::list());
-            VALID
-        }
-        Ok(Ask::Do(task)) => run(&task),
+        Ok(Ask::Checkers) => ended(print(&checkers::list()).map(|()| VALID)),
+        Ok(Ask::Do(Task::Check(ask))) => ended(check::check(&ask)),
+        Ok(Ask::Do(Task::Convert { source, from, to })) => ended(convert(&source, from, to)),
         Err(why) => {
             eprintln!("{why}\nrun `cargo fuzz-dist --help` for how it is used");
             WRONG
@@ -64,11 +59,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(task: &Task) -> u8 {
-    let done = match task {
-        Task::Check(ask) => check::check(ask),
-        Task::Convert { source, from, to } => convert(source, *from, *to),
-    };
+/// The exit code, or what went wrong.
+fn ended(done: Result<u8, String>) -> u8 {
     done.unwrap_or_else(|why| {
         eprintln!("{why}");
         WRONG
@@ -88,7 +80,14 @@ fn convert(source: &str, from: Option<Format>, to: Format) -> Result<u8, String>
     }
 }
 
-/// Whoever reads this may stop reading at any time.
-fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+/// Writes to the standard output. Who reads it may stop reading at any time; every other failure is
+/// an error, since a verdict that nobody can read is none.
+fn print(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("could not write to the standard output: {why}"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -29,6 +29,8 @@ struct Report<'a> {
     verdict: Validity,
     checker: &'a str,
     anomalies: Vec<Finding<'a>>,
+    /// How many of each kind there are; `anomalies` may have only some.
+    anomaly_counts: BTreeMap<&'a str, usize>,
     /// The events of the first anomaly.
     witness: Vec<Line<'a>>,
     reasons: &'a [String],
@@ -86,6 +88,7 @@ pub(super) fn json(judged: &Judged<'_>) -> String {
         verdict: verdict.validity,
         checker: judged.checker,
         anomalies: findings(verdict, history),
+        anomaly_counts: counts(verdict),
         witness,
         reasons: &verdict.reasons,
         results: &verdict.results,
@@ -116,6 +119,10 @@ fn findings<'a>(verdict: &'a Verdict, history: &'a History) -> Vec<Finding<'a>> 
         time_ns: a.time.map(|t| t.0),
     };
     verdict.anomalies.iter().map(finding).collect()
+}
+
+fn counts(verdict: &Verdict) -> BTreeMap<&str, usize> {
+    verdict.kinds().into_iter().map(|kind| (&**kind, verdict.count(kind))).collect()
 }
 
 fn part<'a>(verdict: &'a Verdict, history: &'a History) -> Part<'a> {
@@ -159,6 +166,12 @@ pub(super) fn text(judged: &Judged<'_>) -> String {
         put(&mut text, format_args!("\n  {} {}\n", anomaly.kind, anomaly.subject));
         for line in anomaly.explanation.lines() {
             put(&mut text, format_args!("    {line}\n"));
+        }
+    }
+    for (kind, count) in counts(verdict) {
+        let shown = verdict.anomalies.iter().filter(|a| &*a.kind == kind).count();
+        if count > shown {
+            put(&mut text, format_args!("\n  … and {} more {kind}\n", count - shown));
         }
     }
     let events = witness(verdict);

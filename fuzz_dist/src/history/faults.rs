@@ -4,6 +4,8 @@
 //! fault's name and whose value is a map with `id`, `edge` and, on the edges that report a
 //! check, `status` and `evidence`.
 
+use std::time::Duration;
+
 use super::{History, View};
 use crate::op::{Kind, Name, Process, Value};
 use crate::time::Time;
@@ -118,7 +120,24 @@ pub struct FaultSpan {
     pub event: usize,
 }
 
+/// The effect of a fault that lasts no time (a killed process, a blip) can show this much later.
+const AFTERMATH: Duration = Duration::from_secs(1);
+/// What lasts less than this lasts no time.
+const MOMENT: Duration = Duration::from_millis(100);
+
 impl FaultSpan {
+    /// Could the fault be felt at some time from `from` to `to`? One that lasts no time is felt for
+    /// a second; one that had no effect, never.
+    pub fn felt_between(&self, from: Time, to: Time) -> bool {
+        let over = self.felt_until().map(|end| match end.since(self.start) < MOMENT {
+            true => self.start + AFTERMATH,
+            false => end,
+        });
+        self.status != FaultStatus::Ineffective
+            && self.start <= to
+            && over.is_none_or(|over| from <= over)
+    }
+
     /// Why the fault does not count as undone, where it was not seen undone: `kill n3 was not seen
     /// undone: …`.
     pub fn not_undone(&self) -> Option<String> {

@@ -113,8 +113,9 @@ fn anomalies(out: &mut String, verdict: &Verdict) {
                 let _ = writeln!(out, "    {line}");
             }
         }
-        if all.len() > each {
-            let _ = writeln!(out, "    … and {} more {kind}", all.len() - each);
+        let more = verdict.count(kind).saturating_sub(each);
+        if more > 0 {
+            let _ = writeln!(out, "    … and {more} more {kind}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a run found, as data: results.json.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use super::traces::id;
@@ -39,6 +41,7 @@ pub fn results(
         "error": error,
         "reasons": verdict.map(|v| &v.reasons),
         "anomalies": verdict.map(|v| anomalies(v, history)),
+        "anomaly_counts": verdict.map(counts),
         "checkers": verdict.map(|v| v.parts.iter().map(|p| part(p, history)).collect::<Vec<_>>()),
         "faults": faults,
         "nodedowns": nodedowns(history),
@@ -116,6 +119,11 @@ fn anomalies(verdict: &Verdict, history: &History) -> Vec<Json> {
     verdict.anomalies.iter().map(|a| anomaly(a, history)).collect()
 }
 
+/// How many anomalies of each kind there are; `anomalies` may have only some.
+fn counts(verdict: &Verdict) -> BTreeMap<String, usize> {
+    verdict.kinds().into_iter().map(|kind| (kind.to_string(), verdict.count(kind))).collect()
+}
+
 fn anomaly(anomaly: &Anomaly, history: &History) -> Json {
     json!({
         "kind": &*anomaly.kind,
@@ -125,6 +133,7 @@ fn anomaly(anomaly: &Anomaly, history: &History) -> Json {
         "spans": spans(anomaly, history),
         "node": anomaly.node.map(|n| history.node_name(n)),
         "time_ns": anomaly.time.map(|t| t.0),
+        "within_ns": anomaly.within.map(|(from, to)| [from.0, to.0]),
         "fault": anomaly.fault,
         "causes": anomaly.causes.iter().map(|c| cause(c, history)).collect::<Vec<_>>(),
     })
@@ -157,6 +166,7 @@ fn part(verdict: &Verdict, history: &History) -> Json {
         "verdict": verdict.validity,
         "reasons": verdict.reasons,
         "anomalies": anomalies(verdict, history),
+        "anomaly_counts": counts(verdict),
         "results": verdict.results.iter().map(|(k, v)| (k.to_string(), v.clone()))
             .collect::<serde_json::Map<String, Json>>(),
         "parts": verdict.parts.iter().map(|p| part(p, history)).collect::<Vec<_>>(),

@@ -299,6 +299,10 @@ fn facts(
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));
     }
+    if !workload.places().is_empty() {
+        let places = workload.places().iter().cloned().map(Value::from);
+        meta.push(("touches".into(), Value::list(places)));
+    }
     if let Some(t) = facts.net_ticktime {
         meta.push(("net_ticktime_ms".into(), Value::Int(t.as_millis() as i64)));
     }

@@ -49,6 +49,7 @@ pub struct Workload {
     client: Option<Opener>,
     checkers: Vec<AnyChecker>,
     complete: Option<Complete>,
+    touches: Vec<Name>,
 }
 
 impl Workload {
@@ -79,7 +80,17 @@ impl Workload {
             client: None,
             checkers: Vec::new(),
             complete: None,
+            touches: Vec::new(),
         }
+    }
+
+    /// Where the application keeps the data of this workload: `"mnesia"`, or the names of mnesia
+    /// tables; anything else (`"ets"`) means that it is not in mnesia. Explanations then name a split
+    /// of mnesia as the cause of an anomaly only where mnesia holds the data.
+    #[must_use]
+    pub fn touches<N: Into<Name>>(mut self, places: impl IntoIterator<Item = N>) -> Workload {
+        self.touches = places.into_iter().map(Into::into).collect();
+        self
     }
 
     /// The main phase ends after so many operations, if its time limit does not come first: for tests
@@ -167,6 +178,11 @@ impl Workload {
     /// Its judges.
     pub fn checkers(&self) -> &[AnyChecker] {
         &self.checkers
+    }
+
+    /// Where the application keeps its data, as far as [`Workload::touches`] said so.
+    pub fn places(&self) -> &[Name] {
+        &self.touches
     }
 
     /// Does a value that all nodes agree on hold everything that the history promises?

@@ -204,7 +204,7 @@ impl Told<'_> {
                 let n = count(found.len(), noun);
                 reasons.push(format!("{n}, shown by {}", count(events, "operation")));
             }
-            counts.push((format!("{kind}_count"), found.len()));
+            counts.push((kind, found.len()));
             anomalies.extend(found.into_iter().take(ANOMALIES_MAX).map(|f| self.anomaly(f)));
         }
         let mut verdict = match (reasons.is_empty(), reads) {
@@ -219,7 +219,9 @@ impl Told<'_> {
             .with("transaction_count", self.txns.all.len() - aborted)
             .with("aborted_on_purpose_count", aborted)
             .with("read_count", reads);
-        counts.into_iter().fold(verdict, |verdict, (name, n)| verdict.with(name, n))
+        counts.into_iter().fold(verdict, |verdict, (kind, n)| {
+            verdict.with(format!("{kind}_count"), n).counted(kind, n)
+        })
     }
 
     fn anomaly(&self, finding: &Finding) -> Anomaly {

@@ -1,9 +1,13 @@
 //! Why an anomaly came about, as far as the nodes' runtimes said: nearest cause first.
 //!
-//! What is told is bound to the anomaly's own operation: to the node that took it and the one where
-//! it is missed, and to the time from its invocation until it showed.
+//! A cause is never later than its effect. What explains an operation's outcome happened on its node
+//! and in its time; what explains that an element vanished happened between the last read with it
+//! and the first one without it on the same node.
 
+mod crash;
+mod errors;
 mod said;
+mod scene;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +15,8 @@ use super::{Anomaly, Validity, Verdict};
 use crate::history::{FaultSpan, History};
 use crate::op::{Name, NodeId};
 use crate::time::Time;
-use said::{Said, Scene};
+use said::Said;
+use scene::Scene;
 
 /// So many causes are told of one anomaly: what comes after them explains no more.
 const CAUSES_MAX: usize = 2;
@@ -27,6 +32,8 @@ pub enum CauseKind {
     Blocked,
     /// The node took others for dead.
     Nodedown,
+    /// The node was connected again to one that it had taken for dead.
+    Reconnect,
     /// A process crashed.
     Crash,
 }
@@ -39,6 +46,7 @@ impl CauseKind {
             CauseKind::Restart => "restart",
             CauseKind::Blocked => "blocked",
             CauseKind::Nodedown => "nodedown",
+            CauseKind::Reconnect => "reconnect",
             CauseKind::Crash => "crash",
         }
     }
@@ -57,7 +65,7 @@ pub struct Cause {
     pub since: Time,
     /// When it was over, where that was before the anomaly showed.
     pub until: Option<Time>,
-    /// The runtime's own word, such as `net_tick_timeout`, or the line that was logged.
+    /// The runtime's own word, such as `net_tick_timeout`; of a crash, the process and the reason.
     pub reason: String,
     /// The number of the fault that it came from.
     pub fault: Option<i64>,
@@ -90,17 +98,25 @@ impl Cause {
                 format!("{node} had lost {peers} since {since}{until} ({})", self.reason)
             }
             (CauseKind::Nodedown, false) => {
-                format!("{node} lost {peers} at {since} ({})", self.reason)
+                let until = self.until.map_or(String::new(), |until| format!(" until {until}"));
+                format!("{node} lost {peers} at {since}{until} ({})", self.reason)
+            }
+            (CauseKind::Reconnect, _) => {
+                let up = self.until.unwrap_or(since);
+                format!(
+                    "{node} was connected to {peers} again at {up}, lost at {since} ({})",
+                    self.reason
+                )
             }
             (CauseKind::Crash, _) => format!("{node} logged at {since}: {}", self.reason),
         }
     }
 }
 
-/// The same verdict; its anomalies know their causes and tell them.
+/// The same verdict; its anomalies have their causes, in words, too. An unknown one says with which
+/// errors the operations ended.
 ///
-/// Runs do it by themselves; it is for checkers that are asked about kept histories. What nodes did
-/// not say in a history is not told.
+/// Runs call it; it is for checkers that judge kept histories.
 ///
 /// ```
 /// use fuzz_dist::checker::{Checker, explained, histories::Script, set_full};
@@ -113,6 +129,10 @@ pub fn explained(mut verdict: Verdict, history: &History) -> Verdict {
     if verdict.validity != Validity::Valid {
         explain(&mut verdict, history, &Said::by(history));
     }
+    if let (Validity::Unknown, Some(errors)) = (verdict.validity, errors::sentence(history)) {
+        // Behind the first reason, so that a line that is cut still has it.
+        verdict.reasons.insert(verdict.reasons.len().min(1), errors);
+    }
     verdict
 }
 
@@ -121,8 +141,7 @@ fn explain(verdict: &mut Verdict, history: &History, said: &Said) {
         let Some(scene) = Scene::of(anomaly, history) else { continue };
         anomaly.causes = said.causes(history, &scene);
         anomaly.causes.truncate(CAUSES_MAX);
-        let known = anomaly.causes.iter().find_map(|cause| cause.fault);
-        anomaly.fault = known.or_else(|| said.fault_at(&scene).map(|f| f.id));
+        anomaly.fault = said.fault(&scene, &anomaly.causes);
         tell(anomaly, history, &scene, said.faults());
     }
     for part in &mut verdict.parts {

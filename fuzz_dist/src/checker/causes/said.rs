@@ -1,63 +1,11 @@
 //! What all nodes said, gathered once, and what of it bears on one anomaly.
 
+use super::crash::Crash;
+use super::scene::Scene;
 use super::{Cause, CauseKind};
-use crate::checker::Anomaly;
-use crate::history::{FaultSpan, FaultStatus, History, MnesiaSplit, NodeDown, View};
-use crate::op::{Name, NodeId, Phase};
+use crate::history::{FaultSpan, History, MnesiaSplit, NodeDown, View};
+use crate::op::{Name, NodeId, Value};
 use crate::time::Time;
-
-/// So much of a logged line is told.
-const LINE_MAX: usize = 90;
-
-/// Where and when an anomaly came about.
-pub(super) struct Scene {
-    /// The node that took the operation.
-    origin: NodeId,
-    /// The node where it is missed, where that is another one.
-    other: Option<NodeId>,
-    /// When the operation was invoked.
-    invoked: Time,
-    /// When it was done, as far as its client knows.
-    pub(super) taken: Time,
-    /// When it showed.
-    shown: Time,
-}
-
-impl Scene {
-    /// `None` where the anomaly names no operation of a client.
-    pub(super) fn of(anomaly: &Anomaly, history: &History) -> Option<Scene> {
-        let within = |i: &&usize| **i < history.len() && history.process(**i).is_client();
-        let mut events: Vec<usize> = anomaly.events.iter().filter(within).copied().collect();
-        events.sort_unstable();
-        let (first, last) = (*events.first()?, *events.last()?);
-        let invoked = history.invocation(first).unwrap_or(first);
-        let taken = history.completion(invoked).unwrap_or(invoked);
-        let origin = history.node(invoked)?;
-        let shown = history.time(last).max(anomaly.time.unwrap_or(Time::ZERO));
-        // What only final reads prove may have come about at any time.
-        let whole = history.phase(invoked) == Phase::Final;
-        Some(Scene {
-            origin,
-            other: anomaly.node.or(history.node(last)).filter(|node| *node != origin),
-            invoked: if whole { Time::ZERO } else { history.time(invoked) },
-            taken: if whole { shown } else { history.time(taken).min(shown) },
-            shown,
-        })
-    }
-
-    fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        std::iter::once(self.origin).chain(self.other)
-    }
-
-    /// Is this between the two nodes, or of the only one?
-    fn between(&self, history: &History, by: NodeId, peer: &str) -> bool {
-        let named = |node: NodeId| history.node_name(node) == peer;
-        match self.other {
-            Some(other) => by == self.origin && named(other) || by == other && named(self.origin),
-            None => by == self.origin || named(self.origin),
-        }
-    }
-}
 
 /// What all nodes said.
 pub(super) struct Said {
@@ -66,7 +14,8 @@ pub(super) struct Said {
     splits: Vec<MnesiaSplit>,
     restarts: Vec<Cause>,
     blocked: Vec<Cause>,
-    crashes: Vec<Cause>,
+    /// With their ranks; see [`Crash`].
+    crashes: Vec<(u8, Cause)>,
 }
 
 impl Said {
@@ -79,33 +28,32 @@ impl Said {
             blocked: Vec::new(),
             crashes: Vec::new(),
         };
+        said.splits.retain(|split| touched(history, split));
         let mut incarnations: Vec<Option<&str>> = vec![None; history.nodes().len()];
         for i in history.said() {
             let Some(node) = history.node(i) else { continue };
             match &**history.function(i) {
-                "busy_dist_port" => said.blocked.push(cause(CauseKind::Blocked, node, i, history)),
+                "busy_dist_port" => {
+                    let blocked = said.cause(CauseKind::Blocked, node, i, history);
+                    said.blocked.push(blocked);
+                }
                 "observed" => {
                     let incarnation = history.detail(i, "incarnation");
                     let Some(last) = incarnations.get_mut(node.index()) else { continue };
                     if last.is_some() && incarnation.is_some() && *last != incarnation {
-                        said.restarts.push(cause(CauseKind::Restart, node, i, history));
+                        let restart = said.cause(CauseKind::Restart, node, i, history);
+                        said.restarts.push(restart);
                     }
                     *last = incarnation.or(*last);
                 }
                 "log" => {
                     let line = history.view(i).and_then(View::as_text).unwrap_or("");
-                    if line.contains("crash") || line.contains("terminate") {
-                        let reason = shortened(line);
-                        let crash = cause(CauseKind::Crash, node, i, history);
-                        said.crashes.push(Cause { reason, ..crash });
-                    }
+                    let Some(Crash { text, rank }) = Crash::of(line) else { continue };
+                    let crash = said.cause(CauseKind::Crash, node, i, history);
+                    said.crashes.push((rank, Cause { reason: text, ..crash }));
                 }
                 _ => {}
             }
-        }
-        for cause in said.restarts.iter_mut().chain(&mut said.blocked).chain(&mut said.crashes) {
-            let acts = |f: &&FaultSpan| acts(f, cause.since, cause.since);
-            cause.fault = said.faults.iter().rev().find(acts).map(|f| f.id);
         }
         said
     }
@@ -114,40 +62,70 @@ impl Said {
         &self.faults
     }
 
-    /// The fault that acted while the operation was under way.
-    pub(super) fn fault_at(&self, scene: &Scene) -> Option<&FaultSpan> {
-        self.faults.iter().rev().find(|f| acts(f, scene.invoked, scene.taken))
+    /// The fault that an anomaly came from: one that acted at its loss or at its operation, before
+    /// all one that a cause names.
+    pub(super) fn fault(&self, scene: &Scene, causes: &[Cause]) -> Option<i64> {
+        let felt = |from, to| self.faults.iter().rev().filter(move |f| f.felt_between(from, to));
+        let at_loss = scene.loss.into_iter().flat_map(|(from, to)| felt(from, to));
+        let acted: Vec<i64> =
+            at_loss.chain(felt(scene.invoked, scene.taken)).map(|f| f.id).collect();
+        let named: Vec<i64> = causes.iter().filter_map(|c| c.fault).collect();
+        let both = named.iter().find(|id| acted.contains(id));
+        both.or(acted.first()).or(named.first()).copied()
     }
 
-    /// The nearest first.
+    /// The nearest first: what happened where and when the element vanished, then what was so where
+    /// and when its operation was done.
     pub(super) fn causes(&self, history: &History, scene: &Scene) -> Vec<Cause> {
         let split = self.split(history, scene);
+        let mut causes: Vec<Cause> = split.iter().cloned().collect();
+        if let Some(loss) = scene.loss {
+            let nodes = scene.places();
+            let restart = last_within(&self.restarts, loss, &nodes).cloned();
+            // Who is started again connects again.
+            let connection = restart.is_none().then(|| self.connection_at(history, scene, loss));
+            causes.extend(restart);
+            causes.extend(connection.flatten());
+            causes.extend(self.crash(loss, &nodes));
+        } else {
+            let after = (scene.taken, scene.shown);
+            causes.extend(first_within(&self.restarts, after, &scene.places()).cloned());
+        }
+        let during = (scene.invoked, scene.taken);
+        causes.extend(last_within(&self.blocked, during, &[scene.origin]).cloned());
         // A split came from a nodedown between the two; without one, what counts is whom the node
-        // missed while it took the operation, or lost before the anomaly showed.
-        let down = match &split {
-            Some(split) => self.down_between(history, scene, Time::ZERO, split.since),
-            None => self
-                .lost_meanwhile(history, scene)
-                .or_else(|| self.down_between(history, scene, scene.invoked, scene.shown)),
-        };
-        let of = |causes: &[Cause], from: Time, to: Time, nodes: &[NodeId]| {
-            let meets = |c: &&Cause| nodes.contains(&c.node) && from <= c.since && c.since <= to;
-            causes.iter().rev().find(meets).cloned()
-        };
-        let nodes: Vec<NodeId> = scene.nodes().collect();
-        let mut causes = Vec::new();
-        causes.extend(split);
-        causes.extend(of(&self.restarts, scene.taken, scene.shown, &nodes));
-        causes.extend(of(&self.blocked, scene.invoked, scene.taken, &[scene.origin]));
-        causes.extend(down);
-        causes.extend(of(&self.crashes, scene.invoked, scene.shown, &nodes));
+        // had lost when it took the operation, or lost soonest afterwards.
+        causes.extend(match &split {
+            Some(split) => self.down_before(history, scene, split.since),
+            None => self.lost_meanwhile(history, scene).or_else(|| match scene.loss {
+                Some(_) => None,
+                None => self.down_after(history, scene),
+            }),
+        });
+        if scene.loss.is_none() {
+            causes.extend(self.crash((scene.invoked, scene.shown), &scene.places()));
+        }
+        let mut events: Vec<usize> = Vec::new();
+        causes.retain(|cause| {
+            let known = cause.events.iter().any(|event| events.contains(event));
+            events.extend(&cause.events);
+            !known
+        });
         causes
     }
 
+    /// The first crash that says the most.
+    fn crash(&self, (from, to): (Time, Time), nodes: &[NodeId]) -> Option<Cause> {
+        let meets =
+            |c: &&(u8, Cause)| nodes.contains(&c.1.node) && from <= c.1.since && c.1.since <= to;
+        let crashes = self.crashes.iter().filter(meets);
+        crashes.min_by_key(|(rank, _)| *rank).map(|(_, cause)| cause.clone())
+    }
+
     fn split(&self, history: &History, scene: &Scene) -> Option<Cause> {
-        let before = |s: &&MnesiaSplit| s.time <= scene.shown;
+        let before = |s: &&MnesiaSplit| s.time <= scene.limit();
         let between = |s: &&MnesiaSplit| scene.between(history, s.on, &s.peer);
-        let concerns = |s: &&MnesiaSplit| scene.nodes().any(|node| node == s.on);
+        let concerns = |s: &&MnesiaSplit| scene.places().contains(&s.on);
         let mut splits = self.splits.iter().filter(before);
         let split = splits.clone().find(between).or_else(|| splits.find(concerns))?;
         Some(Cause {
@@ -162,22 +140,50 @@ impl Said {
         })
     }
 
-    /// The last time before `to`, and not before `from`, that one of the two saw the other one go.
-    fn down_between(
+    /// The connections that the node which lost the element lost or regained meanwhile.
+    fn connection_at(
         &self,
         history: &History,
         scene: &Scene,
-        from: Time,
-        to: Time,
+        (from, to): (Time, Time),
     ) -> Option<Cause> {
-        let meets = |d: &&NodeDown| {
-            from <= d.time && d.time <= to && scene.between(history, d.seen_by, &d.gone)
-        };
+        let within = |time: Time| from <= time && time <= to;
+        let on = scene.other.unwrap_or(scene.origin);
+        let known = |d: &NodeDown| history.nodes().contains(&d.gone);
+        let here = self.downs.iter().filter(|d| d.seen_by == on && known(d));
+        let lost: Vec<&NodeDown> = here.clone().filter(|d| within(d.time)).collect();
+        let again: Vec<&NodeDown> =
+            here.filter(|d| !within(d.time) && d.up.is_some_and(within)).collect();
+        let last_lost = lost.iter().map(|d| d.up.filter(|up| within(*up)).unwrap_or(d.time)).max();
+        match last_lost >= again.iter().filter_map(|d| d.up).max() {
+            true => last_lost.map(|_| nodedown(&lost, to)),
+            false => Some(Cause { kind: CauseKind::Reconnect, ..nodedown(&again, to) }),
+        }
+    }
+
+    /// The last time before `to` that one of the two lost the other.
+    fn down_before(&self, history: &History, scene: &Scene, to: Time) -> Option<Cause> {
+        let meets = |d: &&NodeDown| d.time <= to && scene.between(history, d.seen_by, &d.gone);
         let down = self.downs.iter().filter(meets).max_by_key(|d| d.time)?;
         Some(nodedown(std::slice::from_ref(&down), scene.shown))
     }
 
-    /// Whom the node missed while it took the operation.
+    /// The first time after the operation that one of the two lost the other. Where a fault acted at
+    /// the operation, a nodedown that came from another one says nothing about it.
+    fn down_after(&self, history: &History, scene: &Scene) -> Option<Cause> {
+        let felt = |f: &&FaultSpan| f.felt_between(scene.invoked, scene.taken);
+        let acted: Vec<i64> = self.faults.iter().filter(felt).map(|f| f.id).collect();
+        let meets = |d: &&NodeDown| {
+            scene.invoked <= d.time
+                && d.time <= scene.shown
+                && scene.between(history, d.seen_by, &d.gone)
+                && (acted.is_empty() || d.fault.is_some_and(|id| acted.contains(&id)))
+        };
+        let down = self.downs.iter().filter(meets).min_by_key(|d| d.time)?;
+        Some(nodedown(std::slice::from_ref(&down), scene.shown))
+    }
+
+    /// Whom the node had lost while it took the operation.
     fn lost_meanwhile(&self, history: &History, scene: &Scene) -> Option<Cause> {
         let known = |d: &NodeDown| history.nodes().contains(&d.gone);
         let missed = |d: &&NodeDown| {
@@ -189,6 +195,50 @@ impl Said {
         let downs: Vec<&NodeDown> = self.downs.iter().filter(missed).collect();
         (!downs.is_empty()).then(|| nodedown(&downs, scene.shown))
     }
+
+    fn cause(&self, kind: CauseKind, node: NodeId, event: usize, history: &History) -> Cause {
+        let since = history.time(event);
+        let fault = self.faults.iter().rev().find(|f| f.felt_between(since, since));
+        Cause {
+            kind,
+            node,
+            peers: Vec::new(),
+            since,
+            until: None,
+            reason: history.function(event).to_string(),
+            fault: fault.map(|f| f.id),
+            events: vec![event],
+        }
+    }
+}
+
+/// Can the split concern what the workload uses? It cannot where mnesia held no tables but its own,
+/// nor where the workload says what it touches (the history's `touches`) and mnesia is not in it.
+fn touched(history: &History, split: &MnesiaSplit) -> bool {
+    let tables = history.detail(split.event, "tables");
+    if tables.is_some_and(str::is_empty) {
+        return false;
+    }
+    let Some(touches) = history.meta("touches").and_then(Value::as_list) else { return true };
+    let table = |name: &str| tables.is_some_and(|all| all.split(' ').any(|table| table == name));
+    touches.iter().filter_map(Value::as_text).any(|name| name == "mnesia" || table(name))
+}
+
+fn meets(cause: &Cause, (from, to): (Time, Time), nodes: &[NodeId]) -> bool {
+    nodes.contains(&cause.node) && from <= cause.since && cause.since <= to
+}
+
+/// The last one on the first of the nodes that has any.
+fn last_within<'a>(causes: &'a [Cause], span: (Time, Time), nodes: &[NodeId]) -> Option<&'a Cause> {
+    nodes.iter().find_map(|node| causes.iter().rev().find(|c| meets(c, span, &[*node])))
+}
+
+fn first_within<'a>(
+    causes: &'a [Cause],
+    span: (Time, Time),
+    nodes: &[NodeId],
+) -> Option<&'a Cause> {
+    causes.iter().find(|c| meets(c, span, nodes))
 }
 
 /// Some nodedowns that one node saw, as one cause.
@@ -213,32 +263,5 @@ fn nodedown(downs: &[&NodeDown], shown: Time) -> Cause {
         reason: reasons.join(", "),
         fault: downs.iter().find_map(|d| d.fault),
         events: downs.iter().map(|d| d.event).collect(),
-    }
-}
-
-fn cause(kind: CauseKind, node: NodeId, event: usize, history: &History) -> Cause {
-    Cause {
-        kind,
-        node,
-        peers: Vec::new(),
-        since: history.time(event),
-        until: None,
-        reason: history.function(event).to_string(),
-        fault: None,
-        events: vec![event],
-    }
-}
-
-/// Could the fault be felt at some time from `from` to `to`?
-fn acts(fault: &FaultSpan, from: Time, to: Time) -> bool {
-    fault.status != FaultStatus::Ineffective
-        && fault.start <= to
-        && fault.stopped.is_none_or(|end| from <= end)
-}
-
-fn shortened(line: &str) -> String {
-    match line.char_indices().nth(LINE_MAX) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_string(),
     }
 }

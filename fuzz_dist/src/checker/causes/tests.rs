@@ -27,12 +27,16 @@ impl Scenery {
     }
 
     fn fault(&mut self, from: u64, to: u64) {
+        self.numbered_fault(7, "blip", from, to);
+    }
+
+    fn numbered_fault(&mut self, id: i64, name: &str, from: u64, to: u64) {
         for (ms, edge) in
             [(from, Edge::Start), (from, Edge::Started), (to, Edge::Stop), (to, Edge::Stopped)]
         {
             let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
-            let value = History::fault_value(7, edge, "n1 x n2", check);
-            self.at(ms).event(Process::NEMESIS, None, edge.kind(), "blip".into(), value);
+            let value = History::fault_value(id, edge, "n1 x n2", check);
+            self.at(ms).event(Process::NEMESIS, None, edge.kind(), name.into(), value);
         }
     }
 
@@ -160,4 +164,92 @@ fn what_only_final_reads_prove_is_bound_to_the_whole_run() {
         "5 is too low. n1 had lost n2 since 1.000 s until 3.100 s (net_tick_timeout), under blip \
          n1 x n2."
     );
+}
+
+/// A node that vanished element by element: the anomaly says between which reads.
+fn vanished(mut scenery: Scenery, from: u64, to: u64) -> Anomaly {
+    scenery.at(9000).invoke(1, "read", Value::Nil);
+    let shown = scenery.0.ok(1, Value::set([]));
+    let history = scenery.0.history();
+    let added = (0..history.len()).find(|i| &**history.function(*i) == "add").unwrap();
+    let anomaly = Anomaly::new("missing", 1)
+        .proved_by([added, shown])
+        .on(Some(NodeId(1)))
+        .came_about(Some((Time::from_millis(from), Time::from_millis(to))));
+    let mut verdict = Verdict::invalid("set", "missing");
+    verdict.anomalies.push(anomaly);
+    explained(verdict, &history).anomalies.remove(0)
+}
+
+#[test]
+fn what_happened_after_the_first_read_without_it_is_no_cause() {
+    let scenery = || {
+        let mut scenery = Scenery::new();
+        scenery.says(10, 1, "observed", &[("incarnation", "1")]);
+        scenery.add();
+        scenery.says(7000, 1, "observed", &[("incarnation", "2")]);
+        scenery.fault(7000, 7100);
+        scenery.says(7000, 1, "nodedown", &[("peer", "n1"), ("reason", "disconnect")]);
+        scenery.says(7000, 1, "mnesia", &[("event", "inconsistent_database"), ("peer", "n1")]);
+        let line = Value::from("error gen_server terminate: #{name => a,reason => b}");
+        scenery.at(7000).event(Process::RUNTIME, Some(NodeId(1)), Kind::Info, "log".into(), line);
+        scenery
+    };
+    // A split lasts; everything else is over when the element was seen for the last time.
+    for (from, to, kinds) in [
+        (5500, 6999, vec![]),
+        (6500, 8000, vec![CauseKind::Split, CauseKind::Restart]),
+        (7001, 8000, vec![CauseKind::Split, CauseKind::Nodedown]),
+    ] {
+        let told = vanished(scenery(), from, to);
+        let found: Vec<CauseKind> = told.causes.iter().map(|c| c.kind).collect();
+        assert_eq!(found, kinds, "{from}..{to}: {told:?}");
+        assert_eq!(told.fault, (to == 8000).then_some(7), "{from}..{to}");
+    }
+}
+
+#[test]
+fn the_fault_blamed_acted_at_the_operation_and_is_not_that_of_the_last_nodedown() {
+    let mut scenery = Scenery::new();
+    scenery.numbered_fault(1, "majority_minority", 4000, 6000);
+    scenery.add();
+    scenery.says(5900, 0, "nodedown", &[("peer", "n2"), ("reason", "net_tick_timeout")]);
+    scenery.says(6100, 0, "nodeup", &[("peer", "n2")]);
+    scenery.numbered_fault(2, "bridge", 7000, 8500);
+    scenery.says(8000, 0, "nodedown", &[("peer", "n2"), ("reason", "disconnect")]);
+    let told = scenery.told();
+    assert_eq!(told.fault, Some(1));
+    assert_eq!(
+        told.explanation,
+        "1 is lost. n1 lost n2 at 5.900 s until 6.100 s (net_tick_timeout), under \
+         majority_minority n1 x n2."
+    );
+    // Where the fault at the operation caused no nodedown, that of a later one explains nothing.
+    let mut scenery = Scenery::new();
+    scenery.numbered_fault(1, "majority_minority", 4000, 6000);
+    scenery.add();
+    scenery.numbered_fault(2, "bridge", 7000, 8500);
+    scenery.says(8000, 0, "nodedown", &[("peer", "n2"), ("reason", "disconnect")]);
+    let told = scenery.told();
+    assert_eq!((told.causes, told.fault), (vec![], Some(1)));
+}
+
+#[test]
+fn mnesia_is_named_only_where_the_workload_can_touch_it() {
+    let split = |tables: Option<&str>, touches: Option<&str>| {
+        let mut scenery = Scenery::new();
+        if let Some(touches) = touches {
+            let touches = Value::list([Value::from(touches)]);
+            scenery.0.history_mut().set_meta("touches", touches);
+        }
+        let mut details = vec![("event", "inconsistent_database"), ("peer", "n2")];
+        details.extend(tables.map(|tables| ("tables", tables)));
+        scenery.says(1030, 0, "mnesia", &details);
+        scenery.add();
+        !scenery.told().causes.is_empty()
+    };
+    assert!(split(None, None) && split(Some("cart stock"), None));
+    assert!(!split(Some(""), None), "mnesia runs and holds nothing");
+    assert!(!split(Some("cart stock"), Some("ets")) && !split(None, Some("ets")));
+    assert!(split(Some("cart stock"), Some("stock")) && split(None, Some("mnesia")));
 }

@@ -117,6 +117,7 @@ impl Checker for Counter {
         };
         let verdict = Verdict { checker: "counter".into(), ..verdict };
         let verdict = verdict.with("impossible_value_count", impossible);
+        let verdict = verdict.counted("impossible_value", impossible);
         rechecked(history, verdict, recheck::counter)
     }
 }

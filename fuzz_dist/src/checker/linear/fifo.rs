@@ -14,7 +14,7 @@ use super::super::calls::{Call, Outcome, call, invoked};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::recheck::{self, rechecked};
-use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::super::{Anomaly, Checker, Verdict};
 use super::fifo_open::{Empty, Takers};
 use crate::history::hash::FastMap;
 use crate::history::{History, Word};
@@ -108,7 +108,6 @@ impl Checker for FifoQueue {
             }
         }
         let total = found.len();
-        found.truncate(ANOMALIES_MAX);
         let mut verdict = match (total, elements + way.empties.len()) {
             (0, 0) => Verdict::unknown("fifo", "no operation succeeded"),
             (0, _) if gave_up => Verdict::unknown(
@@ -120,7 +119,7 @@ impl Checker for FifoQueue {
                 Verdict::invalid("fifo", format!("{} of the queue's order", count(n, "breach")))
             }
         };
-        verdict.anomalies = found;
+        verdict.sample(found);
         let verdict = verdict.with("element_count", elements);
         let verdict = verdict
             .with("empty_count", way.empties.len())

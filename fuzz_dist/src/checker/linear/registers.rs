@@ -12,7 +12,7 @@ use super::super::calls::{Call, Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::recheck::{self, rechecked};
-use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::super::{Anomaly, Checker, Verdict};
 use crate::history::{History, Word};
 use crate::op::{Kind, Value};
 
@@ -82,7 +82,6 @@ impl Checker for DistinctRegister {
             found = values.crossings();
         }
         let total = found.len();
-        found.truncate(ANOMALIES_MAX);
         let mut verdict = match (total, all) {
             (0, 0) => Verdict::unknown("distinct_register", "no operation succeeded"),
             (0, _) => Verdict::valid("distinct_register"),
@@ -94,7 +93,7 @@ impl Checker for DistinctRegister {
                 ),
             ),
         };
-        verdict.anomalies = found;
+        verdict.sample(found);
         let verdict = verdict.with("value_count", all).with("values_read", reads);
         rechecked(history, verdict, recheck::distinct_register)
     }

@@ -89,7 +89,7 @@ impl Checker for OffsetLog {
         };
         for kind in KINDS {
             let all = found.remove(kind).unwrap_or_default();
-            verdict = verdict.with(format!("{kind}_count"), all.len());
+            verdict = verdict.with(format!("{kind}_count"), all.len()).counted(kind, all.len());
             verdict.anomalies.extend(all.into_iter().take(ANOMALIES_MAX));
         }
         let verdict = verdict

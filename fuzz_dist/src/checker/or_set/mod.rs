@@ -245,6 +245,7 @@ impl Facts<'_> {
         }
         let mut anomalies: Vec<Anomaly> = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
+        let counts: Vec<(&str, usize)> = by_kind.iter().map(|(k, f)| (*k, f.len())).collect();
         for (kind, found) in by_kind {
             let mut names: Vec<Value> =
                 found.iter().map(|f| self.names[f.id as usize].clone()).collect();
@@ -264,7 +265,7 @@ impl Facts<'_> {
         };
         verdict.reasons.extend(reasons);
         verdict.anomalies = anomalies;
-        verdict
+        counts.into_iter().fold(verdict, |verdict, (kind, n)| verdict.counted(kind, n))
     }
 
     fn figures(&self, verdict: Verdict, findings: &[Finding], sessions: &[Finding]) -> Verdict {

@@ -268,6 +268,11 @@ impl PnCounter {
         };
         verdict.reasons.extend(reasons);
         verdict.anomalies = anomalies;
+        verdict.count_of("impossible_value", impossible);
+        if self.sessions {
+            verdict.count_of("impossible_in_session", session);
+            verdict.count_of("not_monotonic", decreasing);
+        }
         verdict
             .with("add_count", run.adds.len())
             .with("read_count", reads)

@@ -8,6 +8,7 @@
 mod numbers;
 mod queues;
 mod registers;
+mod services;
 mod sets;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ mod tests;
 pub(super) use numbers::{bank, counter, pn_counter};
 pub(super) use queues::{fifo, offset_log, total_queue};
 pub(super) use registers::{distinct_register, lease, replicated_register, unique_ids};
+pub(super) use services::{jobs, liveness, names, unordered_queue};
 pub(super) use sets::{atomic, convergence, or_set, set, set_full};
 
 use std::collections::HashMap;

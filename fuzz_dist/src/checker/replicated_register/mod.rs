@@ -21,7 +21,7 @@ use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::{Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Value};
 
@@ -152,13 +152,12 @@ impl Checker for ReplicatedRegister {
             }
         }
         let found = anomalies.len();
-        anomalies.truncate(ANOMALIES_MAX);
         let mut verdict = match (found, reads) {
             (0, 0) => Verdict::unknown(name, "nothing was read"),
             (0, _) => Verdict::valid(name),
             (n, _) => Verdict::invalid(name, format!("{} no write explains", count(n, "read"))),
         };
-        verdict.anomalies = anomalies;
+        verdict.sample(anomalies);
         finals.apply(&mut verdict);
         let verdict = verdict.with("write_count", writes.of_value.len()).with("read_count", reads);
         let verdict = rechecked(history, verdict, recheck::replicated_register);

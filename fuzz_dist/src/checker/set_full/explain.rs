@@ -8,6 +8,7 @@ use super::analysis::Analysis;
 use crate::history::History;
 use crate::history::hash::FastMap;
 use crate::op::{NodeId, Value};
+use crate::time::Time;
 
 /// Everything that an explanation needs.
 pub(super) struct Facts<'a> {
@@ -23,6 +24,21 @@ pub(super) struct Facts<'a> {
 pub(super) struct Life {
     /// Per stream, the runs of reads that have it.
     runs: Vec<Vec<(u32, u32)>>,
+}
+
+/// How an element ended.
+struct Ends {
+    /// The stream and the completion of the read that has it and was invoked last.
+    seen: Option<(u32, u32)>,
+    /// Between which reads of one node it vanished.
+    loss: Option<(Time, Time)>,
+}
+
+impl Life {
+    /// Did a read of this stream ever have it?
+    pub(super) fn is_known_to(&self, stream: usize) -> bool {
+        !self.runs[stream].is_empty()
+    }
 }
 
 impl Facts<'_> {
@@ -68,7 +84,41 @@ impl Facts<'_> {
             let (node, time) = (node_of(self.history, gone), self.history.time(gone));
             text.push_str(&format!("; lost: the read on {node} at {time} and later ones lack it"));
         }
-        self.finish("lost", id, text, gone, None, seen)
+        // Where it was seen last is where it vanished; where it was never seen, its own node had it.
+        let (on, loss) = match seen {
+            Some((stream, _)) => {
+                let stream = stream as usize;
+                (self.streams.streams[stream].node, self.vanished(life, stream))
+            }
+            None => (None, self.never_shown(id)),
+        };
+        let loss = loss.or_else(|| {
+            let from = self.history.time(self.adds.invoked[id as usize] as usize);
+            Some((from, self.history.time(gone?)))
+        });
+        self.finish("lost", id, text, gone, on, Ends { seen, loss })
+    }
+
+    /// Between which of a node's reads the element vanished from it for the last time: the
+    /// invocation of the last read with it, and the completion of the first later one without it.
+    pub(super) fn vanished(&self, life: &Life, stream: usize) -> Option<(Time, Time)> {
+        let on = &self.streams.streams[stream];
+        let (from, to) = *life.runs[stream].last()?;
+        let invoked = on.invoked[on.last_invoked(from, to)? as usize];
+        let gone = (to as usize..on.len()).find(|r| on.invoked[*r] > invoked)?;
+        let time = |event: u32| self.history.time(event as usize);
+        Some((time(invoked), time(on.completed[gone])))
+    }
+
+    /// Where nobody ever read it: from its add to the first read on the same node that lacks it.
+    fn never_shown(&self, id: u32) -> Option<(Time, Time)> {
+        let invoked = self.adds.invoked[id as usize];
+        let known = self.analysis.known[id as usize];
+        let node = self.history.node(invoked as usize);
+        let on = self.streams.streams.iter().find(|stream| stream.node == node)?;
+        let gone = (0..on.len()).find(|r| on.invoked[*r] > known)?;
+        let time = |event: u32| self.history.time(event as usize);
+        Some((time(invoked), time(on.completed[gone])))
     }
 
     /// Known, and not in this node's final read.
@@ -80,10 +130,16 @@ impl Facts<'_> {
         let mut text = self.birth(id);
         text.push_str(&self.shown(life, seen));
         let at = read.map_or(String::new(), |i| format!(" at {}", self.history.time(i)));
-        let ever =
-            if life.runs[stream].is_empty() { "never had it and" } else { "had it once, but" };
+        let loss = self.vanished(life, stream);
+        let ever = match (life.runs[stream].is_empty(), loss) {
+            (true, _) => "never had it and".to_string(),
+            (false, Some((_, gone))) if Some(gone) != read.map(|i| self.history.time(i)) => {
+                format!("had it once, first lacked it at {gone} and")
+            }
+            (false, _) => "had it once, but".into(),
+        };
         text.push_str(&format!("; missing on {node}, which {ever} lacks it in its final read{at}"));
-        self.finish("missing", id, text, read, on.node, seen)
+        self.finish("missing", id, text, read, on.node, Ends { seen, loss })
     }
 
     /// A read has an element that must not be there.
@@ -140,7 +196,8 @@ impl Facts<'_> {
             "{}; stale: the read on {node} invoked at {time} still lacks it",
             self.birth(id)
         );
-        self.finish("stale", id, text, Some(completed), self.history.node(completed), None)
+        let ends = Ends { seen: None, loss: None };
+        self.finish("stale", id, text, Some(completed), self.history.node(completed), ends)
     }
 
     fn finish(
@@ -150,8 +207,9 @@ impl Facts<'_> {
         mut text: String,
         read: Option<usize>,
         node: Option<NodeId>,
-        seen: Option<(u32, u32)>,
+        ends: Ends,
     ) -> Anomaly {
+        let Ends { seen, loss } = ends;
         let (adds, history) = (self.adds, self.history);
         let known = self.analysis.known[id as usize];
         let from = history.time(adds.invoked[id as usize] as usize);
@@ -161,9 +219,8 @@ impl Facts<'_> {
         if !then.is_empty() {
             text.push_str(&format!("; active when it was added: {then}"));
         }
-        if let Some(read) = read {
-            let last = seen.map_or(to, |(_, completed)| history.time(completed as usize));
-            let since = self.faults.between(last.min(history.time(read)), history.time(read));
+        if let Some((seen, gone)) = loss.filter(|_| seen.is_some()) {
+            let since = self.faults.between(seen, gone);
             if !since.is_empty() && since != then {
                 text.push_str(&format!("; active between its last sight and its absence: {since}"));
             }
@@ -177,6 +234,7 @@ impl Facts<'_> {
         let anomaly = Anomaly::new(kind, self.name(id))
             .explained(text)
             .on(node)
+            .came_about(loss)
             .proved_by(events.into_iter().map(|e| e as usize));
         match read {
             Some(read) => anomaly.at(history.time(read)),
@@ -217,7 +275,7 @@ impl Facts<'_> {
     }
 
     /// The stream and the completion of the read that has it and was invoked last.
-    fn last_seen(&self, life: &Life) -> Option<(u32, u32)> {
+    pub(super) fn last_seen(&self, life: &Life) -> Option<(u32, u32)> {
         let mut best: Option<(u32, u32, u32)> = None;
         for (s, (stream, runs)) in self.streams.streams.iter().zip(&life.runs).enumerate() {
             for (from, to) in runs {

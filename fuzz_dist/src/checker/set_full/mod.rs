@@ -19,6 +19,7 @@ mod explain;
 mod naive;
 mod report;
 mod sessions;
+mod shared;
 #[cfg(test)]
 mod tests;
 

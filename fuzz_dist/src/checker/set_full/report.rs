@@ -15,8 +15,13 @@ use super::analysis::{Fate, latency_ns};
 use super::convergence::convergence;
 use super::explain::Facts;
 use super::sessions::{Finding, Sessions};
+use super::shared::{shared, spread};
 use crate::op::{Process, Value};
 
+/// How many missing elements are explained, all nodes together.
+const MISSING_MAX: usize = 4 * ANOMALIES_MAX;
+/// The lives of more vanished elements than this are not gathered, and not summed up in reasons.
+const LIVES_MAX: usize = 100_000;
 /// How many of the stalest elements the results show.
 const WORST_STALE: usize = 8;
 
@@ -36,7 +41,8 @@ impl Report<'_> {
             let stale = &self.facts.analysis.stale;
             let anomalies = stale.iter().take(ANOMALIES_MAX).map(|id| self.facts.stale(*id));
             verdict.anomalies.extend(anomalies);
-            self.because(stale.iter().copied(), "stale", "stale", &mut reasons);
+            verdict.count_of("stale", stale.len());
+            self.because(stale, "stale", "stale", String::new, &mut reasons);
         }
         if self.options.sessions {
             self.session_anomalies(&mut verdict, &mut reasons);
@@ -52,7 +58,7 @@ impl Report<'_> {
             (false, _) => {
                 let mut invalid = Verdict::invalid("set_full", reasons.remove(0));
                 invalid.reasons.extend(reasons);
-                invalid.anomalies = verdict.anomalies;
+                (invalid.anomalies, invalid.counts) = (verdict.anomalies, verdict.counts);
                 invalid
             }
         }
@@ -63,48 +69,90 @@ impl Report<'_> {
         fates.filter(move |(_, f)| **f == fate).map(|(id, _)| id as u32)
     }
 
+    /// A reason about some elements; of several, `shared` says what they have in common.
     fn because(
         &self,
-        ids: impl Iterator<Item = u32> + Clone,
+        ids: &[u32],
         one: &str,
         many: &str,
+        shared: impl FnOnce() -> String,
         reasons: &mut Vec<String>,
     ) {
-        let n = ids.clone().count();
+        let n = ids.len();
         if n > 0 {
-            let first: Vec<Value> = ids.take(9).map(|id| self.facts.name(id)).collect();
+            let first: Vec<Value> = ids.iter().take(9).map(|id| self.facts.name(*id)).collect();
             let mut shown = listed(&first);
             if n > first.len() {
                 shown = format!("{} and {} more", listed(&first[..8]), n - 8);
             }
             let word = if n == 1 { one } else { many };
-            reasons.push(format!("{} {word}: {shown}", count(n, "element")));
+            let also = Some(shared()).filter(|text| n > 1 && !text.is_empty());
+            let also = also.map_or(String::new(), |text| format!(" ({text})"));
+            reasons.push(format!("{} {word}: {shown}{also}", count(n, "element")));
         }
     }
 
-    /// Lost and missing elements.
+    /// Lost and missing elements. What many of them share is said once.
     fn vanished(&self, verdict: &mut Verdict, reasons: &mut Vec<String>) {
         let facts = self.facts;
+        let origin = |id: u32| facts.history.node(facts.adds.invoked[id as usize] as usize);
         let lost: Vec<u32> = self.ids(Fate::Lost).collect();
-        let fate = &facts.analysis.fate;
-        let missing: Vec<(usize, Vec<u32>)> = (facts.analysis.nodes.iter().enumerate())
-            .map(|(s, node)| {
-                let ids = node.missing.iter().copied();
-                (s, ids.filter(|id| fate[*id as usize] == Fate::Missing).collect())
-            })
-            .filter(|(_, ids): &(usize, Vec<u32>)| !ids.is_empty())
-            .collect();
-        let explained = lost.iter().take(ANOMALIES_MAX).copied();
-        let also = missing.iter().flat_map(|(_, ids)| ids.iter().take(ANOMALIES_MAX).copied());
-        let lives = facts.lives(explained.clone().chain(also));
-        verdict.anomalies.extend(explained.map(|id| facts.lost(id, &lives[&id])));
-        self.because(lost.iter().copied(), "was lost", "were lost", reasons);
-        for (s, ids) in &missing {
-            let shown = ids.iter().take(ANOMALIES_MAX);
-            verdict.anomalies.extend(shown.map(|id| facts.missing(*id, &lives[id], *s)));
-            let node = node_name(facts.history, facts.streams.streams[*s].node);
-            let words = [format!("is missing on {node}"), format!("are missing on {node}")];
-            self.because(ids.iter().copied(), &words[0], &words[1], reasons);
+        let missing = self.missing();
+        let pairs = missing.iter().flat_map(|(streams, ids)| {
+            streams.iter().flat_map(move |s| ids.iter().map(move |id| (*s, *id)))
+        });
+        verdict.count_of("lost", lost.len());
+        verdict.count_of("missing", pairs.clone().count());
+        let all = lost.iter().chain(missing.values().flatten()).copied();
+        let some_lost = spread(lost.iter().copied(), origin, ANOMALIES_MAX);
+        let some_missing = spread(pairs, |(s, id)| (s, origin(id)), MISSING_MAX);
+        let sample = some_lost.iter().copied().chain(some_missing.iter().map(|(_, id)| *id));
+        let lives = match all.clone().count() > LIVES_MAX {
+            true => facts.lives(sample),
+            false => facts.lives(all),
+        };
+        verdict.anomalies.extend(some_lost.iter().map(|id| facts.lost(*id, &lives[id])));
+        let explained = some_missing.iter().map(|(s, id)| facts.missing(*id, &lives[id], *s));
+        verdict.anomalies.extend(explained);
+        let also = |ids: &[u32], streams: &[usize]| shared(facts, ids, &lives, streams);
+        self.because(&lost, "was lost", "were lost", || also(&lost, &[]), reasons);
+        for (streams, ids) in &missing {
+            let on = self.odd(streams);
+            let words = [format!("is missing on {on}"), format!("are missing on {on}")];
+            self.because(ids, &words[0], &words[1], || also(ids, streams), reasons);
+        }
+    }
+
+    /// The missing elements by the nodes whose final reads lack them.
+    fn missing(&self) -> BTreeMap<Vec<usize>, Vec<u32>> {
+        let analysis = self.facts.analysis;
+        let mut lacking: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (s, node) in analysis.nodes.iter().enumerate() {
+            let missing = |id: &&u32| analysis.fate[**id as usize] == Fate::Missing;
+            for id in node.missing.iter().filter(missing) {
+                lacking.entry(*id).or_default().push(s);
+            }
+        }
+        let mut missing: BTreeMap<Vec<usize>, Vec<u32>> = BTreeMap::new();
+        for (id, streams) in lacking {
+            missing.entry(streams).or_default().push(id);
+        }
+        missing
+    }
+
+    /// The nodes by name, and which one differs from all others.
+    fn odd(&self, streams: &[usize]) -> String {
+        let facts = self.facts;
+        let name = |s: &usize| node_name(facts.history, facts.streams.streams[*s].node);
+        let names: Vec<String> = streams.iter().map(name).collect();
+        let final_reads = |s: &usize| facts.streams.streams[*s].final_read(facts.history).is_some();
+        let all: Vec<usize> = (0..facts.streams.streams.len()).filter(final_reads).collect();
+        let having: Vec<&usize> = all.iter().filter(|s| !streams.contains(s)).collect();
+        match (&having[..], streams.len()) {
+            _ if all.len() < 3 => names.join(" "),
+            ([one], _) => format!("{}, only {} has them", names.join(" "), name(one)),
+            (_, 1) => format!("{} only", names[0]),
+            _ => names.join(" "),
         }
     }
 
@@ -138,7 +186,9 @@ impl Report<'_> {
         ] {
             let shown = found.iter().take(ANOMALIES_MAX);
             verdict.anomalies.extend(shown.map(|(id, read)| facts.intruder(kind, *id, *read)));
-            self.because(found.iter().map(|(id, _)| *id), one, many, reasons);
+            verdict.count_of(kind, found.len());
+            let ids: Vec<u32> = found.iter().map(|(id, _)| *id).collect();
+            self.because(&ids, one, many, String::new, reasons);
         }
         let duplicates = self.duplicates();
         let shown = duplicates.iter().take(ANOMALIES_MAX);
@@ -146,7 +196,9 @@ impl Report<'_> {
             .anomalies
             .extend(shown.map(|(id, event, times)| facts.duplicate(*id, *event, *times)));
         let (one, many) = ("was read twice at a time", "were read twice at a time");
-        self.because(duplicates.iter().map(|d| d.0), one, many, reasons);
+        verdict.count_of("duplicate", duplicates.len());
+        let ids: Vec<u32> = duplicates.iter().map(|d| d.0).collect();
+        self.because(&ids, one, many, String::new, reasons);
     }
 
     fn duplicates(&self) -> Vec<(u32, u32, u32)> {
@@ -190,7 +242,9 @@ impl Report<'_> {
                         .proved_by(f.events.iter().map(|e| *e as usize)),
                 );
             }
-            self.because(found.iter().map(|f| f.id), text, text, reasons);
+            verdict.count_of(kind, found.len());
+            let ids: Vec<u32> = found.iter().map(|f| f.id).collect();
+            self.because(&ids, text, text, String::new, reasons);
         }
     }
 

@@ -6,7 +6,7 @@ use super::super::histories::{Object, Recorder, Run, Script};
 use super::super::{Checker, Validity, Verdict};
 use super::{naive, set_full};
 use crate::history::{Edge, FaultStatus, History};
-use crate::op::{Kind, Phase, Process, Value};
+use crate::op::{Kind, NodeId, Phase, Process, Value};
 use crate::random::Seed;
 use crate::time::Time;
 
@@ -312,7 +312,14 @@ fn anomalies_are_bounded_and_counted() {
     assert_eq!(verdict.anomalies.len(), super::super::ANOMALIES_MAX);
     assert_eq!(verdict.results["lost_count"], 500);
     assert_eq!(verdict.results["lost"].as_array().map(Vec::len), Some(super::super::LISTED_MAX));
-    assert_eq!(verdict.reasons, ["500 elements were lost: 0 1 2 3 4 5 6 7 and 492 more"]);
+    assert_eq!(verdict.count("lost"), 500);
+    assert_eq!(
+        verdict.reasons,
+        [
+            "500 elements were lost: 0 1 2 3 4 5 6 7 and 492 more (of 500 acknowledged; all of these \
+          by n1 between 0.001 s and 0.999 s; none was ever read)"
+        ]
+    );
 }
 
 #[test]
@@ -358,4 +365,56 @@ fn the_twin_agrees_on_random_histories() {
             panic!("seed {seed}: {difference}\n{}", events.join("\n"));
         }
     }
+}
+
+/// What vanished elements share is a sentence in the reason, and the sample shows all nodes.
+#[test]
+fn many_vanished_elements_are_summed_up_and_the_sample_is_spread() {
+    let mut r = Recorder::new(["n1", "n2", "n3"]);
+    // Client n is on node n + 1. 0..30 are acknowledged by n1, 30..60 by n2, and n3 shows the first
+    // ten of them once.
+    for v in 0..60 {
+        let client = u32::from(v >= 30);
+        r.invoke(client, "add", v);
+        r.done(client);
+    }
+    let from = r.time;
+    r.invoke(2, "read", Value::Nil);
+    r.ok(2, Value::set(0..10));
+    let to = r.time;
+    r.invoke(2, "read", Value::Nil);
+    r.ok(2, Value::set([]));
+    r.phase = Phase::Final;
+    for (client, upto) in [(0, 60), (1, 60), (2, 0)] {
+        r.invoke(client, "read", Value::Nil);
+        r.ok(client, Value::set(0..upto));
+    }
+    let history = r.history();
+    let verdict = set_full().check(&history);
+    assert_eq!(
+        verdict.reasons,
+        [format!(
+            "60 elements are missing on n3 only: 0 1 2 3 4 5 6 7 and 52 more (of 60 acknowledged; \
+             all of these by n1 or n2 between 0.001 s and 0.119 s; 10 had been read there and \
+             vanished between {from} and {}, 50 never were)",
+            to + std::time::Duration::from_millis(1),
+        )]
+    );
+    assert_eq!(verdict.count("missing"), 60);
+    let origins: Vec<_> = verdict.anomalies.iter().map(|a| history.node(a.events[0])).collect();
+    let of = |n| origins.iter().filter(|o| **o == Some(NodeId(n))).count();
+    assert_eq!((of(0), of(1)), (30, 30));
+    assert!(origins[..2].contains(&Some(NodeId(0))) && origins[..2].contains(&Some(NodeId(1))));
+    // The one that has them is the odd one.
+    let mut r = Recorder::new(["n1", "n2", "n3"]);
+    r.invoke(0, "add", 1);
+    r.done(0);
+    r.phase = Phase::Final;
+    for (client, upto) in [(0, 2), (1, 0), (2, 0)] {
+        r.invoke(client, "read", Value::Nil);
+        r.ok(client, Value::set(1..upto));
+    }
+    let verdict = set_full().check(&r.history());
+    assert_eq!(verdict.reasons, ["1 element is missing on n2 n3, only n1 has them: 1"]);
+    assert_eq!((verdict.count("missing"), verdict.anomalies.len()), (2, 2));
 }

@@ -301,7 +301,8 @@ fn run(name: &'static str, history: &History, find: impl Fn(&Transactions) -> Ou
             anomalies.truncate(TOLD_MAX);
             let mut verdict = Verdict::invalid(name, format!("{count} × {}", anomalies[0].kind));
             verdict.anomalies = anomalies;
-            verdict.with("looked_at", looked).with("found", count)
+            let kind = verdict.anomalies[0].kind.clone();
+            verdict.counted(kind, count).with("looked_at", looked).with("found", count)
         }
     };
     verdict.anomalies.extend(thin.map(|bad| bad.tell(&txns)));

@@ -1,0 +1,144 @@
+//! Names by hand, and against an oracle that tries all moments.
+
+use super::*;
+use crate::checker::Validity;
+use crate::checker::histories::Recorder;
+use crate::history::History;
+use crate::op::Phase;
+use crate::random::Seed;
+
+/// `0a` client 0 finds process a, `0-` nobody; `|` the heal, after which reads are final and of all
+/// names. Client n is on node n + 1.
+fn history(script: &str) -> History {
+    let mut r = Recorder::new(["n1", "n2", "n3"]);
+    for word in script.split_whitespace() {
+        if word == "|" {
+            r.phase = Phase::Final;
+            continue;
+        }
+        let (client, process) = word.split_at(1);
+        let client = client.parse().unwrap();
+        let process = if process == "-" { Value::Nil } else { process.into() };
+        if r.phase == Phase::Final {
+            r.invoke(client, "names", Value::Nil);
+            r.ok(client, Value::list([Value::list(["shop".into(), process])]));
+        } else {
+            r.invoke(client, "lookup", "shop");
+            r.ok(client, process);
+        }
+    }
+    r.history()
+}
+
+#[track_caller]
+fn check(script: &str, always: bool, expected: Validity, kinds: &[&str]) {
+    let verdict = names().always(always).check(&history(script));
+    let found: Vec<&str> = verdict.kinds().into_iter().map(|k| &**k).collect();
+    assert_eq!((verdict.validity, &found[..]), (expected, kinds), "{script}: {verdict:#?}");
+}
+
+#[test]
+fn duplicates_during_a_split_are_told_apart_from_those_that_stay() {
+    use Validity::{Invalid, Unknown, Valid};
+    check("0a 1a | 0a 1a 2a", true, Valid, &[]);
+    check("0a 1b 0a 1b | 0a 1a 2a", false, Valid, &[]);
+    check("0a 1b 0a 1b | 0a 1a 2a", true, Invalid, &["duplicate"]);
+    check("0a 1b | 0a 1b 2a", false, Invalid, &["duplicate_stays"]);
+    // One after the other, as after a restart.
+    check("0a 1b 0b 1b | 0b 1b 2b", true, Valid, &[]);
+    check("0- 1- | 0- 1- 2-", false, Unknown, &[]);
+    check("0a 1a | 0a 1a 2-", false, Invalid, &["unknown_to"]);
+    check("0a 1a | 0- 1- 2-", false, Invalid, &["nobody"]);
+    // It may have moved between the final reads.
+    check("0a 1a | 0a 1b 2b", false, Unknown, &[]);
+}
+
+#[test]
+fn a_name_that_was_given_up_may_have_nobody() {
+    for (outcome, valid) in [('o', true), ('i', true), ('f', false)] {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "register", "shop");
+        r.done(0);
+        r.invoke(0, "lookup", "shop");
+        r.ok(0, "a");
+        r.invoke(1, "unregister", "shop");
+        match outcome {
+            'o' => r.done(1),
+            'i' => r.info(1),
+            _ => r.fail(1),
+        };
+        r.phase = Phase::Final;
+        r.invoke(0, "names", Value::Nil);
+        r.ok(0, Value::list::<Value>([]));
+        let verdict = names().check(&r.history());
+        assert_eq!(verdict.is_valid(), valid, "{outcome}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn reads_that_are_no_pairs_are_unknown() {
+    let mut r = Recorder::new(["n1"]);
+    r.invoke(0, "names", Value::Nil);
+    r.ok(0, Value::list(["shop"]));
+    assert_eq!(names().check(&r.history()).validity, Validity::Unknown);
+}
+
+/// The oracle places all processes' lives in every possible way, and asks whether some way has at
+/// most one process at any moment.
+#[test]
+fn the_oracle_agrees_on_random_histories() {
+    let mut seen = [0; 2];
+    for seed in 0..10_000 {
+        let mut s = Seed(seed).stream("names");
+        let mut r = Recorder::new(["n1", "n2"]);
+        let mut open = [false; 3];
+        for _ in 0..s.index(14) {
+            let client = s.index(3);
+            open[client] = !open[client];
+            if !open[client] {
+                r.ok(client as u32, ["a", "b", "c"][s.index(3)]);
+            } else {
+                r.invoke(client as u32, "lookup", "shop");
+            }
+        }
+        let history = r.history();
+        let verdict = names().always(true).check(&history);
+        let expected = separable(&history);
+        assert_eq!(!verdict.is_invalid(), expected, "seed {seed}: {verdict:#?}");
+        seen[usize::from(expected)] += 1;
+    }
+    assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
+}
+
+/// Can the processes have had the name one after the other? Tries all orders: a sighting is put at a
+/// moment within its read, not before the sightings of the processes that came earlier.
+fn separable(history: &History) -> bool {
+    let mut reads: BTreeMap<Value, Vec<(usize, usize)>> = BTreeMap::new();
+    for i in (0..history.len()).filter(|i| history.kind(*i) == crate::op::Kind::Ok) {
+        let invoked = history.invocation(i).unwrap();
+        reads.entry(history.value(i)).or_default().push((invoked, i));
+    }
+    let processes: Vec<&Value> = reads.keys().collect();
+    let n = processes.len();
+    let orders: Vec<Vec<usize>> = match n {
+        0 | 1 => return true,
+        2 => vec![vec![0, 1], vec![1, 0]],
+        _ => vec![
+            vec![0, 1, 2],
+            vec![0, 2, 1],
+            vec![1, 0, 2],
+            vec![1, 2, 0],
+            vec![2, 0, 1],
+            vec![2, 1, 0],
+        ],
+    };
+    orders.iter().any(|order| {
+        let mut now = 0;
+        order.iter().all(|p| {
+            let reads = &reads[processes[*p]];
+            let fits = reads.iter().all(|(_, done)| *done > now);
+            now = reads.iter().map(|(invoked, _)| *invoked).max().unwrap().max(now);
+            fits
+        })
+    })
+}

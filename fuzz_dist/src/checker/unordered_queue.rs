@@ -1,0 +1,383 @@
+//! `unordered_queue`: a linearizable queue whose elements may come out in any order.
+
+use std::collections::BTreeMap;
+
+use super::calls::{Call, Outcome, calls};
+use super::evidence::{Faults, count, listed, node_of};
+use super::recheck::{self, rechecked};
+use super::{Anomaly, Checker, Verdict};
+use crate::history::History;
+use crate::op::Value;
+
+/// Judges queues without an order; see [`unordered_queue`].
+#[derive(Clone, Copy, Debug)]
+pub struct UnorderedQueue(());
+
+/// Judges whether a queue under `enqueue v` (each element once) and `dequeue` (nil where it finds
+/// nothing) is linearizable where elements may come out in any order: a pool, or a queue with
+/// several consumers.
+///
+/// What comes out was put in before (`unexpected`, `early`) and comes out once (`duplicate`); a
+/// dequeue finds nothing only at a moment at which the queue may be empty (`not_empty`). Elements are
+/// independent of one another, so that this is exact and costs no search. An indeterminate dequeue
+/// may have taken one element that never came out, from its invocation on: the verdict is unknown
+/// where only that explains why a dequeue found nothing. What never comes out is not lost, as nobody
+/// needs to have asked for it; see [`total_queue`](super::total_queue()).
+///
+/// ```
+/// # use fuzz_dist::checker::{Checker, unordered_queue, histories::Recorder};
+/// # use fuzz_dist::op::Value;
+/// let mut r = Recorder::new(["n1"]);
+/// for (f, n) in [("enqueue", 1), ("enqueue", 2), ("dequeue", 2), ("dequeue", 1)] {
+///     r.invoke(0, f, if f == "dequeue" { Value::Nil } else { Value::Int(n) });
+///     r.ok(0, n);
+/// }
+/// assert!(unordered_queue().check(&r.history()).is_valid());
+/// ```
+pub fn unordered_queue() -> UnorderedQueue {
+    UnorderedQueue(())
+}
+
+/// An element's time in the queue, as events.
+#[derive(Default)]
+struct Item {
+    /// The invocation and the outcome of each enqueue.
+    puts: Vec<Call>,
+    /// The dequeues that gave it.
+    taken: Vec<Call>,
+}
+
+impl Item {
+    /// The enqueue that may have happened.
+    fn put(&self) -> Option<&Call> {
+        self.puts.iter().find(|call| call.outcome != Outcome::Failed)
+    }
+
+    /// From when and until when it certainly was in: after its enqueue, before its dequeue.
+    fn sure(&self) -> Option<(usize, usize)> {
+        let from = self.put()?.acknowledged()?;
+        let until = self.taken.first().map_or(usize::MAX, |call| call.invoked);
+        (from < until).then_some((from, until))
+    }
+}
+
+impl Checker for UnorderedQueue {
+    fn check(&self, history: &History) -> Verdict {
+        let mut items: BTreeMap<Value, Item> = BTreeMap::new();
+        let (mut empties, mut open) = (Vec::new(), Vec::new());
+        for call in calls(history, &["enqueue", "dequeue"]) {
+            if &**history.function(call.invoked) == "enqueue" {
+                let item = items.entry(history.value(call.invoked)).or_default();
+                if let (Some(former), true) = (item.put(), call.outcome != Outcome::Failed) {
+                    let why = format!(
+                        "{} is enqueued twice, at events {} and {}, so its place is unknown",
+                        history.value(call.invoked),
+                        former.invoked,
+                        call.invoked
+                    );
+                    return Verdict::unknown("unordered_queue", why);
+                }
+                item.puts.push(call);
+                continue;
+            }
+            match (call.acknowledged().map(|done| history.value(done)), call.outcome) {
+                (Some(Value::Nil), _) => empties.push(call),
+                (Some(value), _) => items.entry(value).or_default().taken.push(call),
+                (None, Outcome::Open) => open.push(call.invoked),
+                (None, _) => {}
+            }
+        }
+        let mut found: Vec<Anomaly> =
+            items.iter().filter_map(|(value, item)| wrong(history, value, item)).collect();
+        let mut excused = 0;
+        if found.is_empty() {
+            let cover = Cover::of(&items, &open);
+            for call in &empties {
+                match cover.judge(call) {
+                    Empty::Possible => {}
+                    Empty::Excused => excused += 1,
+                    Empty::Never(since) => found.push(not_empty(history, call, since)),
+                }
+            }
+        }
+        let elements: Vec<&Value> = found.iter().map(|a| &a.subject).take(9).collect();
+        let worked = items.values().any(|i| !i.taken.is_empty()) || !empties.is_empty();
+        let mut verdict = match (found.is_empty(), excused, worked) {
+            (false, ..) => Verdict::invalid(
+                "unordered_queue",
+                format!(
+                    "{} of the queue: {}",
+                    count(found.len(), "contradiction"),
+                    listed(&elements)
+                ),
+            ),
+            (true, 0, false) => Verdict::unknown("unordered_queue", "nothing was dequeued"),
+            (true, 0, true) => Verdict::valid("unordered_queue"),
+            (true, n, _) => Verdict::unknown(
+                "unordered_queue",
+                format!(
+                    "{} found nothing though elements were in, unless indeterminate (`info`) dequeues took them",
+                    count(n, "dequeue")
+                ),
+            ),
+        };
+        verdict.sample(found);
+        let verdict = verdict
+            .with("element_count", items.len())
+            .with("empty_count", empties.len())
+            .with("indeterminate_dequeue_count", open.len());
+        let verdict = rechecked(history, verdict, recheck::unordered_queue);
+        Faults::of(history).state(history, verdict)
+    }
+}
+
+/// What is wrong with one element by itself.
+fn wrong(history: &History, value: &Value, item: &Item) -> Option<Anomaly> {
+    let first = item.taken.iter().filter_map(Call::acknowledged).min()?;
+    let at = |i: usize| format!("{} at {}", node_of(history, i), history.time(i));
+    let (kind, text) = match item.put() {
+        None if item.puts.is_empty() => {
+            ("unexpected", format!("{value} came out on {}, and nobody had put it in", at(first)))
+        }
+        None => {
+            ("unexpected", format!("{value} came out on {}, and its enqueue had failed", at(first)))
+        }
+        Some(put) if first < put.invoked => {
+            let put = at(put.invoked);
+            ("early", format!("{value} came out on {}, before it was put in on {put}", at(first)))
+        }
+        Some(_) if item.taken.len() > 1 => {
+            let all: Vec<String> =
+                item.taken.iter().filter_map(Call::acknowledged).take(4).map(at).collect();
+            (
+                "duplicate",
+                format!("{value} came out {} times: on {}", item.taken.len(), all.join(", ")),
+            )
+        }
+        Some(_) => return None,
+    };
+    let ends = item.puts.iter().chain(&item.taken).flat_map(|c| [Some(c.invoked), c.completed]);
+    let mut events: Vec<usize> = ends.flatten().collect();
+    events.sort_unstable();
+    Some(
+        Anomaly::new(kind, value.clone())
+            .explained(text)
+            .on(history.node(first))
+            .at(history.time(first))
+            .proved_by(events),
+    )
+}
+
+fn not_empty(history: &History, call: &Call, since: usize) -> Anomaly {
+    let done = call.completed.unwrap_or(call.invoked);
+    let text = format!(
+        "the dequeue by client {} on {} found nothing at {}, but from {} on some element always was in",
+        call.process,
+        node_of(history, done),
+        history.time(done),
+        history.time(since)
+    );
+    let mut events = vec![since, call.invoked, done];
+    events.dedup();
+    Anomaly::new("not_empty", Value::Nil)
+        .explained(text)
+        .on(history.node(done))
+        .at(history.time(done))
+        .proved_by(events)
+}
+
+/// Can a dequeue have found nothing?
+enum Empty {
+    Possible,
+    /// Only where indeterminate dequeues took what was in.
+    Excused,
+    /// Since this event some element certainly was in.
+    Never(usize),
+}
+
+/// When some element certainly was in.
+struct Cover<'a> {
+    /// Of elements that came out.
+    out: Vec<(usize, usize)>,
+    /// Of all elements.
+    all: Vec<(usize, usize)>,
+    /// From when on those were in that never came out, ascending.
+    stayed: Vec<usize>,
+    open: &'a [usize],
+}
+
+impl Cover<'_> {
+    fn of<'a>(items: &BTreeMap<Value, Item>, open: &'a [usize]) -> Cover<'a> {
+        let mut sure: Vec<(usize, usize)> = items.values().filter_map(Item::sure).collect();
+        sure.sort_unstable();
+        let came_out = |s: &&(usize, usize)| s.1 != usize::MAX;
+        Cover {
+            out: merged(sure.iter().filter(came_out)),
+            all: merged(sure.iter()),
+            stayed: sure.iter().filter(|s| !came_out(s)).map(|s| s.0).collect(),
+            open,
+        }
+    }
+
+    fn judge(&self, call: &Call) -> Empty {
+        let done = call.completed.unwrap_or(call.invoked);
+        let covers = |spans: &[(usize, usize)]| {
+            let span = spans[..spans.partition_point(|s| s.0 < call.invoked)].last();
+            span.filter(|s| s.1 > done).map(|s| s.0)
+        };
+        if let Some(since) = covers(&self.out) {
+            return Empty::Never(since);
+        }
+        // Each indeterminate dequeue took one at most of those that never came out.
+        let takers = self.open.partition_point(|taker| *taker < done);
+        let stayed = self.stayed.partition_point(|from| *from < call.invoked);
+        match (covers(&self.all), stayed > takers) {
+            (None, _) => Empty::Possible,
+            (Some(since), _) if takers == 0 => Empty::Never(since),
+            (Some(_), true) => Empty::Never(self.stayed[takers]),
+            (Some(_), false) => Empty::Excused,
+        }
+    }
+}
+
+/// Spans that overlap as one. Between two events nothing happens, so that one that begins where
+/// another ends leaves a gap.
+fn merged<'a>(spans: impl Iterator<Item = &'a (usize, usize)>) -> Vec<(usize, usize)> {
+    let mut merged: Vec<(usize, usize)> = Vec::new();
+    for (from, to) in spans {
+        match merged.last_mut() {
+            Some(last) if *from < last.1 => last.1 = last.1.max(*to),
+            _ => merged.push((*from, *to)),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::histories::Recorder;
+    use super::super::{Model, Validity, linearizable};
+    use super::*;
+    use crate::random::Seed;
+
+    /// The oracle: a set, and the search for an order of all operations.
+    #[derive(Clone, Debug)]
+    struct Pool;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+    enum Op {
+        Put(Value),
+        Take(Value),
+    }
+
+    impl Model for Pool {
+        type State = BTreeSet<Value>;
+        type Op = Op;
+
+        fn initial(&self) -> BTreeSet<Value> {
+            BTreeSet::new()
+        }
+
+        fn decode(&self, f: &str, argument: &Value, result: Option<&Value>) -> Option<Op> {
+            match f {
+                "enqueue" => Some(Op::Put(argument.clone())),
+                _ => result.map(|value| Op::Take(value.clone())),
+            }
+        }
+
+        fn step(&self, state: &BTreeSet<Value>, op: &Op) -> Option<BTreeSet<Value>> {
+            let mut next = state.clone();
+            let fits = match op {
+                Op::Put(value) => next.insert(value.clone()),
+                Op::Take(Value::Nil) => state.is_empty(),
+                Op::Take(value) => next.remove(value),
+            };
+            fits.then_some(next)
+        }
+    }
+
+    #[test]
+    fn the_oracle_agrees_on_random_histories() {
+        let mut seen = [0; 2];
+        for seed in 0..10_000 {
+            let mut s = Seed(seed).stream("unordered_queue");
+            let mut r = Recorder::new(["n1"]);
+            let mut open: [Option<bool>; 3] = [None; 3];
+            let mut pool: Vec<i64> = Vec::new();
+            let mut next = 0;
+            for _ in 0..s.index(18) {
+                let client = s.index(3);
+                match open[client].take() {
+                    None if s.chance(0.5) => {
+                        r.invoke(client as u32, "enqueue", next);
+                        pool.push(next);
+                        next += 1;
+                        open[client] = Some(true);
+                    }
+                    None => {
+                        r.invoke(client as u32, "dequeue", Value::Nil);
+                        open[client] = Some(false);
+                    }
+                    Some(true) if s.chance(0.1) => drop(r.fail(client as u32)),
+                    Some(true) => drop(r.done(client as u32)),
+                    Some(false) if pool.is_empty() || s.chance(0.3) => {
+                        r.ok(client as u32, Value::Nil);
+                    }
+                    Some(false) => {
+                        let i = s.index(pool.len());
+                        let value = if s.chance(0.1) { pool[i] } else { pool.swap_remove(i) };
+                        r.ok(client as u32, value);
+                    }
+                }
+            }
+            // What is under way at the end is left out: dequeues, as a model has one result only.
+            for (client, _) in open.iter().enumerate().filter(|(_, o)| **o == Some(false)) {
+                r.fail(client as u32);
+            }
+            let history = r.history();
+            let verdict = unordered_queue().check(&history);
+            let expected = linearizable(Pool).check(&history);
+            assert_eq!(verdict.is_invalid(), expected.is_invalid(), "seed {seed}: {verdict:#?}");
+            seen[usize::from(expected.is_invalid())] += 1;
+        }
+        assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
+    }
+
+    /// `e` enqueues the next element, `?` is a dequeue of unknown outcome, `-` one that finds nothing.
+    #[track_caller]
+    fn check(script: &str, expected: Validity) {
+        let mut r = Recorder::new(["n1"]);
+        for (client, word) in script.chars().enumerate() {
+            let (client, value) = (client as u32, client as i64);
+            match word {
+                'e' => {
+                    r.invoke(client, "enqueue", value);
+                    r.done(client);
+                }
+                _ => {
+                    r.invoke(client, "dequeue", Value::Nil);
+                    if word == '?' {
+                        r.info(client)
+                    } else {
+                        r.ok(client, Value::Nil)
+                    };
+                }
+            }
+        }
+        let verdict = unordered_queue().check(&r.history());
+        assert_eq!(verdict.validity, expected, "{script}: {verdict:#?}");
+    }
+
+    #[test]
+    fn an_indeterminate_dequeue_took_one_element_at_most_and_from_its_invocation_on() {
+        check("-", Validity::Valid);
+        check("e-", Validity::Invalid);
+        check("e?-", Validity::Unknown);
+        check("ee?-", Validity::Invalid);
+        check("e-?", Validity::Invalid);
+        check("e?", Validity::Unknown);
+        check("?e-", Validity::Unknown);
+    }
+}
