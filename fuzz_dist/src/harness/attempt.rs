@@ -95,10 +95,14 @@ fn run_attempt(
             return (TrialReport::Failed(story.clone()), story);
         }
     };
+    // What users give is made and dropped within the runtime, whatever happens: a client whose `Drop`
+    // spawns a task would end the process otherwise.
+    let entered = runtime.enter();
     let session = Session::new(spec.clone(), over.clone(), seed);
     let outcome = run_body(&runtime, spec, &session, effective);
     let finished = runtime.block_on(session.finish(outcome));
     drop(session);
+    drop(entered);
     runtime.shutdown_timeout(RUNTIME_LIMIT);
     let text = tell(spec, &finished, effective, seed);
     let report = report_of(&finished, over, effective, &text);

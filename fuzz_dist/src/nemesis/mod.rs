@@ -94,6 +94,12 @@ impl Check {
 ///
 /// `start` and `stop` have to be safe to repeat: when a run is interrupted, `stop` is called
 /// for every plan whose `start` was begun.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a fault",
+    label = "expected a type that implements `Fault`",
+    note = "a `Nemesis` has its lanes already: use it as it is, without `Nemesis::of`",
+    note = "a function that makes a fault is called: `bridge()`, not `bridge`"
+)]
 pub trait Fault: Send + Sync + 'static {
     /// The name under which it stands in histories and reports.
     fn name(&self) -> Name;

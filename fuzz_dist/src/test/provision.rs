@@ -18,7 +18,7 @@ use crate::env::{Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
-use crate::history::{Recorder, Samples};
+use crate::history::{COMPLETED, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis};
@@ -274,6 +274,7 @@ fn facts(
         ("nemesis".into(), nemesis.name().into()),
         ("seed".into(), session.seed().to_string().into()),
         ("heal".into(), effective.heal.as_str().into()),
+        (COMPLETED.into(), false.into()),
     ];
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));

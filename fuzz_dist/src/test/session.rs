@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::judge::{judge, run_verdict};
+use super::judge::{heed_judges, judge, run_verdict};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
@@ -13,7 +13,7 @@ use super::provision::{PREPARE_LIMIT, provision};
 use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
 use crate::error::Error;
-use crate::history::{History, Recorder, Samples};
+use crate::history::{ENDED_EARLY, History, Recorder, Samples};
 use crate::nemesis::Lane;
 use crate::node::Cluster;
 use crate::random::Seed;
@@ -159,12 +159,17 @@ impl Session {
         let asked: Vec<String> = asked.collect();
         let mut checkers = live.workload.checkers().to_vec();
         checkers.extend(more);
-        checkers.push(Arc::new(power().kinds(kinds).faults_asked(!asked.is_empty())));
+        let clients = match history.meta("main_end_ns") {
+            Some(_) => live.effective.clients,
+            None => 0,
+        };
+        let power = power().kinds(kinds).clients(clients).faults_asked(!asked.is_empty());
+        checkers.push(Arc::new(power));
         checkers.push(Arc::new(stats()));
         let judging = tokio::task::spawn_blocking(move || {
             let history = Arc::new(history);
             let run = run_verdict(&history, &asked, &problems);
-            let judged = judge(&history, checkers);
+            let judged = heed_judges(judge(&history, checkers));
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
             explained(verdict, &history)
         });
@@ -191,7 +196,8 @@ impl Session {
                 eprintln!("fuzz_dist: undoing the faults took longer than {HEAL_LIMIT:?}");
             }
             live.announcements.flush().await;
-            if outcome.is_err() && self.judged().is_none() {
+            if let (Err(error), None) = (&outcome, self.judged()) {
+                live.recorder.set_meta(ENDED_EARLY, error.to_string());
                 let _ = self.judge(live, Vec::new()).await;
             }
         }
