@@ -3,6 +3,7 @@
 use super::calls::{Call, Outcome, call, invoked};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
+use super::finals::{heed_the_end, unsettled};
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::hash::FastMap;
@@ -103,7 +104,8 @@ impl Checker for TotalQueue {
         }
         elements.dequeues = dequeues;
         let excused = if drain_open { usize::MAX } else { open };
-        let verdict = self.verdict(&mut elements, excused);
+        let mut verdict = self.verdict(&mut elements, excused, unsettled(history).is_none());
+        heed_the_end(history, &mut verdict);
         let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
         rechecked(history, verdict, recheck::total_queue)
     }
@@ -198,7 +200,7 @@ struct Life {
 }
 
 impl TotalQueue {
-    fn verdict(&self, elements: &mut Elements<'_>, excused: usize) -> Verdict {
+    fn verdict(&self, elements: &mut Elements<'_>, excused: usize, settled: bool) -> Verdict {
         let (mut lost, mut unexpected, mut duplicate, mut early) = (vec![], vec![], vec![], vec![]);
         let (mut gone, mut recovered, mut attempts, mut acknowledged) = (0, 0, 0, 0);
         let mut any_dequeued = false;
@@ -224,7 +226,8 @@ impl TotalQueue {
         }
         // Unknown dequeues may have taken what is missing.
         let possibly = gone.min(excused);
-        if gone <= excused {
+        if gone <= excused || !settled {
+            // What is still in the queue when a run ends early is not lost, either.
             lost.clear();
         }
         let counts = [lost.len(), unexpected.len(), duplicate.len(), early.len()];

@@ -81,6 +81,12 @@ impl Check {
 /// `start` was begun, also where the future of `start` was dropped on the way, and once more before
 /// the final reads where the first `stop` did not see the fault undone. A panic in `plan`, `start` or
 /// `stop` makes the run `unknown`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a fault",
+    label = "expected a type that implements `Fault`",
+    note = "a `Nemesis` has its lanes already: use it as it is, without `Nemesis::of`",
+    note = "a function that makes a fault is called: `bridge()`, not `bridge`"
+)]
 pub trait Fault: Send + Sync + 'static {
     /// What one occurrence is going to do: [`Hit`], or a type of the fault's own.
     type Plan: Plan;

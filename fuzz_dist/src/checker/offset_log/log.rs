@@ -6,6 +6,7 @@ use super::super::Anomaly;
 use super::super::calls::{Outcome, call};
 use super::super::dense::{self, Clients, Dense, Expected, Ints, NONE};
 use super::super::evidence::node_of;
+use super::super::finals::unsettled;
 use crate::history::{History, View, Word};
 use crate::op::{Kind, Process, Value};
 use crate::time::Time;
@@ -260,7 +261,9 @@ impl<'a> Log<'a> {
 
     /// Acknowledged below what was polled, and never polled.
     fn lost(&mut self) {
-        let Some(highest) = self.highest else { return };
+        let Some(highest) = self.highest.filter(|_| unsettled(self.history).is_none()) else {
+            return;
+        };
         let lost = |(_, r): &(usize, &Record)| {
             // What was seen and not polled was acknowledged, once.
             !r.polled && r.place.event != NONE && r.place.offset < highest.offset

@@ -153,6 +153,8 @@ struct Facts<'a> {
     elements: Vec<Element<'a>>,
     names: Vec<Value>,
     streams: Streams,
+    /// Has the run an end?
+    settled: bool,
     /// One for each of the streams.
     views: Vec<View>,
     faults: Faults,
@@ -200,8 +202,10 @@ impl Checker for OrSet {
         let names = (0..numbers.len()).map(|id| numbers.name(id)).collect();
         let view = |s| View::of(history, s, elements.len());
         let views = streams.streams.iter().map(view).collect();
+        let finals = Finals::of(history, &self.read);
         let facts = Facts {
             views,
+            settled: finals.settled,
             history,
             options: self,
             elements,
@@ -215,7 +219,7 @@ impl Checker for OrSet {
             findings.extend(sessions.iter().cloned());
         }
         let mut verdict = facts.verdict(&findings);
-        Finals::of(history, &self.read).apply(&mut verdict);
+        finals.apply(&mut verdict);
         let verdict = facts.figures(verdict, &findings, &sessions);
         let functions = [&*self.add, &*self.remove, &*self.read];
         let verdict = rechecked(history, verdict, |f, a| {

@@ -114,8 +114,12 @@ impl Checker for SetFull {
                 return Verdict::unknown("set_full", reason);
             }
         };
-        let analysis =
+        let finals = Finals::of(history, &self.read);
+        let mut analysis =
             analysis::analyse(history, &adds, &streams, elements.len(), healed_at(history));
+        if !finals.settled {
+            analysis.leave_open();
+        }
         let faults = Faults::of(history);
         let facts = explain::Facts {
             history,
@@ -132,8 +136,8 @@ impl Checker for SetFull {
         let options = SetFull { sessions: asked, ..self.clone() };
         let report = Report { options: &options, facts: &facts, sessions: &sessions };
         let mut verdict = report.verdict();
-        Finals::of(history, &self.read).apply(&mut verdict);
-        verdict = report.figures(verdict);
+        finals.apply(&mut verdict);
+        verdict = report.figures(verdict, finals.settled);
         let verdict =
             rechecked(history, verdict, |f, a| recheck::set_full(f, a, &self.add, &self.read));
         faults.state(history, verdict)

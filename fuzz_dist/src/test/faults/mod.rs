@@ -196,6 +196,6 @@ pub(super) struct Armed {
     pub(super) begun: oneshot::Receiver<Result<Begun, Error>>,
 }
 
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     Error::environment("internal error: the task that owns the faults has ended")
 }

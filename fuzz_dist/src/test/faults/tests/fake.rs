@@ -285,6 +285,9 @@ pub(super) fn kept(
         replay,
         phase,
         progress: Progress::new(interpreter.counters()),
+        executor: interpreter.executor(),
+        is_scenario: false,
+        processes: AtomicU32::new(crate::test::live::FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
     })
