@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::faults::{Begin, Begun, gone};
 use super::live::Live;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::history::{FaultStatus, History};
 use crate::nemesis::{Nemesis, Slot};
 
@@ -68,7 +68,12 @@ fn never_acted(live: &Live, id: i64) -> Error {
         let evidence: Vec<String> = span.evidence.iter().map(ToString::to_string).collect();
         format!("`{} {}` was not seen to act: {}", span.name, span.shape, evidence.join("; "))
     });
-    Error::environment(told.unwrap_or_else(|| "a fault was not seen to act".into()))
+    failed(told.unwrap_or_else(|| "a fault was not seen to act".into()))
+}
+
+/// Nothing that a machine could lack, so that no setting makes the test be ignored for it.
+fn failed(why: String) -> Error {
+    Error::new(ErrorKind::Test, why)
 }
 
 /// A fault that waits for its moment, or acts already; see [`Running::arm`](super::Running::arm).
@@ -135,6 +140,6 @@ impl RunningFault {
         let spans = self.live.recorder.with(History::faults);
         let told = spans.iter().filter(|span| not_undone.contains(&span.id));
         let told: Vec<String> = told.filter_map(|span| span.not_undone()).collect();
-        Err(Error::environment(told.join("; ")))
+        Err(failed(told.join("; ")))
     }
 }
