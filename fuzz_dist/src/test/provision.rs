@@ -125,6 +125,8 @@ async fn bring_up(
 ) -> Result<Arc<Live>, Error> {
     let Resolved { db, workload, is_scenario, nemesis, effective, replay } = resolved;
     let begun = Instant::now();
+    let total = session.limit_with(&effective, db.facts().quiesce_limit);
+    let total_ends = tokio::time::Instant::now() + total;
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
     let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
@@ -205,7 +207,7 @@ async fn bring_up(
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
-        until: session.ends(&effective, db.facts().quiesce_limit),
+        until: total_ends,
         reconnect: effective.reconnect,
         schedule: Schedule::new(session.name(), session.seed(), names.collect()),
         replay: replay.clone(),

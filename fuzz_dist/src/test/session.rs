@@ -39,7 +39,6 @@ pub struct Session {
     effective: OnceLock<Effective>,
     stage: Mutex<&'static str>,
     judged: Mutex<Option<Verdict>>,
-    begun: tokio::time::Instant,
 }
 
 /// How an attempt ended.
@@ -76,7 +75,6 @@ impl Session {
             effective: OnceLock::new(),
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
-            begun: tokio::time::Instant::now(),
         })
     }
 
@@ -126,16 +124,8 @@ impl Session {
         self.limit_with(effective, self.live.get().and_then(|live| live.db.facts().quiesce_limit))
     }
 
-    /// When the total limit passes, for a database with this quiesce limit.
-    pub(super) fn ends(
-        &self,
-        effective: &Effective,
-        facts: Option<Duration>,
-    ) -> tokio::time::Instant {
-        self.begun + self.limit_with(effective, facts)
-    }
-
-    fn limit_with(&self, effective: &Effective, facts: Option<Duration>) -> Duration {
+    /// The total limit with these options, for a database with this quiesce limit.
+    pub(super) fn limit_with(&self, effective: &Effective, facts: Option<Duration>) -> Duration {
         // No cut is longer than the main phase.
         let quiesce = effective.quiesce_limit.or(facts);
         let quiesce = quiesce.unwrap_or_else(|| effective.quiesce_limit(effective.time_limit));
