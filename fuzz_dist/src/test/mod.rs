@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::checker::{AnyChecker, Checker};
 use crate::db::AnyDb;
 use crate::error::Error;
-use crate::nemesis::Nemesis;
+use crate::nemesis::{IntoNemesis, Nemesis};
 use crate::random::Seed;
 use crate::workload::Workload;
 
@@ -95,8 +95,8 @@ impl Test {
     }
 
     /// Uses these faults.
-    pub fn nemesis(mut self, nemesis: impl Into<Nemesis>) -> Test {
-        self.plan.nemesis = nemesis.into();
+    pub fn nemesis(mut self, nemesis: impl IntoNemesis) -> Test {
+        self.plan.nemesis = nemesis.into_nemesis();
         self
     }
 
