@@ -49,6 +49,9 @@ async fn a_main_phase_can_be_dropped(test: Test) -> Outcome {
         let main = tokio::time::timeout(millis(300), running.main_phase());
         main.await.expect_err("nothing is answered");
     }
+    for node in ["n1", "n2"] {
+        running.client(node).invoke(Invocation::new("look", ())).await?;
+    }
     running.check(Left).await
 }
 
