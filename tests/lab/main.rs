@@ -1,8 +1,10 @@
 //! The local lab, tried with real namespaces, devices and processes, as root and as anybody.
 
+mod altered;
 mod hosts;
 mod life;
 mod links;
+mod partitions;
 mod processes;
 mod refused;
 mod support;
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let modules = [
         hosts::TESTS,
         links::TESTS,
+        partitions::TESTS,
         triggers::TESTS,
         processes::TESTS,
         life::TESTS,

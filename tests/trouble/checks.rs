@@ -12,10 +12,11 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::antidote::*;
 use crate::collector::*;
+use crate::faults::*;
 use crate::program::{Ended, Program, Runtime};
 
 /// Longer than anything takes that works.
-const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 pub(crate) fn all() -> Vec<Trial> {
     macro_rules! trials {
@@ -39,11 +40,19 @@ pub(crate) fn all() -> Vec<Trial> {
         no_erlang_and_no_network,
         a_named_erlang_is_used_and_one_that_is_none_is_told,
         an_interrupt_ends_the_set_up,
-        an_interrupt_heals_and_keeps_the_history,
         an_interrupted_run_is_not_called_invalid,
         clients_that_spawn_at_their_end_end_nothing_else,
         vacuous_runs_are_unknown,
         what_a_test_lacks_is_named,
+        an_interrupt_while_a_fault_starts,
+        an_interrupt_while_a_fault_acts,
+        an_interrupt_while_a_fault_ends,
+        an_interrupt_while_the_heal_undoes_faults,
+        a_database_that_does_not_come_back_makes_the_run_unknown,
+        a_fault_that_says_it_is_not_undone_makes_the_run_unknown,
+        a_fault_whose_end_panics_makes_the_run_unknown,
+        a_lane_that_panics_makes_the_run_unknown,
+        the_total_limit_ends_a_start_that_hangs,
         an_interrupt_ends_the_wait_for_agreement,
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
@@ -79,22 +88,24 @@ impl Place {
         Place { runtime: Runtime::new(), store }
     }
 
-    fn start(&self, test: &str) -> Program {
+    /// Starts a test of the fixtures, or of another module.
+    pub(crate) fn start(&self, test: &str) -> Program {
         let store = self.store.to_string_lossy().into_owned();
+        let module = if test.contains("::") { "" } else { "fixture::" };
         self.runtime.start(
-            &format!("--exact fixture::{test}"),
+            &format!("--exact {module}{test}"),
             &[("FUZZ_DIST_STORE", &store), ("FUZZ_DIST_SEED", "1")],
         )
     }
 
-    fn run(&self, test: &str) -> Ended {
+    pub(crate) fn run(&self, test: &str) -> Ended {
         let ended = self.start(test).end();
         self.nothing_is_left();
         ended
     }
 
     /// The history of the only run that there was.
-    fn history(&self) -> Option<History> {
+    pub(crate) fn history(&self) -> Option<History> {
         let file = find(&self.store, "history.jsonl")?;
         Some(History::load(&file).ok()?.history)
     }
@@ -182,14 +193,14 @@ fn a_database_that_is_never_ready_is_an_error_of_the_set_up() {
 
 fn a_database_that_dies_at_the_start_is_told_at_once() {
     let place = Place::new();
-    place.run("dies_at_the_start").ended_with(101).says("ended by themselves before it was ready");
+    place.run("dies_at_the_start").ended_with(101).says("exited unexpectedly before it was ready");
     let said = find(&place.store, "shell.err").expect("its standard error was captured");
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
 }
 
 fn a_node_that_dies_by_itself_makes_the_run_unknown() {
     let ended = Place::new().run("dies_by_itself");
-    ended.ended_with(101).says("ended by themselves");
+    ended.ended_with(101).says("exited unexpectedly");
 }
 
 fn clients_that_hang_are_given_up() {
@@ -338,19 +349,6 @@ fn an_interrupt_ends_the_set_up() {
     place.nothing_is_left();
 }
 
-fn an_interrupt_heals_and_keeps_the_history() {
-    let place = Place::new();
-    let program = place.start("takes_long");
-    place.until(Phase::Main);
-    program.signal("INT");
-    let ended = program.end();
-    ended.ended_with(101).says("interrupted").says("judged all the same");
-    let history = place.history().expect("the history was kept");
-    assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
-    assert!(history.faults().iter().all(|f| f.undone), "{:?}", history.faults());
-    place.nothing_is_left();
-}
-
 /// Adds that had not reached every node are not lost, neither then nor for who checks the history later.
 fn an_interrupted_run_is_not_called_invalid() {
     let place = Place::new();
@@ -415,8 +413,7 @@ fn interrupted_in(test: &str, phase: Phase) {
     place.until(phase);
     program.signal("INT");
     program.end().ended_with(101).says("interrupted").says("judged all the same");
-    let history = place.history().expect("the history was kept");
-    assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
+    lives_are_whole(&place.history().expect("the history was kept"));
     place.nothing_is_left();
 }
 

@@ -180,6 +180,7 @@ async fn never_agrees(test: Test) -> Outcome {
 #[fuzz_dist::test(
     db = Shell { takes: secs(1), ..FINE },
     workload = "g_set",
+    nemesis = link().after(millis(200)).lasting(millis(500)),
     nodes = 2,
     time_limit = "2s"
 )]

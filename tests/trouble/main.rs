@@ -7,6 +7,7 @@
 mod antidote;
 mod checks;
 mod collector;
+mod faults;
 mod fixture;
 mod ordinary_user;
 #[path = "../harness/program.rs"]

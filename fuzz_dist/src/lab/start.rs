@@ -119,7 +119,7 @@ impl Lab {
             .map_err(|error| Error::io("open a pidfd of this process")(error.into()))?;
         let names = options.hosts.iter().enumerate().map(|(index, host)| (index, &*host.name));
         let begin = Begin { version: VERSION, hosts_file: hosts_file(names) };
-        let answer = self.init.send(|socket, id| wire::send(socket, id, begin, &[me.as_fd()]));
+        let answer = self.init.send(begin, &[me.as_fd()]);
         match answer.await {
             Ok((Reply::Begun { version: VERSION }, _)) => Ok(()),
             Ok((reply, _)) => Err(Error::Invalid(format!("the lab's agent answered {reply:?}"))),
@@ -172,7 +172,7 @@ impl Lab {
             visible: self.visible.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
             mounts: spec.mounts.iter().map(mount_plan).collect::<Result<_, _>>()?,
         };
-        let answer = self.init.send(|to, id| wire::send(to, id, Request::AddHost(plan), &[]));
+        let answer = self.init.ask(Request::AddHost(plan), &[]);
         Ok(Asked { id, spec: spec.clone(), folder, answer: Box::pin(answer) })
     }
 

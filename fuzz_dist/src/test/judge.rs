@@ -75,8 +75,9 @@ pub(super) fn heed_judges(mut judged: Verdict) -> Verdict {
     judged
 }
 
-/// What the run itself knows: that it ended early, faults that were asked for and never acted, a healing
-/// that was not proved, trouble with the nemesis or with the store. None of it can make a run invalid.
+/// What the run itself knows: that it ended early, faults that were asked for and never acted, trouble
+/// with the nemesis or with the store. None of it can make a run invalid. That a fault was not undone, or
+/// the heal not proved, is in the history, and [`power`](crate::checker::power) judges it.
 pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[String]) -> Verdict {
     let mut verdict = Verdict::valid("run");
     let faults = history.faults();
@@ -88,9 +89,6 @@ pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[Strin
         if !acted {
             verdict = verdict.because(format!("no `{kind}` was ever seen to act"));
         }
-    }
-    if history.heal_proved() == Some(false) {
-        verdict = verdict.because("the healing was not proved");
     }
     for problem in problems {
         verdict = verdict.because(problem.clone());

@@ -1,6 +1,6 @@
 //! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
 
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::announce::Announcements;
+use super::faults::{Faults, Scene};
 use super::live::{FIRST_PROCESS, Live};
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
@@ -21,7 +22,7 @@ use crate::grudge::Member;
 use crate::history::{COMPLETED, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
-use crate::nemesis::{Boundaries, Lane, Nemesis};
+use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
 use crate::node::{Cluster, Node, modules, wait_until};
 use crate::op::{Invocation, Name, Phase, Value};
 use crate::time::Clock;
@@ -40,6 +41,7 @@ struct Resolved {
     is_scenario: bool,
     nemesis: Nemesis,
     effective: Effective,
+    replay: Option<Arc<Schedule>>,
 }
 
 /// Brings the cluster of a plan up.
@@ -100,7 +102,11 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     }
     let boundaries = facts.net_ticktime.map(Boundaries::with_ticktime);
     Live::schedule(&nemesis, &db, &effective, session.seed(), boundaries)?;
-    Ok(Resolved { db, workload, is_scenario, nemesis, effective })
+    let replay = plan.replay.clone();
+    if let Some(replay) = &replay {
+        replay.fits(&nemesis, members.len(), effective.time_limit)?;
+    }
+    Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay })
 }
 
 /// What a scenario without a workload has: the database's first client, which reads with `read`.
@@ -117,7 +123,7 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, is_scenario, nemesis, effective } = resolved;
+    let Resolved { db, workload, is_scenario, nemesis, effective, replay } = resolved;
     let begun = Instant::now();
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
@@ -190,6 +196,21 @@ async fn bring_up(
     db.form(&cluster).await.map_err(|e| e.context("forming the cluster"))?;
 
     let (cancelled, _) = watch::channel(false);
+    let phase = Arc::new(Mutex::new(Phase::Setup));
+    let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
+    let faults = Faults::start(Scene {
+        cluster: cluster.clone(),
+        db: db.clone(),
+        clock,
+        recorder: recorder.clone(),
+        announcements: announcements.clone(),
+        phase: phase.clone(),
+        until: session.ends(&effective, db.facts().quiesce_limit),
+        reconnect: effective.reconnect,
+        schedule: Schedule::new(session.name(), session.seed(), names.collect()),
+        replay: replay.clone(),
+        file: Some(folder.join(schedule::FILE)),
+    });
     let live = Arc::new(Live {
         cluster,
         db,
@@ -200,17 +221,17 @@ async fn bring_up(
         clock,
         recorder,
         samples: Samples::to_file(&folder.join("samples.jsonl")),
-        faults: Default::default(),
+        faults,
+        replay,
         observed: Default::default(),
         announcements,
-        phase: Mutex::new(Phase::Setup),
+        phase,
         progress: Progress::new(interpreter.counters()),
         executor: interpreter.executor(),
         is_scenario,
         processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
-        healed: AtomicBool::new(false),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
@@ -244,8 +265,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if !node.is_running() {
                 return Error::setup(format!(
-                    "the processes on {} ended by themselves before it was ready; what they said \
-                     is in {}",
+                    "the processes on {} exited unexpectedly before it was ready; logs: {}",
                     node.name(),
                     node.folder().unwrap_or_default().join("logs").display()
                 ));
