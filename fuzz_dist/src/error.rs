@@ -193,6 +193,7 @@ becomes_an_error![
     std::str::Utf8Error,
     std::string::FromUtf8Error,
     serde_json::Error,
+    tokio::sync::oneshot::error::RecvError,
     tokio::task::JoinError,
     tokio::time::error::Elapsed,
 ];

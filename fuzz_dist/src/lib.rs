@@ -123,8 +123,8 @@ pub mod __private {
     }
 
     /// An expression behind `nemesis =`.
-    pub fn any_nemesis(nemesis: impl Into<AnyNemesis>) -> AnyNemesis {
-        nemesis.into()
+    pub fn any_nemesis(nemesis: impl crate::nemesis::IntoNemesis) -> AnyNemesis {
+        nemesis.into_nemesis()
     }
 
     /// A rate that is an expression of any number type.

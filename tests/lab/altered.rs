@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 /// What becomes of a matrix before it is installed.
-type Alter = fn(&LinkMatrix) -> LinkMatrix;
+pub(crate) type Alter = fn(&LinkMatrix) -> LinkMatrix;
 
 /// A lab that installs another matrix than the one it was given, after some yields to the runtime.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Partitions that several callers add, remove and prove at the same time, on a network that may
 //! lie.
 
-use crate::altered::Altered;
+use crate::altered::{Alter, Altered};
 use crate::support::{LIMIT, Test, eventually, with_lab};
 use fuzz_dist::env::{Environment, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
@@ -161,7 +161,7 @@ async fn proofs(env: Altered) -> [FaultStatus; 2] {
 
 fn a_network_that_lies_is_found() {
     use FaultStatus::{Indeterminate, Ineffective, Installed};
-    let lies: [(&str, fn(&LinkMatrix) -> LinkMatrix, [FaultStatus; 2]); 5] = [
+    let lies: [(&str, Alter, [FaultStatus; 2]); 5] = [
         ("installs all", LinkMatrix::clone, [Installed, Installed]),
         ("installs nothing", |_| LinkMatrix::default(), [Ineffective, Installed]),
         (

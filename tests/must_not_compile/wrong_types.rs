@@ -45,6 +45,11 @@ async fn outcome_by_hand(_test: Test) -> Outcome {
     Ok(Verdict::valid("by hand"))
 }
 
+#[fuzz_dist::test(db = "antidote", nemesis = [bridge])]
+async fn nemesis_not_called(test: Test) -> Outcome {
+    test.nemesis(Nemesis::of(kill())).run().await
+}
+
 #[fuzz_dist::checker("no_default")]
 struct NoDefault(u8);
 

@@ -1,7 +1,7 @@
 //! Operations with both of their ends.
 
 use crate::history::History;
-use crate::op::{Kind, Process};
+use crate::op::{Kind, Process, Value};
 
 /// What is known about an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,4 +77,59 @@ pub(crate) fn calls<'a>(
     let wanted: Vec<bool> = history.functions().iter().map(|f| functions.contains(&&**f)).collect();
     let invocations = history.invocations().filter(move |i| wanted[i.function]);
     invocations.map(|i| of(history, i.event, i.completion, i.process))
+}
+
+/// Functions whose effect is limited to the elements that their argument names.
+const ELEMENTWISE: [&str; 8] =
+    ["add", "remove", "append", "insert", "delete", "enqueue", "write", "w"];
+
+/// Updates of unknown outcome. Such an update may take effect at any later time, also between two
+/// final reads, so that reads which differ by it prove nothing.
+pub(crate) struct OpenUpdates {
+    /// The arguments of those that touch only what they name.
+    named: Vec<Value>,
+    /// How many of the others there are, which may touch anything.
+    unnamed: usize,
+}
+
+impl OpenUpdates {
+    /// All that are not calls of the function `read`.
+    pub(crate) fn of(history: &History, read: &str) -> OpenUpdates {
+        let mut updates = OpenUpdates { named: Vec::new(), unnamed: 0 };
+        for i in history.invocations() {
+            let f = history.function(i.event);
+            let call = of(history, i.event, i.completion, i.process);
+            if call.outcome != Outcome::Open || &**f == read {
+                continue;
+            }
+            match history.value(i.event) {
+                Value::Nil => updates.unnamed += 1,
+                value if ELEMENTWISE.contains(&&**f) => updates.named.push(value),
+                _ => updates.unnamed += 1,
+            }
+        }
+        updates
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.named.len() + self.unnamed
+    }
+
+    /// May one of them have added or removed this element?
+    pub(crate) fn may_touch(&self, element: &Value) -> bool {
+        self.unnamed > 0 || self.named.iter().any(|value| names(value, element))
+    }
+}
+
+/// Is it this element, or does it hold it?
+fn names(value: &Value, element: &Value) -> bool {
+    value == element
+        || match value {
+            Value::List(items) => items.iter().any(|item| names(item, element)),
+            Value::Set(items) => element.as_int().is_some_and(|n| items.as_slice().contains(&n)),
+            Value::Map(entries) => {
+                entries.iter().any(|(k, v)| names(k, element) || names(v, element))
+            }
+            _ => false,
+        }
 }

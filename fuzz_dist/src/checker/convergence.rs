@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::evidence::{Faults, healed_at, node_name};
+use super::calls::OpenUpdates;
+use super::evidence::{Faults, count, healed_at, node_name};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::{Anomaly, Checker, Verdict};
@@ -21,7 +22,8 @@ pub struct Convergence {
 }
 
 /// Judges whether the final reads of all nodes are equal, whatever they read, and tells how
-/// long after the heal that took. Lists count as unordered, as databases give sets.
+/// long after the heal that took. Lists count as unordered, as databases give sets. Reads that
+/// differ only by what updates of unknown outcome may have changed between them are *unknown*.
 ///
 /// ```
 /// # use fuzz_dist::checker::{Checker, convergence, histories::Script};
@@ -70,6 +72,16 @@ impl Checker for Convergence {
         let mut verdict = match groups.len() {
             0 => Verdict::unknown("convergence", "there are no final reads"),
             1 => Verdict::valid("convergence"),
+            n if explained_by_open_updates(history, &self.read, groups.keys()) => {
+                let open = OpenUpdates::of(history, &self.read).count();
+                Verdict::unknown(
+                    "convergence",
+                    format!(
+                        "the final reads have {n} different values, which {} may explain: each can take effect between two final reads",
+                        count(open, "indeterminate (`info`) update")
+                    ),
+                )
+            }
             n => {
                 let anomaly = diverged(history, &groups);
                 let mut verdict = Verdict::invalid(
@@ -90,6 +102,39 @@ impl Checker for Convergence {
         };
         Faults::of(history).state(history, verdict)
     }
+}
+
+/// Can updates of unknown outcome, which take effect whenever they like, make reads differ so?
+fn explained_by_open_updates<'v>(
+    history: &History,
+    read: &str,
+    values: impl Iterator<Item = &'v Value> + Clone,
+) -> bool {
+    let updates = OpenUpdates::of(history, read);
+    if updates.count() == 0 {
+        return false;
+    }
+    let mut counts: BTreeMap<Value, (usize, usize)> = BTreeMap::new();
+    let mut reads = 0;
+    for value in values {
+        let items: Vec<Value> = match value {
+            Value::List(items) => items.to_vec(),
+            Value::Set(items) => items.as_slice().iter().map(|n| Value::Int(*n)).collect(),
+            Value::Nil => Vec::new(),
+            // Of what is no collection, nothing says how an update changes it.
+            _ => return true,
+        };
+        reads += 1;
+        let mut here: BTreeMap<Value, usize> = BTreeMap::new();
+        items.into_iter().for_each(|item| *here.entry(item).or_default() += 1);
+        for (item, n) in here {
+            let (seen, same) = counts.entry(item).or_insert((0, n));
+            *seen += usize::from(*same == n);
+        }
+    }
+    let mut differ = counts.iter().filter(|(_, (seen, _))| *seen < reads).peekable();
+    // Reads that differ in the order of their elements alone are not explained by any of them.
+    differ.peek().is_some() && differ.all(|(item, _)| updates.may_touch(item))
 }
 
 impl Convergence {
@@ -187,6 +232,26 @@ mod tests {
         let history = r.history();
         assert!(convergence().check(&history).is_valid());
         assert!(convergence().ordered(true).check(&history).is_invalid());
+    }
+
+    #[test]
+    fn what_an_update_of_unknown_outcome_may_change_between_the_reads_is_unknown() {
+        let judge = |add: &str| {
+            let text = format!("a1 a1' {add} |heal |final r5@1 r5'{{1}} r6@2 r6'{{1,2}}");
+            convergence().check(&Script::parse(&text)).validity
+        };
+        assert_eq!(judge("a2 a2?"), Validity::Unknown);
+        assert_eq!(judge("a3 a3?"), Validity::Invalid, "it adds another element");
+        assert_eq!(judge("a2 a2'"), Validity::Invalid);
+        let mut r = Recorder::new(["n1", "n2"]);
+        r.invoke(2, "write", 7);
+        r.info(2);
+        r.phase = Phase::Final;
+        for client in 0..2 {
+            r.invoke(client, "read", Value::Nil);
+            r.ok(client, 6 + i64::from(client));
+        }
+        assert_eq!(convergence().check(&r.history()).validity, Validity::Unknown);
     }
 
     #[test]

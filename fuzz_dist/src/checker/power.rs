@@ -260,6 +260,23 @@ mod tests {
     }
 
     #[test]
+    fn a_main_phase_without_room_for_its_clients_and_kinds_is_vacuous() {
+        let reasons = |clients, text| {
+            let power = power().kinds(["add", "read"]).clients(clients);
+            power.check(&Script::parse(text)).reasons
+        };
+        let short = "a1 a1' |heal |final r r'{1}";
+        let [no_read, few] = &reasons(2, short)[..] else { panic!("{:?}", reasons(2, short)) };
+        assert_eq!(no_read, "no `read` succeeded in the main phase");
+        assert!(
+            few.starts_with("the main phase was too short: 1 operation for 2 clients"),
+            "{few}"
+        );
+        assert_eq!(reasons(2, "a1 a1' r r'{1}"), [""; 0]);
+        assert_eq!(reasons(0, short), [""; 0], "a scenario has no main phase of its own");
+    }
+
+    #[test]
     fn a_fault_that_was_not_seen_undone_is_unknown_with_what_was_seen() {
         let not_undone = "`halves {n1} | {n2}` was not seen undone: seen";
         for end in [FaultStatus::Ineffective, FaultStatus::Indeterminate] {
@@ -281,23 +298,6 @@ mod tests {
         let reasons = power().check(&r.history()).reasons;
         let no_end = "`kill n1` was not seen undone: no end is recorded";
         assert!(reasons.contains(&no_end.to_string()), "{reasons:?}");
-    }
-
-    #[test]
-    fn a_main_phase_without_room_for_its_clients_and_kinds_is_vacuous() {
-        let reasons = |clients, text| {
-            let power = power().kinds(["add", "read"]).clients(clients);
-            power.check(&Script::parse(text)).reasons
-        };
-        let short = "a1 a1' |heal |final r r'{1}";
-        let [no_read, few] = &reasons(2, short)[..] else { panic!("{:?}", reasons(2, short)) };
-        assert_eq!(no_read, "no `read` succeeded in the main phase");
-        assert!(
-            few.starts_with("the main phase was too short: 1 operation for 2 clients"),
-            "{few}"
-        );
-        assert_eq!(reasons(2, "a1 a1' r r'{1}"), [""; 0]);
-        assert_eq!(reasons(0, short), [""; 0], "a scenario has no main phase of its own");
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("pn_counter", "a replicated counter, read by read and in the end", &["sessions"], PN_COUNTER, |o| done(pn_counter().sessions(o.flag("sessions")?))),
     entry("total_queue", "what goes into a queue comes out", &["redelivery"], Only(&["enqueue", "dequeue", "drain"]), |o| done(total_queue().redelivery(o.flag("redelivery")?))),
     entry("fifo", "a linearizable queue of distinct elements", &["per-producer"], Only(&["enqueue", "dequeue"]), |o| done(fifo().per_producer(o.flag("per-producer")?))),
-    entry("offset_log", "a log whose records have offsets", &[], Only(&["send", "poll"]), |_| done(offset_log())),
+    entry("offset_log", "a log whose records have offsets", &["from-start"], Only(&["send", "poll"]), |o| done(offset_log().from_start(o.flag("from-start")?))),
     entry("lease", "at most one holder at a time", &["ttl-ms"], Only(&["acquire", "release"]), |o| done(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?)),
     entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget"], Itself, search),
     entry("cas_register", "linearizable with the model cas-register", &["budget"], Itself, |o| model(o, CasRegister)),
@@ -100,6 +100,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("accounts, total, negative", "of bank: 0,1,2 or 0-9; the sum of all balances; may they be below zero"),
     ("type, keys", "of crdt_causal: the type of all keys, such as pn-counter; those of others, KEY:TYPE,KEY:TYPE"),
     ("budget", "how many steps a search may take"),
+    ("from-start", "of offset_log: every client polls from the beginning of the log"),
     ("add, read, generate", "the functions, where they have other names"),
 ];
 
@@ -260,16 +261,32 @@ fn replicated(given: &Given<'_>) -> Result<AnyChecker, String> {
 fn bank(given: &Given<'_>) -> Result<AnyChecker, String> {
     let accounts = given.word("accounts").ok_or("expected -o accounts=0,1,2 or 0-9")?;
     let total = given.parsed("total")?.ok_or("expected -o total=NUMBER")?;
-    let range = accounts.split_once('-').and_then(|(from, to)| {
-        let (from, to) = (from.parse::<i64>().ok()?, to.parse::<i64>().ok()?);
-        (from <= to && to.checked_sub(from)? < 1_000_000).then_some(from..=to)
-    });
-    let accounts: Vec<Value> = match range {
-        Some(range) => range.map(Value::Int).collect(),
-        None => accounts.split(',').map(value).collect(),
-    };
+    let accounts = accounts_of(accounts)?;
     let checker = txn::bank(accounts, total);
     done(if given.flag("negative")? { checker.allow_negative() } else { checker })
+}
+
+/// A range of numbers, or names with commas between.
+fn accounts_of(text: &str) -> Result<Vec<Value>, String> {
+    const ACCOUNTS_MAX: i64 = 1_000_000;
+    let digits = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let Some((from, to)) = text.split_once('-').filter(|(from, to)| digits(from) && digits(to))
+    else {
+        if text.split(',').any(str::is_empty) {
+            return Err(format!("option accounts: `{text}` names no account between two commas"));
+        }
+        return Ok(text.split(',').map(value).collect());
+    };
+    let number = |word: &str| {
+        word.parse::<i64>().map_err(|_| format!("option accounts: {word} does not fit in 64 bits"))
+    };
+    let (from, to) = (number(from)?, number(to)?);
+    if from > to || to - from >= ACCOUNTS_MAX {
+        return Err(format!(
+            "option accounts: the range `{text}` is empty or has more than {ACCOUNTS_MAX} accounts; expected such as 0-9"
+        ));
+    }
+    Ok((from..=to).map(Value::Int).collect())
 }
 
 /// A key or an account: a number where it looks like one.

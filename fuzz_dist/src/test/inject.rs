@@ -11,7 +11,7 @@ use crate::history::{FaultStatus, History};
 use crate::nemesis::{Nemesis, Slot};
 
 impl Live {
-    /// See [`Running::arm`](super::Running::arm).
+    /// See [`Running::arm`](super::LiveCluster::arm).
     pub(super) async fn arm(self: &Arc<Self>, nemesis: Nemesis) -> Result<ArmedFault, Error> {
         let [_] = nemesis.lanes() else {
             return Err(Error::usage(format!(
@@ -23,7 +23,7 @@ impl Live {
         Ok(ArmedFault { live: self.clone(), id: armed.id, begun: armed.begun })
     }
 
-    /// See [`Running::inject`](super::Running::inject).
+    /// See [`Running::inject`](super::LiveCluster::inject).
     pub(super) async fn inject(self: &Arc<Self>, nemesis: Nemesis) -> Result<RunningFault, Error> {
         let call = self.faults.next_call();
         // Held until all of them act: an error, and a drop on the way, end them.
@@ -76,7 +76,7 @@ fn failed(why: String) -> Error {
     Error::new(ErrorKind::Test, why)
 }
 
-/// A fault that waits for its moment, or acts already; see [`Running::arm`](super::Running::arm).
+/// A fault that waits for its moment, or acts already; see [`Running::arm`](super::LiveCluster::arm).
 ///
 /// Dropped, it is left to the test's own heal.
 #[must_use = "a fault acts until `heal` is called"]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::checker::{AnyChecker, Checker};
 use crate::db::AnyDb;
 use crate::error::Error;
-use crate::nemesis::{Nemesis, Schedule};
+use crate::nemesis::{IntoNemesis, Nemesis, Schedule};
 use crate::random::Seed;
 use crate::workload::Workload;
 
@@ -36,7 +36,7 @@ mod spec;
 pub use inject::{ArmedFault, RunningFault};
 use options::{Concurrency, Options};
 pub use outcome::{IntoOutcome, Judged, Outcome, TestError};
-pub use scenario::Running;
+pub use scenario::{LiveCluster, Running};
 pub use scenario_client::{Add, InvokeError, Operation, Read, ScenarioClient};
 pub use session::{Finished, Session};
 pub use spec::{Body, Location, Part, TrialReport, TrialSpec};
@@ -98,8 +98,8 @@ impl Test {
     }
 
     /// Uses these faults.
-    pub fn nemesis(mut self, nemesis: impl Into<Nemesis>) -> Test {
-        self.plan.nemesis = nemesis.into();
+    pub fn nemesis(mut self, nemesis: impl IntoNemesis) -> Test {
+        self.plan.nemesis = nemesis.into_nemesis();
         self
     }
 

@@ -1,5 +1,6 @@
 //! Scenarios written by hand: operations and faults in ordinary async code, recorded and judged.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::live::Live;
@@ -12,21 +13,21 @@ use crate::nemesis::Nemesis;
 use crate::node::{Cluster, Node};
 use crate::op::Phase;
 
-/// A test whose cluster is up: what a scenario works with. It derefs to its [`Cluster`].
+/// A test whose cluster is up: what a scenario works with. It derefs to its [`LiveCluster`].
 ///
 /// [`check`](Running::check) ends it with a verdict. A test function that ends without that, with an
 /// error or a panic, is interrupted: its faults are undone, and what was recorded is kept and judged.
 #[must_use = "a run ends with `check`"]
 pub struct Running {
-    live: Arc<Live>,
+    cluster: LiveCluster,
     session: Arc<Session>,
     checkers: Vec<AnyChecker>,
 }
 
-impl std::ops::Deref for Running {
-    type Target = Cluster;
-    fn deref(&self) -> &Cluster {
-        &self.live.cluster
+impl Deref for Running {
+    type Target = LiveCluster;
+    fn deref(&self) -> &LiveCluster {
+        &self.cluster
     }
 }
 
@@ -36,10 +37,65 @@ impl Running {
         live: Arc<Live>,
         checkers: Vec<AnyChecker>,
     ) -> Running {
+        Running { cluster: LiveCluster::new(live), session, checkers }
+    }
+
+    /// Adds a judge of the history.
+    pub fn checker(mut self, checker: impl Checker + 'static) -> Running {
+        self.checkers.push(Arc::new(checker));
+        self
+    }
+
+    /// Runs the workload's operations at their rate, with the faults in their lanes, for the time
+    /// limit, as [`Test::run`](super::Test::run) does.
+    ///
+    /// # Errors
+    ///
+    /// When the test has no workload, or is interrupted.
+    pub async fn main_phase(&self) -> Result<(), Error> {
+        if self.cluster.live.is_scenario {
+            return Err(no_workload());
+        }
+        self.cluster.live.main_phase().await
+    }
+
+    /// The rest of a test's life: heal, quiesce, final reads, and the verdict of this checker beside
+    /// those of the test and its workload.
+    ///
+    /// # Errors
+    ///
+    /// What kept the run from a verdict.
+    pub async fn check(self, checker: impl Checker + 'static) -> Outcome {
+        self.judge(vec![Arc::new(checker)]).await
+    }
+
+    pub(super) async fn judge(self, extra: Vec<AnyChecker>) -> Outcome {
+        let Running { cluster: LiveCluster { live }, session, checkers } = self;
+        live.settle().await?;
+        Ok(session.judge(&live, checkers.into_iter().chain(extra).collect()).await?)
+    }
+}
+
+/// The cluster of a running test: clients whose operations are recorded, and faults. A handle, for tasks
+/// of the scenario's own. It derefs to its [`Cluster`].
+#[derive(Clone)]
+pub struct LiveCluster {
+    live: Arc<Live>,
+}
+
+impl Deref for LiveCluster {
+    type Target = Cluster;
+    fn deref(&self) -> &Cluster {
+        &self.live.cluster
+    }
+}
+
+impl LiveCluster {
+    pub(super) fn new(live: Arc<Live>) -> LiveCluster {
         if live.phase() == Phase::Setup {
             live.enter(Phase::Main);
         }
-        Running { live, session, checkers }
+        LiveCluster { live }
     }
 
     /// A client of the node of this name; its operations are recorded. Clients are the workload's, or
@@ -57,46 +113,11 @@ impl Running {
         ScenarioClient::new(self.live.clone(), found.clone())
     }
 
-    /// Adds a judge of the history.
-    pub fn checker(mut self, checker: impl Checker + 'static) -> Running {
-        self.checkers.push(Arc::new(checker));
-        self
-    }
-
-    /// Runs the workload's operations at their rate, with the faults in their lanes, for the time
-    /// limit, as [`Test::run`](super::Test::run) does.
-    ///
-    /// # Errors
-    ///
-    /// When the test has no workload, or is interrupted.
-    pub async fn main_phase(&self) -> Result<(), Error> {
-        if self.live.is_scenario {
-            return Err(no_workload());
-        }
-        self.live.main_phase().await
-    }
-
-    /// The rest of a test's life: heal, quiesce, final reads, and the verdict of this checker beside
-    /// those of the test and its workload.
-    ///
-    /// # Errors
-    ///
-    /// What kept the run from a verdict.
-    pub async fn check(self, checker: impl Checker + 'static) -> Outcome {
-        self.judge(vec![Arc::new(checker)]).await
-    }
-
-    pub(super) async fn judge(self, extra: Vec<AnyChecker>) -> Outcome {
-        let Running { live, session, checkers } = self;
-        live.settle().await?;
-        Ok(session.judge(&live, checkers.into_iter().chain(extra).collect()).await?)
-    }
-
     /// Arms a fault that waits for something on the wire (see [`at`](crate::nemesis::at)), and
     /// returns without waiting for it: what the scenario does next is what fires it.
     ///
     /// ```no_run
-    /// # async fn example(cluster: &fuzz_dist::test::Running) -> Result<(), fuzz_dist::Error> {
+    /// # async fn example(cluster: &fuzz_dist::test::LiveCluster) -> Result<(), fuzz_dist::Error> {
     /// use fuzz_dist::env::wire::{hold, message_to};
     /// use fuzz_dist::nemesis::at;
     /// use fuzz_dist::test::Add;

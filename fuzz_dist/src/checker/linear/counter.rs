@@ -108,7 +108,8 @@ impl Checker for Counter {
             let why = format!("{impossible} reads gave a value that no adds explain");
             Verdict { anomalies: found, ..Verdict::invalid("counter", why) }
         } else if let End::Stuck { invoked, completed, sums, quiet: (from, initial) } = end {
-            let possible = sums;
+            let wide = |sums: Vec<i64>| sums.into_iter().map(i128::from).collect();
+            let (initial, possible) = (wide(initial), wide(sums));
             let stuck = Stuck { model: &CounterModel, invoked, completed, from, initial, possible };
             searched(stuck.verdict(history, steps_of(history)))
         } else {
@@ -293,6 +294,30 @@ mod tests {
         let anomaly = &verdict.anomalies[0];
         assert_eq!(&*anomaly.kind, "not_linearizable");
         assert!(anomaly.events.iter().any(|i| history.process(*i).0 == 99), "{anomaly:?}");
+    }
+
+    /// Whole numbers have no end, whatever a word holds.
+    #[test]
+    fn a_sum_beyond_64_bits_is_no_contradiction() {
+        for (sign, last) in [("add", i64::MAX), ("dec", i64::MAX), ("add", i64::MIN)] {
+            let history = |read: bool| {
+                let mut r = Recorder::new(["n1"]);
+                for n in [last, last, 1] {
+                    r.invoke(0, sign, n);
+                    r.done(0);
+                }
+                if read {
+                    r.invoke(0, "read", Value::Nil);
+                    r.ok(0, 7);
+                }
+                r.history()
+            };
+            let verdict = counter().check(&history(false));
+            assert!(!verdict.is_invalid(), "{sign} {last}: {:?}", verdict.reasons);
+            let verdict = linearizable(CounterModel).check(&history(false));
+            assert!(!verdict.is_invalid(), "{sign} {last}: {:?}", verdict.reasons);
+            assert!(counter().check(&history(true)).is_invalid(), "it was never 7");
+        }
     }
 
     /// How many are valid, unknown, invalid, by the search and by the twin.

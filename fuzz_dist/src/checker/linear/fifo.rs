@@ -7,13 +7,15 @@
 //! - no two elements leave in the opposite order of that in which they came (*order*), and
 //! - no dequeue finds the queue empty while it never was (*empty*).
 //!
-//! This costs O(n), whatever the number of clients.
+//! This costs O(n), whatever the number of clients. Dequeues of unknown outcome may have taken
+//! elements that never came out; `fifo_open.rs` matches them exactly.
 
 use super::super::calls::{Call, Outcome, call, invoked};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::fifo_open::{Empty, Takers};
 use crate::history::hash::FastMap;
 use crate::history::{History, Word};
 use crate::op::Value;
@@ -25,8 +27,8 @@ pub struct FifoQueue {
 }
 
 /// Judges whether a queue under `enqueue v` (each element once) and `dequeue` (nil where it is
-/// empty) is linearizable. A dequeue without a known outcome may have taken an element: then
-/// one that never came out proves nothing.
+/// empty) is linearizable. A dequeue without a known outcome may have taken one element that never
+/// came out, from its invocation on.
 ///
 /// ```
 /// # use fuzz_dist::checker::{Checker, fifo, histories::Recorder};
@@ -85,8 +87,8 @@ struct Way<'a> {
     by_entry: Vec<u32>,
     /// Dequeues that found nothing.
     empties: Vec<Call>,
-    /// Is the outcome of some dequeue unknown?
-    open: bool,
+    /// The invocations of dequeues of unknown outcome, ascending.
+    open: Vec<u32>,
 }
 
 impl Checker for FifoQueue {
@@ -97,16 +99,22 @@ impl Checker for FifoQueue {
             Err(why) => return Verdict::unknown("fifo", why),
         };
         let elements = way.items.iter().filter(|i| i.exists()).count();
+        let mut gave_up = false;
         if found.is_empty() {
             way.reordered(self.per_producer, &mut found);
-        }
-        if found.is_empty() && !self.per_producer && !way.open {
-            way.empty(&mut found);
+            let mut takers = way.overtaken(self.per_producer, &mut found);
+            if found.is_empty() && !self.per_producer {
+                gave_up = way.empty(&mut takers, &mut found);
+            }
         }
         let total = found.len();
         found.truncate(ANOMALIES_MAX);
         let mut verdict = match (total, elements + way.empties.len()) {
             (0, 0) => Verdict::unknown("fifo", "no operation succeeded"),
+            (0, _) if gave_up => Verdict::unknown(
+                "fifo",
+                "budget: what indeterminate (`info`) dequeues can have taken before others found nothing takes too many steps to find out",
+            ),
             (0, _) => Verdict::valid("fifo"),
             (n, _) => {
                 Verdict::invalid("fifo", format!("{} of the queue's order", count(n, "breach")))
@@ -114,7 +122,9 @@ impl Checker for FifoQueue {
         };
         verdict.anomalies = found;
         let verdict = verdict.with("element_count", elements);
-        let verdict = verdict.with("empty_count", way.empties.len());
+        let verdict = verdict
+            .with("empty_count", way.empties.len())
+            .with("unknown_dequeue_count", way.open.len());
         rechecked(history, verdict, recheck::fifo)
     }
 }
@@ -128,7 +138,7 @@ impl<'a> Way<'a> {
             items: Vec::with_capacity(enqueues.len()),
             by_entry: Vec::new(),
             empties: Vec::new(),
-            open: false,
+            open: Vec::new(),
         };
         for invoked in enqueues {
             let call = call(history, invoked as usize);
@@ -153,7 +163,9 @@ impl<'a> Way<'a> {
     }
 
     fn dequeue(&mut self, call: Call, found: &mut Vec<Anomaly>) {
-        self.open |= call.outcome == Outcome::Open;
+        if call.outcome == Outcome::Open {
+            self.open.push(call.invoked as u32);
+        }
         let Some(done) = call.acknowledged() else { return };
         let history = self.history;
         if history.word(done) == Word::NIL {
@@ -194,8 +206,7 @@ impl<'a> Way<'a> {
             let new = producers.len() as u32;
             *producers.entry(item.producer).or_insert(new) as usize
         };
-        // Where a dequeue's outcome is unknown, what never came out may have been taken by it.
-        let counts = |item: &Item| item.exists() && (!self.open || item.came_out());
+        let counts = Item::came_out;
         let mut begun = self.by_entry.iter().map(|id| (*id, self.items[*id as usize]));
         let mut next = begun.next();
         // Per producer: of all that were in before, the one that was taken last.
@@ -220,6 +231,54 @@ impl<'a> Way<'a> {
                 found.push(self.swapped(former, id as u32));
             }
         }
+    }
+
+    /// Elements that never came out though one that came later did, as far as dequeues of unknown
+    /// outcome cannot have taken them.
+    fn overtaken(&self, per_producer: bool, found: &mut Vec<Anomaly>) -> Takers {
+        let stayed: Vec<u32> = self
+            .by_entry
+            .iter()
+            .copied()
+            .filter(|id| !self.items[*id as usize].came_out())
+            .collect();
+        let entered = stayed.iter().map(|id| self.items[*id as usize].in_by).collect();
+        // From the last one that came to the first: of those that came later, which was out first?
+        let mut first_out: FastMap<u32, u32> = FastMap::default();
+        let group = |item: &Item| if per_producer { item.producer } else { 0 };
+        let mut later = self.items.iter().enumerate().rev().peekable();
+        let mut pairs: Vec<(u32, u32, u32)> = Vec::new();
+        for id in stayed.iter().rev() {
+            let item = &self.items[*id as usize];
+            while let Some((other, next)) = later.next_if(|(_, next)| next.came > item.in_by) {
+                if next.came_out() {
+                    let first = first_out.entry(group(next)).or_insert(other as u32);
+                    if self.items[*first as usize].out_by > next.out_by {
+                        *first = other as u32;
+                    }
+                }
+            }
+            if let Some(by) = first_out.get(&group(item)) {
+                pairs.push((self.items[*by as usize].out_by - 1, *id, *by));
+            }
+        }
+        pairs.sort_unstable();
+        let moments = pairs.iter().map(|(moment, id, _)| (*moment, self.items[*id as usize].in_by));
+        let takers = Takers::new(self.open.clone(), entered, moments.collect());
+        if let Some(moment) = takers.too_few_at() {
+            let until = if self.open.is_empty() { u32::MAX } else { moment };
+            let excused = takers.begun_by(moment);
+            for (_, id, by) in pairs.into_iter().filter(|(moment, ..)| *moment <= until) {
+                let mut anomaly = self.swapped(id, by);
+                if excused > 0 {
+                    anomaly.explanation.push_str(&format!(
+                        "; indeterminate (`info`) dequeues can have taken {excused} of those at most"
+                    ));
+                }
+                found.push(anomaly);
+            }
+        }
+        takers
     }
 
     fn swapped(&self, a: u32, b: u32) -> Anomaly {
@@ -247,41 +306,77 @@ impl<'a> Way<'a> {
         Anomaly::new(kind, a).explained(text).at(time(second.out_by)).proved_by(events)
     }
 
-    /// Dequeues that found nothing though at every moment some element was in for certain.
-    fn empty(&self, found: &mut Vec<Anomaly>) {
+    /// Dequeues that found nothing though at every moment some element was in for certain. Was
+    /// something left out?
+    fn empty(&self, takers: &mut Takers, found: &mut Vec<Anomaly>) -> bool {
         let sure = self.by_entry.iter().map(|id| &self.items[*id as usize]);
+        // When some element was in that came out, as moments. Between two events nothing happens.
         let mut spans: Vec<(u32, u32)> = Vec::new();
-        for item in sure.filter(|i| i.in_by < i.taken) {
+        for item in sure.filter(|i| i.came_out() && i.in_by < i.taken) {
             let (from, to) = (item.in_by, item.taken);
-            // Between two events nothing happens, so what touches at an event leaves a gap there
-            // only if the one ends before the other begins.
             match spans.last_mut() {
-                Some(last) if from < last.1 => last.1 = last.1.max(to),
+                Some(last) if from <= last.1 => last.1 = last.1.max(to),
                 _ => spans.push((from, to)),
             }
         }
+        let first_in = self.by_entry.first().map_or(NONE, |id| self.items[*id as usize].in_by);
         let history = self.history;
+        let mut gave_up = false;
         for call in &self.empties {
             let Some(done) = call.acknowledged() else { continue };
-            let span = spans[..spans.partition_point(|s| (s.0 as usize) < call.invoked)].last();
-            if let Some((from, _)) = span.filter(|s| s.1 as usize > done) {
-                let from = *from as usize;
+            let (invoked, last) = (call.invoked as u32, done as u32 - 1);
+            // The gaps between the spans.
+            let mut at = spans.partition_point(|s| s.1 <= invoked);
+            let mut moment = invoked;
+            let possible = loop {
+                let end = match spans.get(at) {
+                    Some(span) if span.0 <= moment => {
+                        moment = span.1;
+                        at += 1;
+                        if moment > last {
+                            break Empty::Impossible;
+                        }
+                        continue;
+                    }
+                    Some(span) => (span.0 - 1).min(last),
+                    None => last,
+                };
+                match takers.empty_between(moment, end) {
+                    Empty::Impossible if end < last => moment = end + 1,
+                    end => break end,
+                }
+            };
+            gave_up |= possible == Empty::Unknown;
+            if possible == Empty::Impossible {
+                let before = self.by_entry.iter().map(|id| self.items[*id as usize]);
+                let from = before.take_while(|i| i.in_by <= invoked);
+                let from = from.filter(|i| i.taken > invoked).map(|i| i.in_by).next();
+                let from = from.unwrap_or(first_in) as usize;
+                let open = takers.begun_by(last);
                 let text = format!(
-                    "a dequeue by client {} found the queue empty on {} at {}, but from {} on it never was",
+                    "a dequeue by client {} found the queue empty on {} at {}, but from {} on it never was{}",
                     call.process,
                     node_of(history, done),
                     history.time(done),
-                    history.time(from)
+                    history.time(from),
+                    if open == 0 {
+                        String::new()
+                    } else {
+                        format!(", whatever the {open} indeterminate (`info`) dequeues before took")
+                    }
                 );
+                let mut events = [from, call.invoked, done];
+                events.sort_unstable();
                 found.push(
                     Anomaly::new("not_empty", Value::Nil)
                         .explained(text)
                         .on(history.node(done))
                         .at(history.time(done))
-                        .proved_by([from, call.invoked, done]),
+                        .proved_by(events),
                 );
             }
         }
+        gave_up
     }
 }
 

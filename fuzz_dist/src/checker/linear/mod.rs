@@ -17,6 +17,7 @@ mod configurations;
 mod counter;
 mod decoded;
 mod fifo;
+mod fifo_open;
 mod independent;
 mod model;
 mod registers;

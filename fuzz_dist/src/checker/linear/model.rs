@@ -315,10 +315,11 @@ pub enum CounterOp {
 }
 
 impl Model for CounterModel {
-    type State = i64;
+    /// Wider than what is added and read: a sum beyond 64 bits is a sum as any other.
+    type State = i128;
     type Op = CounterOp;
 
-    fn initial(&self) -> i64 {
+    fn initial(&self) -> i128 {
         0
     }
 
@@ -335,10 +336,10 @@ impl Model for CounterModel {
         }
     }
 
-    fn step(&self, state: &i64, op: &CounterOp) -> Option<i64> {
+    fn step(&self, state: &i128, op: &CounterOp) -> Option<i128> {
         match op {
-            CounterOp::Add(n) => state.checked_add(*n),
-            CounterOp::Read(seen) => seen.is_none_or(|n| n == *state).then_some(*state),
+            CounterOp::Add(n) => state.checked_add(i128::from(*n)),
+            CounterOp::Read(seen) => seen.is_none_or(|n| i128::from(n) == *state).then_some(*state),
         }
     }
 

@@ -181,17 +181,13 @@ fn queues_agree_with_the_independent_check() {
 #[test]
 fn queues_of_distinct_elements_agree_without_a_search() {
     let mut seen = [0usize; 3];
-    let mut open = 0;
-    for seed in 0..10_000 {
+    let mut open = [0usize; 3];
+    for seed in 0..20_000 {
         let h = queue_history(Seed(seed));
         let verdict = fifo().check(&h);
-        // What an unknown dequeue may have taken makes the theorem say less, never more.
-        let unknown = calls(&h, &["dequeue"]).any(|c| c.outcome == Outcome::Open);
         let expected = expected(&Fifo, &h);
-        if unknown {
-            open += 1;
-            assert!(!verdict.is_invalid() || expected == Validity::Invalid, "seed {seed}");
-            continue;
+        if calls(&h, &["dequeue"]).any(|c| c.outcome == Outcome::Open) {
+            open[expected as usize] += 1;
         }
         let agrees = verdict.is_invalid() == (expected == Validity::Invalid);
         let events: Vec<String> = h
@@ -201,7 +197,8 @@ fn queues_of_distinct_elements_agree_without_a_search() {
         assert!(agrees, "seed {seed}: {expected} {events:#?} {:?}", verdict.anomalies);
         seen[expected as usize] += 1;
     }
-    assert!(seen[0] > 500 && seen[2] > 100 && open > 500, "{seen:?} {open}");
+    assert!(seen[0] > 500 && seen[2] > 100, "{seen:?}");
+    assert!(open[0] > 200 && open[2] > 100, "{open:?}");
 }
 
 #[test]

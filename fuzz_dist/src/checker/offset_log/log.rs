@@ -27,6 +27,16 @@ pub(super) struct Log<'a> {
     jumps: Vec<(Place, Place)>,
     /// The last one with the highest offset.
     highest: Option<Place>,
+    /// The offset behind which each client's polls begin, where that is the log's beginning.
+    from_start: bool,
+    /// First offsets of clients, where they began at the log's beginning.
+    starts: Vec<i64>,
+    /// Of the polls of unknown outcome: how many there are, and behind which offset their clients
+    /// were, at least.
+    pub(super) open_polls: usize,
+    open_from: i64,
+    /// Records that nobody polled, and that may have been polled for all that is known.
+    pub(super) unsure: usize,
     /// How many records were polled.
     pub(super) polled: usize,
     /// By their kinds.
@@ -71,7 +81,7 @@ pub(super) enum Unreadable {
 }
 
 impl<'a> Log<'a> {
-    pub(super) fn of(history: &'a History) -> Result<Log<'a>, Unreadable> {
+    pub(super) fn of(history: &'a History, from_start: bool) -> Result<Log<'a>, Unreadable> {
         let (send, poll) = (history.find_function("send"), history.find_function("poll"));
         let (mut values, mut offsets) = (Expected::default(), Expected::default());
         for event in 0..history.len() {
@@ -92,6 +102,11 @@ impl<'a> Log<'a> {
             told: BTreeSet::new(),
             jumps: Vec::new(),
             highest: None,
+            from_start,
+            starts: Vec::new(),
+            open_polls: 0,
+            open_from: i64::MAX,
+            unsure: 0,
             polled: 0,
             found: BTreeMap::new(),
         };
@@ -108,11 +123,18 @@ impl<'a> Log<'a> {
                     let last = dense::place(&mut last, clients.number(process));
                     log.poll(event, process, last).ok_or(Unreadable::Neither { event })?;
                 }
+                Kind::Invoke if call(history, event).outcome == Outcome::Open => {
+                    let last = *dense::place(&mut last, clients.number(process));
+                    log.open_polls += 1;
+                    let from = last.map_or(i64::MIN, |place: Place| place.offset);
+                    log.open_from = log.open_from.min(from);
+                }
                 Kind::Invoke | Kind::Fail | Kind::Info => {}
             }
         }
+        let passed = log.passed();
         log.skipped();
-        log.lost();
+        log.lost(&passed);
         Ok(log)
     }
 
@@ -172,6 +194,7 @@ impl<'a> Log<'a> {
                 Some(former) if place.offset - 1 > former.offset => {
                     self.jumps.push((former, place));
                 }
+                None if self.from_start => self.starts.push(place.offset),
                 _ => {}
             }
         }
@@ -259,17 +282,40 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Acknowledged below what was polled, and never polled.
-    fn lost(&mut self) {
-        let Some(highest) = self.highest.filter(|_| unsettled(self.history).is_none()) else {
-            return;
-        };
-        let lost = |(_, r): &(usize, &Record)| {
+    /// The spans of offsets that some client's polls passed over, ascending, each as where it begins
+    /// and the farthest end of it and of those before.
+    fn passed(&self) -> Vec<(i64, i64)> {
+        let jumps = self.jumps.iter().map(|(former, place)| (former.offset, place.offset));
+        let mut spans: Vec<(i64, i64)> = jumps.collect();
+        spans.extend(self.starts.iter().map(|first| (i64::MIN, *first)));
+        spans.sort_unstable();
+        let mut farthest = i64::MIN;
+        for (_, end) in &mut spans {
+            farthest = farthest.max(*end);
+            *end = farthest;
+        }
+        spans
+    }
+
+    /// Acknowledged below what was polled, and never polled: lost where some client passed over
+    /// it, and no poll of unknown outcome can have returned it.
+    fn lost(&mut self, passed: &[(i64, i64)]) {
+        let settled = unsettled(self.history).is_none();
+        let Some(highest) = self.highest.filter(|_| settled) else { return };
+        let unpolled = |(_, r): &(usize, &Record)| {
             // What was seen and not polled was acknowledged, once.
             !r.polled && r.place.event != NONE && r.place.offset < highest.offset
         };
-        let lost = self.records.iter().enumerate().filter(lost);
-        let mut lost: Vec<(Place, u32)> = lost.map(|(id, r)| (r.place, id as u32)).collect();
+        let unpolled = self.records.iter().enumerate().filter(unpolled);
+        let (open, open_from) = (self.open_polls > 0, self.open_from);
+        let certain = |(place, _): &(Place, u32)| {
+            let begun = passed.partition_point(|(from, _)| *from < place.offset);
+            let over = passed[..begun].last().is_some_and(|(_, end)| *end > place.offset);
+            over && !(open && open_from < place.offset)
+        };
+        let (mut lost, unsure): (Vec<(Place, u32)>, Vec<(Place, u32)>) =
+            unpolled.map(|(id, r)| (r.place, id as u32)).partition(certain);
+        self.unsure = unsure.len();
         lost.sort_unstable_by_key(|(place, _)| place.event);
         for (place, id) in lost {
             let (value, event) = (self.values.value(id), place.event as usize);

@@ -15,31 +15,47 @@ use log::{Log, Unreadable};
 
 /// Judges logs with offsets; see [`offset_log`].
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OffsetLog;
+pub struct OffsetLog {
+    from_start: bool,
+}
 
 /// Judges a log:
 /// - *inconsistent*: two values at one offset;
 /// - *duplicate*: one value at two offsets;
 /// - *unexpected*: a value that nobody sent, or whose sending failed;
-/// - *lost*: acknowledged at an offset below one that was polled, and never polled;
+/// - *lost*: acknowledged, never polled, and passed over by some client's polls;
 /// - *non_monotonic*: one client's polls go back, or repeat;
 /// - *skipped*: one client's polls pass over an offset that holds a record.
+///
+/// A record that nobody polled is not lost for certain where a poll of unknown outcome may have
+/// returned it, or where every client may have begun behind it (see
+/// [`from_start`](OffsetLog::from_start)): then the verdict is *unknown*.
 ///
 /// ```
 /// # use fuzz_dist::checker::{Checker, offset_log, histories::Recorder};
 /// # use fuzz_dist::op::Value;
 /// let mut r = Recorder::new(["n1"]);
-/// for (offset, value) in [(0, 10), (1, 11)] {
+/// for (offset, value) in [(0, 10), (1, 11), (2, 12)] {
 ///     r.invoke(0, "send", value);
 ///     r.ok(0, offset);
 /// }
 /// r.invoke(1, "poll", Value::Nil);
-/// r.ok(1, Value::list([[1, 11]].map(Value::list)));
+/// r.ok(1, Value::list([[0, 10], [2, 12]].map(Value::list)));
 /// let verdict = offset_log().check(&r.history());
 /// assert_eq!(&*verdict.anomalies[0].kind, "lost");
 /// ```
 pub fn offset_log() -> OffsetLog {
-    OffsetLog
+    OffsetLog::default()
+}
+
+impl OffsetLog {
+    /// Does every client poll from the beginning of the log? Then what lies before its first
+    /// record was passed over, too. Clients of unknown beginnings may have begun anywhere.
+    #[must_use]
+    pub fn from_start(mut self, they_do: bool) -> OffsetLog {
+        self.from_start = they_do;
+        self
+    }
 }
 
 const KINDS: [&str; 6] =
@@ -47,7 +63,7 @@ const KINDS: [&str; 6] =
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {
-        let log = match Log::of(history) {
+        let log = match Log::of(history, self.from_start) {
             Ok(log) => log,
             Err(why) => return Verdict::unknown("offset_log", unreadable(history, &why)),
         };
@@ -60,6 +76,15 @@ impl Checker for OffsetLog {
             Some((first, rest)) => {
                 rest.iter().fold(Verdict::invalid("offset_log", first), |v, r| v.because(r))
             }
+            None if log.unsure > 0 => Verdict::unknown(
+                "offset_log",
+                format!(
+                    "{} below the highest polled offset {} never polled, and may have been returned by {}, or lie before the beginning of every client",
+                    count(log.unsure, "acknowledged record"),
+                    if log.unsure == 1 { "was" } else { "were" },
+                    count(log.open_polls, "indeterminate (`info`) poll"),
+                ),
+            ),
             None if log.polled == 0 => Verdict::unknown("offset_log", "nothing was polled"),
             None => Verdict::valid("offset_log"),
         };
@@ -69,8 +94,11 @@ impl Checker for OffsetLog {
             verdict = verdict.with(format!("{kind}_count"), all.len());
             verdict.anomalies.extend(all.into_iter().take(ANOMALIES_MAX));
         }
-        let verdict = verdict.with("polled_count", log.polled);
-        rechecked(history, verdict, recheck::offset_log)
+        let verdict = verdict
+            .with("polled_count", log.polled)
+            .with("unsure_count", log.unsure)
+            .with("unknown_poll_count", log.open_polls);
+        rechecked(history, verdict, |f, a| recheck::offset_log(f, a, self.from_start))
     }
 }
 

@@ -57,23 +57,59 @@ fn the_first_event_at_an_offset_is_told_though_its_value_had_stood_elsewhere() {
 }
 
 #[test]
+fn what_an_unknown_poll_may_have_returned_is_not_lost() {
+    // Offsets 0 to 2 hold 10 to 12; one client does not know what it polled, or there is none.
+    let history = |unknown: bool, first: bool| {
+        let mut r = Recorder::new(["n1"]);
+        for (offset, value) in [(0, 10), (1, 11), (2, 12)] {
+            r.invoke(0, "send", value);
+            r.ok(0, offset);
+        }
+        if unknown {
+            r.invoke(1, "poll", Value::Nil);
+            r.info(1);
+        }
+        r.invoke(2, "poll", Value::Nil);
+        let all = [[0, 10], [2, 12]].into_iter().skip(usize::from(!first));
+        r.ok(2, Value::list(all.map(Value::list)));
+        r.history()
+    };
+    let check = |log: OffsetLog, unknown, first| log.check(&history(unknown, first)).validity;
+    let (plain, from_start) = (offset_log(), offset_log().from_start(true));
+    assert_eq!(check(plain, false, true), Validity::Invalid, "11 was passed over");
+    // A skip is one whoever polled what was skipped.
+    assert_eq!(offset_log().check(&history(true, true)).results["lost_count"], 0);
+    assert_eq!(check(plain, false, false), Validity::Unknown, "it may have begun at 2");
+    assert_eq!(check(from_start, false, false), Validity::Invalid);
+    assert_eq!(check(from_start, true, false), Validity::Unknown);
+}
+
+#[test]
 fn the_twin_agrees_on_random_histories() {
-    let mut totals = [0usize; 6];
+    let mut totals = [0usize; 7];
     for seed in 0..10_000 {
         let (history, sent, polls) = random_history(Seed(seed));
         let verdict = offset_log().check(&history);
-        for (i, kind) in KINDS.iter().enumerate() {
+        for (i, kind) in KINDS.iter().chain([&"unsure"]).enumerate() {
             let found = verdict.results[&*format!("{kind}_count")].as_u64().unwrap() as usize;
             let expected = twin(kind, &sent, &polls);
             assert_eq!(found, expected, "seed {seed} {kind}: {sent:?} {polls:?}");
             totals[i] += expected.min(1);
         }
+        let count = |kind| twin(kind, &sent, &polls);
+        let expected = match KINDS.iter().map(|kind| count(kind)).sum::<usize>() {
+            0 if count("unsure") > 0 || verdict.results["polled_count"] == 0 => Validity::Unknown,
+            0 => Validity::Valid,
+            _ => Validity::Invalid,
+        };
+        assert_eq!(verdict.validity, expected, "seed {seed}: {sent:?} {polls:?}");
     }
     assert!(totals.iter().all(|n| *n > 100), "{totals:?}");
 }
 
 type Sent = Vec<(i64, Option<i64>, bool)>;
-type Polls = Vec<(u32, Vec<(i64, i64)>)>;
+/// Client and what its poll gave; nothing where that is unknown.
+type Polls = Vec<(u32, Option<Vec<(i64, i64)>>)>;
 
 /// Sends one after the other (value, offset where acknowledged, whether it may have
 /// happened before the polls), then polls, then perhaps a send that comes too late.
@@ -116,6 +152,7 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
         log.push((log.len() as i64, 9));
     }
     let mut place = [0usize; 2];
+    let mut process = [10u32, 11];
     for _ in 0..s.index(5) {
         let client = s.index(2);
         let mut records = Vec::new();
@@ -128,10 +165,18 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
         if s.chance(0.03) && !log.is_empty() {
             records.push((99, log[0].1));
         }
-        r.invoke(10 + client as u32, "poll", Value::Nil);
+        let p = process[client];
+        r.invoke(p, "poll", Value::Nil);
+        if s.chance(0.08) {
+            // Whoever goes on after it begins behind what it may have taken.
+            r.info(p);
+            process[client] += 2;
+            polls.push((p, None));
+            continue;
+        }
         let list = records.iter().map(|(o, v)| Value::list([offset_of(*o), value_of(*v)]));
-        r.ok(10 + client as u32, Value::list(list));
-        polls.push((client as u32, records));
+        r.ok(p, Value::list(list));
+        polls.push((p, Some(records)));
     }
     if s.chance(0.1) {
         r.invoke(20, "send", value_of(9));
@@ -142,21 +187,23 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
 
 fn twin(kind: &str, sent: &Sent, polls: &Polls) -> usize {
     let acked: Vec<(i64, i64)> = sent.iter().filter_map(|(v, o, _)| Some(((*o)?, *v))).collect();
-    let polled: Vec<(i64, i64)> = polls.iter().flat_map(|(_, r)| r.clone()).collect();
+    let polled: Vec<(i64, i64)> =
+        polls.iter().flat_map(|(_, r)| r.clone().unwrap_or_default()).collect();
     let all: Vec<(i64, i64)> = acked.iter().chain(&polled).copied().collect();
     let offsets: BTreeSet<i64> = all.iter().map(|(o, _)| *o).collect();
     let values: BTreeSet<i64> = all.iter().map(|(_, v)| *v).collect();
     let at = |o: i64| all.iter().filter(|r| r.0 == o).map(|r| r.1).collect::<BTreeSet<_>>();
     let of = |v: i64| all.iter().filter(|r| r.1 == v).map(|r| r.0).collect::<BTreeSet<_>>();
     let was_polled = |v: i64| polled.iter().any(|r| r.1 == v);
+    let clients: BTreeSet<u32> = polls.iter().map(|(p, _)| *p).collect();
     let steps = |test: &dyn Fn(i64, i64) -> bool| {
-        let of_client = |c| {
-            let own: Vec<i64> = (polls.iter().filter(|(p, _)| *p == c))
-                .flat_map(|(_, r)| r.iter().map(|x| x.0))
+        let of_client = |c: &u32| {
+            let own: Vec<i64> = (polls.iter().filter(|(p, _)| p == c))
+                .flat_map(|(_, r)| r.iter().flatten().map(|x| x.0))
                 .collect();
             own.windows(2).filter(|w| test(w[0], w[1])).count()
         };
-        of_client(0) + of_client(1)
+        clients.iter().map(of_client).sum::<usize>()
     };
     match kind {
         "inconsistent" => offsets.iter().filter(|o| at(**o).len() > 1).count(),
@@ -165,10 +212,20 @@ fn twin(kind: &str, sent: &Sent, polls: &Polls) -> usize {
             let may = |v: i64| sent.iter().any(|s| s.0 == v && s.2);
             values.iter().filter(|v| was_polled(**v) && !may(**v)).count()
         }
-        "lost" => {
+        "lost" | "unsure" => {
             let last = polled.iter().map(|r| r.0).max();
             let below = |r: &&(i64, i64)| last.is_some_and(|l| r.0 < l);
-            acked.iter().filter(below).filter(|r| !was_polled(r.1)).count()
+            let over = |o: i64| steps(&|a, b| a < o && o < b) > 0;
+            let taken = |o: i64| {
+                polls.iter().filter(|(_, r)| r.is_none()).any(|(open, _)| {
+                    let own = polls.iter().filter(|(p, _)| p == open);
+                    let last = own.flat_map(|(_, r)| r.iter().flatten()).last();
+                    last.is_none_or(|(at, _)| *at < o)
+                })
+            };
+            let certain = |o: i64| over(o) && !taken(o);
+            let unpolled = acked.iter().filter(below).filter(|r| !was_polled(r.1));
+            unpolled.filter(|r| certain(r.0) == (kind == "lost")).count()
         }
         "non_monotonic" => steps(&|a, b| b <= a),
         _ => steps(&|a, b| b > a && offsets.iter().any(|o| a < *o && *o < b)),

@@ -29,14 +29,20 @@ impl Element<'_> {
         // An add that was invoked before a remove ended may have been seen by it.
         adds.find(|a| a.acknowledged().is_some() && last.is_none_or(|end| a.invoked > end))
     }
+
+    /// May an add or a remove still take effect?
+    fn has_open(&self) -> bool {
+        self.adds.iter().chain(self.removes).any(|c| c.outcome == Outcome::Open)
+    }
 }
 
 impl Facts<'_> {
-    /// All findings that need no session.
-    pub(super) fn judge(&self) -> Vec<Finding> {
-        let mut findings = self.strangers();
-        self.final_reads(&mut findings);
-        findings
+    /// All findings that need no session, and the elements in which final reads differ by what an
+    /// update of unknown outcome may have done between them.
+    pub(super) fn judge(&self) -> (Vec<Finding>, Vec<u32>) {
+        let (mut findings, mut unsure) = (self.strangers(), Vec::new());
+        self.final_reads(&mut findings, &mut unsure);
+        (findings, unsure)
     }
 
     /// Elements read that cannot have been there, and those read twice at a time.
@@ -76,7 +82,7 @@ impl Facts<'_> {
         findings
     }
 
-    fn final_reads(&self, findings: &mut Vec<Finding>) {
+    fn final_reads(&self, findings: &mut Vec<Finding>, unsure: &mut Vec<u32>) {
         let finals: Vec<(usize, u32)> = (self.streams.streams.iter().enumerate())
             .filter_map(|(s, stream)| Some((s, stream.final_read(self.history)?)))
             .collect();
@@ -111,6 +117,8 @@ impl Facts<'_> {
                 findings.extend(
                     (0..finals.len()).filter(|i| has[*i][id]).map(|i| read(i, "not_removed")),
                 );
+            } else if present > 0 && present < finals.len() && element.has_open() {
+                unsure.push(id as u32);
             } else if present > 0 && present < finals.len() {
                 findings
                     .extend((0..finals.len()).find(|i| !has[*i][id]).map(|i| read(i, "differs")));

@@ -14,7 +14,8 @@
 //! In the end (each node's final read) an element *must* be there when some acknowledged add
 //! of it can have been seen by no remove, and *must not* be there when every add of it that may
 //! have happened precedes an acknowledged remove causally. Between these, either is right, but
-//! all nodes must agree. Within a session, the same is judged for what the client did itself.
+//! all nodes must agree, unless an add or a remove of unknown outcome may have taken effect
+//! between two final reads: then nobody knows. Within a session, the same is judged for what the client did itself.
 
 mod judge;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use super::evidence::{Faults, count, listed};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict};
 use crate::history::History;
 use crate::op::{Name, Value};
 use sessions::View;
@@ -213,13 +214,23 @@ impl Checker for OrSet {
             streams,
             faults: Faults::of(history),
         };
-        let mut findings = facts.judge();
+        let (mut findings, unsure) = facts.judge();
         let sessions = facts.sessions();
         if self.sessions {
             findings.extend(sessions.iter().cloned());
         }
         let mut verdict = facts.verdict(&findings);
+        if !unsure.is_empty() && !verdict.is_invalid() {
+            verdict.validity = Validity::Unknown;
+            let names: Vec<&Value> = unsure.iter().map(|id| &facts.names[*id as usize]).collect();
+            verdict.reasons.push(format!(
+                "the final reads differ in {}, which indeterminate (`info`) updates may have changed between them: {}",
+                count(unsure.len(), "element"),
+                listed(&names)
+            ));
+        }
         finals.apply(&mut verdict);
+        let verdict = verdict.with("unsure_count", unsure.len());
         let verdict = facts.figures(verdict, &findings, &sessions);
         let functions = [&*self.add, &*self.remove, &*self.read];
         let verdict = rechecked(history, verdict, |f, a| {

@@ -18,13 +18,17 @@ const NAMED: usize = 4;
 /// Figures by name.
 type Figures = Vec<(&'static str, Json)>;
 
-/// Judges the final reads; gives reasons with anomalies, and figures.
-pub(super) fn judge(
-    history: &History,
-    adds: &[Add],
-    finals: &Finals,
-    faults: &Faults,
-) -> (Vec<(String, Anomaly)>, Figures) {
+/// What the final reads prove.
+pub(super) struct Judged {
+    /// Reasons with anomalies.
+    pub(super) found: Vec<(String, Anomaly)>,
+    /// Why nobody knows whether they are as they should be.
+    pub(super) unsure: Option<String>,
+    pub(super) figures: Figures,
+}
+
+/// Judges the final reads.
+pub(super) fn judge(history: &History, adds: &[Add], finals: &Finals, faults: &Faults) -> Judged {
     let acknowledged: i128 = (adds.iter())
         .filter(|a| a.outcome == Outcome::Acknowledged)
         .map(|a| i128::from(a.delta))
@@ -48,10 +52,16 @@ pub(super) fn judge(
     for (node, _, value) in &reads {
         groups.entry(*value).or_default().push(node_name(history, Some(*node)));
     }
-    if groups.len() > 1 {
-        let shown: Vec<String> =
-            groups.iter().map(|(value, nodes)| format!("{value} on {}", nodes.join(" "))).collect();
-        let text = format!("the final reads differ: {}", shown.join(", "));
+    // Where each read is possible by itself, increments of unknown outcome took effect between.
+    let explained = found.is_empty() && adds.iter().any(|a| a.outcome == Outcome::Open);
+    let unsure = (groups.len() > 1 && explained).then(|| {
+        format!(
+            "the final reads differ ({}), which indeterminate (`info`) increments may explain: each can take effect between two of them",
+            shown(&groups)
+        )
+    });
+    if groups.len() > 1 && !explained {
+        let text = format!("the final reads differ: {}", shown(&groups));
         let anomaly = Anomaly::new("final_reads_differ", reads[0].2)
             .explained(text.clone())
             .proved_by(reads.iter().map(|(_, i, _)| *i));
@@ -64,7 +74,12 @@ pub(super) fn judge(
         ("final_values", json!(values)),
         ("unknown_adds", json!(adds.iter().filter(|a| a.outcome == Outcome::Open).count())),
     ];
-    (found, figures)
+    Judged { found, unsure, figures }
+}
+
+fn shown(groups: &BTreeMap<i64, Vec<String>>) -> String {
+    let group = |(value, nodes): (&i64, &Vec<String>)| format!("{value} on {}", nodes.join(" "));
+    groups.iter().map(group).collect::<Vec<_>>().join(", ")
 }
 
 #[expect(clippy::too_many_arguments, reason = "one read and what it is compared with")]

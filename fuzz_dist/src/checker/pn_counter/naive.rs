@@ -1,5 +1,6 @@
 //! The slow obvious twin of `pn_counter`: all subsets of increments for every read.
 
+use crate::checker::Validity;
 use crate::checker::calls::{Call, Outcome, calls};
 use crate::history::History;
 use crate::op::Phase;
@@ -11,6 +12,7 @@ pub(super) struct Expected {
     pub(super) not_monotonic: usize,
     pub(super) wrong_finals: usize,
     pub(super) finals_differ: bool,
+    pub(super) validity: Validity,
 }
 
 fn reachable(must: i64, may: &[i64], value: i64) -> bool {
@@ -31,6 +33,7 @@ pub(super) fn expected(h: &History) -> Expected {
         not_monotonic: 0,
         wrong_finals: 0,
         finals_differ: false,
+        validity: Validity::Valid,
     };
     let grows = adds.iter().all(|c| delta(c) >= 0);
     let mut good: Vec<(u32, i64)> = Vec::new();
@@ -55,12 +58,14 @@ pub(super) fn expected(h: &History) -> Expected {
     let must: i64 = sum(Outcome::Acknowledged).sum();
     let may: Vec<i64> = sum(Outcome::Open).collect();
     let mut values = Vec::new();
+    let mut finals = 0;
     for n in 0..h.nodes().len() as u16 {
         let last = reads
             .iter()
             .filter(|r| h.phase(r.invoked) == Phase::Final && h.node(r.invoked).unwrap().0 == n)
             .max_by_key(|r| r.invoked);
         if let Some(read) = last {
+            finals += 1;
             let value = h.int(read.completed.unwrap()).unwrap();
             e.wrong_finals += usize::from(!reachable(must, &may, value));
             values.push(value);
@@ -68,6 +73,18 @@ pub(super) fn expected(h: &History) -> Expected {
     }
     values.sort_unstable();
     values.dedup();
-    e.finals_differ = values.len() > 1;
+    let open = !may.is_empty();
+    // Somebody gave a final read and somebody did not, or the run ended so and nobody did.
+    let late = (0..h.len()).any(|i| h.phase(i) == Phase::Final);
+    let doubtful = late && finals < h.nodes().len();
+    e.finals_differ = values.len() > 1 && (e.wrong_finals > 0 || !open);
+    e.validity =
+        if e.impossible + e.in_session + e.not_monotonic + e.wrong_finals > 0 || e.finals_differ {
+            Validity::Invalid
+        } else if values.len() > 1 || reads.is_empty() || doubtful {
+            Validity::Unknown
+        } else {
+            Validity::Valid
+        };
     e
 }

@@ -97,6 +97,28 @@ fn an_increment_counted_twice_is_a_surplus() {
 }
 
 #[test]
+fn an_increment_of_unknown_outcome_may_take_effect_between_two_final_reads() {
+    let run = |finals: [i64; 2]| {
+        let mut r = Recorder::new(["n1", "n2"]);
+        r.invoke(0, "add", 5);
+        r.done(0);
+        r.invoke(1, "add", 3);
+        r.info(1);
+        r.phase = Phase::Final;
+        for (client, value) in [(4, finals[0]), (5, finals[1])] {
+            r.invoke(client, "read", Value::Nil);
+            r.ok(client, value);
+        }
+        pn_counter().check(&r.history())
+    };
+    let verdict = run([5, 8]);
+    assert_eq!(verdict.validity, Validity::Unknown);
+    assert!(verdict.reasons[0].contains("5 on n1, 8 on n2"), "{:?}", verdict.reasons);
+    assert!(run([8, 8]).is_valid());
+    assert_eq!(kinds(&run([5, 7])), ["lost_increments", "final_reads_differ", "impossible_value"]);
+}
+
+#[test]
 fn nothing_read_is_unknown_and_so_is_nonsense() {
     assert_eq!(pn_counter().check(&sequence(&[(0, "add", 1)])).validity, Validity::Unknown);
     let mut r = Recorder::new(["n1"]);
@@ -120,6 +142,7 @@ fn the_twin_agrees_on_random_histories() {
             not_monotonic: count("not_monotonic_count"),
             wrong_finals: of(&["lost_increments", "surplus"]),
             finals_differ: of(&["final_reads_differ"]) > 0,
+            validity: verdict.validity,
         };
         let expected = naive::expected(&history);
         assert_eq!(found, expected, "seed {seed}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Facts, Held, that};
 use crate::checker::Anomaly;
 use crate::checker::calls::{Call, Outcome};
-use crate::op::{Process, Value};
+use crate::op::{Kind, Process, Value};
 
 impl Facts<'_> {
     /// Which successful reads have a value: per event of the history.
@@ -24,6 +24,18 @@ impl Facts<'_> {
             };
         }
         has
+    }
+
+    /// Of each node, the final read that began last.
+    fn finals(&self, read: &str) -> Vec<usize> {
+        let mut finals: BTreeMap<_, usize> = BTreeMap::new();
+        for i in self.all_ok(read).filter(|i| self.is_final(*i)) {
+            let last = finals.entry(self.history.node(i)).or_insert(i);
+            if self.invoked(*last) < self.invoked(i) {
+                *last = i;
+            }
+        }
+        finals.into_values().collect()
     }
 
     /// A read has a value that it must not have.
@@ -86,15 +98,8 @@ fn gone(facts: &Facts<'_>, a: &Anomaly, adds: &[Call], read: &str) -> Held {
         "missing" => that(facts.is_final(at), "it is a final read"),
         _ => {
             let has = facts.presence(read, value);
-            // Of each node, the final read that began last.
-            let mut finals: BTreeMap<_, usize> = BTreeMap::new();
-            for i in facts.all_ok(read).filter(|i| facts.is_final(*i)) {
-                let last = finals.entry(facts.history.node(i)).or_insert(i);
-                if facts.invoked(*last) < facts.invoked(i) {
-                    *last = i;
-                }
-            }
-            let nowhere = !finals.is_empty() && finals.values().all(|i| !has[*i]);
+            let finals = facts.finals(read);
+            let nowhere = !finals.is_empty() && finals.iter().all(|i| !has[*i]);
             let first = facts.all_ok(read).find(|i| has[*i]);
             let known = known.into_iter().chain(first).min();
             let last = facts.all_ok(read).filter(|i| has[*i]).map(|i| facts.invoked(i)).max();
@@ -131,7 +136,7 @@ pub(in crate::checker) fn or_set(
     let (adds, removes) = (facts.possible(&[add], value), facts.possible(&[remove], value));
     let at = facts.last(a, read)?;
     let process = facts.history.process(at);
-    let finals = || facts.all_ok(read).filter(|i| facts.is_final(*i));
+    let finals = || facts.finals(read).into_iter();
     match &*a.kind {
         "duplicate" => that(facts.count(at, value) > 1, "it stands twice in the read"),
         "unexpected" | "early" | "resurrected" => facts.intruder(&a.kind, &all, at, value),
@@ -172,6 +177,8 @@ pub(in crate::checker) fn or_set(
         "differs" => {
             let has = facts.presence(read, value);
             let (some, all) = (finals().any(|i| has[i]), finals().all(|i| has[i]));
+            let open = adds.iter().chain(&removes).any(|c| c.outcome == Outcome::Open);
+            that(!open, "no add or remove can still take effect")?;
             that(some && !all, "some final reads have it and others do not")
         }
         "own_add_unread" => {
@@ -261,6 +268,26 @@ pub(in crate::checker) fn convergence(facts: &Facts<'_>, a: &Anomaly, ordered: b
     that(values.iter().any(|v| *v != values[0]), "the reads differ")?;
     nodes.sort_unstable();
     that(nodes.windows(2).all(|n| n[0] != n[1]), "each is of another node")?;
+    let h = facts.history;
+    let open: Vec<Value> = (0..h.len())
+        .filter(|i| h.kind(*i) == Kind::Invoke && h.process(*i).is_client())
+        .filter(|i| h.function(*i) != h.function(a.events[0]))
+        .filter(|i| h.completion(*i).is_none_or(|c| h.kind(c) == Kind::Info))
+        .map(|i| h.value(i))
+        .collect();
+    if !open.is_empty() {
+        // Either the same elements stand in another order, or one differs that no update names.
+        let items = |v: &Value| match v {
+            Value::Set(s) => s.as_slice().iter().map(|n| Value::Int(*n)).collect(),
+            v => v.as_list().unwrap_or_default().to_vec(),
+        };
+        let all: Vec<Value> = values.iter().flat_map(items).collect();
+        let count = |v: &Value, e: &Value| items(v).iter().filter(|i| *i == e).count();
+        let differs = |e: &&Value| values.iter().any(|v| count(v, e) != count(&values[0], e));
+        let unnamed = |e: &Value| !open.contains(e);
+        let moved = all.iter().all(|e| !differs(&e));
+        that(moved || all.iter().filter(differs).any(unnamed), "no open update explains it")?;
+    }
     let client = |e: &usize| facts.history.process(*e) < Process::RUNTIME;
     that(a.events.iter().all(client), "clients read")
 }

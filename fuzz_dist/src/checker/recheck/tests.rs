@@ -35,7 +35,7 @@ fn checker(name: &str, kind: &str) -> Option<(AnyChecker, Rule)> {
         "pn_counter" => (any_checker(pn_counter()), |f, a| super::pn_counter(f, a, "read")),
         "total_queue" => (any_checker(total_queue()), super::total_queue),
         "fifo" => (any_checker(fifo()), super::fifo),
-        "offset_log" => (any_checker(offset_log()), super::offset_log),
+        "offset_log" => (any_checker(offset_log()), |f, a| super::offset_log(f, a, false)),
         "bank" => (any_checker(txn::bank(0..5, 100)), |f, a| {
             let accounts: Vec<Value> = (0..5).map(Value::Int).collect();
             super::bank(f, a, &accounts, 100, false)

@@ -6,6 +6,7 @@ use super::super::calls::Outcome;
 use super::super::latency::{Latencies, Quantiles};
 use super::super::sets::{Adds, NONE, Streams};
 use crate::history::History;
+use crate::op::Phase;
 
 /// What became of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub(super) struct Analysis {
     pub(super) resurrected: Vec<(u32, u32)>,
     /// Elements whose add has no known outcome and that were read.
     pub(super) recovered: Vec<u32>,
+    /// Elements whose add has no known outcome, which were read only from the final reads on, and
+    /// which the final read of some node lacks: the add may have taken effect in between.
+    pub(super) unsure: Vec<u32>,
     /// Stable elements that a read invoked after they were known lacks.
     pub(super) stale: Vec<u32>,
 }
@@ -81,10 +85,18 @@ pub(super) fn analyse(
     first_sights(&mut a, adds, streams, elements);
     let mut misses = vec![0u32; adds.len()];
     let mut finals = 0;
+    let first_final = (0..history.len()).find(|i| history.phase(*i) == Phase::Final);
+    let first_final = first_final.map_or(NONE, |i| i as u32);
+    let late =
+        (0..adds.len()).map(|id| adds.outcome[id] == Outcome::Open && a.known[id] > first_final);
+    let late: Vec<bool> = late.enumerate().map(|(id, late)| late && a.known[id] != NONE).collect();
     for s in 0..streams.streams.len() {
-        finals += u32::from(walk(&mut a, history, adds, streams, s, healed, &mut misses));
+        finals += u32::from(walk(&mut a, history, adds, streams, s, healed, &late, &mut misses));
     }
-    a.fate = (0..adds.len()).map(|id| fate(&a, adds, id, misses[id], finals)).collect();
+    a.unsure.sort_unstable();
+    a.unsure.dedup();
+    let fate_of = |id| fate(&a, adds, id, late[id], misses[id], finals);
+    a.fate = (0..adds.len()).map(fate_of).collect();
     staleness(&mut a, history);
     a
 }
@@ -136,6 +148,7 @@ fn first_sights(a: &mut Analysis, adds: &Adds, streams: &Streams, elements: usiz
 
 const PRESENT: u32 = 1 << 31;
 
+#[expect(clippy::too_many_arguments, reason = "one node, and what is known of all of them")]
 /// Walks one node's reads; tells whether it gave a final one.
 fn walk(
     a: &mut Analysis,
@@ -144,6 +157,7 @@ fn walk(
     streams: &Streams,
     s: usize,
     healed: Option<usize>,
+    late: &[bool],
     misses: &mut [u32],
 ) -> bool {
     let stream = &streams.streams[s];
@@ -189,7 +203,9 @@ fn walk(
         let invoked = stream.invoked[f as usize];
         for id in (0..n).filter(|id| adds.outcome[*id] != Outcome::Failed) {
             let (known, absent) = (a.known[id], node.last_absent[id]);
-            if !in_final[id] && known < invoked {
+            if !in_final[id] && known < invoked && late[id] {
+                a.unsure.push(id as u32);
+            } else if !in_final[id] && known < invoked {
                 misses[id] += 1;
                 node.missing.push(id as u32);
             } else if in_final[id]
@@ -216,7 +232,7 @@ fn after(a: u32, b: u32) -> bool {
     a != NONE && (b == NONE || a > b)
 }
 
-fn fate(a: &Analysis, adds: &Adds, id: usize, misses: u32, finals: u32) -> Fate {
+fn fate(a: &Analysis, adds: &Adds, id: usize, late: bool, misses: u32, finals: u32) -> Fate {
     let (known, present, absent) = (a.known[id], a.last_present[id], a.last_absent[id]);
     if adds.outcome[id] == Outcome::Failed {
         Fate::Failed
@@ -224,7 +240,7 @@ fn fate(a: &Analysis, adds: &Adds, id: usize, misses: u32, finals: u32) -> Fate 
         if misses == finals { Fate::Lost } else { Fate::Missing }
     } else if after(present, absent) {
         Fate::Stable
-    } else if known != NONE && after(absent, present) && absent > known {
+    } else if known != NONE && !late && after(absent, present) && absent > known {
         Fate::Lost
     } else {
         Fate::NeverRead

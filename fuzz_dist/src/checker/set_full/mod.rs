@@ -23,11 +23,11 @@ mod sessions;
 mod tests;
 
 use super::calls::Outcome;
-use super::evidence::{Faults, healed_at, node_of};
+use super::evidence::{Faults, count, healed_at, listed, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
-use super::{Checker, Verdict};
+use super::{Checker, Validity, Verdict};
 use crate::history::History;
 use crate::op::{Name, Value};
 #[cfg(test)]
@@ -136,8 +136,19 @@ impl Checker for SetFull {
         let options = SetFull { sessions: asked, ..self.clone() };
         let report = Report { options: &options, facts: &facts, sessions: &sessions };
         let mut verdict = report.verdict();
+        if finals.settled && !analysis.unsure.is_empty() && !verdict.is_invalid() {
+            verdict.validity = Validity::Unknown;
+            let names: Vec<Value> =
+                analysis.unsure.iter().map(|id| elements.name(*id as usize)).collect();
+            verdict.reasons.push(format!(
+                "the final reads differ in {}, whose indeterminate (`info`) adds may have taken effect between them: {}",
+                count(names.len(), "element"),
+                listed(&names)
+            ));
+        }
         finals.apply(&mut verdict);
-        verdict = report.figures(verdict, finals.settled);
+        verdict =
+            report.figures(verdict, finals.settled).with("unsure_count", analysis.unsure.len());
         let verdict =
             rechecked(history, verdict, |f, a| recheck::set_full(f, a, &self.add, &self.read));
         faults.state(history, verdict)

@@ -69,6 +69,7 @@ fn expected(h: &History) -> BTreeMap<String, Json> {
     let (mut stable, mut stable_ns, mut lost_ns) = (0, Vec::new(), Vec::new());
     let mut added = BTreeSet::new();
     let (mut ryw, mut monotonic, mut flutter) = (0, 0, 0);
+    let mut unsure = 0;
     for add in calls("add") {
         let v = h.value(add);
         added.insert(v.clone());
@@ -102,7 +103,19 @@ fn expected(h: &History) -> BTreeMap<String, Json> {
             let Some(last) = last else { return 0 };
             (h.time(last).0 + 1).saturating_sub(h.time(known.unwrap()).0)
         };
-        if misses > 0 && misses < finals.len() {
+        let first_final = (0..h.len()).find(|i| h.phase(*i) == Phase::Final);
+        let late = acknowledged.is_none() && first_final.is_some_and(|f| known > Some(f));
+        if late && present.is_some() && present <= absent {
+            put("never_read");
+            unsure += usize::from(misses > 0);
+        } else if late && misses > 0 {
+            unsure += 1;
+            stable += 1;
+            stable_ns.push(ns(absent));
+            if absent > known {
+                put("stale");
+            }
+        } else if misses > 0 && misses < finals.len() {
             put("missing");
         } else if misses > 0
             || (known.is_some() && absent.is_some() && absent > present && absent > known)
@@ -131,6 +144,7 @@ fn expected(h: &History) -> BTreeMap<String, Json> {
         .collect();
     out.insert("unexpected_count".into(), json!(unexpected.len()));
     out.insert("duplicate_count".into(), json!(twice.len()));
+    out.insert("unsure_count".into(), json!(unsure));
     out.insert("stable_count".into(), json!(stable));
     out.insert("read_your_writes_count".into(), json!(ryw));
     out.insert("monotonic_reads_count".into(), json!(monotonic));

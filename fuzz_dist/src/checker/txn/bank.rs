@@ -55,12 +55,14 @@ impl Bank {
             let Some(n) = balance.as_int() else {
                 return Some(("no-balance", format!("account {account} has {balance}")));
             };
-            if !self.accounts.contains(&account.to_value()) {
+            let account = account.to_value();
+            if !self.accounts.iter().any(|a| same_account(a, &account)) {
                 return Some(("unexpected-account", format!("there is no account {account}")));
             }
             sum += i128::from(n);
         }
-        let shown = |a: &&Value| !balances.iter().any(|(account, _)| account.to_value() == **a);
+        let shown =
+            |a: &&Value| !balances.iter().any(|(account, _)| same_account(a, &account.to_value()));
         if let Some(missing) = self.accounts.iter().find(shown) {
             return Some(("missing-account", format!("account {missing} is missing")));
         }
@@ -73,6 +75,16 @@ impl Bank {
         let below = |b: &(View<'_>, View<'_>)| b.1.as_int().is_some_and(|n| n < 0);
         let (account, balance) = balances.iter().filter(|_| !self.negative).find(below)?;
         Some(("negative-value", format!("account {account} has {balance}")))
+    }
+}
+
+/// In JSON every key is text, also that of an account whose name is a number.
+pub(crate) fn same_account(name: &Value, shown: &Value) -> bool {
+    match (name, shown) {
+        (Value::Int(n), Value::Text(text)) | (Value::Text(text), Value::Int(n)) => {
+            text.parse() == Ok(*n)
+        }
+        _ => name == shown,
     }
 }
 
@@ -163,6 +175,22 @@ mod tests {
         }
         let below = reads(&[vec![(1, 11.into()), (2, (-1).into())]]);
         assert!(bank([1, 2], 10).allow_negative().check(&below).is_valid());
+    }
+
+    #[test]
+    fn accounts_whose_names_are_numbers_are_found_in_json() {
+        let mut history = reads(&[]);
+        for value in
+            [Value::Nil, Value::Map([("1".into(), 4.into()), ("2".into(), 6.into())].into())]
+        {
+            let mut event = script("0: r x 1").unwrap().event(0);
+            event.kind = if value.is_nil() { Kind::Invoke } else { Kind::Ok };
+            (event.f, event.value) = ("read".into(), value);
+            history.push(event).unwrap();
+        }
+        assert!(bank([1, 2], 10).check(&history).is_valid());
+        assert_eq!(&*bank([1, 2], 9).check(&history).anomalies[0].kind, "wrong-total");
+        assert_eq!(&*bank([1, 3], 10).check(&history).anomalies[0].kind, "unexpected-account");
     }
 
     #[test]

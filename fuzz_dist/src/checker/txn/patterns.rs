@@ -65,6 +65,12 @@ impl Checker for LongFork {
                     .filter(|o| o.is_read())
                     .map(|o| (o.key(), o.arg != NONE))
                     .collect();
+                if !reads.is_empty() && reads.len() < txns.ops_of(t).len() {
+                    return Err(format!(
+                        "the transaction at event {} reads and writes; a long fork is told from transactions that do one of both",
+                        txns.invoke[t as usize]
+                    ));
+                }
                 reads.sort_unstable();
                 reads.dedup();
                 let keys: Vec<u32> = reads.iter().map(|r| r.0).collect();

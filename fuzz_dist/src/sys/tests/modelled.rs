@@ -12,7 +12,7 @@ mod sync {
 
     /// Gives way to the other threads, and never gives up.
     #[derive(Default)]
-    pub(super) struct Wait;
+    pub(super) struct Wait(());
 
     impl Wait {
         pub(super) fn more(&mut self) -> bool {

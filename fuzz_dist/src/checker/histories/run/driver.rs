@@ -47,10 +47,6 @@ impl Planter<'_> {
         self.recorder.fail(client);
     }
 
-    pub(super) fn info(&mut self, client: u32) {
-        self.recorder.info(client);
-    }
-
     /// One whole operation.
     pub(super) fn did(&mut self, client: u32, f: &str, argument: Value, result: Value) {
         self.invoke(client, f, argument);

@@ -24,7 +24,7 @@ use crate::op::{Name, NodeId, Phase};
 use crate::random::{Seed, Stream};
 use crate::test::announce::Announcements;
 use crate::test::faults::{Begin, Faults, Scene};
-use crate::test::live::Live;
+use crate::test::live::{FIRST_PROCESS, Live};
 use crate::test::options::{Announce, Options};
 use crate::test::overrides::Overrides;
 use crate::test::progress::Progress;
@@ -287,7 +287,7 @@ pub(super) fn kept(
         progress: Progress::new(interpreter.counters()),
         executor: interpreter.executor(),
         is_scenario: false,
-        processes: AtomicU32::new(crate::test::live::FIRST_PROCESS),
+        processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
     })

@@ -1,0 +1,63 @@
+//! Small histories with the right verdict, asked for as a user does.
+//!
+//! Each shows what a checker once got wrong. The verdict is that of the question, not of the file:
+//! several answers stand where a checker may leave it open.
+
+mod program;
+
+use program::{INVALID, UNKNOWN, VALID};
+
+/// History, checker with its options, and the verdicts that are right.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, &str)] = &[
+    ("mv_register_open_assign.edn", "crdt-causal -o type=mv-register", "valid"),
+    ("counter_beyond_64_bits.edn", "counter", "valid or unknown"),
+    ("counter_beyond_64_bits.edn", "linearizable -o model=counter", "valid or unknown"),
+    ("log_unknown_poll.edn", "offset-log", "valid or unknown"),
+    ("long_fork_own_writes.edn", "long-fork", "valid or unknown"),
+    ("fractured_registers.edn", "read-atomic", "invalid"),
+    ("four_unseen_appends.edn", "list-append -o model=serializable", "invalid"),
+    ("fifo_empty_before_unknown_dequeue.edn", "fifo", "invalid"),
+    ("queue_not_drained.edn", "total-queue", "unknown"),
+    ("queue_unknown_drain.edn", "total-queue", "unknown"),
+    ("queue_failed_drain.edn", "total-queue", "invalid"),
+    ("bank_text_keys.json", "bank -o accounts=0,1 -o total=10", "valid"),
+    ("kv_many_reads.edn", "linearizable -o model=kv", "invalid"),
+    ("mv_register_overlapping_assign.edn", "crdt-causal -o type=mv-register", "valid"),
+    ("queue_unknown_drain_empty.edn", "total-queue", "unknown"),
+    ("two_orders.edn", "list-append -o model=read-uncommitted", "invalid"),
+];
+
+#[test]
+fn each_history_gets_the_right_verdict() {
+    let mut wrong = Vec::new();
+    for (file, question, right) in TABLE {
+        let path = format!("{}/tests/verdicts/{file}", env!("CARGO_MANIFEST_DIR"));
+        let ended = program::run(&format!("check {path} --checker {question}"), "");
+        let verdict = match ended.code {
+            VALID => "valid",
+            INVALID => "invalid",
+            UNKNOWN => "unknown",
+            _ => "error",
+        };
+        if !right.split(" or ").any(|r| r == verdict) || ended.out.contains("internal error") {
+            wrong.push(format!(
+                "{file} --checker {question}: {verdict}, not {right}\n{}{}",
+                ended.out, ended.err
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Options that cannot be used are wrong arguments, and no verdict.
+#[test]
+fn unusable_options_are_refused() {
+    let path = format!("{}/tests/verdicts/bank_text_keys.json", env!("CARGO_MANIFEST_DIR"));
+    for accounts in ["1-0", "0-99999999999999999999", "0-9000000", "0,,1", ""] {
+        let question = format!("check {path} --checker bank -o accounts={accounts} -o total=10");
+        let ended = program::run(&question, "");
+        assert_eq!(ended.code, program::WRONG, "{accounts}: {}{}", ended.out, ended.err);
+        assert!(ended.err.contains("accounts"), "{}", ended.err);
+    }
+}
