@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release --example global_counter` runs both.
 
-use fuzz_dist::client::{Client, Error as ClientError};
+use fuzz_dist::client::{Client, Error as ClientError, unsupported};
 use fuzz_dist::op::{Completion, Invocation, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::workload::pn_counter_grow;
@@ -25,15 +25,17 @@ struct Counter(Node);
 
 impl Client for Counter {
     async fn invoke(&mut self, op: &Invocation) -> Completion {
-        Failure::completion(match op.value {
-            Value::Int(n) => {
-                let added = self.0.call::<()>("global_counter", "add", args![n]).await;
-                added.map(|()| Value::Int(n)).map_err(Failure::from)
+        Failure::completion(match (&*op.f, &op.value) {
+            ("add", Value::Int(n)) => {
+                let added = self.0.call::<()>("global_counter", "add", args![*n]).await;
+                added.map(|()| Value::Int(*n)).map_err(Failure::from)
             }
-            _ => {
+            ("add", value) => Err(Failure::definite("bad_argument", format!("add {value}"))),
+            ("read", _) => {
                 let read = self.0.call::<i64>("global_counter", "read", args![]).await;
                 read.map(Value::Int).map_err(Failure::from)
             }
+            _ => return unsupported(op, ["add", "read"]),
         })
     }
 

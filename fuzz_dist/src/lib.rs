@@ -95,7 +95,7 @@ pub mod prelude {
         suspend_process, wrong_cookie,
     };
     pub use crate::node::{Cluster, Node};
-    pub use crate::test::{Add, Outcome, Read, Test};
+    pub use crate::test::{Add, InvokeError, Outcome, Read, Running, Test};
     pub use crate::time::{millis, secs};
     pub use crate::workload::{Failure, Workload, g_set, set_workload};
 }
@@ -123,8 +123,8 @@ pub mod __private {
     }
 
     /// An expression behind `nemesis =`.
-    pub fn any_nemesis(nemesis: impl Into<AnyNemesis>) -> AnyNemesis {
-        nemesis.into()
+    pub fn any_nemesis(nemesis: impl crate::nemesis::IntoNemesis) -> AnyNemesis {
+        nemesis.into_nemesis()
     }
 
     /// A rate that is an expression of any number type.

@@ -10,7 +10,7 @@ use fuzz_dist::nemesis::{
 };
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::{Seed, Stream};
-use fuzz_dist::test::LiveCluster;
+use fuzz_dist::test::Running;
 
 /// So many seeds in each of four trials: 200 together.
 const SEEDS: u64 = 50;
@@ -47,7 +47,7 @@ fn any_fault(random: &mut Stream) -> Nemesis {
 }
 
 /// One fault from beginning to end at random moments. Its caller may go away on the way.
-async fn lane(cluster: &LiveCluster, mut random: Stream) {
+async fn lane(cluster: &Running, mut random: Stream) {
     let fault = any_fault(&mut random);
     let (before, while_it_acts) = (millis(random.below(25)), millis(random.below(40)));
     let patience = random.chance(0.4).then(|| millis(random.below(60)));
@@ -66,7 +66,7 @@ async fn lane(cluster: &LiveCluster, mut random: Stream) {
 }
 
 /// Three to five faults at once, again and again.
-async fn overlapping(cluster: &LiveCluster, seed: u64) {
+async fn overlapping(cluster: &Running, seed: u64) {
     let mut random = Seed(seed).stream("overlap");
     let lanes: Vec<Stream> = (0..3 + random.index(3))
         .map(|lane| Seed(seed).stream(&format!("overlap/{lane}")))
@@ -82,7 +82,7 @@ async fn overlapping(cluster: &LiveCluster, seed: u64) {
     .await;
 }
 
-async fn works(cluster: &LiveCluster, from: i64) -> Result<(), Error> {
+async fn works(cluster: &Running, from: i64) -> Result<(), Error> {
     for (i, node) in ["n1", "n2", "n3", "n4", "n5"].into_iter().enumerate() {
         cluster.client(node).invoke(Add(from + i as i64)).await?;
     }
@@ -98,18 +98,18 @@ async fn works(cluster: &LiveCluster, from: i64) -> Result<(), Error> {
 )]
 async fn seeds_of_overlapping_faults_are_all_undone(test: Test) -> Outcome {
     let first = test.seed().0;
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     works(&cluster, 0).await?;
     for seed in first..first + SEEDS {
         overlapping(&cluster, seed).await;
     }
-    test.check(AllUndone(SEEDS as usize)).await
+    cluster.check(AllUndone(SEEDS as usize)).await
 }
 
 /// A scenario that is dropped after its n-th step, for every n.
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 5, seed = 21)]
 async fn a_scenario_dropped_at_any_point_leaves_nothing(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     works(&cluster, 0).await?;
     let mut dropped = 0;
     loop {
@@ -124,7 +124,7 @@ async fn a_scenario_dropped_at_any_point_leaves_nothing(test: Test) -> Outcome {
         dropped += 1;
     }
     assert!(dropped > 5, "it was over after {dropped} steps, so that little was tried");
-    test.check(AllUndone(3)).await
+    cluster.check(AllUndone(3)).await
 }
 
 /// Polls as often as that, with some time after each; is it ready?

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use fuzz_dist::history::History;
-use fuzz_dist::nemesis::{Schedule, kill, majority_minority, pause};
+use fuzz_dist::nemesis::{Schedule, kill, majority_minority, pause, restart_after};
 use fuzz_dist::prelude::*;
 use fuzz_dist::store::{Store, root};
 
@@ -37,7 +37,7 @@ impl Checker for AsBefore {
 
 fn lanes() -> Nemesis {
     let lane = |nemesis: Nemesis| nemesis.after(millis(200)).lasting(millis(300));
-    lane(majority_minority()).and(lane(pause())).and(lane(kill()))
+    lane(restart_after(majority_minority())).and(lane(pause())).and(lane(kill()))
 }
 
 /// The second attempt has another seed and replays the first one.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fuzz_dist::history::History;
-use fuzz_dist::op::Phase;
+use fuzz_dist::checker::{Checker as _, Validity, set_full};
+use fuzz_dist::history::{FaultStatus, History};
+use fuzz_dist::op::{Phase, Value};
 use libtest_mimic::{Failed, Trial};
 
 use crate::antidote::*;
@@ -45,6 +46,10 @@ pub(crate) fn all() -> Vec<Trial> {
         what_fetches_dies_with_the_harness,
         a_damaged_runtime_is_fetched_anew,
         an_interrupt_ends_the_set_up,
+        an_interrupted_run_is_not_called_invalid,
+        clients_that_spawn_at_their_end_end_nothing_else,
+        vacuous_runs_are_unknown,
+        what_a_test_lacks_is_named,
         an_interrupt_while_a_fault_starts,
         an_interrupt_while_a_fault_acts,
         an_interrupt_while_a_fault_ends,
@@ -126,6 +131,20 @@ impl Place {
                 return;
             }
             assert!(Instant::now() < deadline, "the run never came to {phase:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a fault has acted, and some operations more were done.
+    fn until_fault(&self) {
+        let deadline = Instant::now() + LIMIT;
+        let acts = |h: History| {
+            let start = h.faults().first().filter(|f| f.status == FaultStatus::Installed)?.start;
+            let later = (0..h.len()).filter(|i| h.process(*i).is_client() && h.time(*i) > start);
+            (later.count() > 150).then_some(())
+        };
+        while self.history().and_then(acts).is_none() {
+            assert!(Instant::now() < deadline, "no fault ever acted");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -362,6 +381,55 @@ fn an_interrupt_ends_the_set_up() {
     let ended = program.end();
     ended.ended_with(101).says("interrupted");
     place.nothing_is_left();
+}
+
+/// Adds that had not reached every node are not lost, neither then nor for who checks the history later.
+fn an_interrupted_run_is_not_called_invalid() {
+    let place = Place::new();
+    let program = place.start("takes_long");
+    place.until_fault();
+    program.signal("TERM");
+    let ended = program.end();
+    ended.ended_with(101).says("SIGTERM").says("unknown").says("the run ended early");
+    assert!(!ended.stderr.contains("invalid") && !ended.stdout.contains("invalid"));
+    let history = place.history().expect("the history was kept");
+    let verdict = set_full().check(&history);
+    assert_eq!(verdict.validity, Validity::Unknown, "{:?}", verdict.reasons);
+    assert!(verdict.anomalies.is_empty() && verdict.reasons[0].contains("SIGTERM"), "{verdict:?}");
+    // It is the interruption that excuses them: nodes were cut off, and lacked what others had.
+    let mut uninterrupted = history.clone();
+    uninterrupted.set_meta("completed", Value::Nil);
+    assert!(verdict.results["undecided_count"] != 0, "{:?}", verdict.results);
+    assert!(set_full().check(&uninterrupted).is_invalid());
+    place.nothing_is_left();
+}
+
+fn clients_that_spawn_at_their_end_end_nothing_else() {
+    Place::new().run("clients_spawn_at_their_end").ended_with(0);
+    Place::new().run("clients_spawn_after_a_panic").ended_with(101).says("a slip in the scenario");
+    let place = Place::new();
+    let program = place.start("clients_spawn_after_an_interrupt");
+    place.until(Phase::Main);
+    program.signal("INT");
+    program.end().ended_with(101).says("judged all the same");
+    place.nothing_is_left();
+}
+
+fn vacuous_runs_are_unknown() {
+    for (test, told) in [
+        ("nobody_judges", "no checker judges the history"),
+        ("hardly_runs", "the main phase was too short"),
+    ] {
+        Place::new().run(test).ended_with(101).says("unknown").says(told);
+    }
+}
+
+fn what_a_test_lacks_is_named() {
+    let place = Place::new();
+    place.run("a_run_without_a_workload").ended_with(101).says("the test has no workload");
+    assert!(place.history().is_none(), "it was refused before anything started");
+    let ended = Place::new().run("a_scenario_without_clients");
+    ended.ended_with(101).says("db `bare` has no clients").says("`Db::client`");
 }
 
 fn an_interrupt_ends_the_wait_for_agreement() {

@@ -188,12 +188,12 @@ async fn slow_faults(test: Test) -> Outcome {
 /// Its heal has much to do.
 #[fuzz_dist::test(db = "embedded", workload = "g_set", seed = 1)]
 async fn leaves_faults_to_the_heal(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     for node in ["n1", "n2", "n3", "n4", "n5"] {
         cluster.client(node).invoke(Add(1)).await.ok();
     }
     let _ = cluster.inject(slow().and(kill()).and(slow())).await?;
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }
 
 /// The run is unknown, and says why; what it says of the database is not false.

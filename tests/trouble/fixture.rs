@@ -5,7 +5,7 @@ use std::time::Duration;
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
 use fuzz_dist::embedded::{Bug, Embedded};
 use fuzz_dist::env::{Command, HostSpec, Mount};
-use fuzz_dist::generator::{Generator as _, from_fn};
+use fuzz_dist::generator::{Generator as _, from_fn, repeat};
 use fuzz_dist::history::History;
 use fuzz_dist::op::{Completion, Invocation, Name, OpError};
 use fuzz_dist::prelude::*;
@@ -141,14 +141,14 @@ async fn no_such_workload(test: Test) -> Outcome {
     total_limit = "60s"
 )]
 async fn an_error_after_some_operations(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
-    Err(Error::usage("the scenario gave up"))
+    Err(Error::usage("the scenario gave up").into())
 }
 
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2)]
 async fn the_body_panics(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     panic!("a slip in the scenario")
 }
@@ -225,6 +225,131 @@ fn mnesia() -> ErlangApp {
     time_limit = "3s"
 )]
 async fn a_real_cluster(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// A client whose end starts a task, as those of some libraries do.
+struct Spawns;
+
+impl Client for Spawns {
+    async fn invoke(&mut self, op: &Invocation) -> Completion {
+        match &*op.f {
+            "read" => Completion::Ok(fuzz_dist::op::Value::set([])),
+            _ => Completion::Fail(OpError::new("refused", "this database takes nothing")),
+        }
+    }
+    async fn reopen(&mut self) -> Result<(), ClientError> {
+        Ok(())
+    }
+}
+
+impl Drop for Spawns {
+    fn drop(&mut self) {
+        tokio::spawn(std::future::ready(()));
+    }
+}
+
+/// A database whose clients, and which itself, start tasks at their end.
+struct Spawning(#[allow(dead_code, reason = "it is there to be dropped")] Spawns);
+
+impl Db for Spawning {
+    fn name(&self) -> Name {
+        "spawning".into()
+    }
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        node.spawn(Command::shell("exec sleep 600").named("shell")).await?;
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+    fn client(&self, _: &str, _: &Node) -> Option<Box<dyn DynClient>> {
+        Some(Box::new(Spawns))
+    }
+}
+
+/// A checker that starts a task at its end.
+struct SpawningChecker(#[allow(dead_code, reason = "it is there to be dropped")] Spawns);
+
+impl Checker for SpawningChecker {
+    fn check(&self, _: &History) -> Verdict {
+        Verdict::valid("spawning")
+    }
+}
+
+fn spawning() -> Spawning {
+    Spawning(Spawns)
+}
+
+#[fuzz_dist::test(
+    db = spawning(),
+    workload = "g_set",
+    checker = SpawningChecker(Spawns),
+    nodes = 2,
+    time_limit = "1s",
+    unknown = "warn"
+)]
+async fn clients_spawn_at_their_end(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(db = spawning(), workload = "g_set", nodes = 2)]
+async fn clients_spawn_after_a_panic(test: Test) -> Outcome {
+    let running = test.start().await?;
+    let _held = Spawns;
+    running.client("n1").invoke(Read).await?;
+    let _ = tokio::time::timeout(millis(300), running.main_phase()).await;
+    panic!("a slip in the scenario")
+}
+
+#[fuzz_dist::test(db = spawning(), workload = "g_set", nodes = 2, time_limit = "30s")]
+async fn clients_spawn_after_an_interrupt(test: Test) -> Outcome {
+    let _held = Spawns;
+    test.run().await
+}
+
+/// Nobody judges what happens.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = Workload::new("g_set", ["add"], |_| repeat(Invocation::new("add", 1)).boxed()),
+    nodes = 2,
+    time_limit = "1s"
+)]
+async fn nobody_judges(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// There is no time for anything.
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2, time_limit = "1ms")]
+async fn hardly_runs(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// A database without clients of its own.
+struct Bare;
+
+impl Db for Bare {
+    fn name(&self) -> Name {
+        "bare".into()
+    }
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        node.spawn(Command::shell("exec sleep 600").named("shell")).await?;
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[fuzz_dist::test(db = Bare, nodes = 1)]
+async fn a_scenario_without_clients(test: Test) -> Outcome {
+    let running = test.start().await?;
+    running.client("n1").invoke(Add(1)).await?;
+    running.check(fuzz_dist::checker::set_full()).await
+}
+
+#[fuzz_dist::test(db = Bare, nodes = 1)]
+async fn a_run_without_a_workload(test: Test) -> Outcome {
     test.run().await
 }
 

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use super::db::client_of;
 use super::{Client as Connection, DataType, Error, Object, Update, Value as Stored};
-use crate::client::{Client, DISCONNECTED, DynClient, Error as ClientError, TIMEOUT};
+use crate::client::{
+    Client, DISCONNECTED, DynClient, Error as ClientError, TIMEOUT, bad_argument, unsupported,
+};
 use crate::env::Role;
 use crate::node::Node;
 use crate::op::{Completion, Invocation, OpError, Value};
@@ -73,6 +75,17 @@ enum Kind {
     Transactions,
 }
 
+impl Kind {
+    fn functions(self) -> &'static [&'static str] {
+        match self {
+            Kind::Set => &["add", "remove", "read"],
+            Kind::Counter(_) => &["add", "read"],
+            Kind::Register => &["write", "read"],
+            Kind::Transactions => &["write", "abort", "read"],
+        }
+    }
+}
+
 impl Work {
     fn of(workload: &str, node: usize, nodes: usize) -> Option<Work> {
         let objects = |data_type, count: usize| -> Vec<Object> {
@@ -98,7 +111,7 @@ impl Work {
         self.objects[i].clone()
     }
 
-    /// The updates of a static transaction; `None` for an operation that this workload has not.
+    /// The updates of a static transaction; `None` where the argument is no integer.
     fn updates(&self, op: &Invocation) -> Option<Vec<(Object, Update)>> {
         let n = op.value.as_int()?;
         let update = match (self.kind, &*op.f) {
@@ -175,18 +188,14 @@ impl Session {
         Ok(Value::set(own))
     }
 
+    /// Executes one of the functions of its kind; `None` where the argument is none for it.
     async fn execute(&mut self, op: &Invocation) -> Option<Result<Value, Error>> {
         if &*op.f == "read" {
             return Some(self.read().await);
         }
         if self.work.kind == Kind::Transactions {
-            let commit = match &*op.f {
-                "write" => true,
-                "abort" => false,
-                _ => return None,
-            };
             let Value::Set(marks) = &op.value else { return None };
-            return Some(self.transaction(marks.as_slice(), commit).await);
+            return Some(self.transaction(marks.as_slice(), &*op.f == "write").await);
         }
         let updates = self.work.updates(op)?;
         Some(self.connection.update(&updates).await.map(|()| op.value.clone()))
@@ -195,13 +204,14 @@ impl Session {
 
 impl Client for Session {
     async fn invoke(&mut self, op: &Invocation) -> Completion {
+        let known = self.work.kind.functions();
+        if !known.contains(&&*op.f) {
+            return unsupported(op, known.iter().copied());
+        }
         match self.execute(op).await {
             Some(Ok(value)) => Completion::Ok(value),
             Some(Err(error)) => failed(&error),
-            None => {
-                let text = format!("AntidoteDB's client for this workload knows no `{}`", op.f);
-                Completion::Fail(OpError::new("unsupported", text))
-            }
+            None => bad_argument(op),
         }
     }
 

@@ -92,7 +92,7 @@ impl Checker for Convergence {
                 verdict
             }
         };
-        if finals.expected {
+        if finals.expected || !finals.settled {
             finals.apply(&mut verdict);
         }
         let verdict = rechecked(history, verdict, |f, a| recheck::convergence(f, a, self.ordered));

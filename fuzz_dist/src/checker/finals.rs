@@ -1,8 +1,13 @@
-//! Final reads: which node gave one, and what it means where one did not.
+//! Final reads: which node gave one, what it means where one did not, and what may be claimed of the
+//! end of a run that has none.
+//!
+//! What is missing in the end can be claimed only of a run that came to its end: until then it may
+//! merely not have been replicated yet. Every checker with such a claim (lost, missing, different,
+//! not converged) asks here first. What is wrong whatever follows is claimed all the same.
 
 use super::evidence::node_name;
 use super::{Anomaly, Validity, Verdict};
-use crate::history::{History, View};
+use crate::history::{COMPLETED, ENDED_EARLY, History, View};
 use crate::op::{Kind, NodeId, Phase, Process, Value};
 
 /// What the final reads of a run are worth.
@@ -10,8 +15,11 @@ use crate::op::{Kind, NodeId, Phase, Process, Value};
 pub(crate) struct Finals {
     /// Does the history come from a run with phases? Others are judged without final reads.
     pub(crate) expected: bool,
-    /// Per node, the completion of its successful final read that was invoked last.
+    /// Per node, the completion of its successful final read that was invoked last; none where the run
+    /// has no end.
     pub(crate) reads: Vec<(NodeId, usize)>,
+    /// Has the run an end of which something may be claimed?
+    pub(crate) settled: bool,
     validity: Validity,
     reasons: Vec<String>,
     anomalies: Vec<Anomaly>,
@@ -23,10 +31,16 @@ impl Finals {
         let mut finals = Finals {
             expected: run_has_phases(history),
             reads: Vec::new(),
+            settled: true,
             validity: Validity::Valid,
             reasons: Vec::new(),
             anomalies: Vec::new(),
         };
+        if let Some(why) = unsettled(history).or_else(|| untaken(history)) {
+            finals.settled = false;
+            finals.doubt(why);
+            return finals;
+        }
         let mut last: Vec<Option<(usize, usize)>> = vec![None; history.nodes().len()];
         let mut nameless = false;
         let function = history.find_function(read);
@@ -114,6 +128,46 @@ impl Finals {
             verdict.reasons.extend(self.reasons.iter().cloned());
         }
         verdict.anomalies.extend(self.anomalies.iter().cloned());
+    }
+}
+
+const UNCLAIMED: &str = "nothing is called lost, missing or different";
+
+/// Why nothing may be claimed of the end of a run: it was interrupted, or its test ended early. A run
+/// says in its history whether it came to its end; histories from elsewhere do not, and are judged
+/// as they are.
+pub(crate) fn unsettled(history: &History) -> Option<String> {
+    if history.meta(COMPLETED) != Some(&Value::Bool(false)) {
+        return None;
+    }
+    let why = history.meta(ENDED_EARLY).and_then(Value::as_text);
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    Some(format!("the run ended early, before its final reads{why}: {UNCLAIMED}"))
+}
+
+/// Why nothing may be claimed of final reads: the run came to its end without taking any, since its
+/// workload has none.
+fn untaken(history: &History) -> Option<String> {
+    if history.meta(COMPLETED) != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let tried = |i: usize| {
+        history.phase(i) == Phase::Final
+            && history.kind(i) == Kind::Invoke
+            && history.process(i).is_client()
+    };
+    let took = (0..history.len()).rev().any(tried);
+    (!took).then(|| format!("the run took no final reads: {UNCLAIMED}"))
+}
+
+/// A verdict of a checker that looks at no final reads, about a run that ended early: unknown, unless
+/// something is wrong whatever follows.
+pub(crate) fn heed_the_end(history: &History, verdict: &mut Verdict) {
+    if let Some(why) = unsettled(history)
+        && !verdict.is_invalid()
+    {
+        verdict.validity = Validity::Unknown;
+        verdict.reasons.push(why);
     }
 }
 

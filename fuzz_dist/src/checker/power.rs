@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::evidence::{Faults, count};
 use super::{Checker, Verdict};
 use crate::history::{FaultSpan, FaultStatus, History};
-use crate::op::{Kind, Name, Value};
+use crate::op::{Kind, Name, Phase, Value};
 use crate::time::{Time, secs};
 
 /// Judges whether a run could have found anything; see [`power`].
 #[derive(Clone, Debug, Default)]
 pub struct Power {
     kinds: Vec<Name>,
+    clients: usize,
     faults_asked: bool,
 }
 
@@ -41,6 +42,15 @@ impl Power {
         self
     }
 
+    /// How many clients the main phase had: it has at least as many operations, and one of every
+    /// declared kind succeeds in it. Without a main phase, as in scenarios, the kinds count wherever
+    /// they succeed.
+    #[must_use]
+    pub fn clients(mut self, clients: usize) -> Power {
+        self.clients = clients;
+        self
+    }
+
     /// Were faults asked for?
     #[must_use]
     pub fn faults_asked(mut self, asked: bool) -> Power {
@@ -55,7 +65,7 @@ impl Checker for Power {
         let felt = merged(faults.spans(), Duration::ZERO);
         let mut worked = vec![false; history.functions().len()];
         let mut healthy = vec![false; history.nodes().len()];
-        let (mut calls, mut overlapping) = (0usize, 0usize);
+        let (mut calls, mut main, mut overlapping) = (0usize, 0usize, 0usize);
         let acting: Vec<(Time, Time)> = merged(
             &faults
                 .spans()
@@ -69,12 +79,14 @@ impl Checker for Power {
             .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client());
         for i in invoked {
             calls += 1;
+            let of_main = history.phase(i) == Phase::Main;
+            main += usize::from(of_main);
             let end = history.completion(i);
             let from = history.time(i);
             let to = end.map_or(Time(u64::MAX), |c| history.time(c));
             overlapping += usize::from(touches(&acting, from, to));
             if end.is_some_and(|c| history.kind(c) == Kind::Ok) {
-                worked[history.function_index(i)] = true;
+                worked[history.function_index(i)] |= of_main || self.clients == 0;
                 if let Some(node) = history.node(i).and_then(|n| healthy.get_mut(n.index()))
                     && !*node
                 {
@@ -82,7 +94,14 @@ impl Checker for Power {
                 }
             }
         }
-        let reasons = self.reasons(history, &faults, &worked, &healthy, overlapping);
+        let mut reasons = self.reasons(history, &faults, &worked, &healthy, overlapping);
+        if main < self.clients {
+            reasons.push(format!(
+                "the main phase was too short: {} for {}; give it a longer `time_limit` or a higher `rate`",
+                count(main, "operation"),
+                count(self.clients, "client"),
+            ));
+        }
         let verdict = match reasons.split_first() {
             None => Verdict::valid("power"),
             Some((first, rest)) => {
@@ -112,7 +131,8 @@ impl Power {
         let mut reasons = Vec::new();
         for kind in &self.kinds {
             if !history.find_function(kind).is_some_and(|f| worked[f]) {
-                reasons.push(format!("no `{kind}` succeeded"));
+                let phase = if self.clients > 0 { " in the main phase" } else { "" };
+                reasons.push(format!("no `{kind}` succeeded{phase}"));
             }
         }
         let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
@@ -237,6 +257,23 @@ mod tests {
     fn a_fault_that_never_acted_is_vacuous() {
         let reasons = reasons(&run(FaultStatus::Ineffective, [0, 5]));
         assert_eq!(reasons, ["`halves` was asked for, and never seen to act"]);
+    }
+
+    #[test]
+    fn a_main_phase_without_room_for_its_clients_and_kinds_is_vacuous() {
+        let reasons = |clients, text| {
+            let power = power().kinds(["add", "read"]).clients(clients);
+            power.check(&Script::parse(text)).reasons
+        };
+        let short = "a1 a1' |heal |final r r'{1}";
+        let [no_read, few] = &reasons(2, short)[..] else { panic!("{:?}", reasons(2, short)) };
+        assert_eq!(no_read, "no `read` succeeded in the main phase");
+        assert!(
+            few.starts_with("the main phase was too short: 1 operation for 2 clients"),
+            "{few}"
+        );
+        assert_eq!(reasons(2, "a1 a1' r r'{1}"), [""; 0]);
+        assert_eq!(reasons(0, short), [""; 0], "a scenario has no main phase of its own");
     }
 
     #[test]

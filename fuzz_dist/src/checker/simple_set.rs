@@ -81,7 +81,7 @@ impl Checker for Set {
             for (id, known) in acknowledged.iter().enumerate() {
                 let has = present.get(id) == Some(&true);
                 recovered[id] |= has && known.is_none() && possible[id];
-                if !has && known.is_some_and(|k| k < began) {
+                if finals.settled && !has && known.is_some_and(|k| k < began) {
                     counts[0] += 1;
                     if counts[0] <= ANOMALIES_MAX {
                         found.push(lost_one(history, &name(id), known.unwrap_or(0), *read));

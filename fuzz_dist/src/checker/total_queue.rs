@@ -3,6 +3,7 @@
 use super::calls::{Call, Outcome, call, invoked};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
+use super::finals::{heed_the_end, unsettled};
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::hash::FastMap;
@@ -100,7 +101,8 @@ impl Checker for TotalQueue {
             });
         }
         elements.dequeues = dequeues;
-        let verdict = self.verdict(&mut elements, &drained);
+        let mut verdict = self.verdict(&mut elements, &drained, unsettled(history).is_none());
+        heed_the_end(history, &mut verdict);
         let open = drained.dequeues.len() + drained.drains.len();
         let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
         rechecked(history, verdict, recheck::total_queue)
@@ -288,9 +290,10 @@ struct Life {
 }
 
 impl TotalQueue {
-    fn verdict(&self, elements: &mut Elements<'_>, drained: &Drained) -> Verdict {
+    fn verdict(&self, elements: &mut Elements<'_>, drained: &Drained, settled: bool) -> Verdict {
         let Gone { all: gone, lost, undrained } = drained.judge(elements);
-        let (lost, by, taken) = lost.unwrap_or_default();
+        // What is still in the queue when a run ends early is not lost.
+        let (lost, by, taken) = lost.filter(|_| settled).unwrap_or_default();
         let (mut unexpected, mut duplicate, mut early) = (vec![], vec![], vec![]);
         let (mut recovered, mut attempts, mut acknowledged) = (0, 0, 0);
         let mut any_dequeued = false;

@@ -187,10 +187,43 @@ pub const TIMEOUT: &str = "timeout";
 pub const DISCONNECTED: &str = "disconnected";
 /// The kind of error of an operation for which there was no connection: it was never sent.
 pub const NO_CLIENT: &str = "no_client";
+/// The kind of error of an operation whose function the client does not know: it was never sent.
+pub const UNSUPPORTED: &str = "unsupported";
+/// The kind of error of an operation whose argument has a form that its function does not take: it was
+/// never sent.
+pub const BAD_ARGUMENT: &str = "bad_argument";
 /// The kind of error of an operation whose client panicked.
 pub const PANICKED: &str = "panicked";
 /// The kind of error of an operation that was still running when its phase ended.
 pub const ABANDONED: &str = "abandoned";
+
+/// The definite failure of an operation whose function a client does not know; `known` are those that
+/// it does. A client chooses by the function's name, never by the form of the value.
+///
+/// ```
+/// # use fuzz_dist::client::unsupported;
+/// # use fuzz_dist::op::{Completion, Invocation};
+/// let Completion::Fail(error) = unsupported(&Invocation::new("remove", 3), ["add", "read"]) else {
+///     panic!("it certainly did not happen")
+/// };
+/// assert_eq!(&*error.text, "this client has no function `remove`; it has `add` and `read`");
+/// ```
+pub fn unsupported<'a>(op: &Invocation, known: impl IntoIterator<Item = &'a str>) -> Completion {
+    let known: Vec<String> = known.into_iter().map(|f| format!("`{f}`")).collect();
+    let known = match known.split_last() {
+        None => "none".to_string(),
+        Some((only, [])) => only.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    };
+    let text = format!("this client has no function `{}`; it has {known}", op.f);
+    Completion::Fail(OpError::new(UNSUPPORTED, text))
+}
+
+/// The definite failure of an operation whose argument has a form that its function does not take.
+pub(crate) fn bad_argument(op: &Invocation) -> Completion {
+    let text = format!("`{}` does not take {}", op.f, op.value);
+    Completion::Fail(OpError::new(BAD_ARGUMENT, text))
+}
 
 /// Must the client be reopened after this error, even where the outcome is known? So it is
 /// after a time-out or a broken connection: a late answer would be taken for the next one's.

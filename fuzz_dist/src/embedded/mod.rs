@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, DynClient, Error as ClientError};
+use crate::client::{Client, DynClient, Error as ClientError, bad_argument, unsupported};
 use crate::db::{Db, Facts, Load};
 use crate::env::Command;
 use crate::error::Error;
@@ -193,7 +193,9 @@ impl Client for StoreClient {
     async fn invoke(&mut self, op: &Invocation) -> Completion {
         let line = match (&*op.f, &op.value) {
             ("add", Value::Int(n)) => format!("add {n}\n"),
-            _ => "read\n".to_string(),
+            ("add", _) => return bad_argument(op),
+            ("read", _) => "read\n".to_string(),
+            _ => return unsupported(op, ["add", "read"]),
         };
         match self.ask(&line).await {
             Ok(answer) if answer == "ok\n" => Completion::Ok(op.value.clone()),

@@ -125,3 +125,14 @@ fn overlapping_partitions_drop_what_either_drops() {
     let g = Grudge::none(3).cut(0, 1).union(&Grudge::none(3).cut(2, 1));
     assert_eq!(g.cuts().collect::<Vec<_>>(), [(0, 1), (2, 1)]);
 }
+
+#[test]
+fn grudges_are_stored_as_their_rows() {
+    let grudge = Grudge::none(3).cut(0, 1).cut_both(1, 2);
+    let text = serde_json::to_string(&grudge).unwrap();
+    assert_eq!(text, r#"["...","x.x",".x."]"#);
+    assert_eq!(serde_json::from_str::<Grudge>(&text).unwrap(), grudge);
+    for odd in [r#"["x"]"#, r#"["..","."]"#, r#"[".y",".."]"#, r#"["..."]"#] {
+        assert!(serde_json::from_str::<Grudge>(odd).is_err(), "{odd}");
+    }
+}

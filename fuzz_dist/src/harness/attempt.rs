@@ -95,10 +95,14 @@ fn run_attempt(
             return (TrialReport::Failed(story.clone()), story);
         }
     };
+    // What users give is made and dropped within the runtime, whatever happens: a client whose `Drop`
+    // spawns a task would end the process otherwise.
+    let entered = runtime.enter();
     let session = Session::new(spec.clone(), over.clone(), seed);
     let outcome = run_body(&runtime, spec, &session, effective);
     let finished = runtime.block_on(session.finish(outcome));
     drop(session);
+    drop(entered);
     runtime.shutdown_timeout(RUNTIME_LIMIT);
     let text = tell(spec, &finished, effective, seed);
     let report = report_of(&finished, over, effective, &text);
@@ -124,12 +128,16 @@ fn run_body(
         tokio::select! {
             outcome = (spec.body)(test) => outcome,
             why = cancel::cancelled() => {
-                Err(Error::cancelled().context(format!("{why} while {}", session.stage())))
+                let stage = session.stage();
+                Err(Error::cancelled().context(format!("{why} while {stage}")).into())
             }
-            limit = total_limit(session, effective) => Err(Error::deadline(format!(
-                "the total limit of {limit:?} passed while {}; raise `total_limit`",
-                session.stage()
-            ))),
+            limit = total_limit(session, effective) => {
+                let stage = session.stage();
+                let text = format!(
+                    "the total limit of {limit:?} passed while {stage}; raise `total_limit`"
+                );
+                Err(Error::deadline(text).into())
+            }
         }
     };
     match std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(body))) {
@@ -138,7 +146,7 @@ fn run_body(
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             let text = text.unwrap_or_else(|| "without a message".into());
-            Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")))
+            Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")).into())
         }
     }
 }

@@ -51,6 +51,12 @@ pub(crate) use words::Word;
 use words::{Form, Words};
 pub use zones::ZoneCount;
 
+/// The fact whether a run came to its regular end: heal, quiesce and final reads as far as there were
+/// any. False from its beginning on, so that a killed harness leaves a history that says so.
+pub(crate) const COMPLETED: &str = "completed";
+/// The fact why it did not.
+pub(crate) const ENDED_EARLY: &str = "ended_early";
+
 /// "No event", "no node" in the columns.
 const NONE: u32 = u32::MAX;
 const NO_NODE: u16 = u16::MAX;

@@ -28,11 +28,10 @@ mod timing;
 mod wire;
 
 pub use erlang::{
-    BlipFault, BlockSchedulersFault, BusyDistFault, DisallowFault, GcPressureFault, KillChildFault,
-    KillEpmdFault, KillProcessFault, MemoryPressureFault, Numbered, PurgeModuleFault,
-    SuspendProcessFault, WrongCookieFault, blip, block_schedulers, busy_dist, disallow,
-    gc_pressure, kill_child, kill_epmd, kill_process, memory_pressure, memory_pressure_of,
-    purge_module, suspend_process, wrong_cookie,
+    BlipFault, BusyDistFault, KillChildFault, KillEpmdFault, KillProcessFault, Numbered,
+    PurgeModuleFault, blip, block_schedulers, busy_dist, disallow, gc_pressure, kill_child,
+    kill_epmd, kill_process, memory_pressure, memory_pressure_of, purge_module, suspend_process,
+    wrong_cookie,
 };
 pub use near::{
     Boundaries, Near, Zone, after_nodedown, near_call_timeout, near_call_timeout_of, near_tick,
@@ -81,6 +80,11 @@ impl Check {
 /// `start` was begun, also where the future of `start` was dropped on the way, and once more before
 /// the final reads where the first `stop` did not see the fault undone. A panic in `plan`, `start` or
 /// `stop` makes the run `unknown`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a fault",
+    label = "expected a type that implements `Fault`",
+    note = "a `Nemesis` needs no `Nemesis::of`: use it as it is"
+)]
 pub trait Fault: Send + Sync + 'static {
     /// What one occurrence is going to do: [`Hit`], or a type of the fault's own.
     type Plan: Plan;
@@ -342,6 +346,23 @@ impl Nemesis {
 impl<F: Fault> From<F> for Nemesis {
     fn from(fault: F) -> Nemesis {
         Nemesis::of(fault)
+    }
+}
+
+/// What can be said where a nemesis is asked for: whatever converts into a [`Nemesis`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a nemesis",
+    label = "expected a `Nemesis`, or a type that implements `Fault`",
+    note = "a function that makes one is called: `bridge()`, not `bridge`"
+)]
+pub trait IntoNemesis {
+    /// The nemesis.
+    fn into_nemesis(self) -> Nemesis;
+}
+
+impl<T: Into<Nemesis>> IntoNemesis for T {
+    fn into_nemesis(self) -> Nemesis {
+        self.into()
     }
 }
 

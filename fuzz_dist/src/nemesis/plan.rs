@@ -131,3 +131,50 @@ impl fmt::Debug for AnyPlan {
         write!(f, "{}", self.json)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::wire::{control, middle_of};
+    use crate::nemesis::{DynFault, Nemesis, PartitionPlan, WirePlan, bridge, hold_message, kill};
+
+    fn fault(nemesis: Nemesis) -> Arc<dyn DynFault> {
+        nemesis.lanes()[0].fault.clone()
+    }
+
+    fn hit(shape: &str, nodes: &[u16]) -> Hit {
+        Hit { shape: shape.into(), nodes: nodes.iter().copied().map(NodeId).collect() }
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_was_stored_and_only_by_its_fault() {
+        let grudge = Grudge::complete(3, &[vec![0], vec![1, 2]]);
+        let cut = PartitionPlan { hit: hit("{n1} | {n2 n3}", &[0, 1, 2]), grudge };
+        let kind = "monitor_exit".parse().unwrap();
+        let trigger = middle_of(control(kind).nth(2)).from("n1").to("n2");
+        let held = WirePlan { hit: hit("at …", &[0, 1]), trigger, number: u64::MAX };
+        let plans = [
+            (fault(bridge()), AnyPlan::new(cut).unwrap()),
+            (fault(hold_message()), AnyPlan::new(held).unwrap()),
+            (fault(kill()), AnyPlan::new(hit("n2", &[1])).unwrap()),
+        ];
+        for (fault, plan) in &plans {
+            let text = serde_json::to_string(plan.json()).unwrap();
+            let read = fault.read(&serde_json::from_str(&text).unwrap()).unwrap();
+            assert_eq!((read.json(), read.hit()), (plan.json(), plan.hit()));
+            assert_eq!(read.grudge(), plan.grudge());
+        }
+        let error = plans[1].0.read(plans[0].1.json()).unwrap_err().to_string();
+        assert!(error.contains("is not a plan of `hold_message`"), "{error}");
+    }
+
+    #[test]
+    fn a_plan_of_another_cluster_does_not_fit() {
+        let plan = AnyPlan::new(hit("n1 n4", &[0, 3])).unwrap();
+        assert!(plan.fits(4).is_ok());
+        assert!(plan.fits(3).unwrap_err().to_string().contains("hits node 4"));
+        let grudge = Grudge::none(3).cut(0, 1);
+        let cut = AnyPlan::new(PartitionPlan { hit: hit("", &[0, 1]), grudge }).unwrap();
+        assert!(cut.fits(3).is_ok() && cut.fits(4).is_err());
+    }
+}

@@ -129,6 +129,8 @@ impl ProvisionError {
     }
 }
 
+crate::error::becomes_an_error![ProvisionError];
+
 /// What a user can do who has no runtime.
 fn remedy() -> String {
     format!(

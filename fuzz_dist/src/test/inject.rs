@@ -4,60 +4,32 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::faults::{Begin, Begun};
+use super::faults::{Begin, Begun, gone};
 use super::live::Live;
-use super::scenario::LiveCluster;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::history::{FaultStatus, History};
 use crate::nemesis::{Nemesis, Slot};
 
-impl LiveCluster {
-    /// Arms a fault that waits for something on the wire (see [`at`](crate::nemesis::at)), and
-    /// returns without waiting for it: what the scenario does next is what fires it.
-    ///
-    /// ```no_run
-    /// # async fn example(cluster: fuzz_dist::test::LiveCluster) -> Result<(), fuzz_dist::Error> {
-    /// use fuzz_dist::env::wire::{hold, message_to};
-    /// use fuzz_dist::nemesis::at;
-    /// use fuzz_dist::test::Add;
-    ///
-    /// let held = cluster.arm(at(message_to("set").to("n1"), hold())).await?;
-    /// assert!(cluster.client("n2").invoke(Add(1)).await.is_err(), "its message does not arrive");
-    /// held.acts().await?.heal().await?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// A usage error for a nemesis of several lanes, or of none.
-    pub async fn arm(&self, nemesis: impl Into<Nemesis>) -> Result<ArmedFault, Error> {
-        let nemesis = nemesis.into();
+impl Live {
+    /// See [`Running::arm`](super::LiveCluster::arm).
+    pub(super) async fn arm(self: &Arc<Self>, nemesis: Nemesis) -> Result<ArmedFault, Error> {
         let [_] = nemesis.lanes() else {
             return Err(Error::usage(format!(
                 "`{}` is not one fault; arm one at a time",
                 nemesis.name()
             )));
         };
-        let begin = begin(self.live(), &nemesis, self.live().faults.next_call(), 0);
-        let armed = self.live().faults.arm(begin).await?;
-        Ok(ArmedFault { live: self.live().clone(), id: armed.id, begun: armed.begun })
+        let armed = self.faults.arm(begin(self, &nemesis, self.faults.next_call(), 0)).await?;
+        Ok(ArmedFault { live: self.clone(), id: armed.id, begun: armed.begun })
     }
 
-    /// Begins the faults of a nemesis now; their timing is up to the scenario.
-    ///
-    /// Where the future is dropped before it is ready, everything that it began is ended.
-    ///
-    /// # Errors
-    ///
-    /// Where there is nothing that they could hit, or one of them was not seen to act. Then all of
-    /// them are ended.
-    pub async fn inject(&self, nemesis: impl Into<Nemesis>) -> Result<RunningFault, Error> {
-        let (live, nemesis) = (self.live(), nemesis.into());
-        let call = live.faults.next_call();
+    /// See [`Running::inject`](super::LiveCluster::inject).
+    pub(super) async fn inject(self: &Arc<Self>, nemesis: Nemesis) -> Result<RunningFault, Error> {
+        let call = self.faults.next_call();
         // Held until all of them act: an error, and a drop on the way, end them.
         let mut begun: Vec<Begun> = Vec::new();
         for i in 0..nemesis.lanes().len() {
-            let error = match live.faults.begin(begin(live, &nemesis, call, i)).await {
+            let error = match self.faults.begin(begin(self, &nemesis, call, i)).await {
                 Ok(one) => {
                     let acts = one.status != FaultStatus::Ineffective && one.failed.is_none();
                     let id = one.held.id();
@@ -65,17 +37,17 @@ impl LiveCluster {
                     if acts {
                         continue;
                     }
-                    never_acted(live, id)
+                    never_acted(self, id)
                 }
                 Err(error) => error,
             };
             while let Some(one) = begun.pop() {
-                live.faults.end(one.held.keep()).await;
+                self.faults.end(one.held.keep()).await;
             }
             return Err(error);
         }
         let ids = begun.into_iter().map(|one| one.held.keep()).collect();
-        Ok(RunningFault { live: live.clone(), ids })
+        Ok(RunningFault { live: self.clone(), ids })
     }
 }
 
@@ -96,10 +68,15 @@ fn never_acted(live: &Live, id: i64) -> Error {
         let evidence: Vec<String> = span.evidence.iter().map(ToString::to_string).collect();
         format!("`{} {}` was not seen to act: {}", span.name, span.shape, evidence.join("; "))
     });
-    Error::environment(told.unwrap_or_else(|| "a fault was not seen to act".into()))
+    failed(told.unwrap_or_else(|| "a fault was not seen to act".into()))
 }
 
-/// A fault that waits for its moment, or acts already; see [`LiveCluster::arm`].
+/// Nothing that a machine could lack, so that no setting makes the test be ignored for it.
+fn failed(why: String) -> Error {
+    Error::new(ErrorKind::Test, why)
+}
+
+/// A fault that waits for its moment, or acts already; see [`Running::arm`](super::LiveCluster::arm).
 ///
 /// Dropped, it is left to the test's own heal.
 #[must_use = "a fault acts until `heal` is called"]
@@ -119,7 +96,7 @@ impl ArmedFault {
     /// Then it is ended.
     pub async fn acts(self) -> Result<RunningFault, Error> {
         let held = self.live.faults.hold(self.id);
-        let begun = self.begun.await??;
+        let begun = self.begun.await.unwrap_or_else(|_| Err(gone()))?;
         // The reply holds the fault, too; one holder is enough.
         begun.held.keep();
         match begun.status {
@@ -163,6 +140,6 @@ impl RunningFault {
         let spans = self.live.recorder.with(History::faults);
         let told = spans.iter().filter(|span| not_undone.contains(&span.id));
         let told: Vec<String> = told.filter_map(|span| span.not_undone()).collect();
-        Err(Error::environment(told.join("; ")))
+        Err(failed(told.join("; ")))
     }
 }

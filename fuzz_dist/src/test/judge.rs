@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::checker::{AnyChecker, Validity, Verdict};
 use crate::env::threads;
-use crate::history::{FaultStatus, History};
+use crate::history::{COMPLETED, FaultStatus, History};
 
 /// How long a checker may take. One that takes longer is left behind and judged unknown.
 const CHECKER_LIMIT: Duration = Duration::from_secs(120);
@@ -22,10 +22,14 @@ pub(super) fn judge(history: &Arc<History>, checkers: Vec<AnyChecker>) -> Verdic
 fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Duration) -> Verdict {
     let (sender, receiver) = mpsc::channel();
     let count = checkers.len();
+    // Checkers are the user's, and dropped on their threads.
+    let runtime = tokio::runtime::Handle::try_current().ok();
     for (i, checker) in checkers.into_iter().enumerate() {
         let (sender, history) = (sender.clone(), history.clone());
         let without_a_thread = sender.clone();
+        let runtime = runtime.clone();
         let spawned = std::thread::Builder::new().spawn(move || {
+            let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
             let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(&history)));
             let verdict = verdict.unwrap_or_else(|panic| {
                 Verdict::unknown("checker", format!("a checker panicked: {}", told(&*panic)))
@@ -56,12 +60,36 @@ fn told(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".into())
 }
 
-/// What the run itself knows: faults that were asked for and never acted, trouble with the nemesis
-/// or with the store. None of it can make a run invalid. That a fault was not undone, or the heal not
-/// proved, is in the history, and [`power`](crate::checker::power) judges it.
+/// Checkers that say how a run went, and nothing about the system under test.
+const ABOUT_THE_RUN: [&str; 3] = ["power", "stats", "perf"];
+
+/// Makes a verdict unknown that no checker of the history had a part in: a gate must not pass because
+/// nothing was judged.
+pub(super) fn heed_judges(mut judged: Verdict) -> Verdict {
+    fn judges(part: &Verdict) -> bool {
+        match part.parts.is_empty() {
+            true => !ABOUT_THE_RUN.contains(&&*part.checker),
+            false => part.parts.iter().any(judges),
+        }
+    }
+    if !judged.parts.iter().any(judges) {
+        let why =
+            "no checker judges the history; give the workload one, or name one with `checker`";
+        judged.parts.push(Verdict::unknown("judges", why));
+        return Verdict::compose(judged.checker, judged.parts);
+    }
+    judged
+}
+
+/// What the run itself knows: that it ended early, faults that were asked for and never acted, trouble
+/// with the nemesis or with the store. None of it can make a run invalid. That a fault was not undone, or
+/// the heal not proved, is in the history, and [`power`](crate::checker::power) judges it.
 pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[String]) -> Verdict {
     let mut verdict = Verdict::valid("run");
     let faults = history.faults();
+    if history.meta(COMPLETED) == Some(&false.into()) {
+        verdict = verdict.because("the run ended early, before its final reads");
+    }
     for kind in asked {
         let acted = faults.iter().any(|f| *f.name == **kind && f.status == FaultStatus::Installed);
         if !acted {
@@ -116,6 +144,17 @@ mod tests {
         ]);
         assert_eq!(verdict.validity, Validity::Unknown);
         assert!(verdict.reasons[0].contains("did not finish"), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_history_that_nobody_judges_is_unknown() {
+        let about_the_run = || vec![|| Verdict::valid("power"), || Verdict::valid("stats")];
+        let verdict = heed_judges(judged(about_the_run()));
+        assert_eq!(verdict.validity, Validity::Unknown);
+        assert!(verdict.reasons[0].contains("no checker judges the history"), "{verdict:?}");
+        let mut checkers = about_the_run();
+        checkers.push(|| Verdict::compose("mine", [Verdict::valid("set_full")]));
+        assert!(heed_judges(judged(checkers)).is_valid());
     }
 
     #[test]

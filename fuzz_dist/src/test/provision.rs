@@ -1,5 +1,6 @@
 //! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::announce::Announcements;
 use super::faults::{Faults, Scene};
-use super::live::Live;
+use super::live::{FIRST_PROCESS, Live};
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
@@ -16,13 +17,14 @@ use super::{Plan, announce, cancel, observe};
 use crate::db::AnyDb;
 use crate::env::{self, Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
+use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
-use crate::history::{Recorder, Samples};
+use crate::history::{COMPLETED, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
 use crate::node::{Cluster, Node, modules, wait_until};
-use crate::op::{Name, Phase, Value};
+use crate::op::{Invocation, Name, Phase, Value};
 use crate::time::Clock;
 use crate::workload::Workload;
 
@@ -36,6 +38,7 @@ const ERL_AFLAGS: &str = "ERL_AFLAGS";
 struct Resolved {
     db: AnyDb,
     workload: Workload,
+    is_scenario: bool,
     nemesis: Nemesis,
     effective: Effective,
     replay: Option<Arc<Schedule>>,
@@ -78,9 +81,8 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
 fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     let effective = session.effective(&plan.options)?;
     let db = plan.db.clone().ok_or_else(|| Error::usage("the test names no `db`"))?;
-    let workload = plan.workload.clone().ok_or_else(|| {
-        Error::usage("the test has no workload; say `workload = \"g_set\"`, or `test.workload(..)`")
-    })?;
+    let is_scenario = plan.workload.is_none();
+    let workload = plan.workload.clone().unwrap_or_else(|| default_workload(&db));
     let nemesis = plan.nemesis.clone();
     let hosts = db.hosts(effective.nodes)?;
     let members: Vec<Member> = hosts
@@ -108,7 +110,16 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     if let Some(replay) = &replay {
         replay.fits(&nemesis, members.len(), effective.time_limit)?;
     }
-    Ok(Resolved { db, workload, nemesis, effective, replay })
+    Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay })
+}
+
+/// What a scenario without a workload has: the database's first client, which reads with `read`.
+fn default_workload(db: &AnyDb) -> Workload {
+    let name = db.workloads().first().cloned().unwrap_or_else(|| "default".into());
+    let none: [Name; 0] = [];
+    Workload::new(name, none, |_| nothing().boxed())
+        .pure(["read"])
+        .read(Invocation::new("read", ()))
 }
 
 async fn bring_up(
@@ -116,8 +127,10 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, nemesis, effective, replay } = resolved;
+    let Resolved { db, workload, is_scenario, nemesis, effective, replay } = resolved;
     let begun = Instant::now();
+    let total = session.limit_with(&effective, db.facts().quiesce_limit);
+    let total_ends = tokio::time::Instant::now() + total;
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
     let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
@@ -200,7 +213,7 @@ async fn bring_up(
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
-        until: session.ends(&effective, db.facts().quiesce_limit),
+        until: total_ends,
         reconnect: effective.reconnect,
         schedule: Schedule::new(session.name(), session.seed(), names.collect()),
         replay: replay.clone(),
@@ -222,6 +235,9 @@ async fn bring_up(
         announcements,
         phase,
         progress: Progress::new(interpreter.counters()),
+        executor: interpreter.executor(),
+        is_scenario,
+        processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
     });
@@ -295,6 +311,7 @@ fn facts(
         ("nemesis".into(), nemesis.name().into()),
         ("seed".into(), session.seed().to_string().into()),
         ("heal".into(), effective.heal.as_str().into()),
+        (COMPLETED.into(), false.into()),
     ];
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));

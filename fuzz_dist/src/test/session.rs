@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::judge::{judge, run_verdict};
+use super::judge::{heed_judges, judge, run_verdict};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
-use super::{Outcome, Plan, Test, TrialSpec, progress};
+use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
 use crate::error::Error;
-use crate::history::{History, Recorder, Samples};
+use crate::history::{ENDED_EARLY, History, Recorder, Samples};
 use crate::nemesis::Lane;
 use crate::node::Cluster;
 use crate::random::Seed;
@@ -39,13 +39,12 @@ pub struct Session {
     effective: OnceLock<Effective>,
     stage: Mutex<&'static str>,
     judged: Mutex<Option<Verdict>>,
-    begun: tokio::time::Instant,
 }
 
 /// How an attempt ended.
 pub struct Finished {
     /// The verdict, or what kept the run from one.
-    pub outcome: Outcome,
+    pub outcome: Result<Verdict, Error>,
     /// What the checkers say, also where the outcome is an error.
     pub judged: Option<Verdict>,
     /// What was recorded.
@@ -76,7 +75,6 @@ impl Session {
             effective: OnceLock::new(),
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
-            begun: tokio::time::Instant::now(),
         })
     }
 
@@ -131,16 +129,8 @@ impl Session {
         self.limit_with(effective, self.live.get().and_then(|live| live.db.facts().quiesce_limit))
     }
 
-    /// When the total limit passes, for a database with this quiesce limit.
-    pub(super) fn ends(
-        &self,
-        effective: &Effective,
-        facts: Option<Duration>,
-    ) -> tokio::time::Instant {
-        self.begun + self.limit_with(effective, facts)
-    }
-
-    fn limit_with(&self, effective: &Effective, facts: Option<Duration>) -> Duration {
+    /// The total limit with these options, for a database with this quiesce limit.
+    pub(super) fn limit_with(&self, effective: &Effective, facts: Option<Duration>) -> Duration {
         // No cut is longer than the main phase.
         let quiesce = effective.quiesce_limit.or(facts);
         let quiesce = quiesce.unwrap_or_else(|| effective.quiesce_limit(effective.time_limit));
@@ -167,8 +157,8 @@ impl Session {
         self.live.get_or_try_init(|| provision(self, plan)).await.cloned()
     }
 
-    /// The verdict of all checkers over what was recorded so far.
-    pub(super) async fn judge(&self, live: &Live, plan: &Plan, extra: Vec<AnyChecker>) -> Outcome {
+    /// The verdict of the workload's checkers and of these over what was recorded so far.
+    pub(super) async fn judge(&self, live: &Live, more: Vec<AnyChecker>) -> Result<Judged, Error> {
         self.enter("judging the history");
         let (history, written) = live.recorder.finish();
         let mut problems = live.faults.board().problems();
@@ -180,14 +170,18 @@ impl Session {
             live.nemesis.lanes().iter().flat_map(Lane::faults).map(|f| f.name().to_string());
         let asked: Vec<String> = asked.collect();
         let mut checkers = live.workload.checkers().to_vec();
-        checkers.extend(plan.checkers.iter().cloned());
-        checkers.extend(extra);
-        checkers.push(Arc::new(power().kinds(kinds).faults_asked(!asked.is_empty())));
+        checkers.extend(more);
+        let clients = match history.meta("main_end_ns") {
+            Some(_) => live.effective.clients,
+            None => 0,
+        };
+        let power = power().kinds(kinds).clients(clients).faults_asked(!asked.is_empty());
+        checkers.push(Arc::new(power));
         checkers.push(Arc::new(stats()));
         let judging = tokio::task::spawn_blocking(move || {
             let history = Arc::new(history);
             let run = run_verdict(&history, &asked, &problems);
-            let judged = judge(&history, checkers);
+            let judged = heed_judges(judge(&history, checkers));
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
             explained(verdict, &history)
         });
@@ -198,7 +192,7 @@ impl Session {
             verdict.reasons.insert(0, reason);
         }
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
-        Ok(verdict)
+        Ok(Judged::new(verdict))
     }
 
     /// Ends the attempt: undoes faults, judges what was recorded where nobody did it yet, and
@@ -209,8 +203,9 @@ impl Session {
             live.heal(Some(HEAL_LIMIT)).await;
             let _ = tokio::time::timeout(STATES_LIMIT, live.record_states()).await;
             live.announcements.flush().await;
-            if outcome.is_err() && self.judged().is_none() {
-                let _ = self.judge(live, &Plan::default(), Vec::new()).await;
+            if let (Err(error), None) = (&outcome, self.judged()) {
+                live.recorder.set_meta(ENDED_EARLY, error.to_string());
+                let _ = self.judge(live, Vec::new()).await;
             }
         }
         progress::clear();
@@ -227,9 +222,16 @@ impl Session {
             Some(recorder) => recorder.finish().0,
             None => History::default(),
         };
+        // What counts is what this run was judged with, whatever the test's function holds.
+        let judged = self.judged();
+        let outcome = match (outcome, &judged) {
+            (Ok(_), Some(verdict)) => Ok(verdict.clone()),
+            (Ok(_), None) => Err(Error::usage("the test returned the verdict of another run")),
+            (Err(error), _) => Err(error.into()),
+        };
         Finished {
             outcome,
-            judged: self.judged(),
+            judged,
             history: Arc::new(history),
             samples,
             store: self.store.get().cloned(),

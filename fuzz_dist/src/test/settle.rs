@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use super::live::Live;
+use crate::client::UNSUPPORTED;
 use crate::error::Error;
 use crate::generator::{Any, Boxed, Generator, each_node, nothing, once};
+use crate::history::COMPLETED;
 use crate::interpreter::Ended;
 use crate::node::Node;
-use crate::op::{Event, Kind, NodeId, Phase, Process, Value};
+use crate::op::{Event, Invocation, Kind, NodeId, Phase, Process, Value};
 use crate::time::Time;
 
-/// Between two rounds of reads while the run waits for convergence: short at first, since most
-/// clusters agree at once, and twice as long each time up to the latter.
-const FIRST_ROUND_AFTER: Duration = Duration::from_millis(20);
-const ROUND_EVERY: Duration = Duration::from_millis(250);
+/// Pauses between rounds of reads while the run waits for convergence: none after the first round,
+/// for a cluster that has converged by then, and growing ones for one that takes its time.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 impl Live {
     /// The rest of a run after its operations: heal, quiesce, final reads.
@@ -24,9 +26,25 @@ impl Live {
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         self.heal(None).await;
         let healed = self.now();
-        let Some(read) = self.workload.final_read().cloned() else { return Ok(()) };
-        self.enter(Phase::Quiesce);
-        self.quiesce(&read, healed).await?;
+        if let Some(read) = self.final_read()
+            && self.quiesce(&read, healed).await?
+        {
+            self.final_reads(&read).await?;
+        }
+        self.record_states().await;
+        self.recorder.set_meta(COMPLETED, true);
+        Ok(())
+    }
+
+    /// The read that tells a node's state, where there is a client for it.
+    fn final_read(&self) -> Option<Invocation> {
+        let read = self.workload.final_read()?;
+        let first = self.cluster.nodes().first()?;
+        self.client(first).is_ok().then(|| read.clone())
+    }
+
+    /// One successful read from every node, as far as they give one.
+    async fn final_reads(&self, read: &Invocation) -> Result<(), Error> {
         self.enter(Phase::Final);
         // A read that fails is tried again within the same bound.
         let end = self.now() + self.effective.op_limit * 3;
@@ -44,10 +62,9 @@ impl Live {
             let answers = self.answers(from);
             silent.retain(|node| answers[node.index()].is_none());
             if !silent.is_empty() {
-                tokio::time::sleep(ROUND_EVERY).await;
+                tokio::time::sleep(PAUSE_MAX).await;
             }
         }
-        self.record_states().await;
         Ok(())
     }
 
@@ -68,14 +85,16 @@ impl Live {
         }
     }
 
-    /// Reads in rounds until all nodes agree twice in a row on all that the history promises.
-    async fn quiesce(&self, read: &crate::op::Invocation, healed: Time) -> Result<(), Error> {
+    /// Reads in rounds until all nodes agree twice in a row on all that the history promises. False
+    /// where the clients do not know how to read: then there is nothing to wait for.
+    async fn quiesce(&self, read: &Invocation, healed: Time) -> Result<bool, Error> {
+        self.enter(Phase::Quiesce);
         let longest = self.recorder.with(|h| h.longest_fault());
         let limit = self.effective.quiesce_limit.or(self.db.facts().quiesce_limit);
         let limit = limit.unwrap_or_else(|| self.effective.quiesce_limit(longest));
         let end = healed + limit;
         let mut agreed: Option<Value> = None;
-        let mut pause = FIRST_ROUND_AFTER;
+        let mut pause = Duration::ZERO;
         loop {
             let round = self.now();
             let from = self.recorder.len();
@@ -84,22 +103,39 @@ impl Live {
             if matches!(outcome.ended, Ended::Cancelled) {
                 return Err(Error::cancelled());
             }
+            if self.is_unsupported(from) {
+                return Ok(false);
+            }
             let now = self.common(&self.answers(from));
             if now.is_some() && now == agreed {
                 self.recorder.set_meta("converged_ms", round.since(healed).as_millis() as i64);
                 break;
             }
-            agreed = now;
             if self.now() + pause >= end {
                 self.recorder.set_meta("converged_ms", Value::Nil);
                 break;
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(ROUND_EVERY);
+            // A second round that follows at once is as good as a later one: both are whole.
+            if now.is_none() {
+                pause = (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+                tokio::time::sleep(pause).await;
+            }
+            agreed = now;
         }
         self.recorder.set_meta("quiesce_ms", self.now().since(healed).as_millis() as i64);
         self.recorder.set_meta("quiesce_limit_ms", limit.as_millis() as i64);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Did the clients refuse everything since event `from`, since they do not know such a function?
+    fn is_unsupported(&self, from: usize) -> bool {
+        self.recorder.with(|history| {
+            let mut ends = (from..history.len())
+                .filter(|i| history.process(*i).is_client() && history.kind(*i) != Kind::Invoke)
+                .peekable();
+            let refused = |i| history.error(i).is_some_and(|e| &*e.kind == UNSUPPORTED);
+            ends.peek().is_some() && ends.all(refused)
+        })
     }
 
     /// What each node answered since event `from`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Failure, Workload};
 use crate::checker::set_full;
-use crate::client::{Client, Error as ClientError};
+use crate::client::{Client, Error as ClientError, bad_argument, unsupported};
 use crate::generator::{Generator, from_fn, mix, repeat};
 use crate::history::History;
 use crate::node::Node;
@@ -135,9 +135,11 @@ struct SetClient {
 impl Client for SetClient {
     async fn invoke(&mut self, op: &Invocation) -> Completion {
         let node = self.node.clone();
-        Failure::completion(match op.value {
-            Value::Int(n) => (self.add)(node, n).await.map(|()| Value::Int(n)),
-            _ => (self.read)(node).await.map(Value::set),
+        Failure::completion(match (&*op.f, &op.value) {
+            ("add", Value::Int(n)) => (self.add)(node, *n).await.map(|()| Value::Int(*n)),
+            ("read", _) => (self.read)(node).await.map(Value::set),
+            ("add", _) => return bad_argument(op),
+            _ => return unsupported(op, ["add", "read"]),
         })
     }
 

@@ -84,4 +84,8 @@ async fn an_operation_of_another_workload_is_refused_and_nothing_is_sent() {
     let mut session = over(peer.client(), "g_set").unwrap();
     let refused = session.invoke(&Invocation::new("transfer", 5)).await;
     assert!(matches!(&refused, Completion::Fail(e) if &*e.kind == "unsupported"), "{refused:?}");
+    let Completion::Fail(error) = &refused else { unreachable!() };
+    assert!(error.text.contains("it has `add`, `remove` and `read`"), "{error}");
+    let refused = session.invoke(&Invocation::new("add", "five")).await;
+    assert!(matches!(&refused, Completion::Fail(e) if &*e.kind == "bad_argument"), "{refused:?}");
 }

@@ -6,6 +6,7 @@ use super::super::Anomaly;
 use super::super::calls::{Outcome, call};
 use super::super::dense::{self, Clients, Dense, Expected, Ints, NONE};
 use super::super::evidence::node_of;
+use super::super::finals::unsettled;
 use crate::history::{History, View, Word};
 use crate::op::{Kind, Process, Value};
 use crate::time::Time;
@@ -299,7 +300,8 @@ impl<'a> Log<'a> {
     /// Acknowledged below what was polled, and never polled: lost where some client passed over
     /// it, and no poll of unknown outcome can have returned it.
     fn lost(&mut self, passed: &[(i64, i64)]) {
-        let Some(highest) = self.highest else { return };
+        let settled = unsettled(self.history).is_none();
+        let Some(highest) = self.highest.filter(|_| settled) else { return };
         let unpolled = |(_, r): &(usize, &Record)| {
             // What was seen and not polled was acknowledged, once.
             !r.polled && r.place.event != NONE && r.place.offset < highest.offset

@@ -5,6 +5,7 @@
 //! Jepsen's kafka workload names, for one log (`independent` judges several).
 
 use super::evidence::count;
+use super::finals::heed_the_end;
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Checker, Verdict};
 use crate::history::History;
@@ -87,6 +88,7 @@ impl Checker for OffsetLog {
             None if log.polled == 0 => Verdict::unknown("offset_log", "nothing was polled"),
             None => Verdict::valid("offset_log"),
         };
+        heed_the_end(history, &mut verdict);
         for kind in KINDS {
             let all = found.remove(kind).unwrap_or_default();
             verdict = verdict.with(format!("{kind}_count"), all.len()).counted(kind, all.len());

@@ -86,7 +86,7 @@ impl Facts<'_> {
         let finals: Vec<(usize, u32)> = (self.streams.streams.iter().enumerate())
             .filter_map(|(s, stream)| Some((s, stream.final_read(self.history)?)))
             .collect();
-        if finals.is_empty() {
+        if finals.is_empty() || !self.settled {
             return;
         }
         let has: Vec<Vec<bool>> = finals

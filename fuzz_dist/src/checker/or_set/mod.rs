@@ -154,6 +154,8 @@ struct Facts<'a> {
     elements: Vec<Element<'a>>,
     names: Vec<Value>,
     streams: Streams,
+    /// Has the run an end?
+    settled: bool,
     /// One for each of the streams.
     views: Vec<View>,
     faults: Faults,
@@ -201,8 +203,10 @@ impl Checker for OrSet {
         let names = (0..numbers.len()).map(|id| numbers.name(id)).collect();
         let view = |s| View::of(history, s, elements.len());
         let views = streams.streams.iter().map(view).collect();
+        let finals = Finals::of(history, &self.read);
         let facts = Facts {
             views,
+            settled: finals.settled,
             history,
             options: self,
             elements,
@@ -225,7 +229,7 @@ impl Checker for OrSet {
                 listed(&names)
             ));
         }
-        Finals::of(history, &self.read).apply(&mut verdict);
+        finals.apply(&mut verdict);
         let verdict = verdict.with("unsure_count", unsure.len());
         let verdict = facts.figures(verdict, &findings, &sessions);
         let functions = [&*self.add, &*self.remove, &*self.read];

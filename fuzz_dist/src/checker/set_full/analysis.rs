@@ -21,6 +21,8 @@ pub(super) enum Fate {
     Missing,
     /// Known, and gone.
     Lost,
+    /// Known, and lacking when the run ended early: it may merely not have been replicated yet.
+    Undecided,
 }
 
 /// What all reads together say about each element.
@@ -97,6 +99,20 @@ pub(super) fn analyse(
     a.fate = (0..adds.len()).map(fate_of).collect();
     staleness(&mut a, history);
     a
+}
+
+impl Analysis {
+    /// The run has no end: nothing is lost or missing then.
+    pub(super) fn leave_open(&mut self) {
+        for fate in &mut self.fate {
+            if matches!(fate, Fate::Lost | Fate::Missing) {
+                *fate = Fate::Undecided;
+            }
+        }
+        for node in &mut self.nodes {
+            node.missing.clear();
+        }
+    }
 }
 
 /// When was each element read for the first time, and was that allowed?

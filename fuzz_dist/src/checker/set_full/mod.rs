@@ -115,8 +115,12 @@ impl Checker for SetFull {
                 return Verdict::unknown("set_full", reason);
             }
         };
-        let analysis =
+        let finals = Finals::of(history, &self.read);
+        let mut analysis =
             analysis::analyse(history, &adds, &streams, elements.len(), healed_at(history));
+        if !finals.settled {
+            analysis.leave_open();
+        }
         let faults = Faults::of(history);
         let facts = explain::Facts {
             history,
@@ -133,7 +137,7 @@ impl Checker for SetFull {
         let options = SetFull { sessions: asked, ..self.clone() };
         let report = Report { options: &options, facts: &facts, sessions: &sessions };
         let mut verdict = report.verdict();
-        if !analysis.unsure.is_empty() && !verdict.is_invalid() {
+        if finals.settled && !analysis.unsure.is_empty() && !verdict.is_invalid() {
             verdict.validity = Validity::Unknown;
             let names: Vec<Value> =
                 analysis.unsure.iter().map(|id| elements.name(*id as usize)).collect();
@@ -143,8 +147,9 @@ impl Checker for SetFull {
                 listed(&names)
             ));
         }
-        Finals::of(history, &self.read).apply(&mut verdict);
-        verdict = report.figures(verdict).with("unsure_count", analysis.unsure.len());
+        finals.apply(&mut verdict);
+        verdict =
+            report.figures(verdict, finals.settled).with("unsure_count", analysis.unsure.len());
         let verdict =
             rechecked(history, verdict, |f, a| recheck::set_full(f, a, &self.add, &self.read));
         faults.state(history, verdict)

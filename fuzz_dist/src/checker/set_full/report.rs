@@ -248,7 +248,7 @@ impl Report<'_> {
         }
     }
 
-    pub(super) fn figures(&self, verdict: Verdict) -> Verdict {
+    pub(super) fn figures(&self, verdict: Verdict, settled: bool) -> Verdict {
         let (facts, a) = (self.facts, self.facts.analysis);
         let adds = facts.adds;
         let acknowledged = adds.outcome.iter().filter(|o| **o == Outcome::Acknowledged).count();
@@ -283,7 +283,14 @@ impl Report<'_> {
         let verdict = self.sessions(self.latencies(verdict)).with("nodes", self.nodes());
         let limit = facts.history.meta("quiesce_limit_ms").and_then(Value::as_int);
         let verdict = verdict.with("quiesce_limit_ms", limit);
+        let undecided: Vec<u32> = self.ids(Fate::Undecided).collect();
+        let verdict = match settled {
+            true => verdict,
+            false => self.list(verdict, "undecided", &undecided),
+        };
         match convergence(facts.history, adds, facts.streams) {
+            // That nodes had not come to agree yet says nothing where they were not waited for.
+            Some(c) if !c.converged && !settled => verdict,
             None => verdict,
             Some(c) => verdict.with("converged", c.converged).with("convergence_ms", c.time_ms),
         }

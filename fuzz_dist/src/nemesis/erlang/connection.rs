@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Check, Fault, Hit, Nemesis, Targets};
-use super::kept::{self, Kept, Numbered};
+use super::kept::{self, Kept, KeptFault, Numbered};
 use super::{carrier, control, hit, needs_two, peer, two_nodes};
 use crate::args;
 use crate::beam::{Atom, Term};
@@ -46,7 +46,7 @@ pub fn busy_dist() -> Nemesis {
 /// transitive, and what `prevent_overlapping_partitions` makes of one link.
 #[fuzz_dist::nemesis("wrong_cookie")]
 pub fn wrong_cookie() -> Nemesis {
-    WrongCookieFault.into()
+    Nemesis::of(KeptFault(WrongCookieFault))
 }
 
 /// Has one random node allow every other but one (`net_kernel:allow/1`) and drops their connection:
@@ -56,7 +56,7 @@ pub fn wrong_cookie() -> Nemesis {
 /// operations over them fail. Finds what [`wrong_cookie`] finds, with the refusal on one side.
 #[fuzz_dist::nemesis("disallow")]
 pub fn disallow() -> Nemesis {
-    DisallowFault.into()
+    Nemesis::of(KeptFault(DisallowFault))
 }
 
 /// See [`blip`].
@@ -69,11 +69,11 @@ pub struct BusyDistFault;
 
 /// See [`wrong_cookie`].
 #[derive(Clone, Copy, Debug)]
-pub struct WrongCookieFault;
+struct WrongCookieFault;
 
 /// See [`disallow`].
 #[derive(Clone, Copy, Debug)]
-pub struct DisallowFault;
+struct DisallowFault;
 
 impl Fault for BlipFault {
     type Plan = Hit;

@@ -37,7 +37,11 @@ pub(super) trait Kept: Send + Sync + 'static {
     }
 }
 
-impl<K: Kept> Fault for K {
+/// One of them as a fault. A type of its own, so that the compiler speaks of [`Fault`] where something
+/// is none, and not of [`Kept`].
+pub(super) struct KeptFault<K>(pub(super) K);
+
+impl<K: Kept> Fault for KeptFault<K> {
     type Plan = Numbered;
 
     fn name(&self) -> Name {
@@ -51,18 +55,18 @@ impl<K: Kept> Fault for K {
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Numbered, Error> {
         let plan = match K::PAIR {
             Some(between) => two_nodes(K::NAME, between, targets, random)?,
-            None => one_node(K::NAME, &self.what(), targets, random)?,
+            None => one_node(K::NAME, &self.0.what(), targets, random)?,
         };
         Ok(numbered(plan, random))
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
-        let arguments = all_arguments(self, targets, &plan.hit);
+        let arguments = all_arguments(&self.0, targets, &plan.hit);
         start(hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
-        let arguments = all_arguments(self, targets, &plan.hit);
+        let arguments = all_arguments(&self.0, targets, &plan.hit);
         stop(hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 }

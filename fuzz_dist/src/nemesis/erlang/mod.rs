@@ -17,20 +17,11 @@ mod pressure;
 mod process;
 
 pub use code::{PurgeModuleFault, purge_module};
-pub use connection::{
-    BlipFault, BusyDistFault, DisallowFault, WrongCookieFault, blip, busy_dist, disallow,
-    wrong_cookie,
-};
+pub use connection::{BlipFault, BusyDistFault, blip, busy_dist, disallow, wrong_cookie};
 pub use epmd::{KillEpmdFault, kill_epmd};
 pub use kept::Numbered;
-pub use pressure::{
-    BlockSchedulersFault, GcPressureFault, MemoryPressureFault, block_schedulers, gc_pressure,
-    memory_pressure, memory_pressure_of,
-};
-pub use process::{
-    KillChildFault, KillProcessFault, SuspendProcessFault, kill_child, kill_process,
-    suspend_process,
-};
+pub use pressure::{block_schedulers, gc_pressure, memory_pressure, memory_pressure_of};
+pub use process::{KillChildFault, KillProcessFault, kill_child, kill_process, suspend_process};
 
 /// The nodes that run Erlang.
 fn erlang_nodes<'a>(

@@ -1,7 +1,7 @@
 //! Faults of a whole node that goes on: its schedulers, its memory, its garbage collector.
 
 use super::super::Nemesis;
-use super::kept::Kept;
+use super::kept::{Kept, KeptFault};
 use crate::beam::Term;
 
 /// What [`memory_pressure`] holds.
@@ -14,7 +14,7 @@ const MEBIBYTES: u32 = 256;
 /// time-outs that are too tight, leases and locks that expire while their holder believes in them.
 #[fuzz_dist::nemesis("block_schedulers")]
 pub fn block_schedulers() -> Nemesis {
-    BlockSchedulersFault.into()
+    Nemesis::of(KeptFault(BlockSchedulersFault))
 }
 
 /// Holds 256 MiB of memory in one random node; see [`memory_pressure_of`].
@@ -28,7 +28,7 @@ pub fn memory_pressure() -> Nemesis {
 /// Needs that memory on this machine. Finds: alarms that stop writers for ever, caches that drop what
 /// was acknowledged.
 pub fn memory_pressure_of(mebibytes: u32) -> Nemesis {
-    MemoryPressureFault { mebibytes }.into()
+    Nemesis::of(KeptFault(MemoryPressureFault { mebibytes }))
 }
 
 /// Has the garbage of all processes of one random node collected, again and again, on all its
@@ -38,23 +38,23 @@ pub fn memory_pressure_of(mebibytes: u32) -> Nemesis {
 /// time-outs that are too tight.
 #[fuzz_dist::nemesis("gc_pressure")]
 pub fn gc_pressure() -> Nemesis {
-    GcPressureFault.into()
+    Nemesis::of(KeptFault(GcPressureFault))
 }
 
 /// See [`block_schedulers`].
 #[derive(Clone, Copy, Debug)]
-pub struct BlockSchedulersFault;
+struct BlockSchedulersFault;
 
 /// See [`memory_pressure_of`].
 #[derive(Clone, Copy, Debug)]
-pub struct MemoryPressureFault {
+struct MemoryPressureFault {
     /// How much it holds.
     pub mebibytes: u32,
 }
 
 /// See [`gc_pressure`].
 #[derive(Clone, Copy, Debug)]
-pub struct GcPressureFault;
+struct GcPressureFault;
 
 impl Kept for BlockSchedulersFault {
     const NAME: &'static str = "block_schedulers";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{Check, Fault, Hit, Nemesis, Targets};
-use super::kept::{self, Kept, Numbered};
+use super::kept::{self, Kept, KeptFault, Numbered};
 use super::{control, hit, one_node};
 use crate::args;
 use crate::beam::{Atom, Connection, Down, Term};
@@ -39,7 +39,7 @@ pub fn kill_child() -> Nemesis {
 /// Finds: requests that are executed after their caller has given up, leases that outlive a pause
 /// of who holds them. It goes on when the harness is gone.
 pub fn suspend_process(name: impl Into<Name>) -> Nemesis {
-    SuspendProcessFault(name.into()).into()
+    Nemesis::of(KeptFault(SuspendProcessFault(name.into())))
 }
 
 /// See [`kill_process`].
@@ -52,7 +52,7 @@ pub struct KillChildFault;
 
 /// See [`suspend_process`].
 #[derive(Clone, Debug)]
-pub struct SuspendProcessFault(pub Name);
+struct SuspendProcessFault(pub Name);
 
 /// Who is registered under the name now.
 async fn whereis(node: &Connection, name: &str) -> Result<Term, Error> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::history::FaultStatus;
 use crate::nemesis::{DynFault, LaneSchedule, Slot};
 use crate::random::Stream;
@@ -196,6 +196,6 @@ pub(super) struct Armed {
     pub(super) begun: oneshot::Receiver<Result<Begun, Error>>,
 }
 
-fn gone() -> Error {
-    Error::environment("internal error: the task that owns the faults has ended")
+pub(super) fn gone() -> Error {
+    Error::new(ErrorKind::Test, "internal error: the task that owns the faults has ended")
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::fake::{Act, Fake, empty};
 use crate::nemesis::Nemesis;
-use crate::test::scenario::LiveCluster;
 
 /// Polls a future until it is ready or was polled `n` times, with time for others after each poll;
 /// is it ready?
@@ -38,12 +37,11 @@ async fn an_inject_that_is_dropped_at_any_point_ends_what_it_began() {
     let mut n = 0;
     loop {
         let live = empty();
-        let cluster = LiveCluster::new(live.clone());
         let (one, two) = two();
         let log = one.log.clone();
         let nemesis = Nemesis::of(one).and(two);
         let done = {
-            let mut inject = Box::pin(cluster.inject(nemesis));
+            let mut inject = Box::pin(live.inject(nemesis));
             polled(inject.as_mut(), n).await.is_some()
         };
         if done {
@@ -67,10 +65,9 @@ async fn an_inject_that_is_dropped_at_any_point_ends_what_it_began() {
 async fn an_end_that_is_dropped_at_any_point_goes_on() {
     for n in 0..8 {
         let live = empty();
-        let cluster = LiveCluster::new(live.clone());
         let (one, two) = two();
         let log = one.log.clone();
-        let fault = cluster.inject(Nemesis::of(one).and(two)).await.unwrap();
+        let fault = live.inject(Nemesis::of(one).and(two)).await.unwrap();
         {
             let mut heal = Box::pin(fault.heal());
             let _ = polled(heal.as_mut(), n).await;
@@ -88,10 +85,9 @@ async fn a_heal_that_is_dropped_at_any_point_is_finished_by_the_next_one() {
     let mut n = 0;
     loop {
         let live = empty();
-        let cluster = LiveCluster::new(live.clone());
         let (one, two) = two();
         // A handle that is dropped leaves the fault to the heal.
-        drop(cluster.inject(Nemesis::of(one).and(two)).await.unwrap());
+        drop(live.inject(Nemesis::of(one).and(two)).await.unwrap());
         let done = {
             let mut heal = Box::pin(live.heal(None));
             polled(heal.as_mut(), n).await.is_some()
@@ -110,15 +106,14 @@ async fn a_heal_that_is_dropped_at_any_point_is_finished_by_the_next_one() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_an_armed_fault_that_is_dropped_ends_it_and_a_dropped_handle_does_not() {
     let live = empty();
-    let cluster = LiveCluster::new(live.clone());
     let waits =
         Fake { lead: Duration::from_secs(60), ..Fake::new("waits", Act::Hangs, Act::After(1)) };
-    drop(cluster.arm(Nemesis::of(waits.clone())).await.unwrap());
+    drop(live.arm(Nemesis::of(waits.clone())).await.unwrap());
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(*waits.log.lock().unwrap(), ["start waits"], "the handle's drop ends nothing");
 
     let other = Fake { name: "other", ..Fake::new("other", Act::Hangs, Act::After(1)) };
-    let armed = cluster.arm(Nemesis::of(other.clone())).await.unwrap();
+    let armed = live.arm(Nemesis::of(other.clone())).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_secs(1), armed.acts()).await.is_err());
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(*other.log.lock().unwrap(), ["start other", "stop other", "stopped other"]);

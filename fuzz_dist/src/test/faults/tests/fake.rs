@@ -24,7 +24,7 @@ use crate::op::{Name, NodeId, Phase};
 use crate::random::{Seed, Stream};
 use crate::test::announce::Announcements;
 use crate::test::faults::{Begin, Faults, Scene};
-use crate::test::live::Live;
+use crate::test::live::{FIRST_PROCESS, Live};
 use crate::test::options::{Announce, Options};
 use crate::test::overrides::Overrides;
 use crate::test::progress::Progress;
@@ -285,6 +285,9 @@ pub(super) fn kept(
         replay,
         phase,
         progress: Progress::new(interpreter.counters()),
+        executor: interpreter.executor(),
+        is_scenario: false,
+        processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
     })

@@ -7,7 +7,6 @@ use super::fake::{Act, Fake, empty};
 use crate::history::FaultStatus;
 use crate::nemesis::Nemesis;
 use crate::test::options::Options;
-use crate::test::scenario::LiveCluster;
 use crate::time::secs;
 
 /// Begins the fault beside a healthy one, heals, and gives the reasons for `unknown`.
@@ -113,10 +112,9 @@ async fn a_start_takes_no_longer_than_what_is_left_of_the_total_limit() {
 async fn inject_says_what_failed_and_leaves_nothing() {
     for odd in [Act::SaysNo, Act::Refuses, Act::Panics] {
         let live = empty();
-        let cluster = LiveCluster::new(live.clone());
         let fine = Fake::new("fine", Act::After(1), Act::After(1));
         let odd = Fake::new("odd", odd, Act::After(1));
-        let injected = cluster.inject(Nemesis::of(fine.clone()).and(odd)).await;
+        let injected = live.inject(Nemesis::of(fine.clone()).and(odd)).await;
         let error = injected.err().expect("it did not act").to_string();
         assert!(error.contains("`odd #") && error.contains("was not seen to act"), "{error}");
         assert!(fine.log.lock().unwrap().contains(&"stopped fine".to_string()), "ended before");
@@ -128,10 +126,9 @@ async fn inject_says_what_failed_and_leaves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_handle_says_what_was_not_undone_and_ends_the_others() {
     let live = empty();
-    let cluster = LiveCluster::new(live.clone());
     let fine = Fake::new("fine", Act::After(1), Act::After(1));
     let odd = Fake::new("odd", Act::After(1), Act::SaysNo);
-    let both = cluster.inject(Nemesis::of(fine.clone()).and(odd)).await.unwrap();
+    let both = live.inject(Nemesis::of(fine.clone()).and(odd)).await.unwrap();
     let error = both.heal().await.unwrap_err().to_string();
     assert!(error.contains("`odd #") && error.contains("it is not so"), "{error}");
     assert!(fine.log.lock().unwrap().contains(&"stopped fine".to_string()));
