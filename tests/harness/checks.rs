@@ -2,6 +2,7 @@
 
 use crate::program::{Runtime, run};
 use libtest_mimic::{Failed, Trial};
+use std::time::Duration;
 
 pub(crate) fn all() -> Vec<Trial> {
     macro_rules! trials {
@@ -34,6 +35,8 @@ pub(crate) fn all() -> Vec<Trial> {
         a_second_interrupt_ends_at_once,
         a_trial_waits_for_its_turn_until_the_other_process_is_killed,
         a_wait_has_a_limit,
+        mistakes_are_reported_without_waiting,
+        what_times_out_twice_is_one_request,
         waiting_can_be_interrupted,
     ]
 }
@@ -71,7 +74,7 @@ fn listing_gives_names_and_nothing_else() {
             "fixture::is_ignored: test",
             "fixture::waits: test",
             "fixture::is_stuck: test",
-            "fixture::hangs: test"
+            "hostile::occupies: test"
         ]
     );
 }
@@ -241,43 +244,69 @@ fn sigterm_lets_trials_tear_down() {
     ended.ended_with(101).says("SIGTERM: healing").says("let go").says("no verdict: SIGTERM");
 }
 
+/// GNU `timeout` signals its child and then the group of both.
+fn what_times_out_twice_is_one_request() {
+    let runtime = Runtime::new();
+    let waiting = runtime.start("fixture::waits --exact --ignored", &[]);
+    waiting.stdout.until("waiting");
+    waiting.signal("TERM");
+    waiting.signal("TERM");
+    let ended = waiting.end();
+    ended.ended_with(101).says("another signal after 1 s ends at once").says("let go");
+}
+
 fn a_second_interrupt_ends_at_once() {
     let runtime = Runtime::new();
     let stuck = runtime.start("fixture::is_stuck --exact --ignored", &[]);
     stuck.stdout.until("stuck");
     stuck.signal("INT");
     stuck.stderr.until("SIGINT: healing");
+    // Sooner, it would count as the same request.
+    std::thread::sleep(Duration::from_millis(1100));
     stuck.signal("INT");
     stuck.end().ended_with(130).says("SIGINT again: ending at once");
 }
 
 fn a_trial_waits_for_its_turn_until_the_other_process_is_killed() {
     let runtime = Runtime::new();
-    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
-    holder.stdout.until("hanging");
-    let waiter = runtime.start("fixture::passes --exact", &[]);
-    waiter.stderr.until("fixture::passes waits for its turn on this machine");
-    waiter.stderr.until("fixture::hangs (process ");
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let waiter = runtime.start("hostile::comes_up --exact", &[]);
+    waiter.stderr.until("hostile::comes_up: queued; running now: hostile::occupies (process ");
     holder.signal("KILL");
-    waiter.end().ended_with(0);
+    waiter.end().says("came up");
 }
 
 fn a_wait_has_a_limit() {
     let runtime = Runtime::new();
-    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
-    holder.stdout.until("hanging");
-    let limited = runtime.run("fixture::passes --exact", &[("FUZZ_DIST_WAIT_LIMIT", "10ms")]);
-    limited.ended_with(101).says("waited 0 s for a turn").says("fixture::hangs (process ");
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let limited = runtime.run("hostile::comes_up --exact", &[("FUZZ_DIST_WAIT_LIMIT", "10ms")]);
+    limited.ended_with(101).says("queued for 0 s; running now: hostile::occupies (process ");
+}
+
+/// What needs no machine is looked at before the wait for it: these would wait for an hour.
+fn mistakes_are_reported_without_waiting() {
+    let runtime = Runtime::new();
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let usage = runtime.run("hostile::cuts_too_small_a_ring --exact", &[]);
+    usage.ended_with(101).says("majority_ring");
+    let missing = runtime.run("hostile::has_no_release --exact", &[]);
+    missing.ended_with(0).says("no release of the hostile fixture");
+    let unreadable = runtime.run("hostile::comes_up --exact", &[("FUZZ_DIST_WAIT_LIMIT", "1 h")]);
+    unreadable.ended_with(101).says("FUZZ_DIST_WAIT_LIMIT=\"1 h\" cannot be read");
 }
 
 fn waiting_can_be_interrupted() {
     let runtime = Runtime::new();
-    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
-    holder.stdout.until("hanging");
-    let waiter = runtime.start("fixture::passes fixture::fails --exact --test-threads=1", &[]);
-    waiter.stderr.until("waits for its turn");
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let both = "hostile::comes_up hostile::has_no_release --exact --test-threads=1";
+    let waiter = runtime.start(both, &[]);
+    waiter.stderr.until("queued; running now");
     waiter.signal("TERM");
     let ended = waiter.end();
-    ended.ended_with(101).says("stopped by SIGTERM while waiting");
+    ended.ended_with(101).says("SIGTERM while queued");
     ended.says("not started: stopped by SIGTERM");
 }

@@ -180,12 +180,6 @@ async fn is_stuck(_test: Test) -> Outcome {
     Ok(valid())
 }
 
-#[fuzz_dist::test(db = "fixture", ignore, exclusive = true)]
-async fn hangs(_test: Test) -> Outcome {
-    println!("hanging");
-    std::future::pending().await
-}
-
 mod matrix {
     use super::*;
     use std::rc::Rc;

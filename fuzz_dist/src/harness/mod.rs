@@ -2,8 +2,8 @@
 
 mod arguments;
 mod attempt;
-mod lease;
 mod signals;
+mod supervise;
 mod trials;
 
 use crate::registry;

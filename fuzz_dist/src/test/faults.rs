@@ -98,7 +98,10 @@ impl Live {
         self.record_nemesis(fault.name(), Edge::Start, value);
         let trouble = format!("{} {}", fault.name(), plan.shape);
         self.announcements.trouble(Edge::Start, id, &trouble);
-        let begun = tokio::time::timeout(STEP_LIMIT, fault.start(self.targets(), &plan)).await;
+        let start = fault.start(self.targets(), &plan);
+        let start =
+            self.calls.watch(format!("`Fault::start` of `{}`", fault.name()), STEP_LIMIT, start);
+        let begun = tokio::time::timeout(STEP_LIMIT, start).await;
         if started.load(Ordering::SeqCst) {
             // It was undone meanwhile, and that is recorded; what came of its start has no place any more.
             return Ok((id, FaultStatus::Indeterminate));
@@ -150,7 +153,10 @@ impl Live {
             Edge::Stop,
             History::fault_value(id, Edge::Stop, "", None),
         );
-        let stopped = tokio::time::timeout(STEP_LIMIT, fault.stop(self.targets(), &plan)).await;
+        let stop = fault.stop(self.targets(), &plan);
+        let stop =
+            self.calls.watch(format!("`Fault::stop` of `{}`", fault.name()), STEP_LIMIT, stop);
+        let stopped = tokio::time::timeout(STEP_LIMIT, stop).await;
         let trouble = format!("{} {}", fault.name(), plan.shape);
         self.announcements.trouble(Edge::Stop, id, &trouble);
         let check = self.checked(&fault, "undoing", stopped);

@@ -58,11 +58,11 @@ pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[Strin
     for kind in asked {
         let acted = faults.iter().any(|f| *f.name == **kind && f.status == FaultStatus::Installed);
         if !acted {
-            verdict = verdict.because(format!("no `{kind}` was ever seen to act"));
+            verdict = verdict.because(format!("nemesis `{kind}` never took effect"));
         }
     }
     if history.heal_proved() == Some(false) {
-        verdict = verdict.because("the healing was not proved");
+        verdict = verdict.because("the heal was not proved");
     }
     for problem in problems {
         verdict = verdict.because(problem.clone());

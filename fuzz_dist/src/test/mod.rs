@@ -16,9 +16,11 @@ use crate::random::Seed;
 use crate::workload::Workload;
 
 mod announce;
+mod calls;
 pub mod cancel;
 mod faults;
 mod judge;
+mod lease;
 mod live;
 mod observe;
 pub mod options;
@@ -30,6 +32,9 @@ mod session;
 mod settle;
 mod spec;
 
+pub use calls::{Blocked, Calls};
+pub use lease::Lease;
+pub(crate) use lease::slots;
 use options::{Concurrency, Options};
 pub use scenario::{Add, ArmedFault, LiveCluster, Operation, Read, RunningFault, ScenarioClient};
 pub use session::{Finished, Session};

@@ -36,6 +36,10 @@ pub struct Overrides {
     pub attempts: Option<u32>,
     /// `FUZZ_DIST_MISSING`, `fail` or `ignore`.
     pub missing: Missing,
+    /// `FUZZ_DIST_WAIT_LIMIT`, as `2h`: how long a trial waits while others use the machine.
+    pub wait_limit: Option<Duration>,
+    /// `FUZZ_DIST_VERBOSE`, `1` or `0`: whether all is printed of trials that pass, too.
+    pub verbose: bool,
     /// `FUZZ_DIST_TRACES`, `1` or `0`: whether the store keeps the run as OpenTelemetry traces, too.
     pub traces: bool,
 }
@@ -74,6 +78,10 @@ impl Overrides {
             attempts: parsed(&get, "FUZZ_DIST_ATTEMPTS", "write a number, as 3", plain)?,
             missing: parsed(&get, "FUZZ_DIST_MISSING", "write fail or ignore", missing)?
                 .unwrap_or_default(),
+            wait_limit: parsed(&get, "FUZZ_DIST_WAIT_LIMIT", "write a duration, as 2h", |t| {
+                parse_duration(t).ok()
+            })?,
+            verbose: parsed(&get, "FUZZ_DIST_VERBOSE", "write 1 or 0", switch)?.unwrap_or_default(),
             traces: parsed(&get, "FUZZ_DIST_TRACES", "write 1 or 0", switch)?.unwrap_or_default(),
         })
     }
@@ -138,6 +146,8 @@ mod tests {
         let all = read(&[
             ("FUZZ_DIST_SEED", "0xff"),
             ("FUZZ_DIST_TRACES", "1"),
+            ("FUZZ_DIST_VERBOSE", "1"),
+            ("FUZZ_DIST_WAIT_LIMIT", "2h"),
             ("FUZZ_DIST_TIME_LIMIT", "2m"),
             ("FUZZ_DIST_RATE", "0.5"),
             ("FUZZ_DIST_NODES", "7"),
@@ -153,6 +163,8 @@ mod tests {
             concurrency: Some(Concurrency::PerNode(2)),
             attempts: Some(3),
             missing: Missing::Ignore,
+            wait_limit: Some(secs(7200)),
+            verbose: true,
             traces: true,
         };
         assert_eq!(all, Ok(expected));
@@ -172,6 +184,11 @@ mod tests {
             "FUZZ_DIST_TIME_LIMIT",
             "30",
             "FUZZ_DIST_TIME_LIMIT=\"30\" cannot be read: write a duration, as 30s",
+        );
+        check(
+            "FUZZ_DIST_WAIT_LIMIT",
+            "1 h",
+            "FUZZ_DIST_WAIT_LIMIT=\"1 h\" cannot be read: write a duration, as 2h",
         );
         check(
             "FUZZ_DIST_MISSING",

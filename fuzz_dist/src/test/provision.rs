@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::announce::Announcements;
+use super::lease::Share;
 use super::live::Live;
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
@@ -58,6 +59,7 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
         let _ = tokio::time::timeout(PREPARE_LIMIT, modules::prepare()).await;
     }
 
+    session.queue(share(&resolved)).await?;
     let limit = resolved.effective.setup_limit;
     match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
         Ok(live) => live,
@@ -66,6 +68,16 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
              logs of the hosts",
             session.stage()
         ))),
+    }
+}
+
+/// How much of the machine the run takes. Faults that last as long as a boundary is away need one
+/// that keeps time.
+fn share(resolved: &Resolved) -> Share {
+    match resolved.effective.exclusive {
+        Some(true) => Share::Machine,
+        None if resolved.nemesis.is_tight() => Share::Machine,
+        _ => Share::Lab(resolved.db.facts().load),
     }
 }
 
@@ -99,6 +111,7 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     }
     let boundaries = facts.net_ticktime.map(Boundaries::with_ticktime);
     Live::schedule(&nemesis, &db, &effective, session.seed(), boundaries)?;
+    let db = session.calls().db(db, effective.setup_limit);
     Ok(Resolved { db, workload, nemesis, effective })
 }
 
@@ -198,6 +211,7 @@ async fn bring_up(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         healed: AtomicBool::new(false),
+        calls: session.calls().clone(),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
@@ -231,8 +245,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if !node.is_running() {
                 return Error::setup(format!(
-                    "the processes on {} ended by themselves before it was ready; what they said \
-                     is in {}",
+                    "processes on {} exited before it was ready; logs: {}",
                     node.name(),
                     node.folder().unwrap_or_default().join("logs").display()
                 ));

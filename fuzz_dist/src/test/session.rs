@@ -1,18 +1,20 @@
 //! One attempt at a test: what it holds, and how it ends whatever happens.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
+use super::calls::Calls;
 use super::judge::{judge, run_verdict};
+use super::lease::{self, Lease, LeaseError, Share};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::history::{History, Recorder, Samples};
 use crate::nemesis::Lane;
 use crate::node::Cluster;
@@ -37,6 +39,16 @@ pub struct Session {
     effective: OnceLock<Effective>,
     stage: Mutex<&'static str>,
     judged: Mutex<Option<Verdict>>,
+    calls: Calls,
+    lease: Mutex<Option<Lease>>,
+    queue: Mutex<Queued>,
+}
+
+/// How long the attempt was in the queue for the machine, which counts for no limit.
+#[derive(Default)]
+struct Queued {
+    since: Option<Instant>,
+    before: Duration,
 }
 
 /// How an attempt ended.
@@ -73,6 +85,9 @@ impl Session {
             effective: OnceLock::new(),
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
+            calls: Calls::default(),
+            lease: Mutex::default(),
+            queue: Mutex::default(),
         })
     }
 
@@ -125,6 +140,40 @@ impl Session {
         effective.total_limit(PREPARE_LIMIT, quiesce)
     }
 
+    /// The user's code that runs now.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Waits until the machine has room for this attempt.
+    pub(super) async fn queue(&self, share: Share) -> Result<(), Error> {
+        let queue = || self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.enter("queued");
+        queue().since = Some(Instant::now());
+        let limit = self.over.wait_limit.unwrap_or(lease::WAIT_LIMIT);
+        let lease = lease::take(&self.spec.name, share, limit).await;
+        let mut queue = queue();
+        let waited = queue.since.take().map(|since| since.elapsed());
+        queue.before += waited.unwrap_or_default();
+        let lease = lease.map_err(|error| match error {
+            LeaseError::Cancelled(_) => Error::new(ErrorKind::Cancelled, error.to_string()),
+            _ => Error::environment(error),
+        })?;
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+        Ok(())
+    }
+
+    /// How long the attempt has been in the queue so far.
+    pub fn queued(&self) -> Duration {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.before + queue.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// Takes the share of the machine out of the session, to be dropped when the hosts are gone.
+    pub fn take_lease(&self) -> Option<Lease> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub(super) fn store(&self) -> Result<&Store, Error> {
         if self.store.get().is_none() {
             let _ = self.store.set(Store::create(&crate::store::root(), &self.spec.name)?);
@@ -147,6 +196,19 @@ impl Session {
 
     /// The verdict of all checkers over what was recorded so far.
     pub(super) async fn judge(&self, live: &Live, plan: &Plan, extra: Vec<AnyChecker>) -> Outcome {
+        let judging = self.judging(live, plan, extra);
+        let verdict = tokio::task::spawn_blocking(judging).await?;
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
+        Ok(verdict)
+    }
+
+    /// All that the checkers need, and what they do with it, which takes its time.
+    fn judging(
+        &self,
+        live: &Live,
+        plan: &Plan,
+        extra: Vec<AnyChecker>,
+    ) -> impl FnOnce() -> Verdict + Send + 'static {
         self.enter("judging the history");
         let (history, written) = live.recorder.finish();
         let mut problems = live.faults.problems();
@@ -162,21 +224,19 @@ impl Session {
         checkers.extend(extra);
         checkers.push(Arc::new(power().kinds(kinds).faults_asked(!asked.is_empty())));
         checkers.push(Arc::new(stats()));
-        let judging = tokio::task::spawn_blocking(move || {
+        move || {
             let history = Arc::new(history);
             let run = run_verdict(&history, &asked, &problems);
             let judged = judge(&history, checkers);
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
-            explained(verdict, &history)
-        });
-        let mut verdict = judging.await?;
-        if let Some(reason) = disk.filter(|_| verdict.is_invalid()) {
-            // The hosts' data lie on the same disk: what they lost may be the disk's fault.
-            verdict.validity = Validity::Unknown;
-            verdict.reasons.insert(0, reason);
+            let mut verdict = explained(verdict, &history);
+            if let Some(reason) = disk.filter(|_| verdict.is_invalid()) {
+                // The hosts' data lie on the same disk: what they lost may be the disk's fault.
+                verdict.validity = Validity::Unknown;
+                verdict.reasons.insert(0, reason);
+            }
+            verdict
         }
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
-        Ok(verdict)
     }
 
     /// Ends the attempt: undoes faults, judges what was recorded where nobody did it yet, and
@@ -196,6 +256,30 @@ impl Session {
                 let _ = self.judge(live, &Plan::default(), Vec::new()).await;
             }
         }
+        self.finished(outcome)
+    }
+
+    /// Ends an attempt whose threads are blocked: nothing here waits for its runtime. What was recorded
+    /// is judged, and the hosts are gone when this returns; faults are not undone one by one.
+    pub fn abandon(&self, error: Error) -> Finished {
+        if let Some(live) = self.live.get()
+            && self.judged().is_none()
+        {
+            let verdict = self.judging(live, &Plan::default(), Vec::new())();
+            *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        }
+        self.end_hosts();
+        self.finished(Err(error))
+    }
+
+    /// Ends all hosts at once.
+    pub fn end_hosts(&self) {
+        if let Some(cluster) = self.cluster.get() {
+            cluster.env().end();
+        }
+    }
+
+    fn finished(&self, outcome: Outcome) -> Finished {
         progress::clear();
         let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
         let mut notes = notes.unwrap_or_default();
