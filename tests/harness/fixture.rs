@@ -156,6 +156,14 @@ async fn snapshot_that_is_missing(_test: Test) -> Outcome {
     Ok(valid())
 }
 
+/// Every attempt has the same snapshots.
+#[fuzz_dist::test(db = "fixture", attempts = 3, seed = 7)]
+async fn snapshot_of_every_attempt(_test: Test) -> Outcome {
+    fuzz_dist::insta::assert_snapshot!("the same");
+    println!("compared");
+    Err(Error::usage("that is all"))
+}
+
 /// What a test holds is dropped when it is interrupted.
 struct Held;
 

@@ -46,7 +46,7 @@ pub struct RunFacts {
     pub notes: Vec<String>,
 }
 
-/// One line about a trial that passed.
+/// One line about a trial that passed, and one for each note.
 pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
     let faults = history.faults();
     let undone = faults.iter().filter(|f| f.status == FaultStatus::Installed && f.undone).count();
@@ -55,9 +55,11 @@ pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
         all if all == undone => format!("; faults: {all}"),
         all => format!("; faults: {all}, {undone} of them verified"),
     };
+    let notes: String =
+        facts.notes.iter().map(|n| format!("\n  note: {}", cut(n, LINE_MAX))).collect();
     let store =
         facts.folder.as_ref().map_or(String::new(), |f| format!("; report: {}", f.display()));
-    format!("{}: {}; {}{faults}{store}", facts.name, verdict.validity, operations(history))
+    format!("{}: {}; {}{faults}{store}{notes}", facts.name, verdict.validity, operations(history))
 }
 
 /// The whole screenful; see [`for_a_screen`] for what keeps it one.
@@ -94,7 +96,7 @@ pub fn screenful(
         let _ = writeln!(out, "  {line}");
     }
     for note in &facts.notes {
-        let _ = writeln!(out, "  note: {note}");
+        let _ = writeln!(out, "  note: {}", cut(note, LINE_MAX * 2));
     }
     let _ = writeln!(out, "  options: {}", facts.options);
     if let Some(folder) = &facts.folder {

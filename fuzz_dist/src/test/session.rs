@@ -39,6 +39,8 @@ pub struct Session {
     effective: OnceLock<Effective>,
     stage: Mutex<&'static str>,
     judged: Mutex<Option<Verdict>>,
+    /// Those that the test has asked for so far: an interrupted run is judged by them as well.
+    checkers: Mutex<Vec<AnyChecker>>,
     calls: Calls,
     lease: Mutex<Option<Lease>>,
     queue: Mutex<Queued>,
@@ -85,6 +87,7 @@ impl Session {
             effective: OnceLock::new(),
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
+            checkers: Mutex::default(),
             calls: Calls::default(),
             lease: Mutex::default(),
             queue: Mutex::default(),
@@ -191,24 +194,29 @@ impl Session {
 
     /// The running cluster, provisioned at first use.
     pub(super) async fn live(&self, plan: &Plan) -> Result<Arc<Live>, Error> {
+        self.asked_for(plan.checkers.clone());
         self.live.get_or_try_init(|| provision(self, plan)).await.cloned()
     }
 
     /// The verdict of all checkers over what was recorded so far.
     pub(super) async fn judge(&self, live: &Live, plan: &Plan, extra: Vec<AnyChecker>) -> Outcome {
-        let judging = self.judging(live, plan, extra);
+        self.asked_for(plan.checkers.iter().cloned().chain(extra).collect());
+        let judging = self.judging(live);
         let verdict = tokio::task::spawn_blocking(judging).await?;
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
+        self.found(&verdict);
         Ok(verdict)
     }
 
+    fn found(&self, verdict: &Verdict) {
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
+    }
+
+    fn asked_for(&self, checkers: Vec<AnyChecker>) {
+        *self.checkers.lock().unwrap_or_else(PoisonError::into_inner) = checkers;
+    }
+
     /// All that the checkers need, and what they do with it, which takes its time.
-    fn judging(
-        &self,
-        live: &Live,
-        plan: &Plan,
-        extra: Vec<AnyChecker>,
-    ) -> impl FnOnce() -> Verdict + Send + 'static {
+    fn judging(&self, live: &Live) -> impl FnOnce() -> Verdict + Send + use<> {
         self.enter("judging the history");
         let (history, written) = live.recorder.finish();
         let mut problems = live.faults.problems();
@@ -220,12 +228,10 @@ impl Session {
             live.nemesis.lanes().iter().flat_map(Lane::faults).map(|f| f.name().to_string());
         let asked: Vec<String> = asked.collect();
         let mut checkers = live.workload.checkers().to_vec();
-        checkers.extend(plan.checkers.iter().cloned());
-        checkers.extend(extra);
+        checkers.extend(self.checkers.lock().unwrap_or_else(PoisonError::into_inner).clone());
         checkers.push(Arc::new(power().kinds(kinds).faults_asked(!asked.is_empty())));
         checkers.push(Arc::new(stats()));
         move || {
-            let history = Arc::new(history);
             let run = run_verdict(&history, &asked, &problems);
             let judged = judge(&history, checkers);
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
@@ -253,7 +259,10 @@ impl Session {
             }
             live.announcements.flush().await;
             if outcome.is_err() && self.judged().is_none() {
-                let _ = self.judge(live, &Plan::default(), Vec::new()).await;
+                let judging = self.judging(live);
+                if let Ok(verdict) = tokio::task::spawn_blocking(judging).await {
+                    self.found(&verdict);
+                }
             }
         }
         self.finished(outcome)
@@ -265,8 +274,8 @@ impl Session {
         if let Some(live) = self.live.get()
             && self.judged().is_none()
         {
-            let verdict = self.judging(live, &Plan::default(), Vec::new())();
-            *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+            let verdict = self.judging(live)();
+            self.found(&verdict);
         }
         self.end_hosts();
         self.finished(Err(error))
@@ -291,12 +300,12 @@ impl Session {
         notes.extend(samples.error().map(|e| format!("samples.jsonl could not be written: {e}")));
         let history = match self.recorder.get() {
             Some(recorder) => recorder.finish().0,
-            None => History::default(),
+            None => Arc::default(),
         };
         Finished {
             outcome,
             judged: self.judged(),
-            history: Arc::new(history),
+            history,
             samples,
             store: self.store.get().cloned(),
             effective: self.effective.get().cloned(),
