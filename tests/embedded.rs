@@ -146,7 +146,7 @@ fn found(verdict: &Verdict, kinds: &[&str]) {
 /// A scenario in ordinary async code is recorded and judged all the same.
 #[fuzz_dist::test(db = "embedded", workload = "g_set", seed = 9)]
 async fn a_scenario_is_recorded_and_judged(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     let fault = cluster.inject(bridge()).await?;
     for node in ["n1", "n2", "n3", "n4", "n5"] {
@@ -154,7 +154,7 @@ async fn a_scenario_is_recorded_and_judged(test: Test) -> Outcome {
     }
     cluster.client("n5").invoke(Add(2)).await?;
     fault.heal().await?;
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }
 
 /// A fault that waits for a moment that never comes, until it is undone.
@@ -198,11 +198,11 @@ impl Checker for InOrder {
 /// A fault that is armed, never fires, and is undone by the heal has a life in its order all the same.
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2, seed = 11)]
 async fn a_fault_that_never_fired_is_undone_in_order(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     drop(cluster.arm(Nemesis::of(Waits::default())).await?);
     cluster.client("n2").invoke(Add(2)).await?;
-    test.check(InOrder).await
+    cluster.check(InOrder).await
 }
 
 /// A checker of one's own judges beside those of the workload.

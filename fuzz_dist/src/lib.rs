@@ -95,7 +95,7 @@ pub mod prelude {
         suspend_process, wrong_cookie,
     };
     pub use crate::node::{Cluster, Node};
-    pub use crate::test::{Add, Outcome, Read, Test};
+    pub use crate::test::{Add, InvokeError, Outcome, Read, Running, Test};
     pub use crate::time::{millis, secs};
     pub use crate::workload::{Failure, Workload, g_set, set_workload};
 }

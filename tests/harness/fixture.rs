@@ -1,10 +1,11 @@
-//! Tests that pass, fail, panic or cannot even start, without any cluster.
+//! Tests that pass, fail, panic or cannot even start, on a cluster of one node that does nothing.
 
-use fuzz_dist::db::Db;
-use fuzz_dist::error::Error;
-use fuzz_dist::node::Node;
-use fuzz_dist::op::Name;
+use fuzz_dist::client::{Client, DynClient, Error as ClientError};
+use fuzz_dist::env::Command;
+use fuzz_dist::history::History;
+use fuzz_dist::op::{Completion, Invocation, Name};
 use fuzz_dist::prelude::*;
+use fuzz_dist::test::Judged;
 
 /// A database that does nothing.
 #[fuzz_dist::db("fixture", aliases = ["fixture_alias"])]
@@ -22,13 +23,49 @@ impl Db for Fixture {
         "fixture".into()
     }
 
-    async fn start(&self, _: &Node) -> Result<(), Error> {
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        node.spawn(Command::new("/bin/sleep").arg("600")).await?;
         Ok(())
     }
 
     async fn ready(&self, _: &Node) -> Result<(), Error> {
         Ok(())
     }
+
+    fn client(&self, _: &str, _: &Node) -> Option<Box<dyn DynClient>> {
+        Some(Box::new(Agrees))
+    }
+}
+
+/// A client to which everything is fine.
+struct Agrees;
+
+impl Client for Agrees {
+    async fn invoke(&mut self, op: &Invocation) -> Completion {
+        Completion::Ok(op.value.clone())
+    }
+
+    async fn reopen(&mut self) -> Result<(), ClientError> {
+        Ok(())
+    }
+}
+
+/// A judge whose verdict is known beforehand.
+struct Says(Verdict);
+
+impl Checker for Says {
+    fn check(&self, _: &History) -> Verdict {
+        self.0.clone()
+    }
+}
+
+/// A short run that is judged like this.
+async fn judged(test: Test, verdict: Verdict) -> Outcome {
+    test.nodes(1).nemesis(none()).start().await?.check(Says(verdict)).await
+}
+
+async fn passing(test: Test) -> Outcome {
+    judged(test, valid()).await
 }
 
 /// A nemesis of one's own, made by a function.
@@ -43,27 +80,27 @@ fn valid() -> Verdict {
 
 /// It passes.
 #[fuzz_dist::test(db = "fixture")]
-async fn passes(_test: Test) -> Outcome {
-    Ok(valid())
+async fn passes(test: Test) -> Outcome {
+    passing(test).await
 }
 
 #[fuzz_dist::test(db = "fixture_alias", nemesis = "majorities_ring")]
-async fn passes_by_alias(_test: Test) -> Verdict {
-    valid()
+async fn passes_by_alias(test: Test) -> Result<Judged, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(passing(test).await?)
 }
 
 #[fuzz_dist::test(db = Fixture::new(8087))]
-async fn passes_by_expression(_test: Test) -> Result<Verdict, std::io::Error> {
-    Ok(valid())
+async fn passes_by_expression(test: Test) -> Result<Judged, Error> {
+    Ok(passing(test).await?)
 }
 
 #[fuzz_dist::test(db = "fixture")]
-async fn fails(_test: Test) -> Verdict {
-    Verdict::invalid("fixture", "a known loss")
+async fn fails(test: Test) -> Outcome {
+    judged(test, Verdict::invalid("fixture", "a known loss")).await
 }
 
 #[fuzz_dist::test(db = "fixture")]
-async fn errs(_test: Test) -> Result<Verdict, std::io::Error> {
+async fn errs(_test: Test) -> Result<Judged, std::io::Error> {
     Err(std::io::Error::other("out of luck"))
 }
 
@@ -74,8 +111,8 @@ async fn panics(_test: Test) -> Outcome {
 
 /// A limit that is a constant, and one whole machine.
 #[fuzz_dist::test(db = "fixture", time_limit = LIMIT, rate = 5_u32, exclusive)]
-async fn passes_in_time(_test: Test) -> Outcome {
-    Ok(valid())
+async fn passes_in_time(test: Test) -> Outcome {
+    passing(test).await
 }
 
 const LIMIT: std::time::Duration = secs(3);
@@ -86,74 +123,78 @@ async fn takes_too_long(_test: Test) -> Outcome {
 }
 
 #[fuzz_dist::test(db = "fixture", expect = "invalid")]
-async fn loses_as_expected(_test: Test) -> Verdict {
-    Verdict::invalid("fixture", "a known loss")
+async fn loses_as_expected(test: Test) -> Outcome {
+    judged(test, Verdict::invalid("fixture", "a known loss")).await
 }
 
 #[fuzz_dist::test(db = "fixture", expect = "invalid")]
-async fn loses_no_more(_test: Test) -> Verdict {
-    valid()
+async fn loses_no_more(test: Test) -> Outcome {
+    passing(test).await
 }
 
 #[fuzz_dist::test(db = "fixture")]
-async fn is_unsure(_test: Test) -> Verdict {
-    Verdict::unknown("fixture", "nothing was read")
+async fn is_unsure(test: Test) -> Outcome {
+    judged(test, Verdict::unknown("fixture", "nothing was read")).await
 }
 
 #[fuzz_dist::test(db = "fixture", unknown = "warn")]
-async fn is_unsure_and_may_be(_test: Test) -> Verdict {
-    Verdict::unknown("fixture", "nothing was read")
+async fn is_unsure_and_may_be(test: Test) -> Outcome {
+    judged(test, Verdict::unknown("fixture", "nothing was read")).await
 }
 
 /// Prints the seed of every attempt.
 #[fuzz_dist::test(db = "fixture", attempts = 3, seed = 7)]
 async fn attempts(test: Test) -> Outcome {
     println!("seed {}", test.seed());
-    Ok(valid())
+    passing(test).await
 }
 
 /// All attempts but the first show the loss, and one that does is enough.
 #[fuzz_dist::test(db = "fixture", attempts = 4, seed = 7, expect = "invalid")]
-async fn loses_once(test: Test) -> Verdict {
+async fn loses_once(test: Test) -> Outcome {
     println!("seed {}", test.seed());
-    if test.seed().0 == 7 { valid() } else { Verdict::invalid("fixture", "a known loss") }
+    let lost = Verdict::invalid("fixture", "a known loss");
+    let verdict = if test.seed().0 == 7 { valid() } else { lost };
+    judged(test, verdict).await
 }
 
 /// One attempt of two is not enough.
 #[fuzz_dist::test(db = "fixture", attempts = 2, seed = 7)]
-async fn holds_once(test: Test) -> Verdict {
-    if test.seed().0 == 7 { valid() } else { Verdict::invalid("fixture", "lost 4 adds") }
+async fn holds_once(test: Test) -> Outcome {
+    let lost = Verdict::invalid("fixture", "lost 4 adds");
+    let verdict = if test.seed().0 == 7 { valid() } else { lost };
+    judged(test, verdict).await
 }
 
 #[fuzz_dist::test(db = "fixture")]
 async fn needs_a_release(_test: Test) -> Outcome {
-    Err(Error::missing("no release of the fixture"))
+    Err(Error::missing("no release of the fixture").into())
 }
 
 #[fuzz_dist::test(db = "fixture")]
 async fn needs_a_permission(_test: Test) -> Outcome {
-    Err(Error::environment("no permission for namespaces"))
+    Err(Error::environment("no permission for namespaces").into())
 }
 
 #[fuzz_dist::test(db = "fixture", ignore = "takes an hour")]
-async fn is_ignored(_test: Test) -> Outcome {
-    Ok(valid())
+async fn is_ignored(test: Test) -> Outcome {
+    passing(test).await
 }
 
 #[fuzz_dist::test(db = "fixtrue")]
-async fn misspelt(_test: Test) -> Outcome {
-    Ok(valid())
+async fn misspelt(test: Test) -> Outcome {
+    passing(test).await
 }
 
 #[fuzz_dist::test(db = "fixture", nemesis = "majority_rung")]
-async fn misspelt_nemesis(_test: Test) -> Outcome {
-    Ok(valid())
+async fn misspelt_nemesis(test: Test) -> Outcome {
+    passing(test).await
 }
 
 #[fuzz_dist::test(db = "fixture")]
-async fn snapshot_that_is_missing(_test: Test) -> Outcome {
+async fn snapshot_that_is_missing(test: Test) -> Outcome {
     fuzz_dist::insta::assert_snapshot!("nobody accepted this");
-    Ok(valid())
+    passing(test).await
 }
 
 /// Every attempt has the same snapshots.
@@ -161,7 +202,7 @@ async fn snapshot_that_is_missing(_test: Test) -> Outcome {
 async fn snapshot_of_every_attempt(_test: Test) -> Outcome {
     fuzz_dist::insta::assert_snapshot!("the same");
     println!("compared");
-    Err(Error::usage("that is all"))
+    Err(Error::usage("that is all").into())
 }
 
 /// What a test holds is dropped when it is interrupted.
@@ -182,10 +223,10 @@ async fn waits(_test: Test) -> Outcome {
 
 /// Blocks its thread, so that no wish to stop reaches it.
 #[fuzz_dist::test(db = "fixture", ignore)]
-async fn is_stuck(_test: Test) -> Outcome {
+async fn is_stuck(test: Test) -> Outcome {
     println!("stuck");
     std::thread::sleep(secs(60));
-    Ok(valid())
+    passing(test).await
 }
 
 mod matrix {
@@ -197,18 +238,18 @@ mod matrix {
         nemesis = ["none", "slow_bridge", isolate_node().every(secs(20))],
         nodes = [4, 5],
     )]
-    async fn cells(_test: Test) -> Outcome {
+    async fn cells(test: Test) -> Outcome {
         // A body need not be `Send`.
         let verdict = Rc::new(valid());
         tokio::task::yield_now().await;
-        Ok(Rc::unwrap_or_clone(verdict))
+        judged(test, Rc::unwrap_or_clone(verdict)).await
     }
 
     #[fuzz_dist::test(db = "fixture", nemesis = ["none", "bridge"])]
-    async fn snapshots(_test: Test) -> Outcome {
+    async fn snapshots(test: Test) -> Outcome {
         let verdict = valid();
         fuzz_dist::insta::assert_snapshot!(verdict.summary());
         fuzz_dist::insta::assert_snapshot!("named", verdict.summary());
-        Ok(verdict)
+        judged(test, verdict).await
     }
 }

@@ -1,15 +1,12 @@
 //! Tests that need a cluster and misbehave: they occupy the machine, block, exit, overflow.
 
 use fuzz_dist::client::{Client, DynClient};
-use fuzz_dist::db::Db;
-use fuzz_dist::error::Error;
 use fuzz_dist::history::History;
 use fuzz_dist::nemesis::{Check, Fault, Plan, Targets};
-use fuzz_dist::node::Node;
 use fuzz_dist::op::{Completion, Invocation, Name, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::Stream;
-use fuzz_dist::test::LiveCluster;
+use fuzz_dist::test::Running;
 
 /// Hosts without any process.
 #[fuzz_dist::db("hostile")]
@@ -30,25 +27,25 @@ impl Db for Hosts {
     }
 }
 
-/// The cluster, when it is up.
-async fn up(test: &Test) -> Result<LiveCluster, Error> {
-    let cluster = test.cluster().await?;
+/// The test, when its cluster is up.
+async fn up(test: Test) -> Result<Running, Error> {
+    let running = test.start().await?;
     println!("came up");
-    Ok(cluster)
+    Ok(running)
 }
 
 /// Has the whole machine for as long as it is let.
 #[fuzz_dist::test(db = "hostile", workload = "g_set", nodes = 1, ignore, exclusive = true)]
 async fn occupies(test: Test) -> Outcome {
-    let _cluster = up(&test).await?;
+    let _running = up(test).await?;
     println!("occupied");
     std::future::pending().await
 }
 
 #[fuzz_dist::test(db = "hostile", workload = "g_set", nodes = 1)]
 async fn comes_up(test: Test) -> Outcome {
-    up(&test).await?;
-    Err(Error::usage("it came up, which is enough"))
+    drop(up(test).await?);
+    Err(Error::usage("it came up, which is enough").into())
 }
 
 #[fuzz_dist::test(db = "hostile", workload = "g_set", nodes = 3, nemesis = "majority_ring")]
@@ -154,15 +151,15 @@ async fn a_start_blocks(test: Test) -> Outcome {
     ignore
 )]
 async fn a_function_blocks(test: Test) -> Outcome {
-    up(&test).await?.client("n1").invoke(Add(1)).await?;
+    up(test).await?.client("n1").invoke(Add(1)).await?;
     block();
-    Err(Error::usage("it went on"))
+    Err(Error::usage("it went on").into())
 }
 
 /// Computes for ever instead of waiting.
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 1, ignore)]
 async fn a_function_spins(test: Test) -> Outcome {
-    up(&test).await?.client("n1").invoke(Add(1)).await?;
+    up(test).await?.client("n1").invoke(Add(1)).await?;
     println!("blocking");
     loop {
         std::hint::spin_loop();
@@ -248,5 +245,5 @@ async fn checker_computes(test: Test) -> Outcome {
 /// What a test says is as long as 20 MB.
 #[fuzz_dist::test(db = "hostile")]
 async fn says_too_much(_test: Test) -> Outcome {
-    Err(Error::usage("x".repeat(20_000_000)))
+    Err(Error::usage("x".repeat(20_000_000)).into())
 }

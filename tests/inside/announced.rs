@@ -14,7 +14,7 @@ fn app_with_telemetry() -> ErlangApp {
 /// Without telemetry, the node's log events carry the fault as long as it acts.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn logs_carry_the_fault_while_it_acts(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let carried = async |node| {
         let carried = call(&cluster, node, ("inside", "carried"), args![]).await;
         carried.to_string().contains("suspend_process inside_worker")
@@ -27,13 +27,13 @@ async fn logs_carry_the_fault_while_it_acts(test: Test) -> Outcome {
         !carried("n1").await && !carried("n2").await
     })
     .await;
-    ends(test, &[]).await
+    ends(cluster, &[]).await
 }
 
 /// With it, its start and its stop are events.
 #[fuzz_dist::test(db = app_with_telemetry(), workload = set(), nodes = 2, seed = 1)]
 async fn telemetry_tells_of_its_start_and_its_stop(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let executed = async |edge: &str| {
         let all = call(&cluster, "n2", ("telemetry", "executed"), args![]).await.to_string();
         all.contains(&format!("[fuzz_dist,trouble,{edge}]")) && all.contains("trouble =>")
@@ -44,5 +44,5 @@ async fn telemetry_tells_of_its_start_and_its_stop(test: Test) -> Outcome {
     assert!(!executed("stop").await);
     fault.heal().await?;
     eventually("the event of the stop", async || executed("stop").await).await;
-    ends(test, &[]).await
+    ends(cluster, &[]).await
 }

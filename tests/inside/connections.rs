@@ -3,15 +3,14 @@
 use super::{Judge, app, app_that_never_looks, call, ends, eventually, set};
 use fuzz_dist::beam::{Atom, Term};
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::LiveCluster;
 
 /// Does this node see the other one of two?
-async fn sees(cluster: &LiveCluster, node: &str) -> bool {
+async fn sees(cluster: &Cluster, node: &str) -> bool {
     let nodes = call(cluster, node, ("erlang", "nodes"), args![]).await;
     matches!(nodes, Term::List(nodes) if !nodes.is_empty())
 }
 
-async fn together(cluster: &LiveCluster) {
+async fn together(cluster: &Cluster) {
     eventually("both nodes see each other", async || {
         sees(cluster, "n1").await && sees(cluster, "n2").await
     })
@@ -22,7 +21,7 @@ async fn together(cluster: &LiveCluster) {
 /// Erlang, only the application, here by hand.
 #[fuzz_dist::test(db = app_that_never_looks(), workload = set(), nodes = 2, seed = 1)]
 async fn a_dropped_connection_is_left_to_the_application(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     together(&cluster).await;
     let fault = cluster.inject(blip()).await?;
     // Longer than the harness, the agent and `global` take to look after anything.
@@ -45,25 +44,25 @@ async fn a_dropped_connection_is_left_to_the_application(test: Test) -> Outcome 
             false => Err(format!("{ups} nodeups, evidence {told}")),
         }
     });
-    ends(test.checker(judge), &["nodedown", "nodeup"]).await
+    ends(cluster.checker(judge), &["nodedown", "nodeup"]).await
 }
 
 /// An application that looks for its peers takes it up again, within the second that this one waits.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn a_dropped_connection_is_taken_up_by_an_application_that_looks(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     together(&cluster).await;
     let fault = cluster.inject(blip()).await?;
     together(&cluster).await;
     fault.heal().await?;
-    ends(test, &["nodedown", "nodeup"]).await
+    ends(cluster, &["nodedown", "nodeup"]).await
 }
 
 /// A node that is refused cannot come back as long as the fault lasts, and comes back when it has
 /// ended: the application looks for it every second.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn refused_connections_come_back(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     for refusal in [wrong_cookie(), disallow()] {
         together(&cluster).await;
         let fault = cluster.inject(refusal).await?;
@@ -77,14 +76,14 @@ async fn refused_connections_come_back(test: Test) -> Outcome {
         fault.heal().await?;
         together(&cluster).await;
     }
-    ends(test, &["nodedown", "nodeup"]).await
+    ends(cluster, &["nodedown", "nodeup"]).await
 }
 
 /// While a connection's buffer is full, who sends there stands still, and the runtime says so; when
 /// the fault has ended, it goes on. Nobody takes anybody for dead meanwhile.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn a_busy_connection_blocks_its_senders(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     together(&cluster).await;
     let sends = async |from, to: &str| {
         let to = Atom::from(format!("app@{to}"));
@@ -99,13 +98,13 @@ async fn a_busy_connection_blocks_its_senders(test: Test) -> Outcome {
     assert!(sees(&cluster, "n1").await && sees(&cluster, "n2").await);
     fault.heal().await?;
     assert_eq!([sends("n1", "n2").await, sends("n2", "n1").await], ["sent", "sent"]);
-    ends(test, &["busy_dist_port"]).await
+    ends(cluster, &["busy_dist_port"]).await
 }
 
 /// Without its port mapper a node cannot be found, and with the next one it can.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn a_killed_port_mapper_is_missed_and_replaced(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     together(&cluster).await;
     let found = async |node: &str| {
         let at = fuzz_dist::beam::charlist(node);
@@ -121,5 +120,5 @@ async fn a_killed_port_mapper_is_missed_and_replaced(test: Test) -> Outcome {
     fault.heal().await?;
     let both = [found("n1").await, found("n2").await];
     assert!(both.iter().all(|found| found.starts_with("{port")), "{both:?}");
-    ends(test, &[]).await
+    ends(cluster, &[]).await
 }

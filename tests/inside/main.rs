@@ -34,11 +34,10 @@ fn app_that_never_looks() -> ErlangApp {
 }
 
 /// Ends a scenario: the set is whole, and some node said each of these things.
-async fn ends(test: Test, said: &'static [&'static str]) -> Outcome {
-    let cluster = test.cluster().await?;
+async fn ends(cluster: Running, said: &'static [&'static str]) -> Outcome {
     cluster.client("n1").invoke(Add(1)).await?;
     cluster.client("n2").invoke(Add(2)).await?;
-    test.checker(Said(said)).check(set_full()).await
+    cluster.checker(Said(said)).check(set_full()).await
 }
 
 /// Were these things said by nodes?

@@ -9,7 +9,7 @@ use fuzz_dist::prelude::*;
 /// for dead, and afterwards it answers as before.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn blocked_schedulers_are_felt_and_freed(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     // So many questions, one after the other, each node answers in a second; the fewer of the two.
     let answered = async || {
         let mut fewest = u32::MAX;
@@ -31,14 +31,14 @@ async fn blocked_schedulers_are_felt_and_freed(test: Test) -> Outcome {
     fault.heal().await?;
     let after = answered().await;
     assert!(3 * during < before.min(after), "{before} before, {during} during, {after} after");
-    ends(test, &["long_schedule"]).await
+    ends(cluster, &["long_schedule"]).await
 }
 
 /// Memory is held while the fault lasts, and free afterwards.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn memory_is_held_and_freed(test: Test) -> Outcome {
     const MEBIBYTES: i64 = 64;
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let used = async || {
         let mut both = 0;
         for node in ["n1", "n2"] {
@@ -55,13 +55,13 @@ async fn memory_is_held_and_freed(test: Test) -> Outcome {
     fault.heal().await?;
     let after = used().await;
     assert!(after <= before + MEBIBYTES / 4, "{before} MiB before, {after} MiB after");
-    ends(test, &[]).await
+    ends(cluster, &[]).await
 }
 
 /// Garbage is collected again and again while the fault lasts, and as before afterwards.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn garbage_is_collected_and_left_alone(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let collections = async || {
         let mut both = 0;
         for node in ["n1", "n2"] {
@@ -83,5 +83,5 @@ async fn garbage_is_collected_and_left_alone(test: Test) -> Outcome {
     fault.heal().await?;
     let after = in_a_while().await;
     assert!(during > 5 * before.max(after), "{before} before, {during} during, {after} after");
-    ends(test, &[]).await
+    ends(cluster, &[]).await
 }

@@ -3,9 +3,8 @@
 use super::{app, call, ends, eventually, set};
 use fuzz_dist::history::History;
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::LiveCluster;
 
-async fn pid(cluster: &LiveCluster, name: &str) -> String {
+async fn pid(cluster: &Cluster, name: &str) -> String {
     let name = fuzz_dist::beam::Atom::from(name);
     call(cluster, "n1", ("erlang", "whereis"), args![name]).await.to_string()
 }
@@ -14,7 +13,7 @@ async fn pid(cluster: &LiveCluster, name: &str) -> String {
 /// its name or by chance.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn killed_processes_end_and_come_back(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     // There are two nodes that the fault may choose.
     for _ in 0..2 {
         for kill in [kill_process("inside_worker"), kill_child()] {
@@ -34,13 +33,13 @@ async fn killed_processes_end_and_come_back(test: Test) -> Outcome {
             fault.heal().await?;
         }
     }
-    ends(test, &["log"]).await
+    ends(cluster, &["log"]).await
 }
 
 /// A process that is suspended answers nobody, and answers again when the fault has ended.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn suspended_processes_stand_still_and_go_on(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let ask = async |node| call(&cluster, node, ("inside", "ask"), args![]).await.to_string();
     let fault = cluster.inject(suspend_process("inside_worker")).await?;
     let answers = [ask("n1").await, ask("n2").await];
@@ -50,14 +49,14 @@ async fn suspended_processes_stand_still_and_go_on(test: Test) -> Outcome {
     assert_eq!([ask("n1").await, ask("n2").await], ["answered", "answered"]);
     let nobody = cluster.inject(suspend_process("inside_nobody")).await;
     assert!(nobody.is_err_and(|e| e.to_string().contains("not seen to act")));
-    ends(test, &[]).await
+    ends(cluster, &[]).await
 }
 
 /// A node that is killed and started again is observed again: its agent says so, from another
 /// incarnation.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 2, seed = 1)]
 async fn the_agent_is_back_after_a_restart(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let fault = cluster.inject(kill()).await?;
     fault.heal().await?;
     let back = async |node| {
@@ -66,7 +65,7 @@ async fn the_agent_is_back_after_a_restart(test: Test) -> Outcome {
         agent.as_pid().is_some()
     };
     eventually("an agent on either node", async || back("n1").await && back("n2").await).await;
-    ends(test.checker(ObservedAgain), &[]).await
+    ends(cluster.checker(ObservedAgain), &[]).await
 }
 
 /// Did some node say twice that it is observed, as another incarnation?
@@ -89,7 +88,7 @@ impl Checker for ObservedAgain {
 /// Purging a module kills who lingers in its former code, and nobody else.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 1, seed = 1)]
 async fn purged_code_takes_who_lingers_there(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let worker = pid(&cluster, "inside_worker").await;
     assert!(pid(&cluster, "inside_lingers").await.starts_with("<"));
     let answer = async || call(&cluster, "n1", ("inside", "ask"), args![]).await.to_string();
@@ -102,5 +101,5 @@ async fn purged_code_takes_who_lingers_there(test: Test) -> Outcome {
     let unknown = cluster.inject(purge_module("inside_unknown")).await;
     assert!(unknown.is_err_and(|e| e.to_string().contains("not seen to act")));
     cluster.client("n1").invoke(Add(1)).await?;
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }

@@ -3,13 +3,13 @@
 use fuzz_dist::prelude::*;
 
 #[fuzz_dist::test(nemisis = "bridge", nodes = 0, time_limit = "60 seconds", env = "docker")]
-async fn mistyped(_test: Test) -> Outcome {
-    Ok(Verdict::valid("never"))
+async fn mistyped(test: Test) -> Outcome {
+    test.run().await
 }
 
 #[fuzz_dist::test(db = "antidote")]
 fn not_async() -> Outcome {
-    Ok(Verdict::valid("never"))
+    Err(Error::usage("never").into())
 }
 
 #[fuzz_dist::db("my shop")]

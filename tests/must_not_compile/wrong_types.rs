@@ -6,23 +6,23 @@ struct NotADb;
 struct NotANemesis;
 
 #[fuzz_dist::test(db = NotADb)]
-async fn wrong_db(_test: Test) -> Outcome {
-    Ok(Verdict::valid("never"))
+async fn wrong_db(test: Test) -> Outcome {
+    test.run().await
 }
 
 #[fuzz_dist::test(db = "antidote", nemesis = ["bridge", NotANemesis])]
-async fn wrong_nemesis(_test: Test) -> Outcome {
-    Ok(Verdict::valid("never"))
+async fn wrong_nemesis(test: Test) -> Outcome {
+    test.run().await
 }
 
 #[fuzz_dist::test(db = "antidote", nodes = "five".len() as u8, time_limit = 60 * 2)]
-async fn wrong_options(_test: Test) -> Outcome {
-    Ok(Verdict::valid("never"))
+async fn wrong_options(test: Test) -> Outcome {
+    test.run().await
 }
 
 #[fuzz_dist::test(db = "antidote")]
 async fn wrong_argument(_test: String) -> Outcome {
-    Ok(Verdict::valid("never"))
+    Err(Error::usage("never").into())
 }
 
 #[fuzz_dist::test(db = "antidote")]
@@ -31,8 +31,18 @@ async fn wrong_result(_test: Test) -> u32 {
 }
 
 #[fuzz_dist::test(db = "antidote")]
-async fn wrong_error(_test: Test) -> Result<Verdict, u8> {
+async fn wrong_error(_test: Test) -> Result<fuzz_dist::test::Judged, u8> {
     Err(3)
+}
+
+#[fuzz_dist::test(db = "antidote")]
+async fn verdict_by_hand(_test: Test) -> Result<Verdict, Error> {
+    Ok(Verdict::valid("by hand"))
+}
+
+#[fuzz_dist::test(db = "antidote")]
+async fn outcome_by_hand(_test: Test) -> Outcome {
+    Ok(Verdict::valid("by hand"))
 }
 
 #[fuzz_dist::checker("no_default")]

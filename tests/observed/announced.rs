@@ -8,7 +8,6 @@ use fuzz_dist::beam::Term;
 use fuzz_dist::history::History;
 use fuzz_dist::op::Kind;
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::LiveCluster;
 use fuzz_dist::test::options::Announce;
 
 /// What the history says of every operation: its number, and `function outcome span trace` on its node.
@@ -35,7 +34,7 @@ impl Checker for Keep {
 }
 
 /// What a node's telemetry was told, in the same form; of an operation without an end `none`.
-async fn told(cluster: &LiveCluster, node: &str) -> Operations {
+async fn told(cluster: &Cluster, node: &str) -> Operations {
     let mut told = Operations::new();
     let executed = call(cluster, node, ("telemetry", "executed"), args![]).await;
     for entry in executed.as_list().unwrap_or_default() {
@@ -69,9 +68,11 @@ async fn told(cluster: &LiveCluster, node: &str) -> Operations {
 )]
 async fn telemetry_is_told_every_operation(test: Test) -> Outcome {
     static KEPT: Mutex<Operations> = Mutex::new(Operations::new());
-    let cluster = test.cluster().await?;
-    cluster.client("n2").invoke(Add(1_000_000)).await?;
-    let verdict = test.checker(Keep(&KEPT)).run().await?;
+    let running = test.start().await?;
+    let cluster = Cluster::clone(&running);
+    running.client("n2").invoke(Add(1_000_000)).await?;
+    running.main_phase().await?;
+    let verdict = running.check(Keep(&KEPT)).await?;
     let kept = KEPT.lock().unwrap().clone();
     assert!(kept.len() > 100, "{}", kept.len());
     eventually("both nodes were told all of it", async || {
@@ -86,7 +87,7 @@ async fn telemetry_is_told_every_operation(test: Test) -> Outcome {
 /// By default nodes are told of faults alone, and of nothing where nobody wants it.
 #[fuzz_dist::test(db = app(true), workload = set(), nodes = 2, seed = 1)]
 async fn operations_are_told_where_that_is_asked_for(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     let fault = cluster.inject(pause()).await?;
     fault.heal().await?;
@@ -100,17 +101,17 @@ async fn operations_are_told_where_that_is_asked_for(test: Test) -> Outcome {
     })
     .await;
     assert!(told(&cluster, "n1").await.is_empty());
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }
 
 /// Where nothing is announced, nobody is there who could.
 #[fuzz_dist::test(db = app(true), workload = set(), nodes = 2, seed = 1)]
 async fn nothing_is_told_where_nobody_wants_it(test: Test) -> Outcome {
     let test = test.announce(Announce::Nothing);
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     cluster.inject(suspend_process("pg")).await?.heal().await?;
     let announcer = args![fuzz_dist::beam::atom("fuzz_dist_announcer")];
     assert!(call(&cluster, "n1", ("erlang", "whereis"), announcer).await.is_atom("undefined"));
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }

@@ -40,7 +40,7 @@ impl Checker for Replaced {
     seed = 1
 )]
 async fn agents_that_are_killed_change_nothing(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     let whereis = async |name: &'static str| {
         call(&cluster, "n1", ("erlang", "whereis"), args![fuzz_dist::beam::atom(name)]).await
@@ -64,7 +64,7 @@ async fn agents_that_are_killed_change_nothing(test: Test) -> Outcome {
     for n in 2..5 {
         cluster.client("n1").invoke(Add(n)).await?;
     }
-    test.checker(Replaced).check(fuzz_dist::checker::set_full()).await
+    cluster.checker(Replaced).check(fuzz_dist::checker::set_full()).await
 }
 
 /// More than anybody would read.
@@ -82,7 +82,7 @@ impl Checker for Bounded {
 /// A node that says far too much is recorded up to a limit, and the run goes on.
 #[fuzz_dist::test(db = app(false), workload = set(), nodes = 2, seed = 1)]
 async fn a_flood_of_events_is_kept_out_of_the_history(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let warning = |n: i64| {
         args![fuzz_dist::beam::atom("warning"), fuzz_dist::beam::charlist(&format!("flood {n}"))]
     };
@@ -92,7 +92,7 @@ async fn a_flood_of_events_is_kept_out_of_the_history(test: Test) -> Outcome {
         logged.expect("the node answers");
     }
     cluster.client("n1").invoke(Add(1)).await?;
-    test.checker(Bounded).check(fuzz_dist::checker::set_full()).await
+    cluster.checker(Bounded).check(fuzz_dist::checker::set_full()).await
 }
 
 /// A database that says that it runs Erlang, where nobody answers: no distribution at all.

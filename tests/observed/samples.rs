@@ -24,7 +24,7 @@ impl Checker for KeptApart {
 /// is held for a while shows as the greatest one of its node.
 #[fuzz_dist::test(db = app(false), workload = set(), nodes = 2, samples = "100ms", seed = 1)]
 async fn nodes_say_how_they_are_doing(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let samples = cluster.samples();
     let spread = |node: &str, what: &str| {
         let of = |s: &fuzz_dist::history::Spread| s.node == node && &*s.what == what;
@@ -52,16 +52,16 @@ async fn nodes_say_how_they_are_doing(test: Test) -> Outcome {
     cluster.client("n1").invoke(Add(1)).await?;
     let summary = samples.summary().expect("nodes were sampled");
     assert!(summary["nodes"]["n2"]["main"]["processes"]["median"].as_i64() > Some(20), "{summary}");
-    test.checker(KeptApart).check(fuzz_dist::checker::set_full()).await
+    cluster.checker(KeptApart).check(fuzz_dist::checker::set_full()).await
 }
 
 /// Nobody is sampled where nobody wants it.
 #[fuzz_dist::test(db = app(false), workload = set(), nodes = 2, samples = "0s", seed = 1)]
 async fn samples_can_be_left_out(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let sampler = args![fuzz_dist::beam::atom("fuzz_dist_sampler")];
     assert!(call(&cluster, "n1", ("erlang", "whereis"), sampler).await.is_atom("undefined"));
     assert_eq!(cluster.samples().summary(), None);
     cluster.client("n1").invoke(Add(1)).await?;
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }

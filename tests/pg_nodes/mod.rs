@@ -2,7 +2,6 @@
 
 use fuzz_dist::beam::{Args, Term};
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::LiveCluster;
 
 pub(crate) fn set() -> Workload {
     set_workload()
@@ -12,12 +11,7 @@ pub(crate) fn set() -> Workload {
 }
 
 /// Calls a function on a node.
-pub(crate) async fn call(
-    cluster: &LiveCluster,
-    node: &str,
-    call: (&str, &str),
-    args: Args,
-) -> Term {
+pub(crate) async fn call(cluster: &Cluster, node: &str, call: (&str, &str), args: Args) -> Term {
     let node = cluster.find(node).expect("a node of the test");
     node.call::<Term>(call.0, call.1, args).await.expect("the node answers")
 }

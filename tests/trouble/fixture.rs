@@ -141,14 +141,14 @@ async fn no_such_workload(test: Test) -> Outcome {
     total_limit = "2s"
 )]
 async fn an_error_after_some_operations(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
-    Err(Error::usage("the scenario gave up"))
+    Err(Error::usage("the scenario gave up").into())
 }
 
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2)]
 async fn the_body_panics(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     panic!("a slip in the scenario")
 }

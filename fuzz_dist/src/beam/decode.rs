@@ -37,6 +37,8 @@ pub enum DecodeError {
     LeftOver(usize),
 }
 
+crate::error::becomes_an_error![DecodeError];
+
 /// Decodes one term with its version byte, and nothing after it.
 ///
 /// ```

@@ -186,6 +186,8 @@ pub enum CallError {
     },
 }
 
+crate::error::becomes_an_error![ConnectError, CallError];
+
 impl CallError {
     /// Is it certain that the function was not executed, and never will be?
     ///

@@ -16,6 +16,8 @@ pub struct ConvertError {
     pub found: String,
 }
 
+crate::error::becomes_an_error![ConvertError];
+
 impl ConvertError {
     /// The error for a term that is not what was asked for.
     pub fn new(expected: impl Into<String>, found: &Term) -> Self {

@@ -128,7 +128,8 @@ pub trait Db: Send + Sync + 'static {
         None
     }
 
-    /// The workloads that [`Db::client`] knows, for messages.
+    /// The workloads that [`Db::client`] knows. A scenario without a workload uses clients for the
+    /// first of them.
     fn workloads(&self) -> Vec<Name> {
         Vec::new()
     }

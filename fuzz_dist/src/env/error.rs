@@ -72,6 +72,8 @@ pub enum Error {
     },
 }
 
+crate::error::becomes_an_error![Error];
+
 impl Error {
     /// For `map_err`: what was tried when the system answered.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {

@@ -82,6 +82,8 @@ pub enum PartitionError {
     },
 }
 
+crate::error::becomes_an_error![PartitionError];
+
 impl Partition {
     /// The name that selects it.
     pub const fn name(&self) -> &'static str {

@@ -136,19 +136,19 @@ impl Attempt {
             tokio::select! {
                 outcome = session.calls().watch(name, Duration::MAX, function) => outcome,
                 why = cancel::cancelled() => {
-                    Err(Error::cancelled().context(format!("{why} while {}", session.stage())))
+                    Err(Error::cancelled().context(format!("{why} while {}", session.stage())).into())
                 }
                 limit = self.total_limit() => Err(Error::deadline(format!(
                     "the total limit of {limit:?} passed while {}; raise `total_limit`",
                     session.stage()
-                ))),
+                )).into()),
             }
         };
         match catch_unwind(AssertUnwindSafe(|| self.handle.block_on(body))) {
             Ok(outcome) => outcome,
             Err(panic) => {
                 let text = message(&*panic);
-                Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")))
+                Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")).into())
             }
         }
     }
@@ -209,7 +209,7 @@ impl Attempt {
                 let Some(error) = self.must_end(asked) else { continue };
                 if !self.ending.swap(true, Ordering::SeqCst) {
                     let end = self.clone();
-                    let outcome = Err(error.clone());
+                    let outcome = Err(error.clone().into());
                     if self.thread("end of ", move || end.end(outcome)).is_err() {
                         return (self.session.abandon(error), true);
                     }

@@ -57,6 +57,8 @@ pub enum LoadError {
     },
 }
 
+crate::error::becomes_an_error![LoadError];
+
 impl History {
     /// Reads a history from the file of a [`Recorder`](super::Recorder), up to its last
     /// complete record.

@@ -52,6 +52,8 @@ pub struct WriteError {
     pub why: String,
 }
 
+crate::error::becomes_an_error![WriteError];
+
 impl Recorder {
     /// Records in memory only.
     pub fn in_memory<N: Into<Name>>(nodes: impl IntoIterator<Item = N>) -> Recorder {

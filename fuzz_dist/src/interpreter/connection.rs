@@ -12,7 +12,7 @@ use crate::op::{Completion, Invocation, NodeId, OpError};
 
 /// A thread's client, or what is left of it.
 #[derive(Default)]
-pub(super) enum Connection {
+pub(crate) enum Connection {
     /// None: the next one begins a session.
     #[default]
     None,
@@ -26,11 +26,19 @@ impl Connection {
     pub(super) fn is_ready(&self) -> bool {
         matches!(self, Connection::Ready(_))
     }
+
+    /// What is left of it for a new process: a session of its own begins, unless the client is
+    /// reusable and stands ready.
+    pub(crate) fn for_next_process(&mut self) {
+        if !self.is_ready() {
+            *self = Connection::None;
+        }
+    }
 }
 
 /// Where a thread's operations go, and how long they may take.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     pub(super) opener: &'a dyn DynOpener,
     pub(super) thread: Thread,
     pub(super) node: NodeId,
@@ -39,7 +47,7 @@ pub(super) struct Target<'a> {
 }
 
 /// What a thread has done.
-pub(super) enum Done {
+pub(crate) enum Done {
     /// An operation; with a connection that says what is to be done next.
     Op(Connection, Completion),
     /// It has tried to get a connection.
@@ -48,7 +56,7 @@ pub(super) enum Done {
 
 impl Target<'_> {
     /// Executes an operation, over a new connection where there is none.
-    pub(super) async fn execute(self, connection: Connection, op: Invocation) -> Done {
+    pub(crate) async fn execute(self, connection: Connection, op: Invocation) -> Done {
         let mut client = match self.connect(connection).await {
             Ok(client) => client,
             Err((connection, error)) => {

@@ -18,22 +18,21 @@ use crate::time::Clock;
 
 mod connection;
 mod counters;
+mod executor;
 mod options;
 mod pool;
 mod run;
 
-use connection::Connection;
+pub(crate) use connection::{Connection, Done};
 pub use counters::{Counters, Counts, Observer, Sent};
+pub(crate) use executor::{Caller, Executor};
 pub use options::{Ended, Options, OptionsError, Outcome};
+pub(crate) use pool::caught;
 use run::Run;
 
 /// Runs generators, phase after phase, with threads and clients that last.
 pub struct Interpreter {
-    clock: Clock,
-    recorder: Recorder,
-    options: Options,
-    counters: Arc<Counters>,
-    observer: Option<Arc<dyn Observer>>,
+    executor: Executor,
     threads: Vec<ThreadState>,
     processes: Vec<Process>,
     cursor: Thread,
@@ -61,29 +60,36 @@ impl Interpreter {
         options.validate()?;
         let threads = 0..options.concurrency;
         Ok(Interpreter {
-            clock,
-            recorder,
-            counters: Arc::default(),
-            observer: None,
             processes: threads.clone().map(|i| Process(i.into())).collect(),
             threads: threads
                 .map(|_| ThreadState { connection: Connection::None, op: None, failures: 0 })
                 .collect(),
             cursor: Thread(0),
-            options,
+            executor: Executor {
+                clock,
+                recorder,
+                options,
+                counters: Arc::default(),
+                observer: None,
+            },
         })
     }
 
     /// With somebody who watches.
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Interpreter {
-        self.observer = Some(observer);
+        self.executor.observer = Some(observer);
         self
     }
 
     /// The live counts of all phases.
     pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+        Arc::clone(&self.executor.counters)
+    }
+
+    /// What records and judges its operations, for those that others execute.
+    pub(crate) fn executor(&self) -> Executor {
+        self.executor.clone()
     }
 
     /// Runs a generator to its end, until `time_limit` has passed, or until `cancel` says true.
@@ -98,14 +104,14 @@ impl Interpreter {
         time_limit: Duration,
         cancel: &mut watch::Receiver<bool>,
     ) -> Outcome {
-        let before = self.counters.now();
-        let start = self.clock.now();
+        let before = self.executor.counters.now();
+        let start = self.executor.clock.now();
         let mut run = Run::new(self, phase, opener, start + time_limit);
         let ended = run.work(generator, cancel).await;
         let abandoned = run.drain(generator, ended).await;
         drop(run);
-        let counts = self.counters.now().since(&before);
-        Outcome { ended, counts, abandoned, start, end: self.clock.now() }
+        let counts = self.executor.counters.now().since(&before);
+        Outcome { ended, counts, abandoned, start, end: self.executor.clock.now() }
     }
 }
 

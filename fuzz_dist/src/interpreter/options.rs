@@ -79,6 +79,8 @@ pub enum OptionsError {
     },
 }
 
+crate::error::becomes_an_error![OptionsError];
+
 /// Why a phase ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

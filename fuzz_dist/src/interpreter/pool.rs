@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -16,7 +17,7 @@ pub(super) struct Pool<'a, T> {
 }
 
 /// What a future gave: its output, or the message of its panic.
-pub(super) type Finished<T> = Result<T, String>;
+pub(crate) type Finished<T> = Result<T, String>;
 
 #[derive(Default)]
 struct Ready(Mutex<Queue>);
@@ -98,12 +99,7 @@ impl<'a, T> Pool<'a, T> {
             let Some(slot) = self.ready.lock().pop() else { break };
             let Some(future) = &mut self.slots[slot] else { continue };
             let mut cx = Context::from_waker(&self.wakers[slot]);
-            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
-            let finished = match polled {
-                Ok(Poll::Pending) => continue,
-                Ok(Poll::Ready(output)) => Ok(output),
-                Err(panic) => Err(message(&*panic)),
-            };
+            let Poll::Ready(finished) = poll(future, &mut cx) else { continue };
             self.abandon(slot);
             return Poll::Ready((slot, finished));
         }
@@ -120,10 +116,34 @@ impl<'a, T> Pool<'a, T> {
     /// Empties a slot; was there a future in it?
     pub(super) fn abandon(&mut self, slot: usize) -> bool {
         let Some(future) = self.slots[slot].take() else { return false };
-        // What is dropped belongs to the user, and may panic as well.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        discard(future);
         true
     }
+}
+
+/// A future of user code by itself: its output, or the message of its panic.
+pub(crate) async fn caught<T>(future: BoxFuture<'_, T>) -> Finished<T> {
+    let mut future = Some(future);
+    let finished = poll_fn(|cx| match &mut future {
+        Some(future) => poll(future, cx),
+        None => Poll::Pending,
+    });
+    let finished = finished.await;
+    future.take().into_iter().for_each(discard);
+    finished
+}
+
+/// Polls a future that may panic.
+fn poll<T>(future: &mut BoxFuture<'_, T>, cx: &mut Context<'_>) -> Poll<Finished<T>> {
+    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(message(&*panic))),
+    }
+}
+
+/// Drops a future: what it holds belongs to the user, and may panic as well.
+fn discard<T>(future: BoxFuture<'_, T>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
 }
 
 /// What a panic said.

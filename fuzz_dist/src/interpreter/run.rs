@@ -2,18 +2,18 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::connection::{Connection, Done, Target};
+use super::connection::{Done, Target};
+use super::executor::Caller;
 use super::pool::{Finished, Pool};
-use super::{Ended, Interpreter, Sent};
+use super::{Ended, Interpreter};
 use crate::client::{ABANDONED, DynOpener, NO_CLIENT, PANICKED};
 use crate::generator::{Context, Generator, Next, Planned, Thread, ThreadSet, Update};
-use crate::op::{Completion, Event, Invocation, Kind, NodeId, OpError, Phase, Process};
+use crate::op::{Completion, NodeId, OpError, Phase, Process};
 use crate::time::Time;
 
 /// So much is done in a row before the runtime gets its turn: I/O and timers live there.
@@ -60,9 +60,19 @@ impl<'a> Run<'a> {
         };
         for i in 0..threads {
             run.interpreter.threads[i].failures = 0;
+            run.leave_behind(i);
             run.release(i);
         }
         run
+    }
+
+    /// An operation whose phase was dropped while it ran has an end in the history, too: nobody knows
+    /// what became of it.
+    fn leave_behind(&mut self, i: usize) {
+        let Some(op) = self.interpreter.threads[i].op.take() else { return };
+        let completion = Completion::Info(OpError::new(ABANDONED, "its phase was dropped"));
+        self.interpreter.executor.completed(self.caller(i), self.phase, &op, completion);
+        self.next_process(i);
     }
 
     /// Asks the generator and serves completions until there is a reason to end.
@@ -85,7 +95,7 @@ impl<'a> Run<'a> {
             if *cancel.borrow() {
                 return Ended::Cancelled;
             }
-            let now = self.interpreter.clock.now();
+            let now = self.interpreter.executor.clock.now();
             if now >= self.end {
                 return Ended::TimeLimit;
             }
@@ -97,7 +107,7 @@ impl<'a> Run<'a> {
                 }
                 Next::Log(text) => {
                     generator.take(&self.context(now));
-                    if let Some(observer) = &self.interpreter.observer {
+                    if let Some(observer) = &self.interpreter.executor.observer {
                         observer.log(now, &text);
                     }
                     continue;
@@ -119,12 +129,12 @@ impl<'a> Run<'a> {
 
     /// Awaits what is in flight for a bounded time, and records the rest as unknown.
     pub(super) async fn drain(&mut self, generator: &mut dyn Generator, ended: Ended) -> usize {
-        let options = &self.interpreter.options;
+        let options = &self.interpreter.executor.options;
         let bound = match ended {
             Ended::Cancelled => options.cancelled_drain_timeout,
             Ended::Exhausted | Ended::TimeLimit | Ended::Stuck => options.drain_timeout,
         };
-        let until = self.interpreter.clock.now() + bound;
+        let until = self.interpreter.executor.clock.now() + bound;
         while self.interpreter.threads.iter().any(|t| t.op.is_some()) {
             match self.wait(until, None).await {
                 Woken::Done(slot, done) => self.serve(slot, done, generator),
@@ -150,7 +160,7 @@ impl<'a> Run<'a> {
     }
 
     fn context(&self, now: Time) -> Context<'_> {
-        Context::new(now, &self.interpreter.processes, self.interpreter.options.nodes)
+        Context::new(now, &self.interpreter.processes, self.interpreter.executor.options.nodes)
             .with_free(self.free)
             .with_cursor(self.interpreter.cursor)
     }
@@ -168,7 +178,7 @@ impl<'a> Run<'a> {
 
     /// Waits until something finishes, but not longer than `until`.
     async fn wait(&mut self, until: Time, cancel: Option<&mut watch::Receiver<bool>>) -> Woken {
-        let instant = self.interpreter.clock.instant(until);
+        let instant = self.interpreter.executor.clock.instant(until);
         self.timer.as_mut().reset(instant);
         let mut cancelled = pin!(async {
             if let Some(cancel) = cancel
@@ -191,15 +201,16 @@ impl<'a> Run<'a> {
         .await
     }
 
-    fn target(&self, i: usize) -> Target<'a> {
-        let options = &self.interpreter.options;
-        Target {
-            opener: self.opener,
+    fn caller(&self, i: usize) -> Caller {
+        Caller {
             thread: Thread(i as u16),
-            node: NodeId(i as u16 % options.nodes),
-            open_timeout: options.open_timeout,
-            op_timeout: options.op_timeout,
+            process: self.interpreter.processes[i],
+            node: NodeId(i as u16 % self.interpreter.executor.options.nodes),
         }
+    }
+
+    fn target(&self, i: usize) -> Target<'a> {
+        self.interpreter.executor.target(self.opener, self.caller(i))
     }
 
     fn invoke(&mut self, planned: Planned, generator: &mut dyn Generator) {
@@ -207,16 +218,10 @@ impl<'a> Run<'a> {
         let i = thread.index();
         assert!(self.free.remove(thread), "a generator offers operations on free threads only");
         self.interpreter.cursor = Thread(thread.0 + 1);
-        self.interpreter.counters.invoked.fetch_add(1, Ordering::Relaxed);
-        let process = self.interpreter.processes[i];
-        // The request leaves after its invocation is recorded, and never before.
-        let (now, index) = self.record(i, process, Kind::Invoke, &op, None);
+        let caller = self.caller(i);
+        let now = self.interpreter.executor.invoked(caller, self.phase, &op);
         let target = self.target(i);
-        if let Some(observer) = &self.interpreter.observer {
-            let node = target.node;
-            observer.about_to_invoke(&Sent { time: now, thread, process, node, index, op: &op });
-        }
-        let update = Update { thread, process, op: &op, completion: None };
+        let update = Update { thread, process: caller.process, op: &op, completion: None };
         generator.update(&self.context(now), &update);
         let connection = std::mem::take(&mut self.interpreter.threads[i].connection);
         self.pool.start(i, Box::pin(target.execute(connection, op.clone())));
@@ -268,10 +273,9 @@ impl<'a> Run<'a> {
     /// Records what became of a thread's operation, and tells the generator.
     fn complete(&mut self, i: usize, completion: Completion, generator: &mut dyn Generator) {
         let op = self.interpreter.threads[i].op.take().expect("what completes was in flight");
-        let process = self.interpreter.processes[i];
-        let completion = self.judged(&op, completion);
-        self.interpreter.counters.completed(&completion);
-        let (now, index) = self.record(i, process, completion.kind(), &op, Some(&completion));
+        let caller = self.caller(i);
+        let (completion, now) =
+            self.interpreter.executor.completed(caller, self.phase, &op, completion);
         match &completion {
             Completion::Ok(_) => self.interpreter.threads[i].failures = 0,
             Completion::Fail(error) => {
@@ -279,69 +283,18 @@ impl<'a> Run<'a> {
             }
             Completion::Info(_) => self.next_process(i),
         }
-        let (thread, node) = (Thread(i as u16), self.target(i).node);
-        if let Some(observer) = &self.interpreter.observer {
-            let sent = Sent { time: now, thread, process, node, index, op: &op };
-            observer.completed(&sent, &completion);
-        }
+        let Caller { thread, process, .. } = caller;
         let update = Update { thread, process, op: &op, completion: Some(&completion) };
         generator.update(&self.context(now), &update);
-    }
-
-    /// What does nothing has certainly not happened where nobody knows: such an operation has
-    /// failed. Not where its client is gone: then the session has ended, and the process too.
-    fn judged(&self, op: &Invocation, completion: Completion) -> Completion {
-        match completion {
-            Completion::Info(error)
-                if ![PANICKED, ABANDONED].contains(&&*error.kind)
-                    && self.interpreter.options.pure_functions.contains(&op.f) =>
-            {
-                Completion::Fail(error)
-            }
-            completion => completion,
-        }
     }
 
     /// The thread's process is dead; the next one begins a session of its own, unless its
     /// client is reusable and stands ready.
     fn next_process(&mut self, i: usize) {
         let process = &mut self.interpreter.processes[i];
-        let next = process.0 + u32::from(self.interpreter.options.concurrency);
+        let next = process.0 + u32::from(self.interpreter.executor.options.concurrency);
         *process = Process(next);
         assert!(process.is_client(), "a run uses up fewer than 2^32 processes");
-        let connection = &mut self.interpreter.threads[i].connection;
-        if !connection.is_ready() {
-            *connection = Connection::None;
-        }
-    }
-
-    fn record(
-        &mut self,
-        i: usize,
-        process: Process,
-        kind: Kind,
-        op: &Invocation,
-        completion: Option<&Completion>,
-    ) -> (Time, usize) {
-        let (value, error) = match completion {
-            None => (op.value.clone(), None),
-            Some(Completion::Ok(value)) => (value.clone(), None),
-            Some(Completion::Fail(error) | Completion::Info(error)) => {
-                (op.value.clone(), Some(error.clone()))
-            }
-        };
-        let time = self.interpreter.clock.now();
-        let event = Event {
-            time,
-            process,
-            node: Some(self.target(i).node),
-            kind,
-            f: op.f.clone(),
-            value,
-            error,
-            phase: self.phase,
-        };
-        let index = self.interpreter.recorder.record(event);
-        (time, index.expect("each process of the interpreter does one thing at a time"))
+        self.interpreter.threads[i].connection.for_next_process();
     }
 }

@@ -270,8 +270,8 @@ fn threads_are_bound_to_nodes_and_take_turns() {
 #[test]
 fn what_still_runs_at_the_end_is_unknown_and_the_next_phase_goes_on() {
     let mut bench = Bench::new(2);
-    bench.interpreter.options.op_timeout = secs(600);
-    bench.interpreter.options.drain_timeout = millis(20);
+    bench.interpreter.executor.options.op_timeout = secs(600);
+    bench.interpreter.executor.options.drain_timeout = millis(20);
     let outcome = bench.run(once(op("hang")).on_threads([Thread(1)]));
     assert_eq!((outcome.ended, outcome.abandoned), (Ended::Exhausted, 1));
     bench.run(once(op("write")).on_threads([Thread(1)]));
@@ -361,7 +361,7 @@ fn observers_see_each_operation_between_its_record_and_its_sending() {
     }
     let mut bench = Bench::new(2);
     let seen = Arc::new(Seen::default());
-    bench.interpreter.observer = Some(Arc::clone(&seen) as Arc<dyn Observer>);
+    bench.interpreter.executor.observer = Some(Arc::clone(&seen) as Arc<dyn Observer>);
     bench.run(once(op("write")).then(crate::generator::log("done").synchronize()));
     assert_eq!(*seen.0.lock().unwrap(), ["0 write", "1 ok", "done"]);
 }

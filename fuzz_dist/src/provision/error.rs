@@ -85,6 +85,8 @@ pub enum ProvisionError {
     },
 }
 
+crate::error::becomes_an_error![ProvisionError];
+
 /// What a user can do who has no runtime.
 fn remedy() -> String {
     format!(

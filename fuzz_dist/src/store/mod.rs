@@ -68,6 +68,8 @@ pub enum StoreError {
     },
 }
 
+crate::error::becomes_an_error![StoreError];
+
 /// What the user can do about it.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {

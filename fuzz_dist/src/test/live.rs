@@ -1,6 +1,6 @@
 //! The running test: a cluster that is up, its history, its faults, its operations.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,16 +19,19 @@ use crate::env::wire::Wire;
 use crate::error::Error;
 use crate::generator::{Generator, Thread};
 use crate::history::{Recorder, Samples};
-use crate::interpreter::{Ended, Interpreter, Outcome};
+use crate::interpreter::{Ended, Executor, Interpreter, Outcome};
 use crate::nemesis::{Boundaries, Nemesis, Window, windows};
 use crate::node::{Cluster, Node};
-use crate::op::{Completion, Invocation, NodeId, Phase};
+use crate::op::{Completion, Invocation, NodeId, Phase, Process};
 use crate::random::Seed;
 use crate::time::{Clock, Time};
 use crate::workload::Workload;
 
 /// How much longer lanes may take than the main phase: undoing a kill is a restart.
 const LANES_LIMIT: Duration = Duration::from_secs(120);
+
+/// Clients of scenarios count their processes from here, far above those of the interpreter.
+pub(super) const FIRST_PROCESS: u32 = 1 << 30;
 
 /// A test whose cluster is up.
 pub(crate) struct Live {
@@ -46,6 +49,11 @@ pub(crate) struct Live {
     pub(super) announcements: Arc<Announcements>,
     pub(super) phase: Mutex<Phase>,
     pub(super) interpreter: tokio::sync::Mutex<Interpreter>,
+    pub(super) executor: Executor,
+    /// Has it no workload of its own? Then `workload` stands for the database's client alone.
+    pub(super) is_scenario: bool,
+    /// The next process of a scenario's client.
+    pub(super) processes: AtomicU32,
     pub(super) cancel: watch::Sender<bool>,
     pub(super) healed: AtomicBool,
     pub(super) progress: Progress,
@@ -61,9 +69,10 @@ impl DynOpener for LiveOpener<'_> {
         _thread: Thread,
         node: NodeId,
     ) -> BoxFuture<'_, Result<Box<dyn DynClient>, ClientError>> {
-        let client =
-            self.0.client(self.0.cluster.node(node)).map(|client| self.0.announced(client, node));
-        Box::pin(async move { client.map_err(|e| ClientError::new("no_client", e.to_string())) })
+        let at = self.0.cluster.node(node);
+        let client = self.0.client(at).map(|client| self.0.announced(client, node));
+        let client = client.map_err(|e| ClientError::new(at.name(), e));
+        Box::pin(async move { client })
     }
 }
 
@@ -101,13 +110,24 @@ impl Live {
             || self.workload.open(node).or_else(|| self.db.client(name, node)),
         );
         opened.ok_or_else(|| {
-            Error::usage(format!(
-                "`{}` has no client for the workload `{name}`; it has clients for {:?}. Use one of \
-                 these, or give the workload a client of its own",
-                self.db.name(),
-                self.db.workloads(),
-            ))
+            let db = self.db.name();
+            Error::usage(match self.db.workloads().as_slice() {
+                [] => format!(
+                    "db `{db}` has no clients; give the test a workload that has one, such as \
+                     `test.workload(set_workload()..)`, or implement `Db::client` and `Db::workloads`"
+                ),
+                known => format!(
+                    "db `{db}` has no client for workload `{name}`; it has clients for {}. Use one \
+                     of these, or give the workload a client with `Workload::client`",
+                    known.join(", "),
+                ),
+            })
         })
+    }
+
+    /// A process for a client of a scenario.
+    pub(super) fn next_process(&self) -> Process {
+        Process(self.processes.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The client, whose operations are announced to the wire before they are sent.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checker::{AnyChecker, Checker, Verdict};
+use crate::checker::{AnyChecker, Checker};
 use crate::db::AnyDb;
 use crate::error::Error;
 use crate::nemesis::Nemesis;
@@ -24,10 +24,12 @@ mod lease;
 mod live;
 mod observe;
 pub mod options;
+mod outcome;
 pub mod overrides;
 mod progress;
 mod provision;
 mod scenario;
+mod scenario_client;
 mod session;
 mod settle;
 mod spec;
@@ -36,39 +38,41 @@ pub use calls::{Blocked, Calls};
 pub use lease::Lease;
 pub(crate) use lease::slots;
 use options::{Concurrency, Options};
-pub use scenario::{Add, ArmedFault, LiveCluster, Operation, Read, RunningFault, ScenarioClient};
+pub use outcome::{IntoOutcome, Judged, Outcome, TestError};
+pub use scenario::{ArmedFault, Running, RunningFault};
+pub use scenario_client::{Add, InvokeError, Operation, Read, ScenarioClient};
 pub use session::{Finished, Session};
 pub use spec::{Body, Location, Part, TrialReport, TrialSpec};
 
-/// What a test ends with.
-pub type Outcome = Result<Verdict, Error>;
-
-/// What a test function may return.
-#[diagnostic::on_unimplemented(
-    message = "a `#[fuzz_dist::test]` function cannot return `{Self}`",
-    label = "expected `Outcome`, `Verdict`, or `Result<Verdict, E>`",
-    note = "`E` is anything that becomes a `fuzz_dist::Error`, such as a `std::error::Error`"
-)]
-pub trait IntoOutcome {
-    /// The outcome.
-    fn into_outcome(self) -> Outcome;
-}
-
-impl IntoOutcome for Verdict {
-    fn into_outcome(self) -> Outcome {
-        Ok(self)
-    }
-}
-
-impl<E: Into<Error>> IntoOutcome for Result<Verdict, E> {
-    fn into_outcome(self) -> Outcome {
-        self.map_err(Into::into)
-    }
-}
-
-/// A test before and while it runs: what the attribute said, changed by the methods here.
+/// A test that has not begun: what the attribute says, changed by the methods here.
 ///
-/// The environment variables `FUZZ_DIST_…` have the last word over both.
+/// [`run`](Test::run) runs it whole; [`start`](Test::start) brings its cluster up for a scenario in
+/// ordinary code. Both take the test, so that every option is set before it matters. Environment
+/// variables `FUZZ_DIST_…` override attributes and code.
+///
+/// ```no_run
+/// use fuzz_dist::prelude::*;
+///
+/// #[fuzz_dist::test(db = "embedded")]
+/// async fn an_add_survives_a_cut(test: Test) -> Outcome {
+///     let running = test.nodes(3).start().await?;
+///     let fault = running.inject(isolate_node()).await?;
+///     running.client("n1").invoke(Add(1)).await?;
+///     fault.heal().await?;
+///     running.check(fuzz_dist::checker::set_full()).await
+/// }
+/// ```
+///
+/// What is set later does not compile:
+///
+/// ```compile_fail,E0382
+/// # use fuzz_dist::prelude::*;
+/// async fn too_late(test: Test) -> Outcome {
+///     let running = test.start().await?;
+///     test.rate(10).run().await
+/// }
+/// ```
+#[must_use = "a test does nothing until `run` or `start` is called"]
 pub struct Test {
     session: Arc<Session>,
     plan: Plan,
@@ -90,63 +94,60 @@ impl Test {
     }
 
     /// Uses this workload.
-    #[must_use]
     pub fn workload(mut self, workload: impl Into<Workload>) -> Test {
         self.plan.workload = Some(workload.into());
         self
     }
 
     /// Uses these faults.
-    #[must_use]
     pub fn nemesis(mut self, nemesis: impl Into<Nemesis>) -> Test {
         self.plan.nemesis = nemesis.into();
         self
     }
 
     /// Adds a judge of the history.
-    #[must_use]
     pub fn checker(mut self, checker: impl Checker + 'static) -> Test {
         self.plan.checkers.push(Arc::new(checker));
         self
     }
 
     /// Operations per second, of all clients together.
-    #[must_use]
     pub fn rate(mut self, rate: impl Into<f64>) -> Test {
         self.plan.options.rate = Some(rate.into());
         self
     }
 
+    /// How many nodes the cluster has.
+    pub fn nodes(mut self, nodes: usize) -> Test {
+        self.plan.options.nodes = Some(nodes);
+        self
+    }
+
     /// How many clients there are.
-    #[must_use]
     pub fn concurrency(mut self, clients: impl Into<Concurrency>) -> Test {
         self.plan.options.concurrency = Some(clients.into());
         self
     }
 
     /// The length of the main phase alone.
-    #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Test {
         self.plan.options.time_limit = Some(limit);
         self
     }
 
     /// How long one operation may take.
-    #[must_use]
     pub fn op_limit(mut self, limit: Duration) -> Test {
         self.plan.options.op_limit = Some(limit);
         self
     }
 
     /// How long convergence may take after the heal.
-    #[must_use]
     pub fn quiesce_limit(mut self, limit: Duration) -> Test {
         self.plan.options.quiesce_limit = Some(limit);
         self
     }
 
     /// How TCP goes on when a cut is over; see [`Heal`](options::Heal).
-    #[must_use]
     pub fn heal(mut self, heal: options::Heal) -> Test {
         self.plan.options.heal = Some(heal);
         self
@@ -155,7 +156,6 @@ impl Test {
     /// Follows connections between nodes from their beginning, for
     /// [`Cluster::wire`](crate::node::Cluster::wire): then no name that a message is sent to is
     /// unknown. Faults of [`at`](crate::nemesis::at) that the test names say it by themselves.
-    #[must_use]
     pub fn wire(mut self, follow: bool) -> Test {
         self.plan.options.wire = Some(follow);
         self
@@ -163,7 +163,6 @@ impl Test {
 
     /// How often every Erlang node is sampled (1 s unless told otherwise; at least 100 ms); zero: not
     /// at all. Samples are no part of the history; see [`Samples`](crate::history::Samples).
-    #[must_use]
     pub fn samples(mut self, every: Duration) -> Test {
         self.plan.options.samples = Some(every);
         self
@@ -171,7 +170,6 @@ impl Test {
 
     /// What is said inside of Erlang nodes while the test runs; see
     /// [`Announce`](options::Announce).
-    #[must_use]
     pub fn announce(mut self, what: options::Announce) -> Test {
         self.plan.options.announce = Some(what);
         self
@@ -188,30 +186,30 @@ impl Test {
     ///
     /// What kept the run from a verdict. The history up to then is kept and judged all the same.
     pub async fn run(self) -> Outcome {
-        let live = self.session.live(&self.plan).await?;
-        live.main_phase().await?;
-        live.settle().await?;
-        self.session.judge(&live, &self.plan, Vec::new()).await
+        if self.plan.workload.is_none() {
+            return Err(no_workload().into());
+        }
+        let running = self.start().await?;
+        running.main_phase().await?;
+        running.judge(Vec::new()).await
     }
 
-    /// The running cluster, provisioned at first use: for scenarios written by hand.
+    /// Brings the cluster up, for a scenario in ordinary code. It needs a `db` alone: without a
+    /// workload its clients are the database's own.
     ///
     /// # Errors
     ///
-    /// What kept it from coming up.
-    pub async fn cluster(&self) -> Result<LiveCluster, Error> {
-        Ok(LiveCluster::new(self.session.live(&self.plan).await?))
-    }
-
-    /// The rest of a test's life after a scenario: heal, quiesce, final reads, and the verdict of
-    /// this checker (beside those of the workload).
-    ///
-    /// # Errors
-    ///
-    /// What kept the run from a verdict.
-    pub async fn check(self, checker: impl Checker + 'static) -> Outcome {
+    /// What kept the cluster from coming up.
+    pub async fn start(self) -> Result<Running, Error> {
         let live = self.session.live(&self.plan).await?;
-        live.settle().await?;
-        self.session.judge(&live, &self.plan, vec![Arc::new(checker)]).await
+        Ok(Running::new(self.session, live, self.plan.checkers))
     }
+}
+
+/// There are no operations to run.
+fn no_workload() -> Error {
+    Error::usage(
+        "the test has no workload; name one, such as `workload = \"g_set\"` or `test.workload(..)`, \
+         or write a scenario with `test.start()`",
+    )
 }

@@ -1,6 +1,6 @@
 //! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::announce::Announcements;
 use super::lease::Share;
-use super::live::Live;
+use super::live::{FIRST_PROCESS, Live};
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
@@ -17,13 +17,14 @@ use super::{Plan, announce, cancel, observe};
 use crate::db::AnyDb;
 use crate::env::{Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
+use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
 use crate::history::{Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis};
 use crate::node::{Cluster, Node, modules, wait_until};
-use crate::op::{Name, Phase, Value};
+use crate::op::{Invocation, Name, Phase, Value};
 use crate::time::Clock;
 use crate::workload::Workload;
 
@@ -37,6 +38,7 @@ const ERL_AFLAGS: &str = "ERL_AFLAGS";
 struct Resolved {
     db: AnyDb,
     workload: Workload,
+    is_scenario: bool,
     nemesis: Nemesis,
     effective: Effective,
 }
@@ -85,9 +87,8 @@ fn share(resolved: &Resolved) -> Share {
 fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     let effective = session.effective(&plan.options)?;
     let db = plan.db.clone().ok_or_else(|| Error::usage("the test names no `db`"))?;
-    let workload = plan.workload.clone().ok_or_else(|| {
-        Error::usage("the test has no workload; say `workload = \"g_set\"`, or `test.workload(..)`")
-    })?;
+    let is_scenario = plan.workload.is_none();
+    let workload = plan.workload.clone().unwrap_or_else(|| default_workload(&db));
     let nemesis = plan.nemesis.clone();
     let hosts = db.hosts(effective.nodes)?;
     let members: Vec<Member> = hosts
@@ -112,7 +113,16 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     let boundaries = facts.net_ticktime.map(Boundaries::with_ticktime);
     Live::schedule(&nemesis, &db, &effective, session.seed(), boundaries)?;
     let db = session.calls().db(db, effective.setup_limit);
-    Ok(Resolved { db, workload, nemesis, effective })
+    Ok(Resolved { db, workload, is_scenario, nemesis, effective })
+}
+
+/// What a scenario without a workload has: the database's first client, which reads with `read`.
+fn default_workload(db: &AnyDb) -> Workload {
+    let name = db.workloads().first().cloned().unwrap_or_else(|| "default".into());
+    let none: [Name; 0] = [];
+    Workload::new(name, none, |_| nothing().boxed())
+        .pure(["read"])
+        .read(Invocation::new("read", ()))
 }
 
 async fn bring_up(
@@ -120,7 +130,7 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, nemesis, effective } = resolved;
+    let Resolved { db, workload, is_scenario, nemesis, effective } = resolved;
     let begun = Instant::now();
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
@@ -208,6 +218,9 @@ async fn bring_up(
         announcements,
         phase: Mutex::new(Phase::Setup),
         progress: Progress::new(interpreter.counters()),
+        executor: interpreter.executor(),
+        is_scenario,
+        processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         healed: AtomicBool::new(false),

@@ -1,44 +1,51 @@
 //! Scenarios written by hand: operations and faults in ordinary async code, recorded and judged.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 
 use super::live::Live;
-use crate::client::DynClient;
+use super::session::Session;
+use super::{Outcome, ScenarioClient, no_workload};
+use crate::checker::{AnyChecker, Checker};
 use crate::error::Error;
 use crate::history::{FaultStatus, Samples};
 use crate::nemesis::Nemesis;
 use crate::node::{Cluster, Node};
-use crate::op::{Completion, Event, Invocation, Kind, OpError, Phase, Process, Value};
-use crate::time::Time;
+use crate::op::Phase;
 
-/// Scenario clients count their processes from here, far above those of the interpreter.
-const FIRST_PROCESS: u32 = 1 << 30;
-static NEXT_PROCESS: AtomicU32 = AtomicU32::new(FIRST_PROCESS);
-
-/// The cluster of a running test, for scenarios.
-#[derive(Clone)]
-pub struct LiveCluster {
+/// A test whose cluster is up: what a scenario works with. It derefs to its [`Cluster`].
+///
+/// [`check`](Running::check) ends it with a verdict. A test function that ends without that, with an
+/// error or a panic, is interrupted: its faults are undone, and what was recorded is kept and judged.
+#[must_use = "a run ends with `check`"]
+pub struct Running {
     live: Arc<Live>,
+    session: Arc<Session>,
+    checkers: Vec<AnyChecker>,
 }
 
-impl std::ops::Deref for LiveCluster {
+impl std::ops::Deref for Running {
     type Target = Cluster;
     fn deref(&self) -> &Cluster {
         &self.live.cluster
     }
 }
 
-impl LiveCluster {
-    pub(super) fn new(live: Arc<Live>) -> LiveCluster {
+impl Running {
+    pub(super) fn new(
+        session: Arc<Session>,
+        live: Arc<Live>,
+        checkers: Vec<AnyChecker>,
+    ) -> Running {
         if live.phase() == Phase::Setup {
             live.enter(Phase::Main);
         }
-        LiveCluster { live }
+        Running { live, session, checkers }
     }
 
-    /// A client of the node of this name; its operations are recorded.
+    /// A client of the node of this name; its operations are recorded. Clients are the workload's, or
+    /// else the database's for that workload; without a workload, the database's for the first of
+    /// [`Db::workloads`](crate::db::Db::workloads).
     ///
     /// # Panics
     ///
@@ -48,19 +55,49 @@ impl LiveCluster {
             let names: Vec<&str> = self.live.cluster.nodes().iter().map(Node::name).collect();
             panic!("there is no node `{node}`; there are {}", names.join(", "))
         });
-        ScenarioClient {
-            live: self.live.clone(),
-            node: found.clone(),
-            process: Process(NEXT_PROCESS.fetch_add(1, Ordering::Relaxed)),
-            client: None,
+        ScenarioClient::new(self.live.clone(), found.clone())
+    }
+
+    /// Adds a judge of the history.
+    pub fn checker(mut self, checker: impl Checker + 'static) -> Running {
+        self.checkers.push(Arc::new(checker));
+        self
+    }
+
+    /// Runs the workload's operations at their rate, with the faults in their lanes, for the time
+    /// limit, as [`Test::run`](super::Test::run) does.
+    ///
+    /// # Errors
+    ///
+    /// When the test has no workload, or is interrupted.
+    pub async fn main_phase(&self) -> Result<(), Error> {
+        if self.live.is_scenario {
+            return Err(no_workload());
         }
+        self.live.main_phase().await
+    }
+
+    /// The rest of a test's life: heal, quiesce, final reads, and the verdict of this checker beside
+    /// those of the test and its workload.
+    ///
+    /// # Errors
+    ///
+    /// What kept the run from a verdict.
+    pub async fn check(self, checker: impl Checker + 'static) -> Outcome {
+        self.judge(vec![Arc::new(checker)]).await
+    }
+
+    pub(super) async fn judge(self, extra: Vec<AnyChecker>) -> Outcome {
+        let Running { live, session, checkers } = self;
+        live.settle().await?;
+        Ok(session.judge(&live, checkers.into_iter().chain(extra).collect()).await?)
     }
 
     /// Arms a fault that waits for something on the wire (see [`at`](crate::nemesis::at)), and
     /// returns without waiting for it: what the scenario does next is what fires it.
     ///
     /// ```no_run
-    /// # async fn example(cluster: fuzz_dist::test::LiveCluster) -> Result<(), fuzz_dist::Error> {
+    /// # async fn example(cluster: &fuzz_dist::test::Running) -> Result<(), fuzz_dist::Error> {
     /// use fuzz_dist::env::wire::{hold, message_to};
     /// use fuzz_dist::nemesis::at;
     /// use fuzz_dist::test::Add;
@@ -121,7 +158,7 @@ impl LiveCluster {
     }
 }
 
-/// A fault that waits for its moment, or acts already; see [`LiveCluster::arm`].
+/// A fault that waits for its moment, or acts already; see [`Running::arm`].
 #[must_use = "a fault acts until `heal` is called"]
 pub struct ArmedFault {
     live: Arc<Live>,
@@ -166,139 +203,3 @@ impl RunningFault {
         Ok(())
     }
 }
-
-/// An operation of a scenario: [`Add`], [`Read`], or any [`Invocation`].
-pub trait Operation {
-    /// What it gives where it succeeds.
-    type Value;
-    /// As it is recorded and sent.
-    fn invocation(&self) -> Invocation;
-    /// The value out of what the client gave.
-    fn value(&self, value: Value) -> Self::Value;
-}
-
-/// Adds an element to a set.
-#[derive(Clone, Copy, Debug)]
-pub struct Add(pub i64);
-
-/// Reads a whole set.
-#[derive(Clone, Copy, Debug)]
-pub struct Read;
-
-impl Operation for Add {
-    type Value = ();
-    fn invocation(&self) -> Invocation {
-        Invocation::new("add", self.0)
-    }
-    fn value(&self, _: Value) {}
-}
-
-impl Operation for Read {
-    type Value = Vec<i64>;
-    fn invocation(&self) -> Invocation {
-        Invocation::new("read", ())
-    }
-    fn value(&self, value: Value) -> Vec<i64> {
-        if let Value::Set(set) = value { set.as_slice().to_vec() } else { Vec::new() }
-    }
-}
-
-impl Operation for Invocation {
-    type Value = Value;
-    fn invocation(&self) -> Invocation {
-        self.clone()
-    }
-    fn value(&self, value: Value) -> Value {
-        value
-    }
-}
-
-/// A client of one node whose operations are recorded.
-pub struct ScenarioClient {
-    live: Arc<Live>,
-    node: Node,
-    process: Process,
-    client: Option<Box<dyn DynClient>>,
-}
-
-impl ScenarioClient {
-    /// Executes an operation within the test's operation limit.
-    ///
-    /// # Errors
-    ///
-    /// Where it failed, or nobody knows; the text says which. Both are recorded.
-    pub async fn invoke<O: Operation>(&mut self, operation: O) -> Result<O::Value, Error> {
-        let op = operation.invocation();
-        let mut client = match self.client.take() {
-            Some(client) => client,
-            None => self.live.announced(self.live.client(&self.node)?, self.node.id()),
-        };
-        let (index, time) = self.record(&op, Kind::Invoke, op.value.clone(), None);
-        let who = (self.node.id(), self.process);
-        let announcements = self.live.announcements.clone();
-        announcements.operation_starts(who, (index, time), &op.f, &op.value);
-        let limit = self.live.effective.op_limit;
-        let completion = match tokio::time::timeout(limit, client.invoke(&op)).await {
-            Ok(completion) => {
-                self.client = Some(client);
-                completion
-            }
-            Err(_) => {
-                Completion::Info(OpError::new("timeout", format!("no answer within {limit:?}")))
-            }
-        };
-        let pure = self.live.workload.pure_functions().contains(&op.f);
-        let completion = match completion {
-            Completion::Info(error) if pure => Completion::Fail(error),
-            other => other,
-        };
-        let kind = completion.kind();
-        announcements.operation_stops(who, self.live.now(), &op.f, kind);
-        match completion {
-            Completion::Ok(value) => {
-                self.record(&op, kind, value.clone(), None);
-                Ok(operation.value(value))
-            }
-            Completion::Fail(error) | Completion::Info(error) => {
-                self.record(&op, kind, op.value.clone(), Some(error.clone()));
-                if kind == Kind::Info {
-                    self.client = None;
-                    self.process = Process(NEXT_PROCESS.fetch_add(1, Ordering::Relaxed));
-                }
-                let what = if kind == Kind::Info { "is of unknown outcome" } else { "failed" };
-                Err(Error::from(ScenarioFailure(format!(
-                    "{} {} on {} {what}: {error}",
-                    op.f,
-                    op.value,
-                    self.node.name()
-                ))))
-            }
-        }
-    }
-
-    fn record(
-        &self,
-        op: &Invocation,
-        kind: Kind,
-        value: Value,
-        error: Option<OpError>,
-    ) -> (usize, Time) {
-        let time = self.live.now();
-        let event = Event {
-            time,
-            process: self.process,
-            node: Some(self.node.id()),
-            kind,
-            f: op.f.clone(),
-            value,
-            error,
-            phase: self.live.phase(),
-        };
-        let index = self.live.recorder.record(event);
-        (index.expect("a scenario client does one thing at a time"), time)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct ScenarioFailure(String);

@@ -12,7 +12,7 @@ use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
-use super::{Outcome, Plan, Test, TrialSpec, progress};
+use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
 use crate::error::{Error, ErrorKind};
 use crate::history::{History, Recorder, Samples};
@@ -56,7 +56,7 @@ struct Queued {
 /// How an attempt ended.
 pub struct Finished {
     /// The verdict, or what kept the run from one.
-    pub outcome: Outcome,
+    pub outcome: Result<Verdict, Error>,
     /// What the checkers say, also where the outcome is an error.
     pub judged: Option<Verdict>,
     /// What was recorded.
@@ -159,8 +159,9 @@ impl Session {
         let waited = queue.since.take().map(|since| since.elapsed());
         queue.before += waited.unwrap_or_default();
         let lease = lease.map_err(|error| match error {
-            LeaseError::Cancelled(_) => Error::new(ErrorKind::Cancelled, error.to_string()),
-            _ => Error::environment(error),
+            LeaseError::Cancelled(_) => Error::caused(ErrorKind::Cancelled, error),
+            LeaseError::Waited { .. } => Error::caused(ErrorKind::Deadline, error),
+            LeaseError::Folder { .. } => Error::environment(error),
         })?;
         *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
         Ok(())
@@ -198,13 +199,13 @@ impl Session {
         self.live.get_or_try_init(|| provision(self, plan)).await.cloned()
     }
 
-    /// The verdict of all checkers over what was recorded so far.
-    pub(super) async fn judge(&self, live: &Live, plan: &Plan, extra: Vec<AnyChecker>) -> Outcome {
-        self.asked_for(plan.checkers.iter().cloned().chain(extra).collect());
+    /// The verdict of the workload's checkers and of these over what was recorded so far.
+    pub(super) async fn judge(&self, live: &Live, more: Vec<AnyChecker>) -> Result<Judged, Error> {
+        self.asked_for(more);
         let judging = self.judging(live);
         let verdict = tokio::task::spawn_blocking(judging).await?;
         self.found(&verdict);
-        Ok(verdict)
+        Ok(Judged::new(verdict))
     }
 
     fn found(&self, verdict: &Verdict) {
@@ -278,7 +279,7 @@ impl Session {
             self.found(&verdict);
         }
         self.end_hosts();
-        self.finished(Err(error))
+        self.finished(Err(error.into()))
     }
 
     /// Ends all hosts at once.
@@ -302,9 +303,16 @@ impl Session {
             Some(recorder) => recorder.finish().0,
             None => Arc::default(),
         };
+        // What counts is what this run was judged with, whatever the test's function holds.
+        let judged = self.judged();
+        let outcome = match (outcome, &judged) {
+            (Ok(_), Some(verdict)) => Ok(verdict.clone()),
+            (Ok(_), None) => Err(Error::usage("the test returned the verdict of another run")),
+            (Err(error), _) => Err(error.into()),
+        };
         Finished {
             outcome,
-            judged: self.judged(),
+            judged,
             history,
             samples,
             store: self.store.get().cloned(),
