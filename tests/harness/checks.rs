@@ -39,6 +39,7 @@ pub(crate) fn all() -> Vec<Trial> {
         mistakes_are_reported_without_waiting,
         code_that_blocks_ends_its_trial_and_no_other,
         an_interrupt_ends_code_that_blocks,
+        an_exit_in_the_middle_of_a_trial_is_a_failure,
         a_checker_that_ends_its_process_ends_no_trial,
         an_interrupt_ends_a_checker_that_computes_for_ever,
         nothing_printed_is_longer_than_a_screen,
@@ -86,7 +87,8 @@ fn listing_gives_names_and_nothing_else() {
             "hostile::a_function_blocks: test",
             "hostile::a_function_spins: test",
             "hostile::a_fault_blocks: test",
-            "hostile::checker_computes: test"
+            "hostile::checker_computes: test",
+            "hostile::a_function_exits: test"
         ]
     );
 }
@@ -390,6 +392,13 @@ fn an_interrupt_ends_code_that_blocks() {
     check("a_fault_blocks", "freezes");
 }
 
+fn an_exit_in_the_middle_of_a_trial_is_a_failure() {
+    let runtime = Runtime::new();
+    let ended = runtime.run("hostile::a_function_exits --exact --ignored", &[]);
+    ended.ended_with(101).says("`exit` while hostile::a_function_exits was running");
+    assert_eq!(processes_with(&runtime.text()), Vec::<String>::new());
+}
+
 fn a_checker_that_ends_its_process_ends_no_trial() {
     let ended = run("hostile::checker_ --test-threads=1");
     ended.ended_with(101);
@@ -404,8 +413,7 @@ fn a_checker_that_ends_its_process_ends_no_trial() {
 fn an_interrupt_ends_a_checker_that_computes_for_ever() {
     let runtime = Runtime::new();
     let computing = runtime.start("hostile::checker_computes --exact --ignored", &[]);
-    computing.stdout.until("up");
-    std::thread::sleep(Duration::from_secs(5));
+    computing.stdout.until("computing");
     computing.signal("TERM");
     computing.end().ended_with(101).says("checker `Planted` did not finish");
     assert_eq!(processes_with(&runtime.text()), Vec::<String>::new());

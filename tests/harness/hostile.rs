@@ -207,9 +207,12 @@ impl Checker for Planted {
             "overflows" => {
                 std::hint::black_box(deep(0));
             }
-            "computes" => loop {
-                std::hint::spin_loop();
-            },
+            "computes" => {
+                println!("computing");
+                loop {
+                    std::hint::spin_loop();
+                }
+            }
             _ => {}
         }
         Verdict::invalid("planted", "found a fault").with("seen", 7)
@@ -238,8 +241,14 @@ planted! { checker_panics checker_exits checker_aborts checker_overflows checker
 
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 1, time_limit = "300ms", ignore)]
 async fn checker_computes(test: Test) -> Outcome {
-    println!("up");
     test.checker(Planted("computes")).run().await
+}
+
+/// Ends the process as if all were well.
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 1, ignore)]
+async fn a_function_exits(test: Test) -> Outcome {
+    let _running = up(test).await?;
+    std::process::exit(0);
 }
 
 /// What a test says is as long as 20 MB.

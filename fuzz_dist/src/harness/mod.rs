@@ -2,6 +2,7 @@
 
 mod arguments;
 mod attempt;
+mod exits;
 mod signals;
 mod supervise;
 mod trials;
@@ -27,6 +28,7 @@ pub fn run_main() -> ExitCode {
     if tests.is_empty() {
         eprintln!("fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested");
     }
+    exits::watch();
     signals::install();
     let conclusion = libtest_mimic::run(&arguments.mimic, trials);
     // Standard error: whoever reads `--format json` from standard output expects nothing else.

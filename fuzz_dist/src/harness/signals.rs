@@ -51,6 +51,7 @@ async fn forward(ready: Sender<()>) -> std::io::Result<()> {
         if first.is_some() {
             eprintln!("\n{name} again: ending at once");
             // Hosts live in namespaces of this process's children, which end with it.
+            super::exits::expected();
             std::process::exit(INTERRUPTED);
         }
         first = Some(Instant::now());

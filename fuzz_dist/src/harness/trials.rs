@@ -2,6 +2,7 @@
 
 use super::arguments::HarnessArguments;
 use super::attempt::run_trial;
+use super::exits;
 use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
 use crate::test::options::Options;
 use crate::test::{TrialReport, TrialSpec, cancel};
@@ -152,7 +153,10 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
         Ok(spec) => spec,
         Err(error) => return TrialReport::Failed(error.to_string()),
     };
-    run_trial(spec)
+    let running = exits::Trial::begins(&spec.name);
+    let report = run_trial(spec);
+    drop(running);
+    report
 }
 
 #[cfg(test)]

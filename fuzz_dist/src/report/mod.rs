@@ -183,7 +183,7 @@ fn operations(history: &History) -> String {
         let info = info + invoked.saturating_sub(ok + fail + info);
         let mut parts = vec![format!("{ok} ok")];
         parts.extend((fail > 0).then(|| format!("{fail} fail")));
-        parts.extend((info > 0).then(|| format!("{info} unknown")));
+        parts.extend((info > 0).then(|| format!("{info} info")));
         format!("{f} {}", parts.join(", "))
     });
     format!("operations: {}", told.collect::<Vec<_>>().join("; "))

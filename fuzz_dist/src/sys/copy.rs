@@ -44,8 +44,7 @@ pub(crate) fn in_a_copy(
     if pid == 0 {
         drop(reader);
         let code = child(parent, writer, compute).map_or(1, |()| 0);
-        // SAFETY: it ends this process, which is the copy.
-        unsafe { libc::_exit(code) };
+        super::exit::exit_at_once(code);
     }
     drop(writer);
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;

@@ -4,6 +4,7 @@
 pub(crate) mod copy;
 pub(crate) mod device;
 pub(crate) mod epoch;
+pub(crate) mod exit;
 pub(crate) mod fork;
 pub(crate) mod namespace;
 pub(crate) mod signals;
