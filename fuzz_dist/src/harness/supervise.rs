@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 
 use crate::error::{Error, ErrorKind};
 use crate::test::options::Effective;
@@ -73,25 +73,25 @@ pub(super) fn attempt(
     let body = attempt.clone();
     attempt.thread("", move || body.body(again))?;
     let (finished, left_behind) = attempt.supervise(&results);
-    let lease = session.take_lease();
+    let (lease, hosts) = (session.take_lease(), session.hosts());
     match left_behind {
         false => {
             // What user values do when they are dropped may need the runtime.
             let in_runtime = runtime.enter();
             drop((attempt, session));
             drop(in_runtime);
+            // A task that blocks its thread holds them as well.
+            hosts.inspect(|hosts| hosts.end());
             runtime.shutdown_timeout(RUNTIME_LIMIT);
         }
         // The blocked threads hold the session, and with it the hosts, for as long as they like.
-        true => leave_behind(&session, runtime),
+        true => {
+            hosts.inspect(|hosts| hosts.end());
+            runtime.shutdown_background();
+        }
     }
     drop(lease);
     Ok(finished)
-}
-
-fn leave_behind(session: &Session, runtime: Runtime) {
-    session.end_hosts();
-    runtime.shutdown_background();
 }
 
 impl Attempt {

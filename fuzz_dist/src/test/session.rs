@@ -14,6 +14,7 @@ use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
+use crate::env::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::history::{History, Recorder, Samples};
 use crate::nemesis::Lane;
@@ -278,15 +279,13 @@ impl Session {
             let verdict = self.judging(live)();
             self.found(&verdict);
         }
-        self.end_hosts();
+        self.hosts().inspect(|hosts| hosts.end());
         self.finished(Err(error.into()))
     }
 
-    /// Ends all hosts at once.
-    pub fn end_hosts(&self) {
-        if let Some(cluster) = self.cluster.get() {
-            cluster.env().end();
-        }
+    /// Where the hosts are, once there are some.
+    pub fn hosts(&self) -> Option<Arc<dyn Environment>> {
+        self.cluster.get().map(|cluster| cluster.env().clone())
     }
 
     fn finished(&self, outcome: Outcome) -> Finished {
