@@ -176,10 +176,12 @@ struct WatchedDb {
 }
 
 impl WatchedDb {
-    fn watch<'a, T: 'a>(&'a self, what: &str, on: &str, call: BoxFuture<'a, T>) -> BoxFuture<'a, T>
-    where
-        T: Send,
-    {
+    fn watch<'a, T: Send + 'a>(
+        &'a self,
+        what: &str,
+        on: &str,
+        call: BoxFuture<'a, T>,
+    ) -> BoxFuture<'a, T> {
         let what = format!("`Db::{what}` of `{}`{on}", self.db.name());
         Box::pin(self.calls.watch(what, self.limit, call))
     }
