@@ -2,6 +2,7 @@
 
 use crate::program::{Runtime, run};
 use libtest_mimic::{Failed, Trial};
+use std::time::Duration;
 
 pub(crate) fn all() -> Vec<Trial> {
     macro_rules! trials {
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<Trial> {
         listing_gives_names_and_nothing_else,
         filters_are_those_of_libtest,
         failures_tell_a_short_story,
+        a_failure_is_printed_when_it_happens,
         names_that_stand_for_nothing_fail_their_own_trial,
         every_cell_of_a_matrix_is_a_trial,
         snapshots_are_the_same_in_one_process_and_in_many,
@@ -34,6 +36,14 @@ pub(crate) fn all() -> Vec<Trial> {
         a_second_interrupt_ends_at_once,
         a_trial_waits_for_its_turn_until_the_other_process_is_killed,
         a_wait_has_a_limit,
+        mistakes_are_reported_without_waiting,
+        code_that_blocks_ends_its_trial_and_no_other,
+        an_interrupt_ends_code_that_blocks,
+        an_exit_in_the_middle_of_a_trial_is_a_failure,
+        a_checker_that_ends_its_process_ends_no_trial,
+        an_interrupt_ends_a_checker_that_computes_for_ever,
+        nothing_printed_is_longer_than_a_screen,
+        what_times_out_twice_is_one_request,
         waiting_can_be_interrupted,
     ]
 }
@@ -71,7 +81,14 @@ fn listing_gives_names_and_nothing_else() {
             "fixture::is_ignored: test",
             "fixture::waits: test",
             "fixture::is_stuck: test",
-            "fixture::hangs: test"
+            "hostile::occupies: test",
+            "hostile::a_client_blocks: test",
+            "hostile::a_start_blocks: test",
+            "hostile::a_function_blocks: test",
+            "hostile::a_function_spins: test",
+            "hostile::a_fault_blocks: test",
+            "hostile::checker_computes: test",
+            "hostile::a_function_exits: test"
         ]
     );
 }
@@ -99,6 +116,20 @@ fn failures_tell_a_short_story() {
     ended.says("---- fixture::errs ----").says("out of luck");
     ended.says("---- fixture::panics ----").says("out of order");
     ended.says("test result: FAILED. 1 passed; 3 failed");
+}
+
+/// Who watches a run of an hour sees at once what fails, and reads it once only.
+fn a_failure_is_printed_when_it_happens() {
+    let runtime = Runtime::new();
+    let both = "fixture::errs fixture::waits --exact --include-ignored --test-threads=1";
+    let waiting = runtime.start(both, &[]);
+    waiting.stderr.until("FAILED fixture::errs: no verdict: out of luck");
+    waiting.stdout.until("waiting");
+    waiting.signal("TERM");
+    let ended = waiting.end();
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert_eq!(all.matches("out of luck").count(), 2, "whole, and a short line at the end: {all}");
+    assert_eq!(all.matches("--> tests/harness/fixture.rs").count(), 2, "once for each: {all}");
 }
 
 fn names_that_stand_for_nothing_fail_their_own_trial() {
@@ -137,6 +168,14 @@ fn snapshots_are_the_same_in_one_process_and_in_many() {
     for name in names {
         run(&format!("{name} --exact --nocapture")).ended_with(0);
     }
+    // Every attempt compares with the same.
+    let attempts = run("fixture::snapshot_of_every_attempt --exact");
+    assert_eq!(
+        attempts.ended_with(101).stdout.matches("compared").count(),
+        3,
+        "{}",
+        attempts.stderr
+    );
     // They are compared indeed: without the cell's own file, this trial fails.
     run("fixture::snapshot_that_is_missing --exact").ended_with(101).says("snapshot assertion");
 }
@@ -177,7 +216,7 @@ fn a_known_loss_passes_with_that_verdict_alone() {
     assert_eq!(ended.trials("ok"), fixture(&["loses_as_expected"]));
     assert_eq!(ended.trials("FAILED"), fixture(&["loses_no_more"]));
     ended.says("as expected, fixture::loses_as_expected: invalid").says("a known loss");
-    ended.says("a known loss was expected, but this run is not invalid");
+    ended.says("expected invalid, and this run is not: valid");
 }
 
 fn unknown_fails_unless_told_otherwise() {
@@ -241,43 +280,161 @@ fn sigterm_lets_trials_tear_down() {
     ended.ended_with(101).says("SIGTERM: healing").says("let go").says("no verdict: SIGTERM");
 }
 
+/// GNU `timeout` signals its child and then the group of both.
+fn what_times_out_twice_is_one_request() {
+    let runtime = Runtime::new();
+    let waiting = runtime.start("fixture::waits --exact --ignored", &[]);
+    waiting.stdout.until("waiting");
+    waiting.signal("TERM");
+    waiting.signal("TERM");
+    let ended = waiting.end();
+    ended.ended_with(101).says("another signal after 1 s ends at once").says("let go");
+}
+
 fn a_second_interrupt_ends_at_once() {
     let runtime = Runtime::new();
     let stuck = runtime.start("fixture::is_stuck --exact --ignored", &[]);
     stuck.stdout.until("stuck");
     stuck.signal("INT");
     stuck.stderr.until("SIGINT: healing");
+    // Sooner, it would count as the same request.
+    std::thread::sleep(Duration::from_millis(1100));
     stuck.signal("INT");
     stuck.end().ended_with(130).says("SIGINT again: ending at once");
 }
 
 fn a_trial_waits_for_its_turn_until_the_other_process_is_killed() {
     let runtime = Runtime::new();
-    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
-    holder.stdout.until("hanging");
-    let waiter = runtime.start("fixture::passes --exact", &[]);
-    waiter.stderr.until("fixture::passes waits for its turn on this machine");
-    waiter.stderr.until("fixture::hangs (process ");
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let waiter = runtime.start("hostile::comes_up --exact", &[]);
+    waiter.stderr.until("hostile::comes_up: queued; running now: hostile::occupies (process ");
     holder.signal("KILL");
-    waiter.end().ended_with(0);
+    waiter.end().says("came up");
 }
 
 fn a_wait_has_a_limit() {
     let runtime = Runtime::new();
-    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
-    holder.stdout.until("hanging");
-    let limited = runtime.run("fixture::passes --exact", &[("FUZZ_DIST_WAIT_LIMIT", "10ms")]);
-    limited.ended_with(101).says("waited 0 s for a turn").says("fixture::hangs (process ");
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let limited = runtime.run("hostile::comes_up --exact", &[("FUZZ_DIST_WAIT_LIMIT", "10ms")]);
+    limited.ended_with(101).says("queued for 0 s; running now: hostile::occupies (process ");
+}
+
+/// What needs no machine is looked at before the wait for it: these would wait for an hour.
+fn mistakes_are_reported_without_waiting() {
+    let runtime = Runtime::new();
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let usage = runtime.run("hostile::cuts_too_small_a_ring --exact", &[]);
+    usage.ended_with(101).says("majority_ring");
+    let missing = runtime.run("hostile::has_no_release --exact", &[]);
+    missing.ended_with(0).says("no release of the hostile fixture");
+    let unreadable = runtime.run("hostile::comes_up --exact", &[("FUZZ_DIST_WAIT_LIMIT", "1 h")]);
+    unreadable.ended_with(101).says("FUZZ_DIST_WAIT_LIMIT=\"1 h\" cannot be read");
 }
 
 fn waiting_can_be_interrupted() {
     let runtime = Runtime::new();
-    let holder = runtime.start("fixture::hangs --exact --ignored", &[]);
-    holder.stdout.until("hanging");
-    let waiter = runtime.start("fixture::passes fixture::fails --exact --test-threads=1", &[]);
-    waiter.stderr.until("waits for its turn");
+    let holder = runtime.start("hostile::occupies --exact --ignored", &[]);
+    holder.stdout.until("occupied");
+    let both = "hostile::comes_up hostile::has_no_release --exact --test-threads=1";
+    let waiter = runtime.start(both, &[]);
+    waiter.stderr.until("queued; running now");
     waiter.signal("TERM");
     let ended = waiter.end();
-    ended.ended_with(101).says("stopped by SIGTERM while waiting");
+    ended.ended_with(101).says("SIGTERM while queued");
     ended.says("not started: stopped by SIGTERM");
+}
+
+/// The program of this check and all that it has started, as `ps` sees them.
+fn processes_with(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("procfs").flatten() {
+        let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environ.windows(text.len()).any(|window| window == text.as_bytes()) {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+/// Agents see that the harness is gone a moment later.
+#[track_caller]
+fn nothing_is_left(runtime: &Runtime) {
+    let started = std::time::Instant::now();
+    loop {
+        let left = processes_with(&runtime.text());
+        if left.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "left behind: {left:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The limits of its stages end it; what comes after it in the same process runs.
+fn code_that_blocks_ends_its_trial_and_no_other() {
+    let check = |name: &str, what: &str| {
+        let runtime = Runtime::new();
+        let both = format!("hostile::{name} hostile::comes_up --exact --include-ignored");
+        let ended = runtime.run(&format!("{both} --test-threads=1"), &[]);
+        ended.ended_with(101).says(what).says("use `tokio::time::sleep`");
+        ended.says("it came up, which is enough");
+        ended.says("test result: FAILED. 0 passed; 2 failed");
+        nothing_is_left(&runtime);
+    };
+    check("a_client_blocks", "the client of n1 has blocked its thread for");
+    check("a_start_blocks", "`Db::start` of `stuck` on n");
+    check("a_function_blocks", "the test function `hostile::a_function_blocks` has blocked");
+}
+
+fn an_interrupt_ends_code_that_blocks() {
+    let check = |name: &str, what: &str| {
+        let runtime = Runtime::new();
+        let blocking = runtime.start(&format!("hostile::{name} --exact --ignored"), &[]);
+        blocking.stdout.until("blocking");
+        blocking.signal("TERM");
+        let ended = blocking.end();
+        ended.ended_with(101).says("SIGTERM").says(what).says("report: ");
+        nothing_is_left(&runtime);
+        ended
+    };
+    let spun =
+        check("a_function_spins", "the test function `hostile::a_function_spins` has blocked");
+    spun.says("judged all the same").says("add 1 ok");
+    check("a_fault_blocks", "freezes");
+}
+
+fn an_exit_in_the_middle_of_a_trial_is_a_failure() {
+    let runtime = Runtime::new();
+    let ended = runtime.run("hostile::a_function_exits --exact --ignored", &[]);
+    ended.ended_with(101).says("`exit` while hostile::a_function_exits was running");
+    nothing_is_left(&runtime);
+}
+
+fn a_checker_that_ends_its_process_ends_no_trial() {
+    let ended = run("hostile::checker_ --test-threads=1");
+    ended.ended_with(101);
+    ended.says("test result: FAILED. 0 passed; 5 failed");
+    ended.says("checker `Planted` panicked: the planted checker panicked");
+    ended.says("checker `Planted` called exit(0)");
+    ended.says("checker `Planted` was ended by signal 6 (SIGABRT: abort, or stack overflow)");
+    ended.says("has overflowed its stack");
+    ended.says("hostile::checker_finds: invalid - found a fault");
+}
+
+fn an_interrupt_ends_a_checker_that_computes_for_ever() {
+    let runtime = Runtime::new();
+    let computing = runtime.start("hostile::checker_computes --exact --ignored", &[]);
+    computing.stdout.until("computing");
+    computing.signal("TERM");
+    computing.end().ended_with(101).says("checker `Planted` did not finish");
+    nothing_is_left(&runtime);
+}
+
+fn nothing_printed_is_longer_than_a_screen() {
+    let ended = run("hostile::says_too_much --exact");
+    ended.ended_with(101).says("xxx… (");
+    assert!(ended.stdout.len() + ended.stderr.len() < 8_000, "{}", ended.stderr.len());
 }

@@ -197,6 +197,14 @@ async fn snapshot_that_is_missing(test: Test) -> Outcome {
     passing(test).await
 }
 
+/// Every attempt has the same snapshots.
+#[fuzz_dist::test(db = "fixture", attempts = 3, seed = 7)]
+async fn snapshot_of_every_attempt(_test: Test) -> Outcome {
+    fuzz_dist::insta::assert_snapshot!("the same");
+    println!("compared");
+    Err(Error::usage("that is all").into())
+}
+
 /// What a test holds is dropped when it is interrupted.
 struct Held;
 
@@ -219,12 +227,6 @@ async fn is_stuck(test: Test) -> Outcome {
     println!("stuck");
     std::thread::sleep(secs(60));
     passing(test).await
-}
-
-#[fuzz_dist::test(db = "fixture", ignore, exclusive = true)]
-async fn hangs(_test: Test) -> Outcome {
-    println!("hanging");
-    std::future::pending().await
 }
 
 mod matrix {

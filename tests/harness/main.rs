@@ -5,11 +5,15 @@
 
 mod checks;
 mod fixture;
+mod hostile;
 mod program;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Hosts start this program again, with an environment of their own.
+    fuzz_dist::lab::agent_main_if_asked();
+    fuzz_dist::embedded::main_if_asked();
     if std::env::var_os("FUZZ_DIST_FIXTURE").is_some() {
         return fuzz_dist::harness::run_main();
     }

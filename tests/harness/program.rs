@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes that works.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A folder of locks, so that a check waits for nobody but itself; removed with it.
 pub(crate) struct Runtime(PathBuf);
@@ -49,6 +49,11 @@ impl Runtime {
         let stdout = Text::follow(child.stdout.take().expect("a pipe"));
         let stderr = Text::follow(child.stderr.take().expect("a pipe"));
         Program { child, stdout, stderr }
+    }
+
+    /// What stands in the environment of all that was started with it, and of nothing else.
+    pub(crate) fn text(&self) -> String {
+        format!("XDG_RUNTIME_DIR={}", self.0.display())
     }
 
     /// Runs the fixture to its end.

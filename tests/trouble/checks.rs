@@ -215,14 +215,17 @@ fn a_database_that_is_never_ready_is_an_error_of_the_set_up() {
 
 fn a_database_that_dies_at_the_start_is_told_at_once() {
     let place = Place::new();
-    place.run("dies_at_the_start").ended_with(101).says("exited unexpectedly before it was ready");
+    place
+        .run("dies_at_the_start")
+        .ended_with(101)
+        .says("exited unexpectedly before it was ready; logs: ");
     let said = find(&place.store, "shell.err").expect("its standard error was captured");
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
 }
 
 fn a_node_that_dies_by_itself_makes_the_run_unknown() {
     let ended = Place::new().run("dies_by_itself");
-    ended.ended_with(101).says("exited unexpectedly");
+    ended.ended_with(101).says("exited unexpectedly; logs: ");
 }
 
 fn clients_that_hang_are_given_up() {
@@ -359,10 +362,11 @@ fn a_named_erlang_is_used_and_one_that_is_none_is_told() {
             ("FUZZ_DIST_FIXTURE_SOURCE", &source),
             ("FUZZ_DIST_MISSING", missing),
             ("FUZZ_DIST_ERLANG", erlang),
+            ("FUZZ_DIST_VERBOSE", "1"),
         ];
         place.runtime.run("--exact fixture::a_real_cluster", &variables)
     };
-    run(&links, "fail").ended_with(0).says("seen to act and to be undone");
+    run(&links, "fail").ended_with(0).says("took effect and was removed");
     let told = format!("no Erlang runtime in {nowhere} (named by FUZZ_DIST_ERLANG)");
     // What was named and is unusable is a mistake, and not something that is missing.
     run(&nowhere, "ignore").ended_with(101).says(&told);

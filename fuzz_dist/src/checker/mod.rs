@@ -100,6 +100,12 @@ pub(crate) const LISTED_MAX: usize = 64;
 pub trait Checker: Send + Sync {
     /// The verdict about this history.
     fn check(&self, history: &History) -> Verdict;
+
+    /// The name of its type, for messages about a checker that gave no verdict.
+    #[doc(hidden)]
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
 }
 
 /// A checker of any type.

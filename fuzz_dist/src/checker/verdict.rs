@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::Cause;
@@ -11,7 +11,7 @@ use crate::op::{Name, NodeId, Value};
 use crate::time::Time;
 
 /// The lattice of verdicts: composing takes the greatest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validity {
     /// What was asked for holds in this history.
@@ -33,7 +33,7 @@ impl fmt::Display for Validity {
 }
 
 /// One thing that must not be in a history, and where it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Anomaly {
     /// What kind: `lost`, `duplicate`, `G1c`.
     pub kind: Name,
@@ -109,7 +109,7 @@ impl Anomaly {
 }
 
 /// What a checker says about a history.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The verdict itself.
     pub validity: Validity,

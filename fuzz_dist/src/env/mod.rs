@@ -100,6 +100,10 @@ pub trait Environment: Debug + Send + Sync {
     /// [`Error::UnknownHost`], or [`Error::Unsupported`] where they have to be fetched first.
     fn folder(&self, host: HostId) -> Result<PathBuf, Error>;
 
+    /// Ends all hosts with their processes at once, without a farewell; whatever is asked of them
+    /// afterwards is an error. Their folders stay.
+    fn end(&self);
+
     /// Adds a host; the others know its name when this returns.
     fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>>;
 

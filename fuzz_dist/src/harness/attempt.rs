@@ -1,18 +1,14 @@
 //! One trial: its attempts, what it prints, and whether it passes.
 
 use std::io::Write as _;
-use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
+use super::supervise;
 use crate::checker::{Validity, Verdict};
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::report::{self, RunFacts};
 use crate::test::options::{Effective, Expect, OnUnknown};
 use crate::test::overrides::{Missing, Overrides};
-use crate::test::{Finished, Outcome, Session, TrialReport, TrialSpec, cancel};
-
-/// Tasks and threads that are still busy when a trial is over get so long.
-const RUNTIME_LIMIT: Duration = Duration::from_secs(5);
+use crate::test::{Finished, Session, TrialReport, TrialSpec, cancel};
 
 /// Runs a trial: as many attempts as it asks for, each with a seed of its own.
 pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
@@ -80,7 +76,7 @@ fn conclude(expect: Expect, attempts: &[(TrialReport, String)]) -> TrialReport {
     }
 }
 
-/// Runs one attempt and prints its screenful; the story is returned as well.
+/// Runs one attempt and prints what came of it; what is returned is a short version of that.
 fn run_attempt(
     spec: &TrialSpec,
     over: &Overrides,
@@ -88,90 +84,50 @@ fn run_attempt(
     attempt: u32,
 ) -> (TrialReport, String) {
     let seed = effective.seed_of_attempt(attempt);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    let session = Session::new(spec.clone(), over.clone(), seed);
+    let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
+        Ok(finished) => finished,
         Err(error) => {
-            let story = format!("the runtime could not be started: {error}");
+            let story = format!("the threads of the test could not be started: {error}");
             return (TrialReport::Failed(story.clone()), story);
         }
     };
-    // What users give is made and dropped within the runtime, whatever happens: a client whose `Drop`
-    // spawns a task would end the process otherwise.
-    let entered = runtime.enter();
-    let session = Session::new(spec.clone(), over.clone(), seed);
-    let outcome = run_body(&runtime, spec, &session, effective);
-    let finished = runtime.block_on(session.finish(outcome));
-    drop(session);
-    drop(entered);
-    runtime.shutdown_timeout(RUNTIME_LIMIT);
-    let text = tell(spec, &finished, effective, seed);
-    let report = report_of(&finished, over, effective, &text);
-    let expected = report == TrialReport::Passed && effective.expect == Expect::Invalid;
-    let mut err = std::io::stderr();
-    // What fails is told under `failures:`; everything else is told here.
-    if report == TrialReport::Passed {
-        let prefix = if expected { "as expected, " } else { "" };
-        let _ = write!(err, "\n{prefix}{text}");
-    }
-    (report, text)
-}
-
-/// The user's function, until it ends, panics, is interrupted, or the total limit passes.
-fn run_body(
-    runtime: &tokio::runtime::Runtime,
-    spec: &TrialSpec,
-    session: &std::sync::Arc<Session>,
-    effective: &Effective,
-) -> Outcome {
-    let body = async {
-        let test = session.test();
-        tokio::select! {
-            outcome = (spec.body)(test) => outcome,
-            why = cancel::cancelled() => {
-                let stage = session.stage();
-                Err(Error::cancelled().context(format!("{why} while {stage}")).into())
-            }
-            limit = total_limit(session, effective) => {
-                let stage = session.stage();
-                let text = format!(
-                    "the total limit of {limit:?} passed while {stage}; raise `total_limit`"
-                );
-                Err(Error::deadline(text).into())
-            }
+    let told = tell(spec, &finished, effective, seed);
+    let report = report_of(&finished, over, effective, &told.short);
+    // At once, and in one piece, since others print as well; `failures:` comes only when all is over.
+    let _ = match &report {
+        TrialReport::Passed if effective.expect == Expect::Invalid => {
+            std::io::stderr().write_all(format!("\nas expected, {}", told.whole).as_bytes())
         }
+        TrialReport::Passed => match told.line.filter(|_| !over.verbose) {
+            Some(line) => std::io::stderr().write_all(format!("{line}\n").as_bytes()),
+            None => std::io::stderr().write_all(format!("\n{}", told.whole).as_bytes()),
+        },
+        TrialReport::Failed(_) => {
+            std::io::stderr().write_all(format!("\nFAILED {}", told.whole).as_bytes())
+        }
+        TrialReport::Ignored(_) => Ok(()),
     };
-    match std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(body))) {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            let text = text.unwrap_or_else(|| "without a message".into());
-            Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")).into())
-        }
-    }
+    (report, told.short)
 }
 
-/// Completes when the attempt has taken too long in total, with the limit.
-async fn total_limit(session: &Session, effective: &Effective) -> Duration {
-    let started = tokio::time::Instant::now();
-    loop {
-        // Asked again and again: the user's function may give the test more time.
-        let limit = session.total_limit(effective);
-        let left = limit.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            return limit;
-        }
-        tokio::time::sleep(left.min(Duration::from_secs(1))).await;
-    }
+/// What is said of an attempt.
+struct Told {
+    /// Of one that passed, in a line; `None` where its verdict is not plainly valid.
+    line: Option<String>,
+    /// A screenful.
+    whole: String,
+    /// What is repeated at the end of all: what happened, and where to look.
+    short: String,
 }
 
-/// Writes what was found into the store, and gives the screenful.
+/// Writes what was found into the store, and gives what is printed.
 fn tell(
     spec: &TrialSpec,
     finished: &Finished,
     said: &Effective,
     seed: crate::random::Seed,
-) -> String {
+) -> Told {
     let mut notes = finished.notes.clone();
     if let Some(store) = &finished.store {
         notes.extend(keep(spec, finished, seed, store).err().map(|e| e.to_string()));
@@ -188,8 +144,8 @@ fn tell(
     let screenful = |verdict: &Verdict| {
         report::screenful(&facts, &finished.history, &finished.samples, verdict)
     };
-    match &finished.outcome {
-        Ok(verdict) => screenful(verdict),
+    let (whole, what) = match &finished.outcome {
+        Ok(verdict) => (screenful(verdict), report::sentence(verdict)),
         Err(error) => {
             let mut text = format!("{}: no verdict: {error}\n  --> {}\n", spec.name, spec.location);
             if let Some(verdict) = &finished.judged {
@@ -198,8 +154,22 @@ fn tell(
             } else if let Some(folder) = &facts.folder {
                 text.push_str(&format!("  what was kept: {}\n", folder.display()));
             }
-            text
+            (text, format!("no verdict: {error}"))
         }
+    };
+    let line = match &finished.outcome {
+        Ok(verdict) if verdict.is_valid() => Some(report::line(&facts, &finished.history, verdict)),
+        _ => None,
+    };
+    // In the store it stands whole, on the screen as far as there is room.
+    let kept =
+        finished.store.as_ref().and_then(|store| store.write("report.txt", whole.as_bytes()).ok());
+    let folder = facts.folder.as_ref();
+    let folder = folder.map_or(String::new(), |folder| format!("\n  report: {}", folder.display()));
+    Told {
+        line,
+        whole: report::for_a_screen(&whole, kept.as_deref()),
+        short: format!("{}{folder}", report::for_a_screen(&what, kept.as_deref()).trim_end()),
     }
 }
 
@@ -254,9 +224,9 @@ fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str
         (Expect::Valid, Validity::Unknown) if effective.unknown == OnUnknown::Warn => {
             TrialReport::Passed
         }
-        (Expect::Invalid, _) => TrialReport::Failed(format!(
-            "a known loss was expected, but this run is not invalid\n{text}"
-        )),
+        (Expect::Invalid, _) => {
+            TrialReport::Failed(format!("expected invalid, and this run is not: {text}"))
+        }
         _ => failed(),
     }
 }

@@ -2,8 +2,9 @@
 
 mod arguments;
 mod attempt;
-mod lease;
+mod exits;
 mod signals;
+mod supervise;
 mod trials;
 
 use crate::registry;
@@ -36,6 +37,7 @@ pub fn run_main() -> ExitCode {
         eprintln!("fuzz_dist: {why}");
         return ExitCode::from(101);
     }
+    exits::watch();
     signals::install();
     let conclusion = libtest_mimic::run(&arguments.mimic, trials);
     // Standard error: whoever reads `--format json` from standard output expects nothing else.

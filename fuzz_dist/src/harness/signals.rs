@@ -1,12 +1,17 @@
-//! Ctrl-C and SIGTERM: the first asks the trials to heal and tear down, the second ends the process.
+//! Ctrl-C and SIGTERM: the first asks the trials to heal and tear down, a later one ends the process.
 
 use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
 
 use crate::test::cancel;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// By convention, 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
+
+/// Signals that come so soon after the first are the same request: GNU `timeout` and process managers
+/// signal the process and its group, and a terminal's Ctrl-C reaches wrappers that pass it on.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// Listens on a thread of its own, since every trial has its own runtime and some have none yet.
 ///
@@ -34,17 +39,26 @@ async fn forward(ready: Sender<()>) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let _ = ready.send(());
+    let mut first: Option<Instant> = None;
     loop {
         let name = tokio::select! {
             _ = interrupt.recv() => "SIGINT",
             _ = terminate.recv() => "SIGTERM",
         };
-        if cancel::requested().is_some() {
+        if first.is_some_and(|first| first.elapsed() < SAME_REQUEST) {
+            continue;
+        }
+        if first.is_some() {
             eprintln!("\n{name} again: ending at once");
             // Hosts live in namespaces of this process's children, which end with it.
+            super::exits::expected();
             std::process::exit(INTERRUPTED);
         }
-        eprintln!("\n{name}: healing, collecting logs and tearing down; once more ends at once");
+        first = Some(Instant::now());
+        eprintln!(
+            "\n{name}: healing, collecting logs and tearing down; another signal after {} s ends at once",
+            SAME_REQUEST.as_secs()
+        );
         cancel::request(name);
     }
 }

@@ -2,12 +2,10 @@
 
 use super::arguments::HarnessArguments;
 use super::attempt::run_trial;
-use super::lease::{self, Share};
-use crate::db::AnyDb;
-use crate::nemesis::Nemesis;
+use super::exits;
 use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
 use crate::test::options::Options;
-use crate::test::{Part, TrialReport, TrialSpec, cancel};
+use crate::test::{TrialReport, TrialSpec, cancel};
 use libtest_mimic::{Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -155,34 +153,10 @@ fn report(case: &'static TestCase, cell: &Chosen, name: String) -> TrialReport {
         Ok(spec) => spec,
         Err(error) => return TrialReport::Failed(error.to_string()),
     };
-    let lease = match lease::take(&spec.name, share(&spec)) {
-        Ok(lease) => lease,
-        Err(error) => return TrialReport::Failed(error.to_string()),
-    };
-    // The body runs on this thread, where thread-locals such as insta's settings hold. A cell of
-    // a matrix has snapshots of its own, the same whether cells share a process or not.
-    let mut settings = crate::insta::Settings::clone_current();
-    if let Some(cell) = &spec.cell {
-        settings.set_snapshot_suffix(cell);
-    }
-    let bound = settings.bind_to_scope();
+    let running = exits::Trial::begins(&spec.name);
     let report = run_trial(spec);
-    drop(bound);
-    drop(lease);
+    drop(running);
     report
-}
-
-fn share(spec: &TrialSpec) -> Share {
-    // A panic of the user's expression is told when the run needs the database.
-    let load = |db: &Part<AnyDb>| catch_unwind(|| (db.make)().facts().load).unwrap_or_default();
-    // Who lasts as long as a boundary is away needs a machine that keeps time.
-    let tight =
-        |nemesis: &Part<Nemesis>| catch_unwind(|| (nemesis.make)().is_tight()).unwrap_or(false);
-    match spec.options.exclusive {
-        Some(true) => Share::Machine,
-        None if spec.nemesis.as_ref().is_some_and(tight) => Share::Machine,
-        _ => Share::Lab(spec.db.as_ref().map(load).unwrap_or_default()),
-    }
 }
 
 #[cfg(test)]

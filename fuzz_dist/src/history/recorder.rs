@@ -34,7 +34,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    history: History,
+    /// Shared with those who have asked for it, once the run is over.
+    history: Arc<History>,
     /// The line in the making.
     line: Vec<u8>,
 }
@@ -88,7 +89,7 @@ impl Recorder {
     }
 
     fn new(history: History, writer: Option<Writer>) -> Recorder {
-        let state = Mutex::new(State { history, line: Vec::new() });
+        let state = Mutex::new(State { history: Arc::new(history), line: Vec::new() });
         Recorder(Arc::new(Shared { state, writer }))
     }
 
@@ -102,7 +103,7 @@ impl Recorder {
     /// When a client's event does not fit to what it did before; nothing is recorded then.
     pub fn record(&self, event: Event) -> Result<usize, Malformed> {
         let mut state = self.state();
-        let index = state.history.push(event)?;
+        let index = Arc::make_mut(&mut state.history).push(event)?;
         if let Some(writer) = self.0.writer.as_ref().filter(|w| w.is_working()) {
             let State { history, line } = &mut *state;
             line.clear();
@@ -122,7 +123,7 @@ impl Recorder {
             json::write_meta(&mut line, &key, &value);
             writer.append(&line);
         }
-        state.history.set_meta(key, value);
+        Arc::make_mut(&mut state.history).set_meta(key, value);
     }
 
     /// The number of events so far.
@@ -155,9 +156,9 @@ impl Recorder {
         self.0.writer.as_ref().and_then(Writer::error)
     }
 
-    /// Flushes, and gives a copy of the history as it stands; what others still record is in
-    /// the file, but no longer in the copy.
-    pub fn finish(&self) -> (History, Result<(), WriteError>) {
+    /// Flushes, and gives the history as it stands; what others still record is in the file, but no
+    /// longer in that. It is copied only if they do: histories are large.
+    pub fn finish(&self) -> (Arc<History>, Result<(), WriteError>) {
         let written = self.flush();
         (self.state().history.clone(), written)
     }

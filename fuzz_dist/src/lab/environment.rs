@@ -97,6 +97,10 @@ fn surroundings(host: &Host, command: &Command) -> Vec<(String, String)> {
 }
 
 impl Environment for Lab {
+    fn end(&self) {
+        self.end_hosts();
+    }
+
     fn name(&self) -> &str {
         "local"
     }

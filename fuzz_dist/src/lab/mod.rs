@@ -114,6 +114,13 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        self.end_hosts();
+    }
+}
+
+impl Lab {
+    /// Ends the agents, and waits until the hosts have ended with them.
+    fn end_hosts(&self) {
         end(&mut lock(&self.agent));
         let inits: Vec<_> = std::mem::take(&mut lock(&self.hosts).present).into_values().collect();
         let until = Instant::now() + Duration::from_secs(5);

@@ -7,7 +7,18 @@ use std::sync::Arc;
 ///
 /// Sets of integers have a variant of their own, since reads of large sets are what histories
 /// mostly consist of: the history stores them as differences.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub enum Value {
     /// Nothing: the argument of a read, the initial value of a register.
     #[default]
@@ -172,7 +183,18 @@ fn spaced<T>(
 }
 
 /// Whole numbers in ascending order; one that was read twice stands twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct IntSet(Arc<[i64]>);
 
 impl IntSet {

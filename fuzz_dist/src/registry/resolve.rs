@@ -64,9 +64,7 @@ pub enum NameError {
         location: Location,
     },
     /// Two things have it, and nobody can tell which one is meant.
-    #[error(
-        "two of kind {kind} are called \"{name}\": at {first} and at {second}; rename one of them"
-    )]
+    #[error("duplicate {kind} \"{name}\": at {first} and at {second}; rename one of them")]
     Ambiguous {
         /// Which kind of part.
         kind: &'static str,

@@ -59,7 +59,7 @@ fn a_name_for_two_things_is_refused() {
     check(
         "riak",
         &[&RIAK, &RIAK_TOO],
-        Err("two of kind db are called \"riak\": at tests/cluster.rs:2:9 and at \
+        Err("duplicate db \"riak\": at tests/cluster.rs:2:9 and at \
              tests/cluster.rs:3:9; rename one of them"),
     );
 }

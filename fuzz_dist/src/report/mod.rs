@@ -1,26 +1,33 @@
 //! The screenful that people read when a run has ended.
 
+mod again;
 mod export;
 mod http;
 mod results;
+mod short;
 mod traces;
 
 pub use export::{export, service};
 pub use results::results;
+pub use short::for_a_screen;
 pub use traces::traces;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::checker::{Anomaly, Validity, Verdict};
 use crate::history::{FaultSpan, FaultStatus, History, Samples, Spread};
 use crate::op::{Kind, Phase, Value};
 use crate::random::Seed;
+use short::{LINE_MAX, cut};
 
 /// So many anomalies are told; the rest is in results.json.
 const ANOMALIES_MAX: usize = 5;
+
+/// So many characters of an explanation are told.
+const EXPLANATION_MAX: usize = 1000;
 
 /// What a run was, besides its history and verdict.
 #[derive(Clone, Debug)]
@@ -39,7 +46,23 @@ pub struct RunFacts {
     pub notes: Vec<String>,
 }
 
-/// The whole screenful.
+/// One line about a trial that passed, and one for each note.
+pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
+    let faults = history.faults();
+    let undone = faults.iter().filter(|f| f.status == FaultStatus::Installed && f.undone).count();
+    let faults = match faults.len() {
+        0 => String::new(),
+        all if all == undone => format!("; faults: {all}"),
+        all => format!("; faults: {all}, {undone} of them verified"),
+    };
+    let notes: String =
+        facts.notes.iter().map(|n| format!("\n  note: {}", cut(n, LINE_MAX))).collect();
+    let store =
+        facts.folder.as_ref().map_or(String::new(), |f| format!("; report: {}", f.display()));
+    format!("{}: {}; {}{faults}{store}{notes}", facts.name, verdict.validity, operations(history))
+}
+
+/// The whole screenful; see [`for_a_screen`] for what keeps it one.
 pub fn screenful(
     facts: &RunFacts,
     history: &History,
@@ -73,17 +96,17 @@ pub fn screenful(
         let _ = writeln!(out, "  {line}");
     }
     for note in &facts.notes {
-        let _ = writeln!(out, "  note: {note}");
+        let _ = writeln!(out, "  note: {}", cut(note, LINE_MAX * 2));
     }
     let _ = writeln!(out, "  options: {}", facts.options);
     if let Some(folder) = &facts.folder {
         let _ = writeln!(out, "  report: {}", folder.display());
     }
-    let _ = writeln!(out, "  again: {}", again(facts));
-    if cfg!(debug_assertions) {
+    let _ = writeln!(out, "  again: {}", again::again(facts.seed, &facts.name));
+    if env!("FUZZ_DIST_OPT_LEVEL") == "0" {
         out.push_str(
-            "  note: this build of fuzz_dist is not optimised; put `[profile.dev.package.fuzz_dist] \
-             opt-level = 3` into Cargo.toml\n",
+            "  note: this build of fuzz_dist is not optimised; add `[profile.dev.package.fuzz_dist]` \
+             with `opt-level = 3` to Cargo.toml\n",
         );
     }
     out
@@ -91,8 +114,20 @@ pub fn screenful(
 
 /// The verdict in a sentence.
 pub fn sentence(verdict: &Verdict) -> String {
-    let mut reasons: Vec<&str> = verdict.reasons.iter().map(String::as_str).collect();
-    reasons.dedup();
+    const SHOWN: usize = 6;
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in &verdict.reasons {
+        let reason = cut(reason, LINE_MAX);
+        // Checkers that are composed may say the same.
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    let more = reasons.len().saturating_sub(SHOWN);
+    reasons.truncate(SHOWN);
+    if more > 0 {
+        reasons.push(format!("and {more} more reasons"));
+    }
     match reasons.is_empty() {
         true => verdict.validity.to_string(),
         false => format!("{} - {}", verdict.validity, reasons.join("; ")),
@@ -108,8 +143,9 @@ fn anomalies(out: &mut String, verdict: &Verdict) {
     let each = (ANOMALIES_MAX / by_kind.len().max(1)).max(1);
     for (kind, all) in by_kind {
         for anomaly in all.iter().take(each) {
-            let _ = writeln!(out, "\n  {kind} {}", anomaly.subject);
-            for line in wrapped(&anomaly.explanation, 94) {
+            let subject = cut(&anomaly.subject.to_string(), LINE_MAX);
+            let _ = writeln!(out, "\n  {kind} {subject}");
+            for line in wrapped(&cut(&anomaly.explanation, EXPLANATION_MAX), 94) {
                 let _ = writeln!(out, "    {line}");
             }
         }
@@ -148,7 +184,7 @@ fn operations(history: &History) -> String {
         let info = info + invoked.saturating_sub(ok + fail + info);
         let mut parts = vec![format!("{ok} ok")];
         parts.extend((fail > 0).then(|| format!("{fail} fail")));
-        parts.extend((info > 0).then(|| format!("{info} unknown")));
+        parts.extend((info > 0).then(|| format!("{info} info")));
         format!("{f} {}", parts.join(", "))
     });
     format!("operations: {}", told.collect::<Vec<_>>().join("; "))
@@ -169,15 +205,16 @@ fn faults(history: &History) -> Vec<String> {
 
 fn life(fault: &FaultSpan) -> String {
     let status = match fault.status {
-        FaultStatus::Installed if fault.undone => "seen to act and to be undone".to_string(),
-        FaultStatus::Installed => "seen to act, not seen undone".into(),
+        FaultStatus::Installed if fault.undone => "took effect and was removed".to_string(),
+        FaultStatus::Installed => "took effect, not verified as removed".into(),
         other => match fault.evidence.first() {
             Some(seen) => format!("{}: {}", other.as_str(), shortened(&seen.to_string())),
             None => other.as_str().into(),
         },
     };
     let end = fault.stopped.or(fault.stop).map_or("?".into(), |t| t.to_string());
-    format!("{} {}, {} to {end} ({status})", fault.name, fault.shape, fault.start)
+    let shape = cut(&fault.shape, LINE_MAX);
+    format!("{} {shape}, {} to {end} ({status})", fault.name, fault.start)
 }
 
 /// Enough of what a check saw to know why a fault did not act.
@@ -274,23 +311,6 @@ fn convergence(history: &History) -> Option<String> {
         .filter(|i| history.phase(*i) == Phase::Final && history.kind(*i) == Kind::Ok)
         .count();
     Some(format!("{told}; {reads} final reads"))
-}
-
-/// The command that runs the same schedule again.
-fn again(facts: &RunFacts) -> String {
-    let exe = std::env::current_exe().unwrap_or_default();
-    let name = exe.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let example = exe.parent().and_then(Path::file_name).is_some_and(|f| f == "examples");
-    let target = match name.rsplit_once('-') {
-        // cargo puts a hash of 16 digits behind the names of test binaries
-        Some((target, hash)) if hash.len() == 16 => target.to_string(),
-        _ => name,
-    };
-    let run = match example {
-        true => format!("cargo run --example {target} --"),
-        false => format!("cargo test --test {target} --"),
-    };
-    format!("FUZZ_DIST_SEED={} {run} --exact {}", facts.seed, facts.name)
 }
 
 #[cfg(test)]

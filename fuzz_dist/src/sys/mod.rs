@@ -1,8 +1,10 @@
 //! The only home of `unsafe`: small safe wrappers around kernel interfaces that no crate wraps.
 #![allow(unsafe_code)]
 
+pub(crate) mod copy;
 pub(crate) mod device;
 pub(crate) mod epoch;
+pub(crate) mod exit;
 pub(crate) mod fork;
 pub(crate) mod namespace;
 pub(crate) mod signals;

@@ -1,61 +1,170 @@
 //! Checkers in parallel, each with a deadline, and a verdict whatever they do.
+//!
+//! A checker of the user's runs in a copy of this process: it may be a closure over the test's own
+//! values, which no other program could make anew, and a fork has all of them. So an overflow of its
+//! stack, an `exit`, an abort or an endless loop costs its own verdict and nothing else, and leaves no
+//! thread behind. The library's checkers are pure functions that start no threads and run here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::cancel;
 use crate::checker::{AnyChecker, Validity, Verdict};
 use crate::env::threads;
 use crate::history::{COMPLETED, FaultStatus, History};
+use crate::sys::copy::{Ended, in_a_copy};
 
-/// How long a checker may take. One that takes longer is left behind and judged unknown.
+/// How long a checker may take. One that takes longer is judged unknown.
 const CHECKER_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long it may take when somebody waits for the end.
+const CANCELLED_LIMIT: Duration = Duration::from_secs(10);
+
+/// Deep recursion over a long history is no mistake.
+const STACK_BYTES: usize = 64 << 20;
+
+/// When checkers have to be done.
+#[derive(Clone, Copy)]
+struct Deadline {
+    end: Instant,
+    limit: Duration,
+    cancelled: Option<Instant>,
+}
+
+impl Deadline {
+    fn within(limit: Duration) -> Deadline {
+        Deadline { end: Instant::now() + limit, limit, cancelled: None }
+    }
+
+    /// Is there still time?
+    fn goes_on(&mut self) -> bool {
+        if self.cancelled.is_none() && cancel::requested().is_some() {
+            self.cancelled = Some(Instant::now() + CANCELLED_LIMIT);
+        }
+        self.cancelled.is_none_or(|end| Instant::now() < end) && Instant::now() < self.end
+    }
+}
 
 /// Runs all checkers over the history and composes what they say.
 ///
-/// A checker that panics or passes its limit gives `unknown` with the reason; the others count.
+/// A checker that gives no verdict is `unknown` with the reason; the others count.
 pub(super) fn judge(history: &Arc<History>, checkers: Vec<AnyChecker>) -> Verdict {
     judge_within(history, checkers, CHECKER_LIMIT)
 }
 
 fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Duration) -> Verdict {
     let (sender, receiver) = mpsc::channel();
-    let count = checkers.len();
+    let names: Vec<String> = checkers.iter().map(|c| short_name(c.type_name())).collect();
+    let mut deadline = Deadline::within(limit);
     // Checkers are the user's, and dropped on their threads.
     let runtime = tokio::runtime::Handle::try_current().ok();
     for (i, checker) in checkers.into_iter().enumerate() {
-        let (sender, history) = (sender.clone(), history.clone());
-        let without_a_thread = sender.clone();
-        let runtime = runtime.clone();
-        let spawned = std::thread::Builder::new().spawn(move || {
+        let (sender, history, name) = (sender.clone(), history.clone(), names[i].clone());
+        let (without_a_thread, runtime) = (sender.clone(), runtime.clone());
+        // The system names the thread when its stack overflows.
+        let thread = std::thread::Builder::new().name(format!("checker {name}"));
+        let run = move || {
             let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
-            let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(&history)));
-            let verdict = verdict.unwrap_or_else(|panic| {
-                Verdict::unknown("checker", format!("a checker panicked: {}", told(&*panic)))
-            });
+            let verdict = match is_own(checker.type_name()) {
+                true => checked(&name, &checker, &history),
+                false => in_a_process(&name, &checker, &history, deadline),
+            };
+            // Before the verdict is known: what comes next may end the runtime.
+            drop(checker);
             // The receiver is gone when the limit has passed.
             let _ = sender.send((i, verdict));
-        });
-        if let Err(error) = spawned {
-            let reason = format!("no thread for a checker: {error}; {}", threads::remedy());
+        };
+        if let Err(error) = thread.stack_size(STACK_BYTES).spawn(run) {
+            let reason =
+                format!("no thread for checker `{}`: {error}; {}", names[i], threads::remedy());
             let _ = without_a_thread.send((i, Verdict::unknown("checker", reason)));
         }
     }
     drop(sender);
-    let end = Instant::now() + limit;
-    let mut verdicts: Vec<Option<Verdict>> = vec![None; count];
-    while verdicts.contains(&None) {
-        match receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+    let mut verdicts: Vec<Option<Verdict>> = vec![None; names.len()];
+    // Copies end with their deadline; their threads are given a moment to say so.
+    let mut late: Option<Instant> = None;
+    while verdicts.contains(&None) && late.is_none_or(|since| since.elapsed() < LATE) {
+        if !deadline.goes_on() {
+            late.get_or_insert_with(Instant::now);
+        }
+        match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok((i, verdict)) => verdicts[i] = Some(verdict),
-            Err(_) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
     }
-    let late = || Verdict::unknown("checker", format!("a checker did not finish within {limit:?}"));
-    Verdict::compose("verdict", verdicts.into_iter().map(|v| v.unwrap_or_else(late)))
+    let verdicts = verdicts.into_iter().zip(&names);
+    Verdict::compose(
+        "verdict",
+        verdicts.map(|(verdict, name)| verdict.unwrap_or_else(|| too_late(name, limit))),
+    )
 }
 
-fn told(panic: &(dyn std::any::Any + Send)) -> String {
+/// How long the thread of a copy may take to say that it was stopped.
+const LATE: Duration = Duration::from_secs(1);
+
+fn checked(name: &str, checker: &AnyChecker, history: &History) -> Verdict {
+    let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(history)));
+    verdict.unwrap_or_else(|panic| {
+        Verdict::unknown("checker", format!("checker `{name}` panicked: {}", message(&*panic)))
+    })
+}
+
+fn in_a_process(
+    name: &str,
+    checker: &AnyChecker,
+    history: &History,
+    mut deadline: Deadline,
+) -> Verdict {
+    let compute = || serde_json::to_vec(&checked(name, checker, history)).unwrap_or_default();
+    let reason = match in_a_copy(compute, || deadline.goes_on()) {
+        Ok(Ended::Output(verdict)) => match serde_json::from_slice(&verdict) {
+            Ok(verdict) => return verdict,
+            Err(error) => format!("the verdict of checker `{name}` could not be read: {error}"),
+        },
+        Ok(Ended::Exited(code)) => format!("checker `{name}` called exit({code})"),
+        Ok(Ended::Signalled(signal)) => {
+            let meaning = match signal {
+                libc::SIGABRT => "SIGABRT: abort, or stack overflow",
+                libc::SIGSEGV => "SIGSEGV: stack overflow, or unsafe code",
+                libc::SIGKILL => "SIGKILL: out of memory, or somebody ended it",
+                _ => "see signal(7)",
+            };
+            format!("checker `{name}` was ended by signal {signal} ({meaning})")
+        }
+        Ok(Ended::Stopped) => return too_late(name, deadline.limit),
+        Err(error) => format!("no process for checker `{name}`: {error}"),
+    };
+    Verdict::unknown("checker", reason)
+}
+
+fn too_late(name: &str, limit: Duration) -> Verdict {
+    let limit = match cancel::requested() {
+        Some(why) => format!("{CANCELLED_LIMIT:?} after {why}"),
+        None => format!("{limit:?}"),
+    };
+    Verdict::unknown("checker", format!("checker `{name}` did not finish within {limit}"))
+}
+
+/// Whether a checker is the library's, without any part of the user's.
+fn is_own(type_name: &str) -> bool {
+    let own = type_name.starts_with("fuzz_dist::checker::");
+    own && !type_name.contains('<') && !type_name.ends_with("::Compose")
+}
+
+/// A type's name without paths: `Independent<Register>`.
+fn short_name(type_name: &str) -> String {
+    let mut short = String::new();
+    for part in type_name.split_inclusive(['<', '>', ',', ' ']) {
+        short.push_str(part.rsplit("::").next().unwrap_or(part));
+    }
+    short
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".into())
 }
@@ -93,7 +202,7 @@ pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[Strin
     for kind in asked {
         let acted = faults.iter().any(|f| *f.name == **kind && f.status == FaultStatus::Installed);
         if !acted {
-            verdict = verdict.because(format!("no `{kind}` was ever seen to act"));
+            verdict = verdict.because(format!("nemesis `{kind}` never took effect"));
         }
     }
     for problem in problems {
@@ -109,7 +218,8 @@ pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::Checker;
+    use crate::checker::{Anomaly, Checker};
+    use crate::op::Value;
 
     struct Says(fn() -> Verdict);
     impl Checker for Says {
@@ -121,7 +231,7 @@ mod tests {
     fn judged(checkers: Vec<fn() -> Verdict>) -> Verdict {
         let checkers = checkers.into_iter().map(|c| crate::checker::any_checker(Says(c)));
         let history = Arc::new(History::new(["n1"]));
-        judge_within(&history, checkers.collect(), Duration::from_millis(300))
+        judge_within(&history, checkers.collect(), Duration::from_secs(5))
     }
 
     #[test]
@@ -134,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checker_that_never_ends_is_left_behind() {
+    fn a_checker_that_never_ends_is_ended() {
         let verdict = judged(vec![
             || {
                 std::thread::sleep(Duration::from_secs(30));
@@ -143,7 +253,42 @@ mod tests {
             || Verdict::valid("a"),
         ]);
         assert_eq!(verdict.validity, Validity::Unknown);
-        assert!(verdict.reasons[0].contains("did not finish"), "{verdict:?}");
+        assert!(verdict.reasons[0].contains("checker `Says` did not finish"), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_checker_that_ends_its_process_is_named_and_the_others_count() {
+        let verdict = judged(vec![|| std::process::exit(0), || Verdict::invalid("b", "lost")]);
+        assert_eq!(verdict.validity, Validity::Invalid);
+        assert_eq!(verdict.parts[0].reasons, ["checker `Says` called exit(0)"]);
+        let verdict = judged(vec![|| std::process::abort()]);
+        assert!(verdict.reasons[0].contains("checker `Says` was ended by signal 6"), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_verdict_comes_back_whole() {
+        let whole = || {
+            let anomaly = Anomaly::new("lost", Value::map([("a", Value::set([1, 2, 2]))]))
+                .explained("because")
+                .proved_by([3, 5])
+                .on(Some(crate::op::NodeId(2)))
+                .at(crate::time::Time(u64::MAX));
+            let mut part = Verdict::invalid("part", "why").with("figure", [0.25, 3.0]);
+            part.anomalies.push(anomaly);
+            Verdict::compose("all", [part, Verdict::valid("other")])
+        };
+        assert_eq!(judged(vec![whole]).parts[0], whole());
+    }
+
+    #[test]
+    fn what_is_the_users_runs_in_a_process_of_its_own() {
+        let name = |checker: AnyChecker| checker.type_name();
+        assert!(is_own(name(Arc::new(crate::checker::set_full()))));
+        assert!(is_own(name(Arc::new(crate::checker::stats()))));
+        assert!(!is_own(name(Arc::new(Says(|| Verdict::valid("x"))))));
+        let composed = crate::checker::compose().with("x", Says(|| Verdict::valid("x")));
+        assert!(!is_own(name(Arc::new(composed))));
+        assert_eq!(short_name("a::b::Independent<c::Register, d::E>"), "Independent<Register, E>");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::announce::Announcements;
+use super::calls::Calls;
 use super::faults::{Faults, died};
 use super::observe::Observed;
 use super::options::Effective;
@@ -56,6 +57,7 @@ pub(crate) struct Live {
     pub(super) processes: AtomicU32,
     pub(super) cancel: watch::Sender<bool>,
     pub(super) progress: Progress,
+    pub(super) calls: Calls,
 }
 
 /// Opens the workload's clients, or the database's own for that workload.
@@ -102,8 +104,12 @@ impl Live {
     /// Where neither workload nor database has one.
     pub(super) fn client(&self, node: &Node) -> Result<Box<dyn DynClient>, Error> {
         let name = self.workload.name();
-        let client = self.workload.open(node).or_else(|| self.db.client(name, node));
-        client.ok_or_else(|| {
+        let opened = self.calls.run(
+            format!("opening the client of {}", node.name()),
+            self.effective.op_limit,
+            || self.workload.open(node).or_else(|| self.db.client(name, node)),
+        );
+        opened.ok_or_else(|| {
             let db = self.db.name();
             Error::usage(match self.db.workloads().as_slice() {
                 [] => format!(
@@ -126,6 +132,8 @@ impl Live {
 
     /// The client, whose operations are announced to the wire before they are sent.
     pub(super) fn announced(&self, client: Box<dyn DynClient>, node: NodeId) -> Box<dyn DynClient> {
+        let (name, limit) = (self.cluster.node(node).name(), self.effective.op_limit);
+        let client = self.calls.client(client, name, limit);
         match self.cluster.wire() {
             Ok(wire) => {
                 let host = self.cluster.node(node).host();
@@ -199,11 +207,7 @@ impl Live {
         let dead = dead.filter(|n| !n.is_running() && !hit.contains(&n.id()));
         let told = dead.map(|node| {
             let logs = node.folder().unwrap_or_default().join("logs");
-            format!(
-                "the processes on {} exited unexpectedly; logs: {}",
-                node.name(),
-                logs.display()
-            )
+            format!("processes on {} exited unexpectedly; logs: {}", node.name(), logs.display())
         });
         told.collect()
     }

@@ -16,10 +16,12 @@ use crate::random::Seed;
 use crate::workload::Workload;
 
 mod announce;
+mod calls;
 pub mod cancel;
 mod faults;
 mod inject;
 mod judge;
+mod lease;
 mod live;
 mod observe;
 pub mod options;
@@ -33,7 +35,10 @@ mod session;
 mod settle;
 mod spec;
 
+pub use calls::{Blocked, Calls};
 pub use inject::{ArmedFault, RunningFault};
+pub use lease::Lease;
+pub(crate) use lease::slots;
 use options::{Concurrency, Options};
 pub use outcome::{IntoOutcome, Judged, Outcome, TestError};
 pub use scenario::{LiveCluster, Running};

@@ -200,16 +200,18 @@ pub enum OptionsError {
         show(*.0), show(SAMPLES_MIN)
     )]
     SamplesTooOften(Duration),
-    /// The total would cut the main phase off.
+    /// The total would cut stages off that were given more time.
     #[error(
-        "total_limit {} is not above time_limit {}: the main phase alone would use it up; raise total_limit, or leave it out",
-        show(*.total), show(*.main)
+        "total_limit {} is not above {} = {}, which these stages may take; raise total_limit, or leave it out",
+        show(*.total),
+        .stages.iter().map(|(name, limit)| format!("{name} {}", show(*limit))).collect::<Vec<_>>().join(" + "),
+        show(.stages.iter().map(|(_, limit)| *limit).sum())
     )]
     TotalTooShort {
         /// The total limit.
         total: Duration,
-        /// The main phase.
-        main: Duration,
+        /// The main phase, and the other stages whose limits were given.
+        stages: Vec<(&'static str, Duration)>,
     },
 }
 
@@ -238,13 +240,33 @@ impl Options {
             heal: self.heal.unwrap_or_default(),
             wire: self.wire.unwrap_or(false),
             sessions: self.sessions.unwrap_or(false),
-            exclusive: self.exclusive.unwrap_or(false),
+            exclusive: self.exclusive,
             overlapping_partitions: self.overlapping_partitions,
             samples: self.samples.unwrap_or(SAMPLES),
             announce: self.announce.unwrap_or_default(),
         };
         effective.check()?;
+        self.check_total(&effective)?;
         Ok(effective)
+    }
+}
+
+impl Options {
+    /// Whether the total leaves room for what was given time by name; defaults are upper limits,
+    /// which a total may well be below.
+    fn check_total(&self, effective: &Effective) -> Result<(), OptionsError> {
+        let stages = [
+            ("setup_limit", self.setup_limit),
+            ("time_limit", Some(effective.time_limit)),
+            ("quiesce_limit", self.quiesce_limit),
+        ];
+        let stages: Vec<(&'static str, Duration)> =
+            stages.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect();
+        let needed = stages.iter().map(|(_, limit)| *limit).sum();
+        match effective.total_limit {
+            Some(total) if total <= needed => Err(OptionsError::TotalTooShort { total, stages }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -287,8 +309,8 @@ pub struct Effective {
     pub wire: bool,
     /// Whether findings about sessions count for the verdict.
     pub sessions: bool,
-    /// Whether the trial has the whole machine.
-    pub exclusive: bool,
+    /// Whether the trial has the whole machine; unless said, where its faults need that.
+    pub exclusive: Option<bool>,
     /// Whether partitions may overlap; the nodes' own setting if nobody said.
     pub overlapping_partitions: Option<Overlapping>,
     /// How often every Erlang node is sampled; zero: not at all.
@@ -323,12 +345,7 @@ impl Effective {
         if !self.samples.is_zero() && self.samples < SAMPLES_MIN {
             return Err(OptionsError::SamplesTooOften(self.samples));
         }
-        match self.total_limit {
-            Some(total) if total <= self.time_limit => {
-                Err(OptionsError::TotalTooShort { total, main: self.time_limit })
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// How long convergence may take: what was said, else max(10 s, longest cut + 30 s).
@@ -390,7 +407,7 @@ impl fmt::Display for Effective {
             (self.heal == Heal::Prompt, "prompt heal"),
             (self.wire, "follows the wire"),
             (self.sessions, "sessions count"),
-            (self.exclusive, "exclusive"),
+            (self.exclusive == Some(true), "exclusive"),
             (self.overlapping_partitions == Some(Overlapping::On), "partitions may overlap"),
             (self.overlapping_partitions == Some(Overlapping::Off), "overlapping is prevented"),
             (self.announce == Announce::Nothing, "announces nothing"),

@@ -101,8 +101,18 @@ fn what_makes_no_test_is_refused() {
     check(Options { attempts: Some(0), ..none() }, "attempts = 0: a test runs at least once");
     check(
         Options { total_limit: Some(secs(30)), ..none() },
-        "total_limit 30s is not above time_limit 30s: the main phase alone would use it up; \
-         raise total_limit, or leave it out",
+        "total_limit 30s is not above time_limit 30s = 30s, which these stages may take; raise \
+         total_limit, or leave it out",
+    );
+    check(
+        Options {
+            total_limit: Some(secs(120)),
+            setup_limit: Some(secs(60)),
+            quiesce_limit: Some(secs(40)),
+            ..none()
+        },
+        "total_limit 2m is not above setup_limit 1m + time_limit 30s + quiesce_limit 40s = 130s, \
+         which these stages may take; raise total_limit, or leave it out",
     );
     assert!(effective(Options { concurrency: Some(Concurrency::Total(5)), ..none() }).is_ok());
 }

@@ -38,6 +38,10 @@ pub struct Overrides {
     pub missing: Missing,
     /// `FUZZ_DIST_LOG_LIMIT`, what each log of a process keeps, as `64M`, in bytes.
     pub log_limit: Option<u64>,
+    /// `FUZZ_DIST_WAIT_LIMIT`, as `2h`: how long a trial waits while others use the machine.
+    pub wait_limit: Option<Duration>,
+    /// `FUZZ_DIST_VERBOSE`, `1` or `0`: whether all is printed of trials that pass, too.
+    pub verbose: bool,
     /// `FUZZ_DIST_TRACES`, `1` or `0`: whether the store keeps the run as OpenTelemetry traces, too.
     pub traces: bool,
 }
@@ -77,6 +81,10 @@ impl Overrides {
             missing: parsed(&get, "FUZZ_DIST_MISSING", "write fail or ignore", missing)?
                 .unwrap_or_default(),
             log_limit: parsed(&get, "FUZZ_DIST_LOG_LIMIT", "write a size, as 64M", size)?,
+            wait_limit: parsed(&get, "FUZZ_DIST_WAIT_LIMIT", "write a duration, as 2h", |t| {
+                parse_duration(t).ok()
+            })?,
+            verbose: parsed(&get, "FUZZ_DIST_VERBOSE", "write 1 or 0", switch)?.unwrap_or_default(),
             traces: parsed(&get, "FUZZ_DIST_TRACES", "write 1 or 0", switch)?.unwrap_or_default(),
         })
     }
@@ -153,6 +161,8 @@ mod tests {
         let all = read(&[
             ("FUZZ_DIST_SEED", "0xff"),
             ("FUZZ_DIST_TRACES", "1"),
+            ("FUZZ_DIST_VERBOSE", "1"),
+            ("FUZZ_DIST_WAIT_LIMIT", "2h"),
             ("FUZZ_DIST_TIME_LIMIT", "2m"),
             ("FUZZ_DIST_RATE", "0.5"),
             ("FUZZ_DIST_NODES", "7"),
@@ -170,6 +180,8 @@ mod tests {
             attempts: Some(3),
             missing: Missing::Ignore,
             log_limit: Some(3 << 20),
+            wait_limit: Some(secs(7200)),
+            verbose: true,
             traces: true,
         };
         assert_eq!(all, Ok(expected));
@@ -194,6 +206,11 @@ mod tests {
             "FUZZ_DIST_LOG_LIMIT",
             "0",
             "FUZZ_DIST_LOG_LIMIT=\"0\" cannot be read: write a size, as 64M",
+        );
+        check(
+            "FUZZ_DIST_WAIT_LIMIT",
+            "1 h",
+            "FUZZ_DIST_WAIT_LIMIT=\"1 h\" cannot be read: write a duration, as 2h",
         );
         check(
             "FUZZ_DIST_MISSING",

@@ -39,7 +39,7 @@ impl Progress {
         let faults = live.faults.board().shown();
         let faults = if faults.is_empty() { "no fault".into() } else { faults.join(", ") };
         format!(
-            "{}{left}: {} ops ({} ok, {} fail, {} unknown, {} in flight); {faults}",
+            "{}{left}: {} ops ({} ok, {} fail, {} info, {} in flight); {faults}",
             live.phase().as_str(),
             counts.invoked,
             counts.ok,

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::announce::Announcements;
 use super::faults::{Faults, Scene};
+use super::lease::Share;
 use super::live::{FIRST_PROCESS, Live};
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
@@ -66,6 +67,8 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
         // What is fetched is no part of the set-up.
         let _ = tokio::time::timeout(PREPARE_LIMIT, modules::runtime()).await;
     }
+
+    session.queue(share(&resolved)).await?;
     let limit = resolved.effective.setup_limit;
     match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
         Ok(live) => live,
@@ -74,6 +77,16 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
              logs of the hosts",
             session.stage()
         ))),
+    }
+}
+
+/// How much of the machine the run takes. Faults that last as long as a boundary is away need one
+/// that keeps time.
+fn share(resolved: &Resolved) -> Share {
+    match resolved.effective.exclusive {
+        Some(true) => Share::Machine,
+        None if resolved.nemesis.is_tight() => Share::Machine,
+        _ => Share::Lab(resolved.db.facts().load),
     }
 }
 
@@ -110,6 +123,7 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     if let Some(replay) = &replay {
         replay.fits(&nemesis, members.len(), effective.time_limit)?;
     }
+    let db = session.calls().db(db, effective.setup_limit);
     Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay })
 }
 
@@ -213,6 +227,7 @@ async fn bring_up(
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
+        calls: session.calls().clone(),
         until: total_ends,
         reconnect: effective.reconnect,
         schedule: Schedule::new(session.name(), session.seed(), names.collect()),
@@ -240,6 +255,7 @@ async fn bring_up(
         processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
+        calls: session.calls().clone(),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
@@ -282,7 +298,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if !node.is_running() {
                 return Error::setup(format!(
-                    "the processes on {} exited unexpectedly before it was ready; logs: {}",
+                    "processes on {} exited unexpectedly before it was ready; logs: {}",
                     node.name(),
                     node.folder().unwrap_or_default().join("logs").display()
                 ));

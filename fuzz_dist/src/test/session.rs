@@ -1,18 +1,21 @@
 //! One attempt at a test: what it holds, and how it ends whatever happens.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
+use super::calls::Calls;
 use super::judge::{heed_judges, judge, run_verdict};
+use super::lease::{self, Lease, LeaseError, Share};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
-use crate::error::Error;
+use crate::env::Environment;
+use crate::error::{Error, ErrorKind};
 use crate::history::{ENDED_EARLY, History, Recorder, Samples};
 use crate::nemesis::Lane;
 use crate::node::Cluster;
@@ -39,6 +42,18 @@ pub struct Session {
     effective: OnceLock<Effective>,
     stage: Mutex<&'static str>,
     judged: Mutex<Option<Verdict>>,
+    /// Those that the test has asked for so far: an interrupted run is judged by them as well.
+    checkers: Mutex<Vec<AnyChecker>>,
+    calls: Calls,
+    lease: Mutex<Option<Lease>>,
+    queue: Mutex<Queued>,
+}
+
+/// How long the attempt was in the queue for the machine, which counts for no limit.
+#[derive(Default)]
+struct Queued {
+    since: Option<Instant>,
+    before: Duration,
 }
 
 /// How an attempt ended.
@@ -75,6 +90,10 @@ impl Session {
             effective: OnceLock::new(),
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
+            checkers: Mutex::default(),
+            calls: Calls::default(),
+            lease: Mutex::default(),
+            queue: Mutex::default(),
         })
     }
 
@@ -137,6 +156,41 @@ impl Session {
         effective.total_limit(PREPARE_LIMIT, quiesce)
     }
 
+    /// The user's code that runs now.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Waits until the machine has room for this attempt.
+    pub(super) async fn queue(&self, share: Share) -> Result<(), Error> {
+        let queue = || self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.enter("queued");
+        queue().since = Some(Instant::now());
+        let limit = self.over.wait_limit.unwrap_or(lease::WAIT_LIMIT);
+        let lease = lease::take(&self.spec.name, share, limit).await;
+        let mut queue = queue();
+        let waited = queue.since.take().map(|since| since.elapsed());
+        queue.before += waited.unwrap_or_default();
+        let lease = lease.map_err(|error| match error {
+            LeaseError::Cancelled(_) => Error::caused(ErrorKind::Cancelled, error),
+            LeaseError::Waited { .. } => Error::caused(ErrorKind::Deadline, error),
+            LeaseError::Folder { .. } => Error::environment(error),
+        })?;
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+        Ok(())
+    }
+
+    /// How long the attempt has been in the queue so far.
+    pub fn queued(&self) -> Duration {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.before + queue.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// Takes the share of the machine out of the session, to be dropped when the hosts are gone.
+    pub fn take_lease(&self) -> Option<Lease> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     pub(super) fn store(&self) -> Result<&Store, Error> {
         if self.store.get().is_none() {
             let _ = self.store.set(Store::create(&crate::store::root(), &self.spec.name)?);
@@ -154,11 +208,29 @@ impl Session {
 
     /// The running cluster, provisioned at first use.
     pub(super) async fn live(&self, plan: &Plan) -> Result<Arc<Live>, Error> {
+        self.asked_for(plan.checkers.clone());
         self.live.get_or_try_init(|| provision(self, plan)).await.cloned()
     }
 
     /// The verdict of the workload's checkers and of these over what was recorded so far.
     pub(super) async fn judge(&self, live: &Live, more: Vec<AnyChecker>) -> Result<Judged, Error> {
+        self.asked_for(more);
+        let judging = self.judging(live);
+        let verdict = tokio::task::spawn_blocking(judging).await?;
+        self.found(&verdict);
+        Ok(Judged::new(verdict))
+    }
+
+    fn found(&self, verdict: &Verdict) {
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
+    }
+
+    fn asked_for(&self, checkers: Vec<AnyChecker>) {
+        *self.checkers.lock().unwrap_or_else(PoisonError::into_inner) = checkers;
+    }
+
+    /// All that the checkers need, and what they do with it, which takes its time.
+    fn judging(&self, live: &Live) -> impl FnOnce() -> Verdict + Send + use<> {
         self.enter("judging the history");
         let (history, written) = live.recorder.finish();
         let mut problems = live.faults.board().problems();
@@ -170,7 +242,7 @@ impl Session {
             live.nemesis.lanes().iter().flat_map(Lane::faults).map(|f| f.name().to_string());
         let asked: Vec<String> = asked.collect();
         let mut checkers = live.workload.checkers().to_vec();
-        checkers.extend(more);
+        checkers.extend(self.checkers.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let clients = match history.meta("main_end_ns") {
             Some(_) => live.effective.clients,
             None => 0,
@@ -178,21 +250,18 @@ impl Session {
         let power = power().kinds(kinds).clients(clients).faults_asked(!asked.is_empty());
         checkers.push(Arc::new(power));
         checkers.push(Arc::new(stats()));
-        let judging = tokio::task::spawn_blocking(move || {
-            let history = Arc::new(history);
+        move || {
             let run = run_verdict(&history, &asked, &problems);
             let judged = heed_judges(judge(&history, checkers));
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
-            explained(verdict, &history)
-        });
-        let mut verdict = judging.await?;
-        if let Some(reason) = disk.filter(|_| verdict.is_invalid()) {
-            // The hosts' data lie on the same disk: what they lost may be the disk's fault.
-            verdict.validity = Validity::Unknown;
-            verdict.reasons.insert(0, reason);
+            let mut verdict = explained(verdict, &history);
+            if let Some(reason) = disk.filter(|_| verdict.is_invalid()) {
+                // The hosts' data lie on the same disk: what they lost may be the disk's fault.
+                verdict.validity = Validity::Unknown;
+                verdict.reasons.insert(0, reason);
+            }
+            verdict
         }
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.clone());
-        Ok(Judged::new(verdict))
     }
 
     /// Ends the attempt: undoes faults, judges what was recorded where nobody did it yet, and
@@ -205,9 +274,35 @@ impl Session {
             live.announcements.flush().await;
             if let (Err(error), None) = (&outcome, self.judged()) {
                 live.recorder.set_meta(ENDED_EARLY, error.to_string());
-                let _ = self.judge(live, Vec::new()).await;
+                let judging = self.judging(live);
+                if let Ok(verdict) = tokio::task::spawn_blocking(judging).await {
+                    self.found(&verdict);
+                }
             }
         }
+        self.finished(outcome)
+    }
+
+    /// Ends an attempt whose threads are blocked: nothing here waits for its runtime. What was recorded
+    /// is judged, and the hosts are gone when this returns; faults are not undone one by one.
+    pub fn abandon(&self, error: Error) -> Finished {
+        if let Some(live) = self.live.get()
+            && self.judged().is_none()
+        {
+            live.recorder.set_meta(ENDED_EARLY, error.to_string());
+            let verdict = self.judging(live)();
+            self.found(&verdict);
+        }
+        self.hosts().inspect(|hosts| hosts.end());
+        self.finished(Err(error.into()))
+    }
+
+    /// Where the hosts are, once there are some.
+    pub fn hosts(&self) -> Option<Arc<dyn Environment>> {
+        self.cluster.get().map(|cluster| cluster.env().clone())
+    }
+
+    fn finished(&self, outcome: Outcome) -> Finished {
         progress::clear();
         let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
         let mut notes = notes.unwrap_or_default();
@@ -220,7 +315,7 @@ impl Session {
         notes.extend(samples.error().map(|e| format!("samples.jsonl could not be written: {e}")));
         let history = match self.recorder.get() {
             Some(recorder) => recorder.finish().0,
-            None => History::default(),
+            None => Arc::default(),
         };
         // What counts is what this run was judged with, whatever the test's function holds.
         let judged = self.judged();
@@ -232,7 +327,7 @@ impl Session {
         Finished {
             outcome,
             judged,
-            history: Arc::new(history),
+            history,
             samples,
             store: self.store.get().cloned(),
             effective: self.effective.get().cloned(),

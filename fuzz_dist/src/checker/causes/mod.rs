@@ -17,12 +17,13 @@ use crate::op::{Name, NodeId};
 use crate::time::Time;
 use said::Said;
 use scene::Scene;
+use serde::{Deserialize, Serialize};
 
 /// So many causes are told of one anomaly: what comes after them explains no more.
 const CAUSES_MAX: usize = 2;
 
 /// What kind of thing a runtime said; the nearest to an anomaly first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CauseKind {
     /// Mnesia found that another node had gone on without this one.
     Split,
@@ -53,7 +54,7 @@ impl CauseKind {
 }
 
 /// Something that a node's runtime said and that bears on an anomaly.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// What it was.
     pub kind: CauseKind,

@@ -304,3 +304,14 @@ fn many_threads_record_in_the_order_of_their_indices() {
     assert_eq!(written.len(), 4000);
     assert_same(&History::load(&file.0).unwrap().history, &written);
 }
+
+#[test]
+fn the_history_of_a_run_that_is_over_is_shared_and_not_copied() {
+    let recorder = Recorder::in_memory(["n1"]);
+    recorder.record(event(0, Kind::Invoke, "read", Value::Nil)).unwrap();
+    let (first, again) = (recorder.finish().0, recorder.finish().0);
+    assert!(std::sync::Arc::ptr_eq(&first, &again));
+    // What is recorded afterwards is not in what was given out.
+    recorder.record(event(0, Kind::Ok, "read", 1.into())).unwrap();
+    assert_eq!((first.len(), recorder.len()), (1, 2));
+}

@@ -144,6 +144,15 @@ impl Owner {
         (self.scene.cluster.clone(), self.scene.db.clone())
     }
 
+    /// The step of a fault, whose code is the user's: one that blocks its thread is named.
+    fn watched<F>(&self, what: String, step: F) -> impl Future<Output = Done> + Send + use<F>
+    where
+        F: Future<Output = Done> + Send + 'static,
+    {
+        let calls = self.scene.calls.clone();
+        async move { calls.watch(what, STEP_LIMIT, step).await }
+    }
+
     fn step_limit(&self, least: Duration) -> Instant {
         let now = Instant::now();
         let left = self.scene.until.saturating_duration_since(now);
@@ -175,7 +184,7 @@ impl Owner {
             stored.map(|replay| super::scene::stored(&replay, slot, fault))
         };
         let step = step::plan(begin.fault.clone(), self.reach(), begin.random.clone(), stored);
-        let task = self.steps.spawn(step);
+        let task = self.steps.spawn(self.watched("`Fault::plan`".into(), step));
         self.running.insert(task.id(), Step::Plan);
         let until = self.step_limit(Duration::ZERO);
         self.planning.insert(task.id(), Planning { begin, reply, polled, task, until });
@@ -231,7 +240,7 @@ impl Owner {
         let plan = Arc::new(plan);
         let polled = polled.and_then(|polled| Some((polled, self.held(id)?)));
         let step = step::start(begin.fault.clone(), self.reach(), plan.clone(), polled);
-        let task = self.steps.spawn(step);
+        let task = self.steps.spawn(self.watched(format!("`Fault::start` of `{name}`"), step));
         self.running.insert(task.id(), Step::Start(i));
         let until = self.step_limit(Duration::ZERO);
         self.entries.push(Entry {
@@ -308,10 +317,12 @@ impl Owner {
         let entry = &mut self.entries[i];
         entry.enter(Edge::Stop);
         entry.stops += 1;
-        let (fault, plan) = (entry.fault.clone(), entry.plan.clone());
+        let (fault, plan, name) = (entry.fault.clone(), entry.plan.clone(), entry.name.clone());
         let value = History::fault_value(entry.id, Edge::Stop, "", None);
-        self.scene.record(entry.name.clone(), Edge::Stop, value);
-        let task = self.steps.spawn(step::stop(fault, self.reach(), plan));
+        self.scene.record(name.clone(), Edge::Stop, value);
+        let step = self
+            .watched(format!("`Fault::stop` of `{name}`"), step::stop(fault, self.reach(), plan));
+        let task = self.steps.spawn(step);
         self.running.insert(task.id(), Step::Stop(i));
         self.entries[i].state = State::Stopping { task, until };
     }

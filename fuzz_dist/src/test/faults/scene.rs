@@ -12,6 +12,7 @@ use crate::node::Cluster;
 use crate::op::{Event, Name, Phase, Process, Value};
 use crate::store;
 use crate::test::announce::Announcements;
+use crate::test::calls::Calls;
 use crate::time::Clock;
 
 /// The test as its faults see it.
@@ -22,6 +23,8 @@ pub(in crate::test) struct Scene {
     pub(in crate::test) recorder: Recorder,
     pub(in crate::test) announcements: Arc<Announcements>,
     pub(in crate::test) phase: Arc<Mutex<Phase>>,
+    /// Where the code of faults is noted while it runs.
+    pub(in crate::test) calls: Calls,
     /// The end of the total limit.
     pub(in crate::test) until: Instant,
     /// Whether the nodes are reconnected after the heal.

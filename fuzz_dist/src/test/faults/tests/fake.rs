@@ -59,6 +59,7 @@ impl Environment for OneHost {
     fn folder(&self, _: HostId) -> Result<PathBuf, EnvError> {
         Ok("/nowhere".into())
     }
+    fn end(&self) {}
     fn add_host(&self, _: HostSpec) -> BoxFuture<'_, Result<HostId, EnvError>> {
         refused()
     }
@@ -262,6 +263,7 @@ pub(super) fn kept(
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
+        calls: Default::default(),
         until: Instant::now() + until,
         reconnect: false,
         // Fakes hit nodes that are not there.
@@ -290,6 +292,7 @@ pub(super) fn kept(
         processes: AtomicU32::new(FIRST_PROCESS),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
+        calls: Default::default(),
     })
 }
 

@@ -21,6 +21,12 @@ impl Folder {
         self.take(trial, slots, wanted, Duration::ZERO)
     }
 
+    /// How many have a place in the queue, as the files say, those up to `dead` left out.
+    fn waiting(&self, dead: u64) -> usize {
+        let tickets = Queue::new(&self.0, 1, "", Duration::ZERO).tickets().unwrap();
+        tickets.iter().filter(|(number, _)| *number > dead).count()
+    }
+
     fn take(
         &self,
         trial: &str,
@@ -28,8 +34,8 @@ impl Folder {
         wanted: usize,
         limit: Duration,
     ) -> Result<Lease, LeaseError> {
-        let started = Instant::now();
-        Queue { folder: &self.0, slots, trial, limit, started, said: true }.take(wanted)
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(Queue::new(&self.0, slots, trial, limit).take(wanted))
     }
 }
 
@@ -78,24 +84,57 @@ fn nobody_passes_one_that_waits_for_the_whole_machine() {
     let single = folder.try_take("single", 2, 1).unwrap();
     std::thread::scope(|scope| {
         let all = scope.spawn(|| folder.take("all", 2, 2, Duration::from_secs(60)));
-        // The waiting one has the gate, so the free slot is not for newcomers.
-        let gate = Queue {
-            folder: &folder.0,
-            slots: 2,
-            trial: "",
-            limit: Duration::ZERO,
-            started: Instant::now(),
-            said: true,
-        }
-        .open("gate")
-        .unwrap();
-        while locked(&gate) {
-            flock(&gate, FlockOperation::Unlock).unwrap();
+        while folder.waiting(0) == 0 {
             std::thread::yield_now();
         }
         assert!(folder.try_take("newcomer", 2, 1).is_err());
         drop(single);
         assert!(all.join().unwrap().is_ok());
+    });
+    assert_eq!(folder.waiting(0), 0);
+}
+
+#[test]
+fn who_comes_first_is_served_first_and_the_dead_are_passed_over() {
+    const DEAD: u64 = 7;
+    let folder = Folder::new();
+    let running = folder.try_take("running", 1, 1).unwrap();
+    // What a killed process leaves: its file without its lock.
+    std::fs::write(folder.0.join(format!("{TICKET}{DEAD:012}")), "").unwrap();
+    let served = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for number in 0..5 {
+            let (folder, served) = (&folder, &served);
+            scope.spawn(move || {
+                let lease = folder.take("waiting", 1, 1, Duration::from_secs(60)).unwrap();
+                served.lock().unwrap().push(number);
+                drop(lease);
+            });
+            // The next one comes only when this one has its place.
+            while folder.waiting(DEAD) < number + 1 {
+                std::thread::yield_now();
+            }
+        }
+        drop(running);
+    });
+    assert_eq!(*served.lock().unwrap(), [0, 1, 2, 3, 4]);
+    assert_eq!(folder.waiting(0), 0, "the dead one's file is removed as well");
+}
+
+#[test]
+fn a_name_of_the_former_owner_does_not_run_any_more() {
+    let folder = Folder::new();
+    drop(folder.try_take("former", 2, 2).unwrap());
+    let _first = folder.try_take("first", 2, 1).unwrap();
+    std::thread::scope(|scope| {
+        let all = scope.spawn(|| folder.take("all", 2, 2, Duration::from_millis(500)));
+        while folder.waiting(0) == 0 {
+            std::thread::yield_now();
+        }
+        let text = refusal(folder.try_take("third", 2, 1));
+        assert!(!text.contains("former"), "{text}");
+        assert!(text.contains("first (process"), "{text}");
+        assert!(all.join().unwrap().is_err());
     });
 }
 

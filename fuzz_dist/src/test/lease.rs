@@ -1,4 +1,4 @@
-//! Shares the machine between cluster tests of all processes: one file lock per lab.
+//! Shares the machine between cluster tests of all processes: one file lock per lab, and a queue.
 //!
 //! nextest runs every trial in a process of its own, and several checkouts may test at once.
 //! The kernel drops a lock with its process, so nothing has to be cleaned up after a SIGKILL.
@@ -12,14 +12,23 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a trial waits for its turn, unless `FUZZ_DIST_WAIT_LIMIT` says otherwise.
-const WAIT_LIMIT: Duration = Duration::from_secs(3600);
+/// How long a trial waits in the queue, unless `FUZZ_DIST_WAIT_LIMIT` says otherwise.
+pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(3600);
 
-/// Waiting is said after this long: most waits are over before.
+/// A wait is reported after this long, since most end before, and again when others run by then.
 const SAY_AFTER: Duration = Duration::from_secs(2);
+
+/// The line about who is running is written anew at most this often.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How often a taken lock is tried again.
 const RETRY: Duration = Duration::from_millis(50);
+
+/// The counter of tickets; whoever changes it holds its lock.
+const COUNTER: &str = "tickets";
+
+/// What the file of a place in the queue begins with.
+const TICKET: &str = "ticket-";
 
 /// Memory that one heavy lab may take.
 const LAB_BYTES: u64 = 1 << 30;
@@ -29,7 +38,7 @@ const PARTS: usize = 4;
 
 /// How much of the machine a trial takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
+pub(crate) enum Share {
     /// What one lab takes.
     Lab(Load),
     /// All of it, so that nothing disturbs the timing.
@@ -38,31 +47,31 @@ pub(super) enum Share {
 
 /// The right to run labs; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub struct Lease {
     // Held for the locks that end with them.
     _locks: Vec<File>,
 }
 
 /// Why there is no lease.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LeaseError {
+pub(crate) enum LeaseError {
     /// The folder of the locks cannot be used.
     #[error("cannot use {path} to share the machine with other tests: {reason}")]
     Folder { path: PathBuf, reason: String },
     /// Others never finished.
     #[error(
-        "waited {waited_s} s for a turn on this machine, which these have: {holders}; end them, or allow longer by FUZZ_DIST_WAIT_LIMIT=2h"
+        "queued for {waited_s} s; running now: {holders}; end these, or allow a longer wait by FUZZ_DIST_WAIT_LIMIT=2h"
     )]
     Waited { waited_s: u64, holders: String },
     /// Told to stop while waiting.
-    #[error("stopped by {0} while waiting for a turn on this machine")]
+    #[error("stopped by {0} while queued")]
     Cancelled(&'static str),
 }
 
 /// How many light labs this machine carries at once.
 ///
 /// The same on every call and in every process, since all must agree on the files.
-pub(super) fn slots() -> usize {
+pub(crate) fn slots() -> usize {
     heavy_labs() * PARTS
 }
 
@@ -80,19 +89,15 @@ fn total_memory_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Waits for a share of the machine.
-pub(super) fn take(trial: &str, share: Share) -> Result<Lease, LeaseError> {
-    let limit = std::env::var("FUZZ_DIST_WAIT_LIMIT").ok();
-    let limit =
-        limit.and_then(|text| crate::time::parse_duration(&text).ok()).unwrap_or(WAIT_LIMIT);
-    let folder = folder()?;
-    Queue { folder: &folder, slots: slots(), trial, limit, started: Instant::now(), said: false }
-        .take(match share {
-            Share::Lab(Load::Light) => 1,
-            Share::Lab(Load::Moderate) => PARTS / 2,
-            Share::Lab(Load::Heavy) => PARTS,
-            Share::Machine => slots(),
-        })
+/// Waits for a share of the machine: first come, first served.
+pub(super) async fn take(trial: &str, share: Share, limit: Duration) -> Result<Lease, LeaseError> {
+    let wanted = match share {
+        Share::Lab(Load::Light) => 1,
+        Share::Lab(Load::Moderate) => PARTS / 2,
+        Share::Lab(Load::Heavy) => PARTS,
+        Share::Machine => slots(),
+    };
+    Queue::new(&folder()?, slots(), trial, limit).take(wanted).await
 }
 
 /// One trial's wait.
@@ -102,16 +107,34 @@ struct Queue<'a> {
     trial: &'a str,
     limit: Duration,
     started: Instant,
-    said: bool,
+    said: Option<(String, Instant)>,
 }
 
-impl Queue<'_> {
-    /// Holds the gate while it collects locks: behind one that wants many nobody slips in, and two
-    /// of those cannot wait for each other.
-    fn take(&mut self, wanted: usize) -> Result<Lease, LeaseError> {
-        let gate = self.open("gate")?;
-        while !locked(&gate) {
-            self.wait()?;
+/// A place in the queue, which ends when this is dropped or its process dies.
+struct Ticket {
+    number: u64,
+    path: PathBuf,
+    // Whoever waits behind tries this lock: free, its owner is dead.
+    _lock: File,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl<'a> Queue<'a> {
+    fn new(folder: &'a Path, slots: usize, trial: &'a str, limit: Duration) -> Self {
+        Queue { folder, slots, trial, limit, started: Instant::now(), said: None }
+    }
+
+    /// Only the first in the queue collects locks: behind one that wants many nobody slips in, and
+    /// two of those cannot wait for each other.
+    async fn take(&mut self, wanted: usize) -> Result<Lease, LeaseError> {
+        let ticket = self.draw().await?;
+        while !self.is_first(&ticket)? {
+            self.wait().await?;
         }
         let mut waiting = (0..self.slots)
             .map(|slot| self.open(&format!("lab-{slot}")))
@@ -120,19 +143,79 @@ impl Queue<'_> {
         loop {
             for file in std::mem::take(&mut waiting) {
                 // No more than wanted: to try a lock is to have it.
-                let list = match locks.len() < wanted && locked(&file) {
-                    true => &mut locks,
-                    false => &mut waiting,
-                };
-                list.push(file);
+                if locks.len() < wanted && locked(&file) {
+                    // The name of the former owner must not stand there as that of who runs.
+                    let _ = file.set_len(0);
+                    locks.push(file);
+                } else {
+                    waiting.push(file);
+                }
             }
             if locks.len() == wanted {
                 break;
             }
-            self.wait()?;
+            self.wait().await?;
         }
         locks.iter_mut().for_each(|lock| self.sign(lock));
         Ok(Lease { _locks: locks })
+    }
+
+    /// Goes to the end of the queue.
+    async fn draw(&mut self) -> Result<Ticket, LeaseError> {
+        let mut counter = self.open(COUNTER)?;
+        while !locked(&counter) {
+            self.wait().await?;
+        }
+        let mut last = String::new();
+        let _ = counter.read_to_string(&mut last);
+        // A counter that was lost must not put anybody before those who wait already.
+        let waiting = self.tickets()?.into_iter().map(|(number, _)| number).max();
+        let number = last.trim().parse().unwrap_or(0).max(waiting.unwrap_or(0)) + 1;
+        // Locked before it has the name that others look for: they take an unlocked one for dead.
+        let new = self.open("new-ticket")?;
+        let path = self.folder.join(format!("{TICKET}{number:012}"));
+        let done = flock(&new, FlockOperation::NonBlockingLockExclusive)
+            .map_err(std::io::Error::from)
+            .and_then(|()| std::fs::rename(self.folder.join("new-ticket"), &path))
+            .and_then(|()| counter.rewind())
+            .and_then(|()| counter.set_len(0))
+            .and_then(|()| counter.write_all(number.to_string().as_bytes()));
+        match done {
+            Ok(()) => Ok(Ticket { number, path, _lock: new }),
+            Err(error) => Err(LeaseError::Folder { path, reason: error.to_string() }),
+        }
+    }
+
+    /// All places in the queue, those of killed processes among them.
+    fn tickets(&self) -> Result<Vec<(u64, PathBuf)>, LeaseError> {
+        let refused = |error: std::io::Error| LeaseError::Folder {
+            path: self.folder.into(),
+            reason: error.to_string(),
+        };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.folder).map_err(refused)? {
+            let path = entry.map_err(refused)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(number) = name.strip_prefix(TICKET).and_then(|n| n.parse().ok()) {
+                found.push((number, path));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether nobody alive came before; removes what dead ones left.
+    fn is_first(&self, mine: &Ticket) -> Result<bool, LeaseError> {
+        let before = self.tickets()?.into_iter().filter(|(number, _)| *number < mine.number);
+        let mut first = true;
+        for (_, path) in before {
+            match File::open(&path) {
+                Ok(file) if locked(&file) => drop(std::fs::remove_file(&path)),
+                Ok(_) => first = false,
+                // It was removed just now.
+                Err(_) => {}
+            }
+        }
+        Ok(first)
     }
 
     fn open(&self, name: &str) -> Result<File, LeaseError> {
@@ -149,7 +232,7 @@ impl Queue<'_> {
             .map_err(|error| LeaseError::Folder { path, reason: error.to_string() })
     }
 
-    fn wait(&mut self) -> Result<(), LeaseError> {
+    async fn wait(&mut self) -> Result<(), LeaseError> {
         if let Some(why) = cancel::requested() {
             return Err(LeaseError::Cancelled(why));
         }
@@ -158,18 +241,25 @@ impl Queue<'_> {
             let (waited_s, holders) = (waited.as_secs(), self.holders());
             return Err(LeaseError::Waited { waited_s, holders });
         }
-        if waited >= SAY_AFTER && !self.said {
-            self.said = true;
-            let (trial, holders) = (self.trial, self.holders());
-            // That trials of one run take turns is no news.
-            if !holders.split(", ").all(|holder| holder.ends_with(&self.process())) {
-                eprintln!(
-                    "{trial} waits for its turn on this machine, which these have: {holders}"
-                );
-            }
+        if waited >= SAY_AFTER {
+            self.say();
         }
-        std::thread::sleep(RETRY);
+        tokio::time::sleep(RETRY).await;
         Ok(())
+    }
+
+    /// Writes who is running, again when that has changed.
+    fn say(&mut self) {
+        if self.said.as_ref().is_some_and(|(_, at)| at.elapsed() < SAY_EVERY) {
+            return;
+        }
+        let holders = self.holders();
+        // That trials of one run take turns is no news.
+        let news = !holders.split(", ").all(|holder| holder.ends_with(&self.process()));
+        if news && self.said.as_ref().is_none_or(|(said, _)| *said != holders) {
+            eprintln!("{}: queued; running now: {holders}", self.trial);
+            self.said = Some((holders, Instant::now()));
+        }
     }
 
     /// Writes into a lock who has it, for those who wait. A best effort: the lock is what counts.
@@ -198,7 +288,11 @@ impl Queue<'_> {
                 holders.push(text);
             }
         }
-        if holders.is_empty() { "others that wait, too".into() } else { holders.join(", ") }
+        if holders.is_empty() {
+            "nothing yet (trials ahead in the queue)".into()
+        } else {
+            holders.join(", ")
+        }
     }
 }
 
