@@ -113,7 +113,6 @@ impl Test {
     /// The test has the same nemesis and number of nodes. Where the run does otherwise than the stored
     /// one (a fault that the stored run did not reach, one that waits for an event that did not come),
     /// its notes say so.
-    #[must_use]
     pub fn replay(mut self, schedule: Schedule) -> Test {
         self.plan.replay = Some(Arc::new(schedule));
         self
