@@ -1,6 +1,7 @@
 //! The local lab, tried with real namespaces, devices and processes, as root and as anybody.
 
 mod altered;
+mod escape;
 mod hosts;
 mod life;
 mod links;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let modules = [
         hosts::TESTS,
+        escape::TESTS,
         links::TESTS,
         partitions::TESTS,
         triggers::TESTS,

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::checker::{AnyChecker, Validity, Verdict};
+use crate::env::threads;
 use crate::history::{COMPLETED, FaultStatus, History};
 
 /// How long a checker may take. One that takes longer is left behind and judged unknown.
@@ -26,7 +27,8 @@ fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Durati
     for (i, checker) in checkers.into_iter().enumerate() {
         let (sender, history) = (sender.clone(), history.clone());
         let runtime = runtime.clone();
-        std::thread::spawn(move || {
+        let without_a_thread = sender.clone();
+        let spawned = std::thread::Builder::new().spawn(move || {
             let _entered = runtime.as_ref().map(tokio::runtime::Handle::enter);
             let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(&history)));
             let verdict = verdict.unwrap_or_else(|panic| {
@@ -35,6 +37,10 @@ fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Durati
             // The receiver is gone when the limit has passed.
             let _ = sender.send((i, verdict));
         });
+        if let Err(error) = spawned {
+            let reason = format!("no thread for a checker: {error}; {}", threads::remedy());
+            let _ = without_a_thread.send((i, Verdict::unknown("checker", reason)));
+        }
     }
     drop(sender);
     let end = Instant::now() + limit;

@@ -15,7 +15,7 @@ use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, observe};
 use crate::db::AnyDb;
-use crate::env::{Environment, HostSpec, Role};
+use crate::env::{self, Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
@@ -128,13 +128,15 @@ async fn bring_up(
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
     let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
+    let options = LabOptions::new(folder.join("hosts"), hosts);
     let options = LabOptions {
         heal: effective.heal,
         follow: effective.wire || follows,
-        ..LabOptions::new(folder.join("hosts"), hosts)
+        log_limit: session.log_limit().unwrap_or(options.log_limit),
+        ..options
     };
     let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
-    let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
+    let env: Arc<dyn Environment> = Arc::new(lab.map_err(explained)?);
     let cluster = Cluster::new(env)?;
     session.up(&cluster);
     if let Some(overlapping) = effective.overlapping_partitions {
@@ -239,6 +241,15 @@ async fn bring_up(
     session.enter("running");
     progress::show(&live);
     Ok(live)
+}
+
+/// A lab that cannot be: what was named and cannot be used is a mistake of whoever named it, the
+/// rest is refused by the machine.
+fn explained(error: env::Error) -> Error {
+    match error {
+        env::Error::Invalid(text) => Error::usage(text),
+        other => Error::environment(other),
+    }
 }
 
 /// Does something on all nodes at once; the first error ends it.

@@ -98,6 +98,11 @@ impl Session {
         &self.spec.name
     }
 
+    /// What the environment says about the logs' size.
+    pub(super) fn log_limit(&self) -> Option<u64> {
+        self.over.log_limit
+    }
+
     pub(super) fn seed(&self) -> Seed {
         self.seed
     }
