@@ -39,8 +39,8 @@ pub use convergence::{Convergence, convergence};
 pub use lease::{Lease, lease};
 pub use linear::{
     Access, CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
-    Linearizable, Model, Mutex, Registers, Sequential, SetModel, Step, counter, distinct_register,
-    explains, fifo, independent, linearizable, sequential,
+    Linearizable, Model, Mutex, Registers, Sequential, SetModel, StartingAt, Step, counter,
+    distinct_register, explains, fifo, independent, linearizable, sequential,
 };
 pub use log_pattern::{LogPattern, log_pattern};
 pub use offset_log::{OffsetLog, offset_log};
