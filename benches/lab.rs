@@ -3,10 +3,14 @@
 use criterion::{BenchmarkId, Criterion, Throughput};
 use fuzz_dist::env::wire::{cut, tick};
 use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkMatrix};
+use fuzz_dist::grudge::Grudge;
+use fuzz_dist::history::FaultStatus;
 use fuzz_dist::lab::{Lab, LabOptions, agent_main_if_asked};
+use fuzz_dist::node::Cluster;
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +24,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     start(&mut criterion);
     set_links(&mut criterion);
+    prove(&mut criterion);
     transfer(&mut criterion);
     round_trip(&mut criterion);
     if asked_for(HEAL) {
@@ -97,6 +102,44 @@ fn set_links(criterion: &mut Criterion) {
             sending.abort();
         }
     }
+}
+
+/// A partition into halves from its proof on: the proof that it acts, and that it is undone.
+fn prove(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let mut group = criterion.benchmark_group("lab/prove");
+    group.sample_size(10);
+    for nodes in [5, 50, 100] {
+        let env: Arc<dyn Environment> = Arc::new(lab(nodes));
+        let cluster = Cluster::new(env).unwrap();
+        let halves = [(0..nodes / 2).collect(), (nodes / 2..nodes).collect()];
+        let (links, halves) = (cluster.links(), Grudge::complete(nodes, &halves));
+        let mut took = |name: &str, is_cut: bool| {
+            group.bench_function(BenchmarkId::new(name, nodes), |bencher| {
+                bencher.iter_custom(|times| {
+                    let one = async || {
+                        links.add(&halves).await.unwrap();
+                        if !is_cut {
+                            links.remove(&halves).await.unwrap();
+                        }
+                        let started = Instant::now();
+                        let proof = match is_cut {
+                            true => links.prove_cut(&halves).await,
+                            false => links.prove_open(&halves).await,
+                        };
+                        let took = started.elapsed();
+                        assert_eq!(proof.status(), FaultStatus::Installed);
+                        links.heal().await.unwrap();
+                        took
+                    };
+                    (0..times).map(|_| runtime.block_on(one())).sum()
+                });
+            });
+        };
+        took("cut", true);
+        took("undone", false);
+    }
+    group.finish();
 }
 
 /// Data without end between two hosts on the same side of the cut.

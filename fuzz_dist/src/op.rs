@@ -41,7 +41,10 @@ impl fmt::Display for Process {
 }
 
 /// A node of the test, by its place in the order in which the test names them (`n1` is 0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct NodeId(pub u16);
 
 impl NodeId {

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use fuzz_dist::env::{Command, Environment, Error, HostSpec, Mount, Role};
+use fuzz_dist::lab::{Lab, LabOptions};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,6 +13,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("folders_are_laid_read_only", folders_are_laid_read_only),
     ("folders_are_laid_copy_on_write", folders_are_laid_copy_on_write),
     ("another_users_folder_is_copied", another_users_folder_is_copied),
+    ("another_groups_folder_is_copied", another_groups_folder_is_copied),
+    ("folders_are_laid_in_their_own_place", folders_are_laid_in_their_own_place),
     ("hosts_come_and_go", hosts_come_and_go),
     ("names_and_places_are_checked", names_and_places_are_checked),
 ];
@@ -117,6 +120,58 @@ fn folders_are_laid_copy_on_write() {
         assert_eq!(text(&lab, N2, "/app/bin/app; ls /app").await, "original\nbin");
         assert!(fs::read_to_string(release.join("bin/app")).unwrap().contains("original"));
         assert_eq!(fs::read_dir(&release).unwrap().count(), 1);
+    });
+}
+
+fn folders_are_laid_in_their_own_place() {
+    // Below /tmp, which every host has of its own.
+    let all = tempfile::tempdir_in("/tmp").unwrap();
+    let folder = all.path().join("folder");
+    fs::create_dir_all(folder.join("bin")).unwrap();
+    fs::write(folder.join("bin/app"), "#!/bin/sh\necho original\n").unwrap();
+    fs::set_permissions(folder.join("bin/app"), fs::Permissions::from_mode(0o755)).unwrap();
+    let link = all.path().join("link");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let spec = HostSpec::node("n1")
+        .mount(Mount::in_place(&link))
+        .mount(Mount::in_place(std::env::current_exe().unwrap().parent().unwrap()))
+        .mount(Mount::in_place("/usr"));
+    with_hosts(vec![spec, HostSpec::node("n2")], async |lab, _| {
+        for place in [&folder, &link] {
+            let app = place.join("bin/app").display().to_string();
+            assert_eq!(text(&lab, N1, &app).await, "original");
+            assert!(!sh(&lab, N1, &format!("echo 1 > {app}")).await.status.success());
+            let error = lab.start(N2, Command::new(app)).await.unwrap_err().to_string();
+            assert!(error.contains("on host n2") && error.contains("Mount::in_place"), "{error}");
+        }
+    });
+}
+
+fn another_groups_folder_is_copied() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("only root can make another group's folder: not tried");
+    }
+    let folder = Folder::new();
+    let release = release(&folder);
+    // Deep within: the folder itself gives no hint.
+    std::os::unix::fs::chown(release.join("bin/app"), None, Some(12345)).unwrap();
+    let spec = HostSpec::node("n1").mount(Mount::copy_on_write(&release, "/app"));
+    with_hosts(vec![spec], async |lab, _| {
+        text(&lab, N1, "echo 'echo changed' > /app/bin/app").await;
+        assert_eq!(text(&lab, N1, "/bin/sh /app/bin/app").await, "changed");
+        let notes = lab.capabilities().notes;
+        assert!(notes.len() == 1 && notes[0].contains("another group"), "{notes:?}");
+    });
+    // The folder of the host may pass on a group of its own.
+    let folder = Folder::new();
+    let release = self::release(&folder);
+    std::os::unix::fs::chown(&folder.0, None, Some(12345)).unwrap();
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o2755)).unwrap();
+    let spec = HostSpec::node("n1").mount(Mount::copy_on_write(&release, "/app"));
+    let lab = Lab::start(LabOptions::new(folder.0.join("lab"), vec![spec])).unwrap();
+    runtime().block_on(async {
+        text(&lab, N1, "echo 'echo changed' > /app/bin/app; echo 1 > /app/bin/new").await;
+        assert_eq!(text(&lab, N1, "/bin/sh /app/bin/app").await, "changed");
     });
 }
 

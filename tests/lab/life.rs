@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("labs_side_by_side", labs_side_by_side),
     ("nothing_is_left_after_a_drop", nothing_is_left_after_a_drop),
     ("nothing_is_left_after_a_kill_of_the_harness", nothing_is_left_after_a_kill),
+    ("a_signal_to_the_group_spares_the_lab", a_signal_to_the_group_spares_the_lab),
     ("the_end_of_the_agent_ends_the_lab", the_end_of_the_agent_ends_the_lab),
     ("the_probe_says_yes", || fuzz_dist::lab::probe().unwrap()),
 ];
@@ -50,21 +51,45 @@ fn labs_side_by_side() {
     });
 }
 
-/// Processes whose environment holds a text; those of other users are not seen.
-fn marked(marker: &str) -> usize {
-    let mut count = 0;
+/// Processes whose environment or arguments hold a text: the agents have no environment, but the
+/// lab's name among their arguments. The environments of other users are not seen.
+fn marked(marker: &str) -> Vec<i32> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        count +=
-            usize::from(environment.windows(marker.len()).any(|part| part == marker.as_bytes()));
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let holds = |file: &str| {
+            let text = std::fs::read(entry.path().join(file)).unwrap_or_default();
+            text.windows(marker.len()).any(|part| part == marker.as_bytes())
+        };
+        if holds("environ") || holds("cmdline") {
+            found.push(pid);
+        }
     }
-    count
+    found
+}
+
+/// Process group and session of a process.
+fn group_and_session(pid: i32) -> (i32, i32) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after = stat.rsplit_once(") ").unwrap().1.split(' ').collect::<Vec<_>>();
+    (after[2].parse().unwrap(), after[3].parse().unwrap())
+}
+
+/// A process shows no environment while it executes another program.
+fn wait_until_marked(count: usize, marker: &str) {
+    let started = Instant::now();
+    while marked(marker).len() < count {
+        assert!(started.elapsed() < LIMIT, "only {:?} are marked", marked(marker));
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn wait_until_none(marker: &str) {
     let started = Instant::now();
-    while marked(marker) > 0 {
-        assert!(started.elapsed() < LIMIT, "{} processes are left", marked(marker));
+    while !marked(marker).is_empty() {
+        assert!(started.elapsed() < LIMIT, "{:?} are left", marked(marker));
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -82,17 +107,19 @@ fn nothing_is_left_after_a_drop() {
     let marker = format!("drop-{}", std::process::id());
     with_lab(3, async |lab| {
         start_stubborn(&lab, &marker).await;
-        assert!(marked(&marker) >= 6);
+        wait_until_marked(6, &marker);
         drop(lab);
         // Not eventually, but now.
-        assert_eq!(marked(&marker), 0);
+        let left = marked(&marker);
+        assert!(left.is_empty(), "{left:?} are left");
     });
 }
 
 /// The helper that is a harness: starts a lab, says so, and waits for its end.
 pub(crate) fn hold(folder: &Path) {
     let marker = std::env::var("FUZZ_DIST_MARKER").unwrap();
-    let lab = Lab::start(LabOptions::new(folder, HostSpec::nodes(3))).unwrap();
+    let options = LabOptions::new(folder, HostSpec::nodes(3));
+    let lab = Lab::start(LabOptions { name: marker.clone(), ..options }).unwrap();
     runtime().block_on(start_stubborn(&lab, &marker));
     println!("ready");
     std::io::stdout().flush().unwrap();
@@ -111,13 +138,28 @@ fn holding(folder: &Folder, marker: &str) -> std::process::Child {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     // The harness, its agent, four inits, and at least two processes on each host.
-    assert!(marked(marker) >= 12, "only {} processes are marked", marked(marker));
+    wait_until_marked(12, marker);
     child
 }
 
 fn nothing_is_left_after_a_kill() {
     let (folder, marker) = (Folder::new(), format!("kill-{}", std::process::id()));
     let mut child = holding(&folder, &marker);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until_none(&marker);
+}
+
+fn a_signal_to_the_group_spares_the_lab() {
+    let (folder, marker) = (Folder::new(), format!("group-{}", std::process::id()));
+    let mut child = holding(&folder, &marker);
+    let harness = child.id() as i32;
+    let (group, session) = group_and_session(harness);
+    let others: Vec<_> =
+        marked(&marker).into_iter().filter(|pid| *pid != harness).map(group_and_session).collect();
+    assert!(others.iter().all(|(other, _)| *other != group), "{group}: {others:?}");
+    // Only the outer agent, in a group of its own, is in the harness's session.
+    assert_eq!(others.iter().filter(|(_, other)| *other == session).count(), 1, "{others:?}");
     child.kill().unwrap();
     child.wait().unwrap();
     wait_until_none(&marker);
@@ -136,8 +178,8 @@ fn the_end_of_the_agent_ends_the_lab() {
     let agent = rustix::process::Pid::from_raw(agent.parse().unwrap()).unwrap();
     rustix::process::kill_process(agent, rustix::process::Signal::KILL).unwrap();
     let started = Instant::now();
-    while marked(&marker) > 1 {
-        assert!(started.elapsed() < LIMIT, "{} processes are left", marked(&marker));
+    while marked(&marker).len() > 1 {
+        assert!(started.elapsed() < LIMIT, "{:?} are left", marked(&marker));
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();

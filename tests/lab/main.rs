@@ -1,8 +1,11 @@
 //! The local lab, tried with real namespaces, devices and processes, as root and as anybody.
 
+mod altered;
+mod escape;
 mod hosts;
 mod life;
 mod links;
+mod partitions;
 mod processes;
 mod refused;
 mod support;
@@ -19,7 +22,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let modules = [
         hosts::TESTS,
+        escape::TESTS,
         links::TESTS,
+        partitions::TESTS,
         triggers::TESTS,
         processes::TESTS,
         life::TESTS,

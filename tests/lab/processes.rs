@@ -2,7 +2,9 @@
 
 use super::support::*;
 use fuzz_dist::env::{Command, Environment, Error, HostSpec, Process, ProcessState, Signal};
+use fuzz_dist::lab::{Lab, LabOptions};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_process_is_paused_and_killed", a_process_is_paused_and_killed),
     ("a_whole_host_is_paused_and_killed", a_whole_host_is_paused_and_killed),
     ("output_is_captured_per_host", output_is_captured_per_host),
+    ("a_flood_of_output_is_limited", a_flood_of_output_is_limited),
     ("statuses_are_told", statuses_are_told),
     ("what_cannot_be_executed_is_said", what_cannot_be_executed_is_said),
     ("a_command_that_hangs_is_ended", a_command_that_hangs_is_ended),
@@ -90,6 +93,32 @@ fn output_is_captured_per_host() {
             assert_eq!(read("data/app.log"), "own\n");
         }
     });
+}
+
+fn a_flood_of_output_is_limited() {
+    let folder = Folder::new();
+    let options = LabOptions::new(&folder.0, HostSpec::nodes(1));
+    let lab = Lab::start(LabOptions { log_limit: 1 << 20, ..options }).unwrap();
+    let path = fs::canonicalize(&folder.0).unwrap().join("n1/logs/flood.out");
+    runtime().block_on(async {
+        let line = "echo first; yes & sleep 1; kill $!; wait; echo last";
+        let process = lab.start(N1, Command::shell(line).named("flood")).await.unwrap();
+        process.wait().await;
+        eventually("a note", async || lab.capabilities().notes.len() == 1).await;
+        // The room that the log takes on the disk, whatever its length.
+        let taken = async || fs::metadata(&path).unwrap().blocks() * 512;
+        eventually("little room", async || taken().await < 2 << 20).await;
+        // A command's output is limited in memory, too; what is returned is its beginning.
+        let flood = Command::shell("timeout 1 yes; true");
+        assert_eq!(lab.run(N1, flood, LIMIT).await.unwrap().stdout.len(), 16 << 20);
+    });
+    let notes = lab.capabilities().notes;
+    assert!(notes[0].contains("flood.out were dropped"), "{notes:?}");
+    drop(lab);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.len() < 2 << 20, "{}", text.len());
+    assert!(text.starts_with("first\ny\n") && text.ends_with("y\nlast\n"));
+    assert!(text.contains("\n[fuzz_dist: ") && !text.contains('\0'));
 }
 
 fn statuses_are_told() {

@@ -153,8 +153,22 @@ fn fails(test: &str, mode: &str, told: &[&str]) -> Ended {
 
 pub(crate) fn no_release_is_ignored_with_the_remedy() {
     let place = Place::new();
-    let ended = run(&place, "data_centres", Path::new("/nonexistent/antidote"));
-    ended.ended_with(0).says("1 ignored").says("make rel").says("/nonexistent/antidote");
+    let nothing = place.store.to_string_lossy().into_owned();
+    // Nobody names one, and the package has no neighbour: it lies in an empty folder.
+    let variables = [("FUZZ_DIST_STORE", &*nothing), ("CARGO_MANIFEST_DIR", &*nothing)];
+    let program = place.runtime.run("--exact antidote::data_centres", &variables);
+    program.ended_with(0).says("1 ignored").says("make rel").says("../antidote");
+}
+
+pub(crate) fn a_release_that_was_named_and_is_not_there_fails() {
+    let place = Place::new();
+    let variables = [
+        ("FUZZ_DIST_STORE", &*place.store.to_string_lossy()),
+        ("FUZZ_DIST_ANTIDOTE", "/nonexistent/antidote"),
+        ("FUZZ_DIST_MISSING", "ignore"),
+    ];
+    let ended = place.runtime.run("--exact antidote::data_centres", &variables);
+    ended.ended_with(101).says("make rel").says("/nonexistent/antidote (named by");
 }
 
 pub(crate) fn a_folder_of_another_shape_is_told_what_it_lacks() {
@@ -170,7 +184,7 @@ pub(crate) fn a_release_that_exits_at_once_is_told_at_once() {
     let release = release(&place, "echo no memory left >&2; exit 3");
     run(&place, "data_centres", &release)
         .ended_with(101)
-        .says("ended by themselves before it was ready");
+        .says("exited unexpectedly before it was ready");
     let said = find(&place.store, "antidote.err").expect("its standard error was captured");
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
 }

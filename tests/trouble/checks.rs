@@ -11,10 +11,12 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::antidote::*;
 use crate::collector::*;
+use crate::faults::*;
+use crate::kills::*;
 use crate::program::{Ended, Program, Runtime};
 
 /// Longer than anything takes that works.
-const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 pub(crate) fn all() -> Vec<Trial> {
     macro_rules! trials {
@@ -38,12 +40,24 @@ pub(crate) fn all() -> Vec<Trial> {
         no_erlang_and_no_network,
         a_named_erlang_is_used_and_one_that_is_none_is_told,
         an_interrupt_ends_the_set_up,
-        an_interrupt_heals_and_keeps_the_history,
+        an_interrupt_while_a_fault_starts,
+        an_interrupt_while_a_fault_acts,
+        an_interrupt_while_a_fault_ends,
+        an_interrupt_while_the_heal_undoes_faults,
+        a_database_that_does_not_come_back_makes_the_run_unknown,
+        a_fault_that_says_it_is_not_undone_makes_the_run_unknown,
+        a_fault_whose_end_panics_makes_the_run_unknown,
+        a_lane_that_panics_makes_the_run_unknown,
+        the_total_limit_ends_a_start_that_hangs,
         an_interrupt_ends_the_wait_for_agreement,
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
+        a_killed_harness_leaves_no_temporary_folder,
+        kills_at_random_moments_leave_nothing,
         no_release_is_ignored_with_the_remedy,
+        a_release_that_was_named_and_is_not_there_fails,
+        a_folder_that_was_named_and_is_not_there_fails,
         a_folder_of_another_shape_is_told_what_it_lacks,
         a_release_that_exits_at_once_is_told_at_once,
         another_cookie_is_told,
@@ -74,22 +88,24 @@ impl Place {
         Place { runtime: Runtime::new(), store }
     }
 
-    fn start(&self, test: &str) -> Program {
+    /// Starts a test of the fixtures, or of another module.
+    pub(crate) fn start(&self, test: &str) -> Program {
         let store = self.store.to_string_lossy().into_owned();
+        let module = if test.contains("::") { "" } else { "fixture::" };
         self.runtime.start(
-            &format!("--exact fixture::{test}"),
+            &format!("--exact {module}{test}"),
             &[("FUZZ_DIST_STORE", &store), ("FUZZ_DIST_SEED", "1")],
         )
     }
 
-    fn run(&self, test: &str) -> Ended {
+    pub(crate) fn run(&self, test: &str) -> Ended {
         let ended = self.start(test).end();
         self.nothing_is_left();
         ended
     }
 
     /// The history of the only run that there was.
-    fn history(&self) -> Option<History> {
+    pub(crate) fn history(&self) -> Option<History> {
         let file = find(&self.store, "history.jsonl")?;
         Some(History::load(&file).ok()?.history)
     }
@@ -109,8 +125,8 @@ impl Place {
         }
     }
 
-    /// Waits until no process has this check's folder in its environment: agents inherit it, and
-    /// with them goes everything in their hosts.
+    /// Waits until no process has this check's folder in its environment or arguments: agents name
+    /// the store of their lab, and with them goes everything in their hosts.
     pub(crate) fn nothing_is_left(&self) {
         let mark = self.store.to_string_lossy().into_owned();
         let deadline = Instant::now() + LIMIT;
@@ -145,12 +161,15 @@ pub(crate) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     None
 }
 
-fn processes_with(mark: &str) -> Vec<String> {
+pub(crate) fn processes_with(mark: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let ids = entries.filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
     let marked = ids.filter(|id| {
-        let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
-        *id != std::process::id() && String::from_utf8_lossy(&environment).contains(mark)
+        let has = |file: &str| {
+            let text = fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&text).contains(mark)
+        };
+        *id != std::process::id() && (has("environ") || has("cmdline"))
     });
     marked.map(|id| id.to_string()).collect()
 }
@@ -163,14 +182,14 @@ fn a_database_that_is_never_ready_is_an_error_of_the_set_up() {
 
 fn a_database_that_dies_at_the_start_is_told_at_once() {
     let place = Place::new();
-    place.run("dies_at_the_start").ended_with(101).says("ended by themselves before it was ready");
+    place.run("dies_at_the_start").ended_with(101).says("exited unexpectedly before it was ready");
     let said = find(&place.store, "shell.err").expect("its standard error was captured");
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
 }
 
 fn a_node_that_dies_by_itself_makes_the_run_unknown() {
     let ended = Place::new().run("dies_by_itself");
-    ended.ended_with(101).says("ended by themselves");
+    ended.ended_with(101).says("exited unexpectedly");
 }
 
 fn clients_that_hang_are_given_up() {
@@ -232,6 +251,15 @@ fn a_full_disk_is_told_and_the_verdict_is_unknown() {
     place.nothing_is_left();
 }
 
+/// What the machine refuses may be ignored, what the test says wrongly may not.
+fn a_folder_that_was_named_and_is_not_there_fails() {
+    let place = Place::new();
+    let store = place.store.to_string_lossy().into_owned();
+    let variables = [("FUZZ_DIST_STORE", &*store), ("FUZZ_DIST_MISSING", "ignore")];
+    let ended = place.runtime.run("--exact fixture::names_no_folder", &variables);
+    ended.ended_with(101).says("/nonexistent/shop").says("name a folder that exists");
+}
+
 fn no_erlang_and_nothing_to_fetch_it_with() {
     let place = Place::new();
     let folder = place.store.to_string_lossy().into_owned();
@@ -279,8 +307,10 @@ fn no_erlang_and_no_network() {
 /// The runtime at hand, seen through a folder of links, where no other is to be found.
 fn a_named_erlang_is_used_and_one_that_is_none_is_told() {
     let place = Place::new();
-    let links = place.store.join("erlang");
-    fs::create_dir_all(&links).expect("a folder of links");
+    // Below /tmp, which hosts have of their own.
+    let folder = tempfile::tempdir_in("/tmp").expect("a folder of links");
+    let links = folder.path().join("erlang");
+    fs::create_dir(&links).expect("a folder of links");
     let runtime = fuzz_dist::provision::Runtime::find_or_fetch().expect("an Erlang runtime");
     for entry in fs::read_dir(&runtime.root).expect("the runtime's folder").flatten() {
         std::os::unix::fs::symlink(entry.path(), links.join(entry.file_name())).expect("a link");
@@ -288,20 +318,21 @@ fn a_named_erlang_is_used_and_one_that_is_none_is_told() {
     let [store, nowhere, source, links] =
         [&place.store, &place.store.join("nowhere"), &mnesia_set(), &links]
             .map(|path| path.to_string_lossy().into_owned());
-    let run = |erlang: &str| {
+    let run = |erlang: &str, missing: &str| {
         let variables = [
             ("PATH", &*store),
             ("XDG_CACHE_HOME", &store),
             ("FUZZ_DIST_STORE", &store),
             ("FUZZ_DIST_FIXTURE_SOURCE", &source),
-            ("FUZZ_DIST_MISSING", "fail"),
+            ("FUZZ_DIST_MISSING", missing),
             ("FUZZ_DIST_ERLANG", erlang),
         ];
         place.runtime.run("--exact fixture::a_real_cluster", &variables)
     };
-    run(&links).ended_with(0).says("seen to act and to be undone");
+    run(&links, "fail").ended_with(0).says("seen to act and to be undone");
     let told = format!("no Erlang runtime in {nowhere} (named by FUZZ_DIST_ERLANG)");
-    run(&nowhere).ended_with(101).says(&told);
+    // What was named and is unusable is a mistake, and not something that is missing.
+    run(&nowhere, "ignore").ended_with(101).says(&told);
     place.nothing_is_left();
 }
 
@@ -316,19 +347,6 @@ fn an_interrupt_ends_the_set_up() {
     program.signal("INT");
     let ended = program.end();
     ended.ended_with(101).says("interrupted");
-    place.nothing_is_left();
-}
-
-fn an_interrupt_heals_and_keeps_the_history() {
-    let place = Place::new();
-    let program = place.start("takes_long");
-    place.until(Phase::Main);
-    program.signal("INT");
-    let ended = program.end();
-    ended.ended_with(101).says("interrupted").says("judged all the same");
-    let history = place.history().expect("the history was kept");
-    assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
-    assert!(history.faults().iter().all(|f| f.undone), "{:?}", history.faults());
     place.nothing_is_left();
 }
 
@@ -347,8 +365,7 @@ fn interrupted_in(test: &str, phase: Phase) {
     place.until(phase);
     program.signal("INT");
     program.end().ended_with(101).says("interrupted").says("judged all the same");
-    let history = place.history().expect("the history was kept");
-    assert_eq!(history.heal_proved(), Some(true), "the healing was proved");
+    lives_are_whole(&place.history().expect("the history was kept"));
     place.nothing_is_left();
 }
 
@@ -374,4 +391,30 @@ fn a_killed_harness_leaves_nothing_and_a_history_that_loads() {
     place.nothing_is_left();
     let history = place.history().expect("the history loads");
     assert!(history.len() > 20);
+}
+
+/// Compiled modules lie in a temporary folder while the cluster runs.
+fn a_killed_harness_leaves_no_temporary_folder() {
+    let place = Place::new();
+    let temporary = tempfile::tempdir().expect("a folder");
+    let entries = || fs::read_dir(temporary.path()).expect("a folder").count();
+    let [store, source, folder] = [&*place.store, &mnesia_set(), temporary.path()]
+        .map(|path| path.to_string_lossy().into_owned());
+    let variables = [
+        ("FUZZ_DIST_STORE", &*store),
+        ("FUZZ_DIST_FIXTURE_SOURCE", &source),
+        ("FUZZ_DIST_MISSING", "fail"),
+        ("TMPDIR", &folder),
+    ];
+    let program = place.runtime.start("--exact fixture::a_real_cluster", &variables);
+    place.until(Phase::Main);
+    assert!(entries() > 0, "nothing was compiled into {folder}");
+    program.signal("KILL");
+    drop(program);
+    place.nothing_is_left();
+    let deadline = Instant::now() + LIMIT;
+    while entries() > 0 {
+        assert!(Instant::now() < deadline, "{} folders are left", entries());
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
 use fuzz_dist::embedded::{Bug, Embedded};
-use fuzz_dist::env::Command;
+use fuzz_dist::env::{Command, HostSpec, Mount};
 use fuzz_dist::generator::{Generator as _, from_fn};
 use fuzz_dist::history::History;
 use fuzz_dist::op::{Completion, Invocation, Name, OpError};
@@ -138,7 +138,7 @@ async fn no_such_workload(test: Test) -> Outcome {
     workload = "g_set",
     nodes = 2,
     time_limit = "1s",
-    total_limit = "2s"
+    total_limit = "60s"
 )]
 async fn an_error_after_some_operations(test: Test) -> Outcome {
     let cluster = test.cluster().await?;
@@ -180,6 +180,7 @@ async fn never_agrees(test: Test) -> Outcome {
 #[fuzz_dist::test(
     db = Shell { takes: secs(1), ..FINE },
     workload = "g_set",
+    nemesis = link().after(millis(200)).lasting(millis(500)),
     nodes = 2,
     time_limit = "2s"
 )]
@@ -224,6 +225,33 @@ fn mnesia() -> ErlangApp {
     time_limit = "3s"
 )]
 async fn a_real_cluster(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// A database whose folder was mistyped.
+struct Mistyped;
+
+impl Db for Mistyped {
+    fn name(&self) -> Name {
+        "mistyped".into()
+    }
+    fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
+        let mount = |host: HostSpec| host.mount(Mount::bind("/nonexistent/shop", "/srv/shop"));
+        Ok(HostSpec::nodes(nodes).into_iter().map(mount).collect())
+    }
+    async fn start(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+    fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
+        FINE.client(workload, node)
+    }
+}
+
+#[fuzz_dist::test(db = Mistyped, workload = "g_set", nodes = 2, time_limit = "1s")]
+async fn names_no_folder(test: Test) -> Outcome {
     test.run().await
 }
 

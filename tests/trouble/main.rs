@@ -7,7 +7,9 @@
 mod antidote;
 mod checks;
 mod collector;
+mod faults;
 mod fixture;
+mod kills;
 mod ordinary_user;
 #[path = "../harness/program.rs"]
 #[allow(dead_code)]
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = checks::all();
     if rustix::process::geteuid().is_root() {
-        trials.push(ordinary_user::trial());
+        trials.extend(ordinary_user::trials());
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -8,11 +8,54 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::checks::mnesia_set;
 
-pub(crate) fn trial() -> Trial {
-    Trial::test("a_real_cluster_as_an_ordinary_user", || -> Result<(), Failed> {
-        a_real_cluster();
-        Ok(())
-    })
+pub(crate) fn trials() -> [Trial; 2] {
+    [
+        Trial::test("a_real_cluster_as_an_ordinary_user", || -> Result<(), Failed> {
+            a_real_cluster();
+            Ok(())
+        }),
+        Trial::test("few_processes_are_explained", || -> Result<(), Failed> {
+            few_processes_are_explained();
+            Ok(())
+        }),
+    ]
+}
+
+/// A user who has no other processes, and may have only a few.
+const FEW: &str = r#"
+    set -e
+    place=$1 program=$2 limit=$3
+    mount --make-rprivate /
+    mount -t tmpfs -o mode=755 place "$place"
+    mkdir -m 1777 "$place/home"
+    cp "$program" "$place/tests"
+    mknod -m 0666 "$place/tun" c 10 200
+    mount --bind "$place/tun" /dev/net/tun
+    cd "$place/home"
+    unset XDG_RUNTIME_DIR
+    export HOME="$place/home" TMPDIR="$place/home" FUZZ_DIST_STORE="$place/home/store"
+    export FUZZ_DIST_FIXTURE=1 FUZZ_DIST_MISSING=fail FUZZ_DIST_ERLANG="$place/none"
+    exec setpriv --reuid=54321 --regid=54321 --clear-groups --inh-caps=-all \
+        prlimit --nproc="$limit" "$place/tests" --exact fixture::all_is_well
+"#;
+
+/// Nothing panics, and the limit is named, whatever step it is that is refused.
+fn few_processes_are_explained() {
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("few_processes");
+    std::fs::create_dir_all(&place).expect("a folder to mount on");
+    // The harness's own threads, the agents, the switch, and the programs on hosts.
+    for limit in ["2", "6", "12", "16"] {
+        let output = Command::new("unshare")
+            .args(["-m", "/bin/sh", "-c", FEW, "sh"])
+            .args([&place, &std::env::current_exe().expect("this program")])
+            .arg(limit)
+            .output()
+            .expect("unshare, of util-linux, is needed");
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(101), "with {limit}:\n{said}");
+        assert!(!said.contains("panicked") && said.contains("`ulimit -u`"), "{limit}:\n{said}");
+    }
 }
 
 /// In a file system of its own, since root's folders may be out of that user's reach, and

@@ -21,13 +21,14 @@ const REMEDY: &str = "clone https://github.com/AntidoteDB/antidote beside this p
 /// the one beside the package. A tarball is unpacked into the user's cache.
 pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, Error> {
     let named = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let (path, who) = match (given, named) {
-        (Some(given), _) => (given.to_path_buf(), "given to `Antidote::release`"),
-        (None, Some(named)) => (named, "named by FUZZ_DIST_ANTIDOTE"),
-        (None, None) => (PathBuf::from(BESIDE), "where `make rel` leaves it"),
+    // What was named and is not there is a mistake; only what was never named can be missing.
+    let (path, who, error): (_, _, fn(String) -> Error) = match (given, named) {
+        (Some(given), _) => (given.to_path_buf(), "given to `Antidote::release`", Error::usage),
+        (None, Some(named)) => (named, "named by FUZZ_DIST_ANTIDOTE", Error::usage),
+        (None, None) => (PathBuf::from(BESIDE), "where `make rel` leaves it", Error::missing),
     };
     let Some(found) = existing(&path) else {
-        return Err(Error::missing(format!(
+        return Err(error(format!(
             "no release of AntidoteDB at {} ({who}); {REMEDY}",
             path.display()
         )));
@@ -154,15 +155,12 @@ mod tests {
     use crate::error::ErrorKind;
 
     /// A folder of this test alone, gone with it.
-    struct Folder(PathBuf);
+    struct Folder(PathBuf, #[allow(dead_code, reason = "held")] tempfile::TempDir);
 
     impl Folder {
-        fn new(name: &str) -> Folder {
-            let name = format!("fuzz_dist-release-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Folder(fs::canonicalize(path).unwrap())
+        fn new() -> Folder {
+            let folder = tempfile::tempdir().unwrap();
+            Folder(fs::canonicalize(folder.path()).unwrap(), folder)
         }
 
         fn file(&self, path: &str) {
@@ -171,8 +169,8 @@ mod tests {
             fs::write(path, "").unwrap();
         }
 
-        fn release(name: &str) -> Folder {
-            let folder = Folder::new(name);
+        fn release() -> Folder {
+            let folder = Folder::new();
             folder.file("bin/antidote");
             folder.file("releases/0.2.2/network.config");
             folder.file("erts-13.1.5/bin/erlexec");
@@ -180,25 +178,19 @@ mod tests {
         }
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn a_release_is_found_also_one_folder_deeper() {
-        let release = Folder::release("whole");
+        let release = Folder::release();
         assert_eq!(find(Some(&release.0)).unwrap(), release.0);
-        let outer = Folder::new("outer");
+        let outer = Folder::new();
         fs::rename(&release.0, outer.0.join("antidote")).unwrap();
         assert_eq!(find(Some(&outer.0)).unwrap(), outer.0.join("antidote"));
     }
 
     #[test]
-    fn one_that_is_not_there_is_missing_with_how_to_get_it() {
+    fn one_that_was_named_and_is_not_there_is_an_error_with_how_to_get_it() {
         let error = find(Some(Path::new("/nonexistent/antidote"))).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Missing);
+        assert_eq!(error.kind(), ErrorKind::Usage);
         let text = error.to_string();
         assert!(text.contains("/nonexistent/antidote"), "{text}");
         assert!(text.contains("make rel") && text.contains("FUZZ_DIST_ANTIDOTE"), "{text}");
@@ -206,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_folder_of_another_shape_is_told_what_it_lacks() {
-        let folder = Folder::new("shapeless");
+        let folder = Folder::new();
         folder.file("bin/antidote");
         let error = find(Some(&folder.0)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
@@ -217,8 +209,8 @@ mod tests {
 
     #[test]
     fn a_tarball_is_unpacked_and_nonsense_is_refused() {
-        let release = Folder::release("packed");
-        let place = Folder::new("tarball");
+        let release = Folder::release();
+        let place = Folder::new();
         let tarball = place.0.join("antidote.tar");
         let name = release.0.file_name().unwrap();
         let (parent, rename) = (release.0.parent().unwrap(), "s,^[^/]*,antidote,");

@@ -47,7 +47,7 @@ impl Faults {
         let active = self.spans.iter().filter(|f| {
             f.status != FaultStatus::Ineffective
                 && f.start <= to
-                && f.stopped.is_none_or(|end| from <= end)
+                && f.felt_until().is_none_or(|end| from <= end)
         });
         let mut words: Vec<String> = Vec::new();
         for fault in active {

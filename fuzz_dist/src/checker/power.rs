@@ -17,8 +17,8 @@ pub struct Power {
 
 /// Judges whether a run had the power to find anything at all: an operation of every declared
 /// kind succeeded, one succeeded on every node while no fault was active (final reads count),
-/// and where faults were asked for, some operation overlapped one that was seen to act.
-/// `unknown` otherwise, never `invalid`.
+/// every fault was seen undone at its end, and where faults were asked for, some operation
+/// overlapped one that was seen to act. `unknown` otherwise, never `invalid`.
 ///
 /// Nodes that serve nothing by design are named in the history's `idle_nodes`.
 ///
@@ -121,14 +121,17 @@ impl Power {
                 reasons.push(format!("no operation succeeded on {name} while no fault was active"));
             }
         }
+        let not_undone: Vec<String> =
+            faults.spans().iter().filter_map(FaultSpan::not_undone).collect();
+        if history.heal_proved() == Some(false) && not_undone.is_empty() {
+            reasons.push("the network was not proved healed after the faults".into());
+        }
+        reasons.extend(not_undone);
         if !self.faults_asked {
             return reasons;
         }
         if faults.spans().is_empty() {
             reasons.push("faults were asked for, and none was tried".into());
-        }
-        if history.heal_proved() == Some(false) {
-            reasons.push("the network was not proved healed after the faults".into());
         }
         let mut names: Vec<&Name> = faults.spans().iter().map(|f| &f.name).collect();
         names.sort_unstable();
@@ -155,7 +158,9 @@ impl Power {
 fn merged(faults: &[FaultSpan], at_least: Duration) -> Vec<(Time, Time)> {
     let mut spans: Vec<(Time, Time)> = faults
         .iter()
-        .map(|f| (f.start, f.stopped.map_or(Time(u64::MAX), |end| end.max(f.start + at_least))))
+        .map(|f| {
+            (f.start, f.felt_until().map_or(Time(u64::MAX), |end| end.max(f.start + at_least)))
+        })
         .collect();
     spans.sort_unstable();
     let mut merged: Vec<(Time, Time)> = Vec::new();
@@ -181,8 +186,12 @@ mod tests {
     use crate::history::Edge;
     use crate::op::Process;
 
-    /// Two nodes; a fault from 1 s to 3 s; one add on each node at the given times.
+    /// Two nodes; a fault from 1 s to 3 s that is undone; one add on each node at the given times.
     fn run(status: FaultStatus, adds_at_s: [u64; 2]) -> History {
+        ending((status, FaultStatus::Installed), adds_at_s)
+    }
+
+    fn ending((start, end): (FaultStatus, FaultStatus), adds_at_s: [u64; 2]) -> History {
         let mut r = Recorder::new(["n1", "n2"]);
         let edges = [(1, Edge::Start), (1, Edge::Started), (3, Edge::Stop), (3, Edge::Stopped)];
         let mut steps: Vec<(u64, Option<Edge>, u32)> =
@@ -193,7 +202,9 @@ mod tests {
             r.time = Time::from_secs(t);
             match edge {
                 Some(edge) => {
-                    let check = (edge.kind() == Kind::Info).then_some((status, Value::Nil));
+                    let status = if edge == Edge::Started { start } else { end };
+                    let check =
+                        (edge.kind() == Kind::Info).then_some((status, Value::from("seen")));
                     let value = History::fault_value(1, edge, "{n1} | {n2}", check);
                     r.event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
                 }
@@ -226,6 +237,30 @@ mod tests {
     fn a_fault_that_never_acted_is_vacuous() {
         let reasons = reasons(&run(FaultStatus::Ineffective, [0, 5]));
         assert_eq!(reasons, ["`halves` was asked for, and never seen to act"]);
+    }
+
+    #[test]
+    fn a_fault_that_was_not_seen_undone_is_unknown_with_what_was_seen() {
+        let not_undone = "`halves {n1} | {n2}` was not seen undone: seen";
+        for end in [FaultStatus::Ineffective, FaultStatus::Indeterminate] {
+            let history = ending((FaultStatus::Installed, end), [0, 2]);
+            assert!(reasons(&history).iter().any(|r| r == not_undone), "{:?}", reasons(&history));
+            // Also where the scenario, not the nemesis, began it.
+            let verdict = power().check(&history);
+            assert_eq!(verdict.validity, Validity::Unknown);
+        }
+        let undone = ending((FaultStatus::Installed, FaultStatus::Installed), [0, 5]);
+        assert!(power().check(&undone).is_valid(), "{:?}", power().check(&undone));
+    }
+
+    #[test]
+    fn a_fault_without_an_end_is_not_undone() {
+        let mut r = Recorder::new(["n1"]);
+        let value = History::fault_value(0, Edge::Start, "n1", None);
+        r.event(Process::NEMESIS, None, Kind::Invoke, "kill".into(), value);
+        let reasons = power().check(&r.history()).reasons;
+        let no_end = "`kill n1` was not seen undone: no end is recorded";
+        assert!(reasons.contains(&no_end.to_string()), "{reasons:?}");
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! Applications of Erlang modules: compiled on the spot, one node per host.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Db, Facts, Load};
 use crate::args;
 use crate::beam::{Atom, NodeSpec, Term};
-use crate::env::{Command, HostSpec, Mount};
+use crate::env::{Command, HostSpec, Mount, Scratch};
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Name, Value};
-use crate::provision::{CommandLine, Runtime};
+use crate::provision::{CommandLine, ProvisionError, Runtime};
 
 /// Erlang's default net_ticktime.
 const NET_TICKTIME_S: u32 = 60;
@@ -54,7 +54,7 @@ pub struct ErlangApp {
 struct Prepared {
     runtime: Runtime,
     /// Removed with the last clone.
-    ebin: std::sync::Arc<Folder>,
+    ebin: std::sync::Arc<Scratch>,
 }
 
 impl ErlangApp {
@@ -143,6 +143,13 @@ impl ErlangApp {
         spec
     }
 
+    /// Folders that hosts must see where they are: the runtime, and code paths among the flags.
+    fn named(&self, runtime: &Runtime) -> impl Iterator<Item = PathBuf> {
+        let flags = self.flags.iter().map(PathBuf::from);
+        let folders = flags.filter(|path| path.is_absolute() && path.is_dir());
+        folders.chain([runtime.root.clone()]).collect::<Vec<_>>().into_iter()
+    }
+
     fn cookie(&self) -> String {
         format!("fuzz_dist_{}", self.name)
     }
@@ -209,9 +216,13 @@ impl Db for ErlangApp {
     async fn prepare(&self) -> Result<(), Error> {
         let sources = self.sources.clone();
         let preparing = tokio::task::spawn_blocking(move || {
-            let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
-            let ebin = Folder::new()?;
-            runtime.compile(&sources, &ebin.0).map_err(Error::setup)?;
+            let mut runtime = Runtime::find_or_fetch().map_err(ProvisionError::explained)?;
+            // It is started from another working directory.
+            runtime.root = std::path::absolute(&runtime.root).map_err(Error::environment)?;
+            let ebin = Scratch::new().map_err(|e| {
+                Error::environment(format!("a temporary folder could not be made: {e}"))
+            })?;
+            runtime.compile(&sources, ebin.path()).map_err(Error::setup)?;
             Ok::<_, Error>(Prepared { runtime, ebin: ebin.into() })
         });
         let prepared = preparing.await??;
@@ -223,7 +234,9 @@ impl Db for ErlangApp {
         let mut hosts = HostSpec::nodes(nodes);
         // Asked before anything is prepared, too: then only names and groups matter.
         if let Ok(prepared) = self.prepared() {
-            let mount = |host: HostSpec| host.mount(Mount::bind(&prepared.ebin.0, EBIN));
+            let mut mounts = vec![Mount::bind(prepared.ebin.path(), EBIN)];
+            mounts.extend(self.named(&prepared.runtime).map(Mount::in_place));
+            let mount = |host: HostSpec| mounts.iter().cloned().fold(host, HostSpec::mount);
             hosts = hosts.into_iter().map(mount).collect();
         }
         Ok(hosts)
@@ -299,28 +312,5 @@ impl Db for ErlangApp {
             }
         }
         Ok(())
-    }
-}
-
-/// A folder of this process, gone with it.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Folder, Error> {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("fuzz_dist-{}-{n}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|e| {
-            Error::environment(format!("{} could not be made: {e}", path.display()))
-        })?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(Path::new(&self.0));
     }
 }

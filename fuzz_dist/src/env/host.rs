@@ -68,6 +68,14 @@ impl Mount {
         Mount { source: source.into(), target: target.into(), kind: MountKind::Bind }
     }
 
+    /// The folder `path`, read-only, at the place that it has on this machine. Hosts see most
+    /// folders of the machine anyway; this is for what lies below `/tmp` or `/run`, which every
+    /// host has of its own.
+    pub fn in_place(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Mount::bind(path.clone(), path)
+    }
+
     /// A copy-on-write view of the folder `source` at `target`.
     pub fn copy_on_write(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
         Mount { source: source.into(), target: target.into(), kind: MountKind::CopyOnWrite }

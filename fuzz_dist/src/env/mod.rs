@@ -12,6 +12,8 @@ mod error;
 mod host;
 mod links;
 mod process;
+mod scratch;
+pub(crate) mod threads;
 pub mod wire;
 
 pub use command::{Command, Finished};
@@ -19,6 +21,7 @@ pub use error::Error;
 pub use host::{HostId, HostSpec, Mount, MountKind, Role};
 pub use links::{Heal, LinkCount, LinkCounters, LinkMatrix};
 pub use process::{Process, ProcessControl, ProcessInfo, ProcessState, Signal};
+pub(crate) use scratch::Scratch;
 
 use std::fmt::Debug;
 use std::future::Future;

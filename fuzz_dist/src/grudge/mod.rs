@@ -27,7 +27,10 @@ pub const fn minority(n: usize) -> usize {
 /// let grudge = Grudge::complete(3, &[vec![0], vec![1, 2]]);
 /// assert!(grudge.drops(0, 1) && !grudge.drops(2, 1));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// It is stored as its rows: one text for each receiving node, as its `Display` writes them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "Vec<String>", try_from = "Vec<String>")]
 pub struct Grudge {
     n: usize,
     /// `drops[to * n + from]`
@@ -142,6 +145,31 @@ impl Grudge {
     /// In one line, with the nodes' names: `{n1 n2} | {n3 n4 n5}`.
     pub fn shape(&self, names: &[impl AsRef<str>]) -> String {
         shape::describe(self, names)
+    }
+}
+
+impl From<Grudge> for Vec<String> {
+    fn from(grudge: Grudge) -> Vec<String> {
+        grudge.to_string().lines().map(String::from).collect()
+    }
+}
+
+impl TryFrom<Vec<String>> for Grudge {
+    type Error = String;
+
+    fn try_from(rows: Vec<String>) -> Result<Grudge, String> {
+        let n = rows.len();
+        let mut grudge = Grudge::none(n);
+        for (to, row) in rows.iter().enumerate() {
+            let well_formed = row.len() == n && row.bytes().all(|b| matches!(b, b'.' | b'x'));
+            if !well_formed || row.as_bytes()[to] == b'x' {
+                return Err(format!("\"{row}\" is not row {} of {n} of a grudge", to + 1));
+            }
+            for (from, byte) in row.bytes().enumerate() {
+                grudge.drops[to * n + from] = byte == b'x';
+            }
+        }
+        Ok(grudge)
     }
 }
 

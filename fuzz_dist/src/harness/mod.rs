@@ -9,6 +9,9 @@ mod trials;
 use crate::registry;
 use std::process::ExitCode;
 
+/// Threads beside the runtime's: of signals, of the trial, of the history and of the lab.
+const FURTHER_THREADS: usize = 8;
+
 /// Runs the registered tests as the command line says; `fuzz_dist::main!()` calls it.
 ///
 /// It behaves as libtest's harness does, for `cargo test` and `cargo nextest` alike, and returns
@@ -26,6 +29,12 @@ pub fn run_main() -> ExitCode {
     }
     if tests.is_empty() {
         eprintln!("fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested");
+    }
+    // What comes next panics where it is refused a thread.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if let Some(why) = crate::env::threads::refused(cores + FURTHER_THREADS) {
+        eprintln!("fuzz_dist: {why}");
+        return ExitCode::from(101);
     }
     signals::install();
     let conclusion = libtest_mimic::run(&arguments.mimic, trials);

@@ -59,7 +59,7 @@ pub enum FaultStatus {
 }
 
 impl FaultStatus {
-    /// As it is written in histories.
+    /// As it is written in histories of the start of a fault.
     pub const fn as_str(self) -> &'static str {
         match self {
             FaultStatus::Installed => "installed",
@@ -68,10 +68,20 @@ impl FaultStatus {
         }
     }
 
+    /// As it is written in histories of this edge of a fault: the end has words of its own.
+    pub const fn at(self, edge: Edge) -> &'static str {
+        match (self, edge) {
+            (FaultStatus::Installed, Edge::Stop | Edge::Stopped) => "removed",
+            (FaultStatus::Ineffective, Edge::Stop | Edge::Stopped) => "not removed",
+            _ => self.as_str(),
+        }
+    }
+
+    /// Histories written before the end had words of its own use those of the start.
     fn parse(text: &str) -> FaultStatus {
         match text {
-            "installed" => FaultStatus::Installed,
-            "ineffective" => FaultStatus::Ineffective,
+            "installed" | "removed" => FaultStatus::Installed,
+            "ineffective" | "not removed" => FaultStatus::Ineffective,
             _ => FaultStatus::Indeterminate,
         }
     }
@@ -102,14 +112,61 @@ pub struct FaultSpan {
     pub undone: bool,
     /// What the checks at its start and end saw.
     pub evidence: Vec<Value>,
+    /// What the last check at its end saw.
+    pub end_evidence: Option<Value>,
     /// The event of its start.
     pub event: usize,
 }
 
 impl FaultSpan {
+    /// Why the fault does not count as undone, where it was not seen undone: `kill n3 was not seen
+    /// undone: …`.
+    pub fn not_undone(&self) -> Option<String> {
+        if self.undone {
+            return None;
+        }
+        let why = match (self.stopped, &self.end_evidence) {
+            (Some(_), Some(evidence)) => in_words(evidence),
+            (Some(_), None) => "its end says nothing".into(),
+            (None, _) => "no end is recorded".into(),
+        };
+        Some(format!(
+            "`{}` was not seen undone: {why}",
+            format!("{} {}", self.name, self.shape).trim()
+        ))
+    }
+
     /// Could the fault be felt at `time`: from its start until it was seen undone?
     pub fn active_at(&self, time: Time) -> bool {
-        self.start <= time && self.stopped.is_none_or(|end| time <= end)
+        self.start <= time && self.felt_until().is_none_or(|end| time <= end)
+    }
+
+    /// When it was seen undone.
+    pub fn felt_until(&self) -> Option<Time> {
+        self.stopped.filter(|_| self.undone)
+    }
+}
+
+/// Evidence in one line: what says nothing is left out.
+fn in_words(evidence: &Value) -> String {
+    const CHARS_MAX: usize = 240;
+    fn words(value: &Value) -> String {
+        match value {
+            Value::Nil => String::new(),
+            Value::Text(text) => text.to_string(),
+            Value::List(items) => items.iter().map(words).collect::<Vec<_>>().join("; "),
+            Value::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| (words(key), words(value)));
+                let said = entries.filter(|(_, value)| !value.is_empty());
+                said.map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ")
+            }
+            other => other.to_string(),
+        }
+    }
+    let text = words(evidence);
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -126,7 +183,7 @@ impl History {
             entries.push(("shape", shape.into()));
         }
         if let Some((status, evidence)) = check {
-            entries.push(("status", status.as_str().into()));
+            entries.push(("status", status.at(edge).into()));
             entries.push(("evidence", evidence));
         }
         Value::map(entries)
@@ -167,6 +224,7 @@ impl History {
                     status: FaultStatus::Indeterminate,
                     undone: false,
                     evidence: Vec::new(),
+                    end_evidence: None,
                     event: i,
                 });
                 continue;
@@ -184,6 +242,7 @@ impl History {
                 Edge::Stopped => {
                     fault.stopped = Some(self.time(i));
                     fault.undone = status == Some(FaultStatus::Installed);
+                    fault.end_evidence = value.get("evidence").map(View::to_value);
                 }
             }
         }

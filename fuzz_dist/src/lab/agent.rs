@@ -3,6 +3,7 @@
 
 use super::init;
 use super::protocol::{At, Begin, Failure, Reply, Step, VERSION};
+use super::root::OUTSIDE;
 use super::wire::{self, Received, Receiver};
 use crate::sys::fork::{Fork, SingleThreaded};
 use crate::sys::namespace;
@@ -37,7 +38,7 @@ pub fn agent_main_if_asked() {
 
 fn run() -> io::Result<()> {
     // Whatever else the harness was started with (a shell's pipes) is not the hosts' business.
-    crate::sys::fork::close_all_but_standard()?;
+    crate::sys::fork::close_all_but(&[])?;
     let control = take_stdin()?;
     let mut receiver = Receiver::new();
     let (id, begin, harness) = match receiver.receive::<Begin>(&control)? {
@@ -55,7 +56,7 @@ fn run() -> io::Result<()> {
             }
             Ok(Fork::Parent { pidfd, .. }) => {
                 drop(control);
-                watch(&harness, &pidfd)
+                watch(&harness, &pidfd, &begin.scratch)
             }
             Err(error) => {
                 let failure = Failure::new(Step::Fork, &error);
@@ -95,12 +96,21 @@ fn enter(begin: &Begin) -> Result<(SingleThreaded, OwnedFd), Failure> {
 
 /// Ends the lab when the harness or the lab's init ends. A parent-death signal would not do:
 /// it follows the thread that started this process, and the harness has many.
-fn watch(harness: &OwnedFd, init: &OwnedFd) -> io::Result<()> {
+fn watch(harness: &OwnedFd, init: &OwnedFd, scratch: &[String]) -> io::Result<()> {
     let mut ends = [PollFd::new(harness, PollFlags::IN), PollFd::new(init, PollFlags::IN)];
     rustix::io::retry_on_intr(|| poll(&mut ends, None))?;
+    let harness_ended = !ends[0].revents().is_empty();
     // With a pid namespace's init everything in it dies, in nested ones too.
     let _ = rustix::process::pidfd_send_signal(init, Signal::KILL);
     let options = rustix::process::WaitOptions::empty();
     let _ = rustix::io::retry_on_intr(|| rustix::process::wait(options));
+    // A harness that is gone cannot remove them. They are where the machine's own root is seen now,
+    // and may be gone, too.
+    if !harness_ended {
+        return Ok(());
+    }
+    for folder in scratch {
+        let _ = std::fs::remove_dir_all(format!("{OUTSIDE}{folder}"));
+    }
     Ok(())
 }

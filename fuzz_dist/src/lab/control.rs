@@ -3,10 +3,11 @@
 
 use super::lock;
 use super::protocol::{Failure, Reply, Request};
-use super::wire::{self, Received, Receiver};
+use super::wire::{Outgoing, Received, Receiver};
 use crate::env::BoxFuture;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -52,6 +53,9 @@ struct Waiting {
 /// The way to one agent.
 pub(super) struct Connection {
     socket: OwnedFd,
+    /// What the agent did not take yet, for the thread that hears it to send.
+    outbox: Mutex<VecDeque<Outgoing>>,
+    wake: Arc<OwnedFd>,
     waiting: Mutex<BTreeMap<u64, Waiting>>,
     next_id: AtomicU64,
     closed: AtomicBool,
@@ -65,21 +69,53 @@ impl Connection {
         request: Request,
         fds: &[BorrowedFd<'_>],
     ) -> BoxFuture<'static, Answer> {
-        self.send(|socket, id| wire::send(socket, id, request, fds))
+        self.send(request, fds)
     }
 
     /// The same for what is no request.
     pub(super) fn send(
         &self,
-        send: impl FnOnce(&OwnedFd, u64) -> io::Result<()>,
+        body: impl Serialize,
+        fds: &[BorrowedFd<'_>],
     ) -> BoxFuture<'static, Answer> {
-        let receiver = self.expect(|id| send(&self.socket, id));
+        let receiver = self.expect(|id| self.post(Outgoing::new(id, body, fds)?));
         Box::pin(async move {
             match receiver {
                 Ok(receiver) => receiver.await.unwrap_or(Err(Lost::Closed)),
                 Err(lost) => Err(lost),
             }
         })
+    }
+
+    /// Sends a message, or keeps it until the agent takes it: nobody waits here.
+    fn post(&self, message: Outgoing) -> io::Result<()> {
+        let mut outbox = lock(&self.outbox);
+        if outbox.is_empty() {
+            match message.try_send(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+        outbox.push_back(message);
+        drop(outbox);
+        wake(&self.wake);
+        Ok(())
+    }
+
+    fn has_outgoing(&self) -> bool {
+        !lock(&self.outbox).is_empty()
+    }
+
+    /// Sends as much of what was kept as the agent takes now.
+    fn flush(&self) {
+        let mut outbox = lock(&self.outbox);
+        while let Some(message) = outbox.front() {
+            match message.try_send(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // An agent that is gone is heard to be gone; its askers are told then.
+                _ => outbox.pop_front(),
+            };
+        }
     }
 
     /// Registers a request before `send` sends it, or its answer might come too early.
@@ -94,7 +130,7 @@ impl Connection {
             if self.closed.load(SeqCst) {
                 return Err(Lost::Closed);
             }
-            if waiting.len() >= WAITING_MAX {
+            if waiting.len() >= WAITING_MAX || lock(&self.outbox).len() >= WAITING_MAX {
                 return Err(Lost::NotSent(io::Error::other("too many requests at once")));
             }
             waiting.insert(id, Waiting { until: Instant::now() + ANSWER_MAX, answer });
@@ -174,7 +210,7 @@ pub(super) struct Control {
 
 struct Shared {
     connections: Mutex<Vec<Arc<Connection>>>,
-    wake: OwnedFd,
+    wake: Arc<OwnedFd>,
     stop: AtomicBool,
 }
 
@@ -182,7 +218,7 @@ impl Control {
     pub(super) fn new() -> io::Result<Self> {
         let shared = Arc::new(Shared {
             connections: Mutex::default(),
-            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            wake: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?),
             stop: AtomicBool::new(false),
         });
         let run = Arc::clone(&shared);
@@ -195,13 +231,15 @@ impl Control {
     pub(super) fn connect(&self, socket: OwnedFd, listener: Arc<dyn Listener>) -> Arc<Connection> {
         let connection = Arc::new(Connection {
             socket,
+            outbox: Mutex::default(),
+            wake: Arc::clone(&self.shared.wake),
             waiting: Mutex::default(),
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(false),
             listener,
         });
         lock(&self.shared.connections).push(Arc::clone(&connection));
-        self.shared.wake();
+        wake(&self.shared.wake);
         connection
     }
 }
@@ -209,40 +247,91 @@ impl Control {
 impl Drop for Control {
     fn drop(&mut self) {
         self.shared.stop.store(true, SeqCst);
-        self.shared.wake();
+        wake(&self.shared.wake);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-impl Shared {
-    fn wake(&self) {
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
-    }
+/// Has the thread look again at what it waits for.
+fn wake(eventfd: &OwnedFd) {
+    let _ = rustix::io::write(eventfd, &1_u64.to_ne_bytes());
+}
 
+impl Shared {
     fn serve(&self) {
         let mut receiver = Receiver::new();
         while !self.stop.load(SeqCst) {
             let connections = lock(&self.connections).clone();
-            let mut ends = vec![PollFd::new(&self.wake, PollFlags::IN)];
-            ends.extend(connections.iter().map(|c| PollFd::new(&c.socket, PollFlags::IN)));
+            let mut ends = vec![PollFd::new(&*self.wake, PollFlags::IN)];
+            ends.extend(connections.iter().map(|c| {
+                let out = if c.has_outgoing() { PollFlags::OUT } else { PollFlags::empty() };
+                PollFd::new(&c.socket, PollFlags::IN | out)
+            }));
             let second = Timespec { tv_sec: 1, tv_nsec: 0 };
             let _ = poll(&mut ends, Some(&second));
-            let ready: Vec<bool> = ends.iter().map(|end| !end.revents().is_empty()).collect();
-            if ready[0] {
-                let _ = rustix::io::read(&self.wake, &mut [0_u8; 8][..]);
+            let ready: Vec<PollFlags> = ends.iter().map(PollFd::revents).collect();
+            if !ready[0].is_empty() {
+                let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8][..]);
             }
             let now = Instant::now();
             for (connection, ready) in connections.iter().zip(&ready[1..]) {
                 connection.expire(now);
-                if *ready && !connection.hear(&mut receiver) {
+                if ready.contains(PollFlags::OUT) {
+                    connection.flush();
+                }
+                let heard = !(*ready - PollFlags::OUT).is_empty();
+                if heard && !connection.hear(&mut receiver) {
                     lock(&self.connections).retain(|other| !Arc::ptr_eq(other, connection));
                 }
             }
         }
         for connection in std::mem::take(&mut *lock(&self.connections)) {
             connection.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire;
+    use super::*;
+    use crate::lab::start::block_on;
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn hear(&self, _: &mut Reply, _: &mut Vec<OwnedFd>) {}
+        fn closed(&self) {}
+    }
+
+    /// Many more than the socket holds: none of them waits, and none is lost.
+    #[test]
+    fn requests_to_an_agent_that_is_busy_are_kept_in_order() {
+        const REQUESTS: usize = 500;
+        let (ours, theirs) = wire::pair().unwrap();
+        let control = Control::new().unwrap();
+        let connection = control.connect(ours, Arc::new(Deaf));
+        let (done, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let request = |n: usize| Request::WriteHosts { content: format!("{n:02000}") };
+            let answers: Vec<_> = (0..REQUESTS).map(|n| connection.ask(request(n), &[])).collect();
+            done.send(answers).unwrap();
+        });
+        let answers = asked.recv_timeout(Duration::from_secs(60)).expect("asking waits");
+        let mut receiver = Receiver::new();
+        for n in 0..REQUESTS {
+            let Received::Message(message, _) = receiver.receive::<Request>(&theirs).unwrap()
+            else {
+                panic!("closed");
+            };
+            let Request::WriteHosts { content } = message.body else { panic!("not what was sent") };
+            assert_eq!(content.parse(), Ok(n));
+            wire::send(&theirs, message.id, Reply::Done, &[]).unwrap();
+        }
+        for answer in answers {
+            assert!(matches!(block_on(answer), Ok((Reply::Done, _))));
         }
     }
 }

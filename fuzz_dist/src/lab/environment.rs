@@ -3,6 +3,7 @@
 use super::control::Lost;
 use super::follow::LabWire;
 use super::host::{Host, explain, is_programs_own};
+use super::plans::why_not_found;
 use super::protocol::{DATA_DIR, Reply, Request, StartPlan};
 use super::{Lab, lock};
 use crate::env::wire::Wire;
@@ -65,7 +66,7 @@ impl Lab {
                 return Err(Error::NotExecutable {
                     host: host.spec.name.clone(),
                     program: command.argv.join(" "),
-                    source: failure.source(),
+                    source: why_not_found(&command.argv).unwrap_or_else(|| failure.source()),
                 });
             }
             Err(Lost::Closed) => return Err(gone()),
@@ -102,6 +103,7 @@ impl Environment for Lab {
 
     fn capabilities(&self) -> Capabilities {
         let hosts = lock(&self.hosts);
+        let dropped = self.logs.notes();
         let notes = hosts
             .present
             .values()
@@ -115,7 +117,7 @@ impl Environment for Lab {
             watch: true,
             wire: true,
             sockets: true,
-            notes: notes.collect(),
+            notes: notes.chain(dropped).collect(),
         }
     }
 
@@ -164,8 +166,7 @@ impl Environment for Lab {
             check_name(&command.name)?;
             let open = |kind: &str| {
                 let path = host.folder.join("logs").join(format!("{}.{kind}", command.name));
-                let file = File::options().create(true).append(true).open(&path);
-                file.map_err(Error::io(format!("open {}", path.display())))
+                self.logs.open(&path).map_err(Error::io(format!("open {}", path.display())))
             };
             let (out, err) = (open("out")?, open("err")?);
             self.start_with(id, &host, &command, [out.as_fd(), err.as_fd()]).await
@@ -184,7 +185,9 @@ impl Environment for Lab {
                 rustix::fs::memfd_create("output", MemfdFlags::CLOEXEC)
                     .map_err(|error| Error::io("make a file for output")(error.into()))
             };
-            let (out, err) = (memory()?, memory()?);
+            let (out, err) = (File::from(memory()?), File::from(memory()?));
+            let limited = [&out, &err].map(|file| self.logs.keep_head(file, OUTPUT_MAX));
+            let [_out, _err] = limited.map(|kept| kept.map_err(Error::io("limit the output")));
             let process = self.start_with(id, &host, &command, [out.as_fd(), err.as_fd()]).await?;
             let status = match timeout(limit, process.wait()).await {
                 Ok(status) => status,
@@ -309,8 +312,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// What was written to a file in memory, from its start.
-fn content(file: OwnedFd) -> Result<Vec<u8>, Error> {
-    let file = File::from(file);
+fn content(file: File) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     ReadFromStart { file: &file, at: 0 }
         .take(OUTPUT_MAX)

@@ -1,12 +1,14 @@
 //! Starting a program on a host: fork, take on its surroundings, execute, and know that it runs.
 
+use super::kernel::Proc;
 use super::protocol::{At, DATA_DIR, Failure, StartPlan, Step};
-use crate::sys::fork::{Fork, SingleThreaded};
+use crate::sys::fork::{Fork, SingleThreaded, close_all_but};
 use crate::sys::{namespace, signals};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -14,6 +16,7 @@ use std::process::{Command, Stdio};
 /// or with the step that failed.
 pub(super) fn start(
     single: &SingleThreaded,
+    proc: &Proc,
     plan: &StartPlan,
     fds: Vec<OwnedFd>,
 ) -> Result<(i32, OwnedFd), Failure> {
@@ -26,8 +29,10 @@ pub(super) fn start(
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).at(other("make a pipe"))?;
     match single.fork(0).at(Step::Fork)? {
         Fork::Child => {
-            drop(ours);
-            let failure = match become_program(plan, stdout, stderr) {
+            // Whoever traces this process before the program is executed finds nothing of the init's.
+            let kept = [proc.as_fd(), stdout.as_fd(), stderr.as_fd(), theirs.as_fd()];
+            let closed = close_all_but(&kept).at(other("close descriptors"));
+            let failure = match closed.and_then(|()| become_program(proc, plan, stdout, stderr)) {
                 Ok(never) => match never {},
                 Err(failure) => failure,
             };
@@ -51,12 +56,17 @@ pub(super) fn start(
 
 enum Never {}
 
-fn become_program(plan: &StartPlan, stdout: OwnedFd, stderr: OwnedFd) -> Result<Never, Failure> {
+fn become_program(
+    proc: &Proc,
+    plan: &StartPlan,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+) -> Result<Never, Failure> {
     // A session of its own: its group is signalled as a whole, and no terminal is in reach.
     rustix::process::setsid().at(Step::Other("make a session".into()))?;
     signals::as_for_a_new_program().at(Step::Other("reset signals".into()))?;
     if let Some(uid) = plan.uid {
-        take_uid(uid).at(Step::TakeUid)?;
+        take_uid(proc, uid).at(Step::TakeUid)?;
     }
     let cwd = plan.cwd.as_deref().unwrap_or(DATA_DIR);
     std::env::set_current_dir(cwd).at(Step::WorkingDir)?;
@@ -77,20 +87,23 @@ fn become_program(plan: &StartPlan, stdout: OwnedFd, stderr: OwnedFd) -> Result<
 }
 
 /// Shows the program another user id, by a user namespace within: none of the machine's is needed.
-fn take_uid(uid: u32) -> io::Result<()> {
+fn take_uid(proc: &Proc, uid: u32) -> io::Result<()> {
     if uid == 0 {
         return Ok(());
     }
+    // An ordinary user may write the maps of a process only while it can be traced.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     namespace::unshare(libc::CLONE_NEWUSER)?;
-    std::fs::write("/proc/self/setgroups", "deny").or_else(ignore_denied)?;
-    std::fs::write("/proc/self/uid_map", format!("{uid} 0 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("{uid} 0 1"))
+    map_to(proc, uid)
 }
 
-/// A process may already be unable to set its groups; then it need not be told again.
-fn ignore_denied(error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => Ok(()),
-        _ => Err(error),
+/// Shows this process, just moved into a user namespace, its user and group as `uid`.
+pub(super) fn map_to(proc: &Proc, uid: u32) -> io::Result<()> {
+    // A process may already be unable to set its groups; then it need not be told again.
+    match proc.write("self/setgroups", "deny") {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+        _ => {}
     }
+    proc.write("self/uid_map", &format!("{uid} 0 1"))?;
+    proc.write("self/gid_map", &format!("{uid} 0 1"))
 }

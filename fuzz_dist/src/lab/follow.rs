@@ -103,6 +103,10 @@ impl Wire for LabWire {
         matrix
     }
 
+    fn changes(&self) -> u64 {
+        self.switch().map(|switch| switch.tap().changes()).unwrap_or_default()
+    }
+
     fn connections(&self) -> Vec<Connection> {
         self.switch().map(|switch| switch.tap().connections()).unwrap_or_default()
     }

@@ -2,6 +2,7 @@
 //! programs, signals them and reaps them.
 
 use super::exec;
+use super::kernel::Proc;
 use super::mounts;
 use super::protocol::{At, Failure, HostPlan, Reply, Request, Step};
 use super::wire::{self, Received, Receiver};
@@ -11,7 +12,7 @@ use crate::sys::fork::SingleThreaded;
 use crate::sys::{namespace, signals};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-use rustix::process::WaitOptions;
+use rustix::process::{DumpableBehavior, WaitOptions, set_dumpable_behavior};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
@@ -24,11 +25,14 @@ const INTERFACE: &str = "eth0";
 pub(super) fn main(control: OwnedFd, single: &SingleThreaded, plan: HostPlan) -> ! {
     let mut notes = Vec::new();
     let made = match set_up(&plan, &mut notes) {
-        Ok(tun) => {
+        Ok((tun, proc)) => {
             let sent = wire::send(&control, 0, Reply::Ready { notes }, &[tun.as_fd()]);
             // The harness alone keeps it, and decides when the device ends.
             drop(tun);
-            sent.and_then(|()| Init { control, single, children: BTreeSet::new() }.serve())
+            sent.and_then(|()| {
+                let children = BTreeSet::new();
+                Init { control, single, proc, children }.serve()
+            })
         }
         Err(failure) => wire::send(&control, 0, Reply::Failed(failure), &[]),
     };
@@ -38,11 +42,11 @@ pub(super) fn main(control: OwnedFd, single: &SingleThreaded, plan: HostPlan) ->
     std::process::exit(0)
 }
 
-fn set_up(plan: &HostPlan, notes: &mut Vec<String>) -> Result<OwnedFd, Failure> {
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
-    namespace::unshare(flags).at(Step::Namespaces)?;
+fn set_up(plan: &HostPlan, notes: &mut Vec<String>) -> Result<(OwnedFd, Proc), Failure> {
+    namespace::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWUTS).at(Step::Namespaces)?;
     rustix::system::sethostname(plan.name.as_bytes()).at(Step::Other("set the name".into()))?;
-    mounts::lay(plan, notes)?;
+    let proc = mounts::lay(plan, notes)?;
+    lock_in(&proc, notes)?;
     let network = |part: &str| Step::Network(part.to_owned());
     let socket = new_socket(SocketKind::Udp).at(network("open a socket"))?;
     let interfaces = Interfaces(socket);
@@ -50,14 +54,32 @@ fn set_up(plan: &HostPlan, notes: &mut Vec<String>) -> Result<OwnedFd, Failure> 
     let device = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
     let tun = make_tun(device.at(Step::OpenTun)?.into(), INTERFACE).at(Step::MakeTun)?;
     // IPv6 would only announce itself to hosts that do not route it yet; loopback keeps it.
-    let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6"), "1");
+    let _ = proc.write(&format!("sys/net/ipv6/conf/{INTERFACE}/disable_ipv6"), "1");
     interfaces
         .set_address(INTERFACE, plan.address, plan.mask)
         .at(network("give the interface its address"))?;
     interfaces.up(INTERFACE).at(network("switch on the interface"))?;
     let (multicast, mask) = (Ipv4Addr::new(224, 0, 0, 0), Ipv4Addr::new(240, 0, 0, 0));
     interfaces.route(INTERFACE, multicast, mask).at(network("route multicast"))?;
-    Ok(tun)
+    Ok((tun, proc))
+}
+
+/// Moves into a user namespace within the lab's. The kernel locks all mounts that come along: what
+/// is read-only stays so, and what covers something cannot be taken away. The other namespaces are
+/// made anew, so that they belong to the inner one and the host is root over its own network.
+fn lock_in(proc: &Proc, notes: &mut Vec<String>) -> Result<(), Failure> {
+    let others = libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | others;
+    namespace::unshare(flags).at(Step::Namespaces)?;
+    exec::map_to(proc, 0).at(Step::IdMap)?;
+    // With a view of its own of the control groups, a host that root started could change the
+    // harness's.
+    if let Err(error) = proc.write("sys/user/max_cgroup_namespaces", "0") {
+        notes.push(format!("the host can make control group namespaces: {error}"));
+    }
+    // Nobody traces this process or reads its memory, environment and descriptors through /proc.
+    let hide = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    hide.at(Step::Other("hide the host's init".into()))
 }
 
 fn new_socket(kind: SocketKind) -> io::Result<OwnedFd> {
@@ -72,6 +94,7 @@ fn new_socket(kind: SocketKind) -> io::Result<OwnedFd> {
 struct Init<'a> {
     control: OwnedFd,
     single: &'a SingleThreaded,
+    proc: Proc,
     /// Those that were started on request; others are reaped without a word.
     children: BTreeSet<i32>,
 }
@@ -117,7 +140,7 @@ impl Init<'_> {
     ) -> Result<(Reply, Option<OwnedFd>), Failure> {
         match request {
             Request::Start(plan) => {
-                let (pid, pidfd) = exec::start(self.single, &plan, fds)?;
+                let (pid, pidfd) = exec::start(self.single, &self.proc, &plan, fds)?;
                 self.children.insert(pid);
                 Ok((Reply::Started { pid }, Some(pidfd)))
             }

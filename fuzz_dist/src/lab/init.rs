@@ -18,6 +18,8 @@ pub(super) fn main(
     id: u64,
     begin: Begin,
 ) -> ! {
+    // The signals that a terminal or `timeout` sends to a whole group or session are the harness's.
+    let _ = rustix::process::setsid();
     // The agent is single-threaded, so that this follows the process.
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     let reply = match root::build(&begin.hosts_file) {

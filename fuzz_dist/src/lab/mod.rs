@@ -15,9 +15,12 @@ mod follow;
 mod host;
 mod host_init;
 mod init;
+mod kernel;
 mod last_dropped;
+mod logs;
 mod mounts;
 mod packet;
+mod plans;
 mod policy;
 mod probe;
 mod protocol;
@@ -55,12 +58,15 @@ pub struct Lab {
     name: String,
     folder: PathBuf,
     visible: Vec<PathBuf>,
+    plans: plans::Plans,
     /// First of all that is dropped, since it hears the agents' end.
     control: Control,
     init: Arc<Connection>,
     agent: Mutex<Child>,
     switch: Arc<Switch>,
     hosts: Mutex<Hosts>,
+    /// Closed after everything that writes to them has ended.
+    logs: logs::Logs,
     /// One change of membership at a time.
     membership: tokio::sync::Mutex<()>,
 }

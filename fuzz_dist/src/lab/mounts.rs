@@ -1,5 +1,6 @@
 //! A host's own file system: its folders laid over the lab's common root.
 
+use super::kernel::{self, Proc};
 use super::protocol::{At, DATA_DIR, Failure, HostPlan, MountPlan, Step};
 use super::root::{self, LAB, OUTSIDE};
 use crate::env::MountKind;
@@ -7,12 +8,13 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recu
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Lays everything; what had to be done in another way than asked for is told in `notes`.
-pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<(), Failure> {
-    mount_proc(notes)?;
+pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<Proc, Failure> {
+    let proc = kernel::mount_proc(notes)?;
+    kernel::mount_terminals(notes);
     for (target, mode) in
         [("/tmp", c"mode=1777"), ("/run", c"mode=755"), ("/dev/shm", c"mode=1777")]
     {
@@ -33,25 +35,13 @@ pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<(), Failur
         lay_one(one, number, notes)?;
     }
     unmount(OUTSIDE, UnmountFlags::DETACH).mounting("away the old root")?;
-    root::read_only(Path::new("/"), false)
+    root::read_only(Path::new("/"), false)?;
+    Ok(proc)
 }
 
-fn outside(path: &str) -> PathBuf {
+/// Where a path of the machine is seen while a host is set up.
+pub(super) fn outside(path: &str) -> PathBuf {
     PathBuf::from(format!("{OUTSIDE}{path}"))
-}
-
-/// A fresh /proc shows this host's processes. Where part of the machine's own is masked (in
-/// containers), the kernel refuses it, and the old one has to do.
-fn mount_proc(notes: &mut Vec<String>) -> Result<(), Failure> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    match mount("proc", "/proc", "proc", flags, None) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::PERM) => {
-            notes.push("/proc is the machine's: the system refuses one of the host's own".into());
-            mount_bind_recursive(outside("/proc"), "/proc").mounting("/proc")
-        }
-        other => other.mounting("/proc"),
-    }
 }
 
 /// The host's name and an empty resolver configuration; the hosts file is everybody's.
@@ -80,7 +70,11 @@ fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(
         }
         MountKind::CopyOnWrite => {
             let own = Path::new(DATA_DIR).join(".copy_on_write").join(number.to_string());
-            match overlay(&source, &own, target) {
+            let view = match &plan.copied {
+                Some(reason) => Err(io::Error::other(reason.clone())),
+                None => overlay(&source, &own, target),
+            };
+            match view {
                 Ok(()) => Ok(()),
                 Err(error) => {
                     notes.push(format!(
@@ -98,10 +92,6 @@ fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(
 
 /// Lays a view of `lower` at `target` whose changes go to `own`, which outlives the host.
 fn overlay(lower: &Path, own: &Path, target: &Path) -> io::Result<()> {
-    // What belongs to nobody that is known here could be read through a view, but not changed.
-    if fs::metadata(lower)?.uid() != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::other("it belongs to another user"));
-    }
     let (upper, work) = (own.join("upper"), own.join("work"));
     fs::create_dir_all(&upper)?;
     fs::create_dir_all(&work)?;

@@ -1,7 +1,7 @@
 //! Whether this machine allows a lab at all.
 
 use super::{Lab, LabOptions};
-use crate::env::{Error, HostSpec};
+use crate::env::{Error, HostSpec, Scratch};
 
 /// Tries the whole chain, from the user namespace to a host's network, with throw-away processes.
 ///
@@ -11,11 +11,8 @@ use crate::env::{Error, HostSpec};
 /// # Errors
 /// [`Error::Refused`] names the step that the system refuses, and the remedy.
 pub fn probe() -> Result<(), Error> {
-    let folder = std::env::temp_dir().join(format!("fuzz_dist-probe-{}", std::process::id()));
-    let mut options = LabOptions::new(&folder, vec![HostSpec::node("probe")]);
+    let folder = Scratch::new().map_err(Error::io("make a temporary folder"))?;
+    let mut options = LabOptions::new(folder.path(), vec![HostSpec::node("probe")]);
     options.name = "probe".into();
-    let result = Lab::start(options).map(drop);
-    // What is left there is a few empty folders.
-    let _ = std::fs::remove_dir_all(&folder);
-    result
+    Lab::start(options).map(drop)
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 /// Raised with every change that an older agent would not understand.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Where every host's processes see its data folder.
 pub(crate) const DATA_DIR: &str = "/fuzz_dist";
@@ -28,6 +28,8 @@ pub(crate) struct Begin {
     pub(crate) version: u32,
     /// Lines of the hosts file, shared by all hosts.
     pub(crate) hosts_file: String,
+    /// Temporary folders of the harness, which the agent removes where the harness is killed.
+    pub(crate) scratch: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,6 +89,8 @@ pub(crate) struct MountPlan {
     pub(crate) source: String,
     pub(crate) target: String,
     pub(crate) kind: MountKind,
+    /// Why it is copied where a copy-on-write view was asked for.
+    pub(crate) copied: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use super::protocol::Step;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What there is to know about this machine when it refuses something.
 #[derive(Clone, Debug, Default)]
@@ -28,12 +28,27 @@ impl Machine {
             max_user_namespaces: number("user/max_user_namespaces"),
             unprivileged_userns_clone: number("kernel/unprivileged_userns_clone"),
             apparmor_restricts: number("kernel/apparmor_restrict_unprivileged_userns"),
-            container: Path::new("/.dockerenv").exists()
-                || Path::new("/run/.containerenv").exists()
-                || std::env::var_os("container").is_some(),
+            container: in_container(
+                Path::new("/.dockerenv").exists()
+                    || Path::new("/run/.containerenv").exists()
+                    || std::env::var_os("container").is_some(),
+                |kind| fs::read_link(Path::new("/proc/self/ns").join(kind)).ok(),
+            ),
             tun_exists: Path::new("/dev/net/tun").exists(),
         }
     }
+}
+
+/// Whether this is a container. The marks that containers leave are not enough: virtual machines
+/// made from their images have them, too. A container has a namespace that is not the machine's
+/// first one, whose number the kernel fixes (linux/nsfs.h, linux/proc_ns.h).
+fn in_container(marked: bool, namespace: impl Fn(&str) -> Option<PathBuf>) -> bool {
+    let first =
+        [("pid", "pid:[4026531836]"), ("uts", "uts:[4026531838]"), ("ipc", "ipc:[4026531839]")];
+    marked
+        && first
+            .into_iter()
+            .any(|(kind, first)| namespace(kind).is_none_or(|found| found != Path::new(first)))
 }
 
 /// The privileges that a container needs: its default profile forbids namespaces and mounts.
@@ -67,6 +82,9 @@ pub(super) fn remedy(step: &Step, errno: i32, machine: &Machine) -> String {
         step,
         Step::Fork | Step::UserNamespace | Step::IdMap | Step::Namespaces | Step::Mount(_)
     );
+    if errno == libc::EAGAIN {
+        return crate::env::threads::remedy();
+    }
     if *step == Step::UserNamespace && errno == libc::ENOSPC {
         let now = machine.max_user_namespaces.map_or_else(String::new, |n| format!(" (now {n})"));
         return format!("sudo sysctl -w user.max_user_namespaces=10000{now}");
@@ -127,6 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_alone_makes_no_container() {
+        let machine = |kind: &str| {
+            let number = match kind {
+                "pid" => 4026531836_u64,
+                "uts" => 4026531838,
+                _ => 4026531839,
+            };
+            Some(PathBuf::from(format!("{kind}:[{number}]")))
+        };
+        let container = |kind: &str| Some(PathBuf::from(format!("{kind}:[4026532600]")));
+        assert!(!in_container(true, machine), "a virtual machine from a container's image");
+        assert!(!in_container(false, container), "a session in namespaces of its own");
+        assert!(in_container(true, container) && in_container(true, |_| None));
+    }
+
+    #[test]
     fn every_known_reason_has_its_remedy() {
         let apparmor = Machine { apparmor_restricts: Some(1), ..machine() };
         let docker = Machine { container: true, ..machine() };
@@ -149,6 +183,8 @@ mod tests {
             (Step::OpenTun, libc::EACCES, &machine(), "chmod 0666 /dev/net/tun"),
             (Step::Namespaces, libc::ENOSPC, &machine(), "max_net_namespaces"),
             (Step::Namespaces, libc::EPERM, &machine(), "unprivileged user namespaces"),
+            (Step::Fork, libc::EAGAIN, &machine(), "ulimit -u"),
+            (Step::Other("start".into()), libc::EAGAIN, &docker, "ulimit -u"),
         ] {
             let told = remedy(&step, errno, machine);
             assert!(told.contains(expected), "{step:?} {errno}: {told}");

@@ -1,6 +1,7 @@
 //! The file system that all hosts share: this machine's folders, read-only, under a root of the
 //! lab's own in which mount points can be made.
 
+use super::kernel;
 use super::protocol::{At, DATA_DIR, Failure, Step};
 use crate::sys::namespace;
 use rustix::mount::{
@@ -16,7 +17,7 @@ pub(super) const OUTSIDE: &str = "/.outside";
 /// Files of the lab.
 pub(super) const LAB: &str = "/.lab";
 /// Every host gets folders of its own in place of these.
-const OWN: [&str; 3] = ["proc", "tmp", "run"];
+const OWN: [&str; 4] = ["proc", "dev", "tmp", "run"];
 
 /// Builds the root and moves into it.
 pub(super) fn build(hosts_file: &str) -> Result<(), Failure> {
@@ -48,6 +49,7 @@ pub(super) fn build(hosts_file: &str) -> Result<(), Failure> {
             _ => {}
         }
     }
+    kernel::make_devices(Path::new("/dev"), &new.join("dev"))?;
     rustix::process::pivot_root(new, new.join(&OUTSIDE[1..])).mounting("the new root")?;
     std::env::set_current_dir("/").mounting("the new root")?;
     // Before anything is mounted below /etc, since a place that is missing there covers it.
@@ -92,11 +94,8 @@ pub(super) fn bind_file(source: &Path, target: &Path) -> Result<(), Failure> {
     read_only(&target, false)
 }
 
-/// Makes a mount read-only. Kernels before 5.12 cannot: there, a host run by root could change
-/// what belongs to root, and nothing else is lost.
+/// Makes a mount read-only, with all mounts below it when `recursive`.
 pub(super) fn read_only(path: &Path, recursive: bool) -> Result<(), Failure> {
-    match namespace::make_read_only(path, recursive) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
-        other => other.mounting(format!("{} read-only", path.display())),
-    }
+    let made = namespace::make_read_only(path, recursive);
+    made.mounting(format!("{} read-only", path.display()))
 }

@@ -3,13 +3,16 @@
 use super::agent::{ARGUMENT, VARIABLE};
 use super::control::{Connection, Control, Listener, Lost};
 use super::host::{Host, HostEvents, Ready, explain};
+use super::logs::Logs;
 use super::packet::{HOSTS_MAX, MASK, address};
-use super::protocol::{Begin, HostPlan, MountPlan, Reply, Request, VERSION};
+use super::plans::{self, Plans, text};
+use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
-use super::{Hosts, Lab, end, lock, wire};
-use crate::env::{Error, Heal, HostId, HostSpec};
+use super::{Hosts, Lab, end, lock, logs, wire};
+use crate::env::{Error, Heal, HostId, HostSpec, Scratch, threads};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,6 +42,9 @@ pub struct LabOptions {
     pub follow: bool,
     /// How TCP goes on when a link is open again.
     pub heal: Heal,
+    /// About how many bytes each log of a process keeps, half of them from its end; what lies
+    /// between is dropped, with a note among [`Capabilities`](crate::env::Capabilities).
+    pub log_limit: u64,
 }
 
 impl LabOptions {
@@ -51,6 +57,7 @@ impl LabOptions {
             visible: Vec::new(),
             follow: false,
             heal: Heal::Natural,
+            log_limit: logs::LIMIT,
         }
     }
 }
@@ -92,19 +99,23 @@ impl Lab {
         options: &LabOptions,
     ) -> Result<Lab, Error> {
         let mut agent = agent;
-        let control = match Control::new() {
-            Ok(control) => control,
+        let threads =
+            Control::new().and_then(|control| Ok((control, Logs::new(options.log_limit)?)));
+        let (control, logs) = match threads {
+            Ok(threads) => threads,
             Err(error) => {
                 end(&mut agent);
-                return Err(Error::io("start the lab's control thread")(error));
+                return Err(threads_refused(Error::io("start the lab's threads")(error)));
             }
         };
         let init = control.connect(socket, Arc::new(Silent));
         Ok(Lab {
             name: options.name.clone(),
-            visible: visible(&options.visible),
+            visible: plans::visible(&options.visible),
             folder,
+            plans: Plans::default(),
             control,
+            logs,
             init,
             agent: Mutex::new(agent),
             switch: Arc::new(Switch::new(options.heal)?),
@@ -118,8 +129,10 @@ impl Lab {
         let me = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
             .map_err(|error| Error::io("open a pidfd of this process")(error.into()))?;
         let names = options.hosts.iter().enumerate().map(|(index, host)| (index, &*host.name));
-        let begin = Begin { version: VERSION, hosts_file: hosts_file(names) };
-        let answer = self.init.send(|socket, id| wire::send(socket, id, begin, &[me.as_fd()]));
+        let scratch = Scratch::all();
+        let scratch = scratch.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+        let begin = Begin { version: VERSION, hosts_file: hosts_file(names), scratch };
+        let answer = self.init.send(begin, &[me.as_fd()]);
         match answer.await {
             Ok((Reply::Begun { version: VERSION }, _)) => Ok(()),
             Ok((reply, _)) => Err(Error::Invalid(format!("the lab's agent answered {reply:?}"))),
@@ -170,9 +183,9 @@ impl Lab {
             mask: MASK,
             data: text(&folder.join("data"))?,
             visible: self.visible.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
-            mounts: spec.mounts.iter().map(mount_plan).collect::<Result<_, _>>()?,
+            mounts: self.plans.of(&spec.name, &spec.mounts)?,
         };
-        let answer = self.init.send(|to, id| wire::send(to, id, Request::AddHost(plan), &[]));
+        let answer = self.init.ask(Request::AddHost(plan), &[]);
         Ok(Asked { id, spec: spec.clone(), folder, answer: Box::pin(answer) })
     }
 
@@ -187,7 +200,7 @@ impl Lab {
         let connection = self.control.connect(socket, events.clone());
         let (tun, notes) =
             in_time(ready, &connection).await.map_err(|lost| explain(lost, &what))?;
-        self.switch.plug(asked.id, tun)?;
+        self.switch.plug(asked.id, tun).map_err(threads_refused)?;
         let host = Host {
             address: address(asked.id.index()),
             spec: asked.spec,
@@ -199,6 +212,16 @@ impl Lab {
         };
         lock(&self.hosts).present.insert(asked.id, Arc::new(host));
         Ok(())
+    }
+}
+
+/// Says what to do where the system refused a thread.
+fn threads_refused(error: Error) -> Error {
+    match error {
+        Error::Io { what, source } if threads::too_many(&source) => {
+            Error::Refused { step: what, source, remedy: threads::remedy() }
+        }
+        other => other,
     }
 }
 
@@ -239,14 +262,24 @@ fn spawn_agent(folder: &Path, name: &str, socket: OwnedFd) -> Result<Child, Erro
     }
     let log = fs::File::create(folder.join("agent.log")).map_err(Error::io("make agent.log"))?;
     Command::new("/proc/self/exe")
-        .arg0(format!("fuzz_dist agent of {name}"))
+        .arg0(format!("fuzz_dist agent of {name} in {}", folder.display()))
         .arg(ARGUMENT)
-        .env(VARIABLE, "1")
+        .env_clear()
+        .envs(agents_environment())
+        .process_group(0)
         .stdin(Stdio::from(socket))
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
         .map_err(Error::io("execute this program as the lab's agent"))
+}
+
+/// The agents' whole environment: what a host sees of them shows no secret of this process's.
+fn agents_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    // Where the dynamic linker and the instrumentation of coverage find their files.
+    let needed = ["LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"];
+    let kept = needed.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    kept.chain([(VARIABLE.into(), "1".into())])
 }
 
 fn make_folder(folder: &Path) -> Result<PathBuf, Error> {
@@ -288,39 +321,6 @@ fn hosts_file<'a>(names: impl Iterator<Item = (usize, &'a str)>) -> String {
         let _ = writeln!(text, "{} {name}", address(index));
     }
     text
-}
-
-/// Folders that /tmp and /run of the hosts would hide, without those within others.
-fn visible(asked: &[PathBuf]) -> Vec<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
-    let here = std::env::current_dir().ok();
-    let mut found: Vec<_> = asked.iter().cloned().chain(program).chain(here).collect();
-    found = found.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-    let hidden = |path: &Path| {
-        ["/tmp", "/run"].iter().any(|own| path.starts_with(own) && path != Path::new(own))
-    };
-    found.retain(|path| hidden(path) && path.is_dir());
-    found.sort();
-    found.dedup_by(|later, earlier| later.starts_with(&*earlier));
-    found
-}
-
-fn mount_plan(mount: &crate::env::Mount) -> Result<MountPlan, Error> {
-    let what = || format!("find {}, which is to be laid under a host", mount.source.display());
-    let source = fs::canonicalize(&mount.source).map_err(|error| Error::io(what())(error))?;
-    let target = &mount.target;
-    if !target.is_absolute() || target.components().any(|part| part.as_os_str() == "..") {
-        return Err(Error::Invalid(format!(
-            "{} is no place for a folder on a host: it must be absolute, without ..",
-            target.display()
-        )));
-    }
-    Ok(MountPlan { source: text(&source)?, target: text(target)?, kind: mount.kind })
-}
-
-fn text(path: &Path) -> Result<String, Error> {
-    let invalid = || Error::Invalid(format!("the path {} is not UTF-8", path.display()));
-    path.to_str().map(str::to_owned).ok_or_else(invalid)
 }
 
 /// Runs a future that waits for other threads only: a runtime may or may not be around.

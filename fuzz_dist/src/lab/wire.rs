@@ -28,25 +28,57 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pair)
 }
 
-/// Sends one message; fails rather than waits when the other end takes nothing.
+/// A message with the descriptors that go with it, ready to be sent.
+pub(crate) struct Outgoing {
+    bytes: Vec<u8>,
+    fds: Vec<OwnedFd>,
+}
+
+impl Outgoing {
+    /// Fails for a message that is too long. The descriptors are duplicated.
+    pub(crate) fn new<T: Serialize>(
+        id: u64,
+        body: T,
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<Outgoing> {
+        let bytes = serde_json::to_vec(&Message { id, body }).map_err(io::Error::other)?;
+        if bytes.len() > MESSAGE_MAX {
+            return Err(io::Error::other(format!(
+                "a message of {} bytes is too long",
+                bytes.len()
+            )));
+        }
+        let fds = fds.iter().map(|fd| fd.try_clone_to_owned()).collect::<io::Result<_>>()?;
+        Ok(Outgoing { bytes, fds })
+    }
+
+    /// Sends it; fails with [`io::ErrorKind::WouldBlock`] when the other end takes nothing now.
+    pub(crate) fn try_send(&self, socket: impl AsFd) -> io::Result<()> {
+        self.send(socket, SendFlags::DONTWAIT)
+    }
+
+    fn send(&self, socket: impl AsFd, flags: SendFlags) -> io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds: Vec<BorrowedFd<'_>> = self.fds.iter().map(AsFd::as_fd).collect();
+        if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+            return Err(io::Error::other("too many descriptors for one message"));
+        }
+        let flags = flags | SendFlags::NOSIGNAL;
+        rustix::net::sendmsg(socket, &[IoSlice::new(&self.bytes)], &mut ancillary, flags)?;
+        Ok(())
+    }
+}
+
+/// Sends one message, and waits while the other end takes nothing: for the agents, who have
+/// nothing to do without the harness and end with it.
 pub(crate) fn send<T: Serialize>(
     socket: impl AsFd,
     id: u64,
     body: T,
     fds: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let bytes = serde_json::to_vec(&Message { id, body }).map_err(io::Error::other)?;
-    if bytes.len() > MESSAGE_MAX {
-        return Err(io::Error::other(format!("a message of {} bytes is too long", bytes.len())));
-    }
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(io::Error::other("too many descriptors for one message"));
-    }
-    let flags = SendFlags::NOSIGNAL;
-    rustix::net::sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, flags)?;
-    Ok(())
+    Outgoing::new(id, body, fds)?.send(socket, SendFlags::empty())
 }
 
 /// What a socket had to say.
@@ -120,6 +152,16 @@ mod tests {
             Received::Closed => panic!("the last words were lost"),
         }
         assert!(matches!(receiver.receive::<String>(&one).unwrap(), Received::Closed));
+    }
+
+    #[test]
+    fn sending_to_an_end_that_takes_nothing_fails_at_once() {
+        let (one, other) = pair().unwrap();
+        let message = |id| Outgoing::new(id, "x".repeat(10_000), &[]).unwrap();
+        let full = (0..1000).map(|id| message(id).try_send(&one)).find_map(Result::err);
+        assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
+        Receiver::new().receive::<String>(&other).unwrap();
+        message(0).try_send(&one).unwrap();
     }
 
     #[test]

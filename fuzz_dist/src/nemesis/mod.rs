@@ -3,46 +3,51 @@
 //! A [`Nemesis`] is a list of lanes that run side by side; a [`Lane`] repeats one [`Fault`]
 //! with a [`Timing`]. A fault first draws a [`Plan`] (a pure choice from a seeded stream, so that
 //! the schedule can be repeated), is then started, checked, and at its end undone and checked
-//! again.
+//! again. A [`Schedule`] is everything that was drawn in a run: a run stores it, and another run can
+//! replay it.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use crate::db::{AnyDb, Facts};
 use crate::error::Error;
-use crate::grudge::{Grudge, Member};
+use crate::grudge::Member;
 use crate::history::FaultStatus;
 use crate::node::{BoxFuture, Cluster};
-use crate::op::{Name, NodeId, Value};
+use crate::op::{Name, Value};
 use crate::random::Stream;
 
 mod erlang;
 mod near;
 mod partition;
+mod plan;
 mod process;
 mod restart;
+pub(crate) mod schedule;
 mod timing;
 mod wire;
 
 pub use erlang::{
     BlipFault, BlockSchedulersFault, BusyDistFault, DisallowFault, GcPressureFault, KillChildFault,
-    KillEpmdFault, KillProcessFault, MemoryPressureFault, PurgeModuleFault, SuspendProcessFault,
-    WrongCookieFault, blip, block_schedulers, busy_dist, disallow, gc_pressure, kill_child,
-    kill_epmd, kill_process, memory_pressure, memory_pressure_of, purge_module, suspend_process,
-    wrong_cookie,
+    KillEpmdFault, KillProcessFault, MemoryPressureFault, Numbered, PurgeModuleFault,
+    SuspendProcessFault, WrongCookieFault, blip, block_schedulers, busy_dist, disallow,
+    gc_pressure, kill_child, kill_epmd, kill_process, memory_pressure, memory_pressure_of,
+    purge_module, suspend_process, wrong_cookie,
 };
 pub use near::{
     Boundaries, Near, Zone, after_nodedown, near_call_timeout, near_call_timeout_of, near_tick,
     near_tick_pause, retransmission,
 };
 pub use partition::{
-    PartitionFault, bridge, custom, halves, isolate_all, isolate_dc, isolate_node, link,
-    majority_minority, majority_ring, one_way, primaries,
+    PartitionFault, PartitionPlan, bridge, custom, halves, isolate_all, isolate_dc, isolate_node,
+    link, majority_minority, majority_ring, one_way, primaries,
 };
+pub use plan::{AnyPlan, Hit, Plan};
 pub use process::{KillFault, PauseFault, kill, pause};
 pub use restart::restart_after;
+pub use schedule::{Drawn, LaneSchedule, Occurrence, Schedule, Slot};
 pub use timing::{Lasting, Timing, Window, windows};
-pub use wire::{WireFault, at, cut_at_tick, hold_message};
+pub use wire::{WireFault, WirePlan, at, cut_at_tick, hold_message};
 
 /// What a fault may touch.
 #[derive(Clone, Copy)]
@@ -51,26 +56,6 @@ pub struct Targets<'a> {
     pub cluster: &'a Cluster,
     /// The system under test, for faults that need its help.
     pub db: &'a AnyDb,
-}
-
-/// What one occurrence of a fault is going to do.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// Drawn for people: `{n1 n2} | {n3 n4 n5}`, `n2 n4`.
-    pub shape: String,
-    /// The nodes that it hits.
-    pub nodes: Vec<NodeId>,
-    /// Who drops whose packets, for partitions.
-    pub grudge: Option<Grudge>,
-    /// Whatever else the fault has to remember.
-    pub detail: Value,
-}
-
-impl Plan {
-    /// The number in its detail, where the fault keeps one to know its occurrences by.
-    fn number(&self) -> i64 {
-        self.detail.as_int().unwrap_or_default()
-    }
 }
 
 /// What a look at a fault's effect showed.
@@ -92,9 +77,14 @@ impl Check {
 
 /// A kind of trouble.
 ///
-/// `start` and `stop` have to be safe to repeat: when a run is interrupted, `stop` is called
-/// for every plan whose `start` was begun.
+/// `start` and `stop` have to be safe to repeat and to cancel: `stop` is called for every plan whose
+/// `start` was begun, also where the future of `start` was dropped on the way, and once more before
+/// the final reads where the first `stop` did not see the fault undone. A panic in `plan`, `start` or
+/// `stop` makes the run `unknown`.
 pub trait Fault: Send + Sync + 'static {
+    /// What one occurrence is going to do: [`Hit`], or a type of the fault's own.
+    type Plan: Plan;
+
     /// The name under which it stands in histories and reports.
     fn name(&self) -> Name;
 
@@ -105,7 +95,8 @@ pub trait Fault: Send + Sync + 'static {
     }
 
     /// How long its start may wait for the moment at which it acts; that is no part of how long it
-    /// lasts. Zero for faults that act at once.
+    /// lasts. Zero for faults that act at once. Where its end is due while it still waits, `start`
+    /// is cancelled at once; otherwise it is awaited for a few seconds.
     fn lead(&self, facts: &Facts) -> std::time::Duration {
         let _ = facts;
         std::time::Duration::ZERO
@@ -132,20 +123,20 @@ pub trait Fault: Send + Sync + 'static {
     /// # Errors
     ///
     /// A usage error where there is nothing to hit now.
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error>;
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Self::Plan, Error>;
 
     /// Applies the fault and looks whether it acts.
     fn start(
         &self,
         targets: Targets<'_>,
-        plan: &Plan,
+        plan: &Self::Plan,
     ) -> impl Future<Output = Result<Check, Error>> + Send;
 
     /// Undoes the fault and looks whether it is gone.
     fn stop(
         &self,
         targets: Targets<'_>,
-        plan: &Plan,
+        plan: &Self::Plan,
     ) -> impl Future<Output = Result<Check, Error>> + Send;
 }
 
@@ -162,18 +153,20 @@ pub trait DynFault: Send + Sync {
     /// See [`Fault::fits`].
     fn fits(&self, nodes: &[Member]) -> Result<(), Error>;
     /// See [`Fault::plan`].
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error>;
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<AnyPlan, Error>;
+    /// A stored plan of this fault; see [`AnyPlan::read`].
+    fn read(&self, json: &serde_json::Value) -> Result<AnyPlan, Error>;
     /// See [`Fault::start`].
     fn start<'a>(
         &'a self,
         targets: Targets<'a>,
-        plan: &'a Plan,
+        plan: &'a AnyPlan,
     ) -> BoxFuture<'a, Result<Check, Error>>;
     /// See [`Fault::stop`].
     fn stop<'a>(
         &'a self,
         targets: Targets<'a>,
-        plan: &'a Plan,
+        plan: &'a AnyPlan,
     ) -> BoxFuture<'a, Result<Check, Error>>;
 }
 
@@ -193,22 +186,25 @@ impl<F: Fault> DynFault for F {
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
         Fault::fits(self, nodes)
     }
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
-        Fault::plan(self, targets, random)
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<AnyPlan, Error> {
+        AnyPlan::new(Fault::plan(self, targets, random)?)
+    }
+    fn read(&self, json: &serde_json::Value) -> Result<AnyPlan, Error> {
+        AnyPlan::read(self, json)
     }
     fn start<'a>(
         &'a self,
         targets: Targets<'a>,
-        plan: &'a Plan,
+        plan: &'a AnyPlan,
     ) -> BoxFuture<'a, Result<Check, Error>> {
-        Box::pin(Fault::start(self, targets, plan))
+        Box::pin(async move { Fault::start(self, targets, plan.typed(self)?).await })
     }
     fn stop<'a>(
         &'a self,
         targets: Targets<'a>,
-        plan: &'a Plan,
+        plan: &'a AnyPlan,
     ) -> BoxFuture<'a, Result<Check, Error>> {
-        Box::pin(Fault::stop(self, targets, plan))
+        Box::pin(async move { Fault::stop(self, targets, plan.typed(self)?).await })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Partitions of the network: drawn as grudges, applied as link matrices, proved by probes.
 
-use super::{Check, Fault, Nemesis, Plan, Targets};
+use serde::{Deserialize, Serialize};
+
+use super::{Check, Fault, Hit, Nemesis, Plan, Targets};
 use crate::error::Error;
 use crate::grudge::{Grudge, Member, Partition};
 use crate::node::Node;
-use crate::op::{Name, Value};
+use crate::op::Name;
 use crate::random::{Seed, Stream};
 
 /// A partition of some kind; see the functions beside it.
@@ -91,7 +93,29 @@ fn members(targets: Targets<'_>) -> Vec<Member> {
     targets.cluster.nodes().iter().map(member).collect()
 }
 
+/// A drawn partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionPlan {
+    /// The nodes that miss somebody.
+    #[serde(flatten)]
+    pub hit: Hit,
+    /// Which node drops whose packets.
+    pub grudge: Grudge,
+}
+
+impl Plan for PartitionPlan {
+    fn hit(&self) -> &Hit {
+        &self.hit
+    }
+
+    fn grudge(&self) -> Option<&Grudge> {
+        Some(&self.grudge)
+    }
+}
+
 impl Fault for PartitionFault {
+    type Plan = PartitionPlan;
+
     fn name(&self) -> Name {
         self.0.name().into()
     }
@@ -106,33 +130,30 @@ impl Fault for PartitionFault {
         drawn.map(drop).map_err(|e| Error::usage(e.to_string()))
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<PartitionPlan, Error> {
         let members = members(targets);
         let grudge = self.0.draw(&members, random).map_err(|e| Error::usage(e.to_string()))?;
         let names: Vec<&str> = members.iter().map(|m| &*m.name).collect();
         let hit = |id: usize| (0..members.len()).any(|o| o != id && !grudge.linked(id, o));
         let nodes = targets.cluster.nodes().iter().map(Node::id);
-        Ok(Plan {
+        let hit = Hit {
             shape: grudge.shape(&names),
             nodes: nodes.filter(|id| hit(id.index())).collect(),
-            grudge: Some(grudge),
-            detail: Value::Nil,
-        })
+        };
+        Ok(PartitionPlan { hit, grudge })
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let grudge = plan.grudge.as_ref().expect("a partition's plan has a grudge");
+    async fn start(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {
         let links = targets.cluster.links();
-        links.add(grudge).await?;
-        let proof = links.prove().await;
+        links.add(&plan.grudge).await?;
+        let proof = links.prove_cut(&plan.grudge).await;
         Ok(Check { status: proof.status(), evidence: proof.evidence() })
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let grudge = plan.grudge.as_ref().expect("a partition's plan has a grudge");
+    async fn stop(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {
         let links = targets.cluster.links();
-        links.remove(grudge).await?;
-        let proof = links.prove().await;
+        links.remove(&plan.grudge).await?;
+        let proof = links.prove_open(&plan.grudge).await;
         Ok(Check { status: proof.status(), evidence: proof.evidence() })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Check, Fault, Nemesis, Plan, Targets};
+use super::{Check, Fault, Hit, Nemesis, Targets};
 use crate::error::Error;
 use crate::grudge::minority;
 use crate::node::{Node, wait_until};
@@ -42,7 +42,7 @@ pub struct KillFault;
 pub struct PauseFault;
 
 /// A random minority, at least one node.
-fn some_nodes(targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+fn some_nodes(targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
     let mut nodes: Vec<NodeId> = targets.cluster.nodes().iter().map(Node::id).collect();
     if nodes.is_empty() {
         return Err(Error::usage("there are no nodes whose processes could be hit"));
@@ -52,11 +52,11 @@ fn some_nodes(targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> 
     nodes.truncate(1 + random.index(most));
     nodes.sort_unstable();
     let names: Vec<&str> = nodes.iter().map(|id| targets.cluster.node(*id).name()).collect();
-    Ok(Plan { shape: names.join(" "), nodes, ..Plan::default() })
+    Ok(Hit { shape: names.join(" "), nodes })
 }
 
 /// Every process of the nodes that were hit, with its state.
-async fn states(targets: Targets<'_>, plan: &Plan) -> Value {
+async fn states(targets: Targets<'_>, plan: &Hit) -> Value {
     let mut entries = Vec::new();
     for id in &plan.nodes {
         let node = targets.cluster.node(*id);
@@ -66,20 +66,22 @@ async fn states(targets: Targets<'_>, plan: &Plan) -> Value {
 }
 
 impl Fault for KillFault {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "kill".into()
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
         some_nodes(targets, random)
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let gone = kill_all(targets, &plan.nodes).await?;
         Ok(Check::seen(gone, states(targets, plan).await))
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let problems = restart_all(targets, &plan.nodes).await?;
         let evidence = match problems.is_empty() {
             true => states(targets, plan).await,
@@ -138,15 +140,17 @@ pub(crate) async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Err
 }
 
 impl Fault for PauseFault {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "pause".into()
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
         some_nodes(targets, random)
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let mut stopped = true;
         for id in &plan.nodes {
             stopped &= targets.cluster.node(*id).pause().await?;
@@ -154,7 +158,7 @@ impl Fault for PauseFault {
         Ok(Check::seen(stopped, states(targets, plan).await))
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let mut going = true;
         for id in &plan.nodes {
             going &= targets.cluster.node(*id).resume().await?;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::process::{kill_all, restart_all};
-use super::{Check, DynFault, Fault, Lane, Nemesis, Plan, Targets};
+use super::{AnyPlan, Check, DynFault, Fault, Hit, Lane, Nemesis, Plan, Targets};
 use crate::db::Facts;
 use crate::error::Error;
-use crate::grudge::{Member, majority};
+use crate::grudge::{Grudge, Member, majority};
 use crate::history::FaultStatus;
 use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
@@ -34,15 +36,38 @@ pub fn restart_after(nemesis: impl Into<Nemesis>) -> Nemesis {
 
 struct RestartAfter(Arc<dyn DynFault>);
 
+/// The plan of the fault, and who is restarted after it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct RestartPlan {
+    #[serde(flatten)]
+    hit: Hit,
+    restarted: Vec<NodeId>,
+    grudge: Option<Grudge>,
+    /// The plan of the fault itself, whose type is known to that alone.
+    fault: serde_json::Value,
+}
+
+impl Plan for RestartPlan {
+    fn hit(&self) -> &Hit {
+        &self.hit
+    }
+
+    fn grudge(&self) -> Option<&Grudge> {
+        self.grudge.as_ref()
+    }
+}
+
 /// The nodes that see no majority.
-fn smaller_side(plan: &Plan) -> Vec<NodeId> {
-    let Some(grudge) = &plan.grudge else { return plan.nodes.clone() };
+fn smaller_side(plan: &AnyPlan) -> Vec<NodeId> {
+    let Some(grudge) = plan.grudge() else { return plan.hit().nodes.clone() };
     let n = grudge.nodes();
     let few = (0..n).filter(|i| grudge.sees(*i).len() < majority(n));
     few.map(|i| NodeId(i as u16)).collect()
 }
 
 impl Fault for RestartAfter {
+    type Plan = RestartPlan;
+
     fn name(&self) -> Name {
         format!("{}_restart", self.0.name()).into()
     }
@@ -63,19 +88,25 @@ impl Fault for RestartAfter {
         self.0.fits(nodes)
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
-        self.0.plan(targets, random)
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<RestartPlan, Error> {
+        let plan = self.0.plan(targets, random)?;
+        Ok(RestartPlan {
+            hit: plan.hit().clone(),
+            restarted: smaller_side(&plan),
+            grudge: plan.grudge().cloned(),
+            fault: plan.json().clone(),
+        })
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        self.0.start(targets, plan).await
+    async fn start(&self, targets: Targets<'_>, plan: &RestartPlan) -> Result<Check, Error> {
+        self.0.start(targets, &self.0.read(&plan.fault)?).await
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let restarted = smaller_side(plan);
-        let gone = kill_all(targets, &restarted).await?;
-        let healed = self.0.stop(targets, plan).await?;
-        let problems = restart_all(targets, &restarted).await?;
+    async fn stop(&self, targets: Targets<'_>, plan: &RestartPlan) -> Result<Check, Error> {
+        let restarted = &plan.restarted;
+        let gone = kill_all(targets, restarted).await?;
+        let healed = self.0.stop(targets, &self.0.read(&plan.fault)?).await?;
+        let problems = restart_all(targets, restarted).await?;
         let status = match (restarted.is_empty(), gone && problems.is_empty()) {
             (false, true) => healed.status,
             (false, false) => FaultStatus::Ineffective,

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Boundaries, Near};
 use crate::error::Error;
+use crate::op::Name;
 use crate::random::Stream;
 use crate::time::{millis, secs};
 
@@ -45,14 +48,32 @@ pub struct Timing {
 }
 
 /// From when to when a fault acts, counted from the start of the main phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Its start.
+    #[serde(rename = "start_ns", with = "nanoseconds")]
     pub start: Duration,
     /// Its end; the same as its start for faults that are over at once.
+    #[serde(rename = "end_ns", with = "nanoseconds")]
     pub end: Duration,
     /// The zone that its length was drawn from.
-    pub zone: Option<&'static str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Name>,
+}
+
+/// Durations as whole numbers.
+mod nanoseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u64(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        u64::deserialize(d).map(Duration::from_nanos)
+    }
 }
 
 impl Timing {
@@ -117,7 +138,7 @@ pub fn windows(
             None => Some((needs, None)).filter(|(takes, _)| *takes <= main - start),
         };
         let Some((lasts, zone)) = drawn else { break };
-        windows.push(Window { start, end: start + lasts, zone });
+        windows.push(Window { start, end: start + lasts, zone: zone.map(Name::from) });
         start = match timing.every {
             Some(every) => start + every,
             None => {

@@ -1,11 +1,12 @@
 //! Faults placed by what is seen on the wire, instead of by the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Boundaries, Check, Fault, Nemesis, Plan, Targets};
+use serde::{Deserialize, Serialize};
+
+use super::{Boundaries, Check, Fault, Hit, Nemesis, Plan, Targets};
 use crate::db::Facts;
 use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, message, tick};
 use crate::env::{Error as EnvError, HostId};
@@ -109,24 +110,34 @@ pub struct WireFault {
     name: Name,
     choice: Choice,
     action: Action,
-    occurrences: AtomicI64,
-    running: Mutex<BTreeMap<i64, Occurrence>>,
+    /// What was armed and is not undone, by the number of its occurrence.
+    running: Mutex<BTreeMap<u64, Armed>>,
 }
 
-/// What an occurrence has to remember until it is undone.
-#[derive(Clone, Debug)]
-struct Occurrence {
-    trigger: Trigger,
-    armed: Option<Armed>,
+/// A drawn trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WirePlan {
+    /// The nodes that the trigger names, or all.
+    #[serde(flatten)]
+    pub hit: Hit,
+    /// What it waits for.
+    pub trigger: Trigger,
+    /// Tells the occurrence from others.
+    pub number: u64,
+}
+
+impl Plan for WirePlan {
+    fn hit(&self) -> &Hit {
+        &self.hit
+    }
 }
 
 impl WireFault {
     fn new(name: &str, choice: Choice, action: Action) -> WireFault {
-        let (occurrences, running) = Default::default();
-        WireFault { name: name.into(), choice, action, occurrences, running }
+        WireFault { name: name.into(), choice, action, running: Mutex::default() }
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<i64, Occurrence>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<u64, Armed>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -147,6 +158,8 @@ fn seen(targets: Targets<'_>, fired: &Fired) -> Vec<(&'static str, Value)> {
 }
 
 impl Fault for WireFault {
+    type Plan = WirePlan;
+
     fn name(&self) -> Name {
         self.name.clone()
     }
@@ -190,7 +203,7 @@ impl Fault for WireFault {
         }
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<WirePlan, Error> {
         let trigger = match &self.choice {
             Choice::Given(trigger) => trigger.clone(),
             Choice::Drawn(seen, draw) => {
@@ -210,22 +223,15 @@ impl Fault for WireFault {
             trigger.hosts().next().is_none() || trigger.hosts().any(|n| n == node.name())
         };
         let nodes = targets.cluster.nodes().iter().filter(hit).map(Node::id).collect();
-        let number = self.occurrences.fetch_add(1, Ordering::Relaxed);
         let shape = format!("at {trigger}{}", self.action.ends);
-        self.running().insert(number, Occurrence { trigger, armed: None });
-        Ok(Plan { shape, nodes, grudge: None, detail: Value::Int(number) })
+        Ok(WirePlan { hit: Hit { shape, nodes }, trigger, number: random.u64() })
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let number = plan.number();
+    async fn start(&self, targets: Targets<'_>, plan: &WirePlan) -> Result<Check, Error> {
         let wire = targets.cluster.wire()?;
-        let trigger = self.running().get(&number).map(|o| o.trigger.clone());
-        let Some(trigger) = trigger else {
-            return Ok(Check::seen(false, "this occurrence was undone already"));
-        };
-        let mut armed = wire.arm(&trigger, &self.action).map_err(Error::environment)?;
+        let mut armed = wire.arm(&plan.trigger, &self.action).map_err(Error::environment)?;
         // Kept before anything is awaited: whatever happens, it can be undone.
-        self.running().insert(number, Occurrence { trigger, armed: Some(armed.clone()) });
+        self.running().insert(plan.number, armed.clone());
         let fired = match armed.fired(self.lead(&targets.db.facts())).await {
             Ok(fired) => fired,
             Err(error @ EnvError::NotSeen { .. }) => {
@@ -246,9 +252,8 @@ impl Fault for WireFault {
         Ok(Check { status, evidence: Value::map(told) })
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let occurrence = self.running().remove(&plan.number());
-        let armed = occurrence.and_then(|occurrence| occurrence.armed);
+    async fn stop(&self, targets: Targets<'_>, plan: &WirePlan) -> Result<Check, Error> {
+        let armed = self.running().remove(&plan.number);
         let mut told = Vec::new();
         let mut status = FaultStatus::Installed;
         if let Some(armed) = &armed {

@@ -11,8 +11,9 @@ use crate::beam::{
     AGENT_MODULE, AGENT_SOURCE, ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Atom, Connection,
     SAMPLER_MODULE, SAMPLER_SOURCE,
 };
+use crate::env::Scratch;
 use crate::error::Error;
-use crate::provision::Runtime;
+use crate::provision::{ProvisionError, Runtime};
 
 /// The module of the faults that act inside of a node.
 pub(crate) const TROUBLE_MODULE: &str = "fuzz_dist_trouble";
@@ -51,20 +52,16 @@ pub(crate) async fn compiled(module: &str) -> Result<Arc<[u8]>, Error> {
 }
 
 fn compile() -> Result<Vec<Arc<[u8]>>, Error> {
-    let folder = std::env::temp_dir().join(format!("fuzz_dist-agent-{}", std::process::id()));
-    let compiled = (|| {
-        std::fs::create_dir_all(&folder).map_err(Error::environment)?;
-        let files = SOURCES.map(|(module, _)| folder.join(format!("{module}.erl")));
-        for (file, (_, source)) in files.iter().zip(SOURCES) {
-            std::fs::write(file, source).map_err(Error::environment)?;
-        }
-        let runtime = Runtime::find_or_fetch().map_err(Error::environment)?;
-        let compiled = runtime.compile(&files, &folder).map_err(Error::setup)?;
-        let read = |file| Ok(Arc::from(std::fs::read(file).map_err(Error::environment)?));
-        compiled.iter().map(read).collect()
-    })();
-    let _ = std::fs::remove_dir_all(&folder);
-    compiled
+    let scratch = Scratch::new().map_err(Error::environment)?;
+    let folder = scratch.path();
+    let files = SOURCES.map(|(module, _)| folder.join(format!("{module}.erl")));
+    for (file, (_, source)) in files.iter().zip(SOURCES) {
+        std::fs::write(file, source).map_err(Error::environment)?;
+    }
+    let runtime = Runtime::find_or_fetch().map_err(ProvisionError::explained)?;
+    let compiled = runtime.compile(&files, folder).map_err(Error::setup)?;
+    let read = |file| Ok(Arc::from(std::fs::read(file).map_err(Error::environment)?));
+    compiled.iter().map(read).collect()
 }
 
 impl Node {

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::error::Error;
+
 /// Why the Erlang runtime, or something made with it, is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
@@ -83,6 +85,19 @@ pub enum ProvisionError {
         /// The limit.
         limit: Duration,
     },
+}
+
+impl ProvisionError {
+    /// The error of a test. A runtime that was named and is unusable is a mistake of whoever named
+    /// it; everything else is refused by the machine.
+    pub(crate) fn explained(self) -> Error {
+        match self {
+            ProvisionError::NoRuntimeAt { named_by, .. } if !named_by.is_empty() => {
+                Error::usage(self.to_string())
+            }
+            _ => Error::environment(self),
+        }
+    }
 }
 
 /// What a user can do who has no runtime.

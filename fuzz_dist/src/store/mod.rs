@@ -1,6 +1,6 @@
 //! The folder that keeps what a run found.
 //!
-//! `target/fuzz_dist/<test>/<stamp>/` holds `history.jsonl`, `test.json`, `results.json` and a
+//! `target/fuzz_dist/<test>/<stamp>/` holds `history.jsonl`, `plan.json`, `test.json`, `results.json` and a
 //! folder of logs for each host; `target/fuzz_dist/<test>/latest` is a file that names the
 //! newest run. All paths are made of `[A-Za-z0-9._-]`, since artifact stores refuse others.
 
@@ -196,13 +196,19 @@ pub fn file_name(text: &str) -> String {
 
 /// Writes beside the file and renames: a reader sees the old contents or the new ones.
 fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    write_beside(path, contents, true)
+}
+
+fn write_beside(path: &Path, contents: &[u8], to_disk: bool) -> Result<(), StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".tmp-{}-{}", std::process::id(), next_number()));
     let beside = PathBuf::from(beside);
     let write = || -> io::Result<()> {
         let mut file = fs::File::create_new(&beside)?;
         file.write_all(contents)?;
-        file.sync_data()?;
+        if to_disk {
+            file.sync_data()?;
+        }
         fs::rename(&beside, path)
     };
     write().map_err(|e| {
@@ -211,6 +217,16 @@ fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
         let _ = fs::remove_file(&beside);
         refused("write", path, e)
     })
+}
+
+/// Replaces a file that is written again and again: a reader sees the old contents or the new ones.
+/// It does not wait for the disk.
+///
+/// # Errors
+///
+/// When the disk is full, or the folder may not be written to.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    write_beside(path, contents, false)
 }
 
 fn next_number() -> u64 {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Proof that this process had one thread when it was asked.
 ///
@@ -49,9 +49,21 @@ impl SingleThreaded {
     }
 }
 
-/// Closes every descriptor above standard error. Only for a process that has opened none yet.
-pub(crate) fn close_all_but_standard() -> io::Result<()> {
-    // SAFETY: the caller owns no descriptor that could be closed behind its back.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+/// Closes every descriptor above standard error but these. Only for a process that has opened no
+/// others, or that will neither use nor drop them: a fork that is about to execute a program.
+pub(crate) fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<libc::c_uint> = kept.iter().map(|fd| fd.as_raw_fd() as _).collect();
+    kept.sort_unstable();
+    let mut first: libc::c_uint = 3;
+    for end in kept.into_iter().filter(|fd| *fd >= 3).chain([libc::c_uint::MAX]) {
+        if first < end {
+            // SAFETY: the caller owns no descriptor that is used or dropped after this.
+            let closed = unsafe { libc::syscall(libc::SYS_close_range, first, end - 1, 0) };
+            if closed < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = end.saturating_add(1);
+    }
+    Ok(())
 }

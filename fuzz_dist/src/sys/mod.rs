@@ -6,6 +6,10 @@ pub(crate) mod epoch;
 pub(crate) mod fork;
 pub(crate) mod namespace;
 pub(crate) mod signals;
+mod sync;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 

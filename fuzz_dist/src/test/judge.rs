@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::checker::{AnyChecker, Validity, Verdict};
+use crate::env::threads;
 use crate::history::{FaultStatus, History};
 
 /// How long a checker may take. One that takes longer is left behind and judged unknown.
@@ -23,7 +24,8 @@ fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Durati
     let count = checkers.len();
     for (i, checker) in checkers.into_iter().enumerate() {
         let (sender, history) = (sender.clone(), history.clone());
-        std::thread::spawn(move || {
+        let without_a_thread = sender.clone();
+        let spawned = std::thread::Builder::new().spawn(move || {
             let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(&history)));
             let verdict = verdict.unwrap_or_else(|panic| {
                 Verdict::unknown("checker", format!("a checker panicked: {}", told(&*panic)))
@@ -31,6 +33,10 @@ fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Durati
             // The receiver is gone when the limit has passed.
             let _ = sender.send((i, verdict));
         });
+        if let Err(error) = spawned {
+            let reason = format!("no thread for a checker: {error}; {}", threads::remedy());
+            let _ = without_a_thread.send((i, Verdict::unknown("checker", reason)));
+        }
     }
     drop(sender);
     let end = Instant::now() + limit;
@@ -50,8 +56,9 @@ fn told(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".into())
 }
 
-/// What the run itself knows: faults that were asked for and never acted, a healing that was
-/// not proved, trouble with the nemesis or with the store. None of it can make a run invalid.
+/// What the run itself knows: faults that were asked for and never acted, trouble with the nemesis
+/// or with the store. None of it can make a run invalid. That a fault was not undone, or the heal not
+/// proved, is in the history, and [`power`](crate::checker::power) judges it.
 pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[String]) -> Verdict {
     let mut verdict = Verdict::valid("run");
     let faults = history.faults();
@@ -60,9 +67,6 @@ pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[Strin
         if !acted {
             verdict = verdict.because(format!("no `{kind}` was ever seen to act"));
         }
-    }
-    if history.heal_proved() == Some(false) {
-        verdict = verdict.because("the healing was not proved");
     }
     for problem in problems {
         verdict = verdict.because(problem.clone());

@@ -1,13 +1,12 @@
 //! The running test: a cluster that is up, its history, its faults, its operations.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::announce::Announcements;
-use super::faults::Faults;
+use super::faults::{Faults, died};
 use super::observe::Observed;
 use super::options::Effective;
 use super::progress::Progress;
@@ -19,7 +18,7 @@ use crate::error::Error;
 use crate::generator::{Generator, Thread};
 use crate::history::{Recorder, Samples};
 use crate::interpreter::{Ended, Interpreter, Outcome};
-use crate::nemesis::{Boundaries, Nemesis, Window, windows};
+use crate::nemesis::{Boundaries, Nemesis, Schedule};
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, NodeId, Phase};
 use crate::random::Seed;
@@ -43,10 +42,10 @@ pub(crate) struct Live {
     pub(super) faults: Faults,
     pub(super) observed: Observed,
     pub(super) announcements: Arc<Announcements>,
-    pub(super) phase: Mutex<Phase>,
+    pub(super) replay: Option<Arc<Schedule>>,
+    pub(super) phase: Arc<Mutex<Phase>>,
     pub(super) interpreter: tokio::sync::Mutex<Interpreter>,
     pub(super) cancel: watch::Sender<bool>,
-    pub(super) healed: AtomicBool,
     pub(super) progress: Progress,
 }
 
@@ -114,43 +113,17 @@ impl Live {
         }
     }
 
-    /// The windows in which the faults of every lane act.
-    ///
-    /// # Errors
-    ///
-    /// Where a fault cannot start and end within the main phase.
-    pub(crate) fn schedule(
-        nemesis: &Nemesis,
-        db: &AnyDb,
-        effective: &Effective,
-        seed: Seed,
-        boundaries: Option<Boundaries>,
-    ) -> Result<Vec<Vec<Window>>, Error> {
-        let facts = db.facts();
-        let lanes = nemesis.lanes().iter().enumerate();
-        let schedule = lanes.map(|(i, lane)| {
-            let lasts = lane.timing.lasts(lane.fault.lasts().or(facts.cut), facts.net_ticktime);
-            let lead = lane.fault.lead(&facts);
-            let mut random = seed.stream(&format!("nemesis/{i}/windows"));
-            let (name, limit) = (lane.name(), effective.time_limit);
-            windows(&name, &lane.timing, lead, lasts, boundaries.as_ref(), limit, &mut random)
-        });
-        schedule.collect()
-    }
-
     /// Operations at their rate, and faults in their lanes, until the time limit.
     pub(crate) async fn main_phase(self: &Arc<Self>) -> Result<(), Error> {
         self.enter(Phase::Main);
         let start = self.clock.now();
         self.progress.main_ends(start + self.effective.time_limit);
-        let (nemesis, boundaries) = (&self.nemesis, self.boundaries());
-        let schedule = Live::schedule(nemesis, &self.db, &self.effective, self.seed, boundaries)?;
+        let schedule = self.lanes()?;
+        self.faults.scheduled(schedule.clone());
         let (stop, stopped) = watch::channel(false);
         let mut lanes = tokio::task::JoinSet::new();
-        for (i, (lane, windows)) in self.nemesis.lanes().iter().zip(schedule).enumerate() {
-            let random = self.seed.stream(&format!("nemesis/{i}"));
-            let live = self.clone();
-            lanes.spawn(live.run_lane(lane.clone(), windows, start, random, stopped.clone()));
+        for (lane, schedule) in self.nemesis.lanes().iter().cloned().enumerate().zip(schedule) {
+            lanes.spawn(self.clone().run_lane(lane, schedule, start, stopped.clone()));
         }
         let mean = Duration::from_secs_f64(1.0 / self.effective.rate);
         let operations = self.workload.operations(self.seed.derive("operations"));
@@ -159,9 +132,16 @@ impl Live {
         if !matches!(outcome.ended, Ended::TimeLimit) {
             let _ = stop.send(true);
         }
-        let all_lanes = async { while lanes.join_next().await.is_some() {} };
+        let all_lanes = async {
+            while let Some(ended) = lanes.join_next().await {
+                if let Err(e) = ended {
+                    self.faults.board().problem(format!("a lane of the nemesis {}", died(e)));
+                }
+            }
+        };
         if tokio::time::timeout(LANES_LIMIT, all_lanes).await.is_err() {
-            self.faults.problem(format!("faults were not undone within {LANES_LIMIT:?}"));
+            let problem = format!("faults were not undone within {LANES_LIMIT:?}");
+            self.faults.board().problem(problem);
         }
         self.recorder.set_meta("main_start_ns", start.0 as i64);
         self.recorder.set_meta("main_end_ns", outcome.end.0 as i64);
@@ -189,18 +169,31 @@ impl Live {
         interpreter.run(phase, generator, &LiveOpener(self), limit, &mut cancel).await
     }
 
-    /// Nodes whose processes ended although no fault killed them, told in sentences.
+    /// Nodes whose processes ended although no fault killed them, in sentences. Those that are hit by
+    /// a fault that was not seen undone are its work.
     pub(super) fn ended_by_themselves(&self) -> Vec<String> {
-        let dead = self.cluster.nodes().iter().filter(|n| !n.is_running());
+        let hit = self.faults.board().hit();
+        let dead = self.cluster.nodes().iter();
+        let dead = dead.filter(|n| !n.is_running() && !hit.contains(&n.id()));
         let told = dead.map(|node| {
             let logs = node.folder().unwrap_or_default().join("logs");
             format!(
-                "the processes on {} ended by themselves; what they said is in {}",
+                "the processes on {} exited unexpectedly; logs: {}",
                 node.name(),
                 logs.display()
             )
         });
         told.collect()
+    }
+
+    /// The phase that new events belong to.
+    pub(super) fn phase(&self) -> Phase {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a phase.
+    pub(super) fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
     /// Now, on the test's clock.

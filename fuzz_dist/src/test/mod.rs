@@ -11,13 +11,14 @@ use std::time::Duration;
 use crate::checker::{AnyChecker, Checker, Verdict};
 use crate::db::AnyDb;
 use crate::error::Error;
-use crate::nemesis::Nemesis;
+use crate::nemesis::{Nemesis, Schedule};
 use crate::random::Seed;
 use crate::workload::Workload;
 
 mod announce;
 pub mod cancel;
 mod faults;
+mod inject;
 mod judge;
 mod live;
 mod observe;
@@ -30,8 +31,9 @@ mod session;
 mod settle;
 mod spec;
 
+pub use inject::{ArmedFault, RunningFault};
 use options::{Concurrency, Options};
-pub use scenario::{Add, ArmedFault, LiveCluster, Operation, Read, RunningFault, ScenarioClient};
+pub use scenario::{Add, LiveCluster, Operation, Read, ScenarioClient};
 pub use session::{Finished, Session};
 pub use spec::{Body, Location, Part, TrialReport, TrialSpec};
 
@@ -77,6 +79,7 @@ pub(crate) struct Plan {
     pub(crate) workload: Option<Workload>,
     pub(crate) checkers: Vec<AnyChecker>,
     pub(crate) options: Options,
+    pub(crate) replay: Option<Arc<Schedule>>,
 }
 
 impl Test {
@@ -95,6 +98,17 @@ impl Test {
     #[must_use]
     pub fn nemesis(mut self, nemesis: impl Into<Nemesis>) -> Test {
         self.plan.nemesis = nemesis.into();
+        self
+    }
+
+    /// Replays the schedule of a stored run: its faults in the same windows, on the same targets.
+    ///
+    /// The test has the same nemesis and number of nodes. Where the run does otherwise than the stored
+    /// one (a fault that the stored run did not reach, one that waits for an event that did not come),
+    /// its notes say so.
+    #[must_use]
+    pub fn replay(mut self, schedule: Schedule) -> Test {
+        self.plan.replay = Some(Arc::new(schedule));
         self
     }
 

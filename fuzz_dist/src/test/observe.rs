@@ -174,7 +174,7 @@ impl Watch {
         if let Some(asked) = live.effective.overlapping_partitions
             && asked.prevented() != prevented
         {
-            live.faults.problem(format!(
+            live.faults.board().problem(format!(
                 "`overlapping_partitions` was asked for, and {} says `{prevented}` of \
                  prevent_overlapping_partitions: another setting has the last word there",
                 self.node.name()

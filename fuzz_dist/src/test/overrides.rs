@@ -36,6 +36,8 @@ pub struct Overrides {
     pub attempts: Option<u32>,
     /// `FUZZ_DIST_MISSING`, `fail` or `ignore`.
     pub missing: Missing,
+    /// `FUZZ_DIST_LOG_LIMIT`, what each log of a process keeps, as `64M`, in bytes.
+    pub log_limit: Option<u64>,
     /// `FUZZ_DIST_TRACES`, `1` or `0`: whether the store keeps the run as OpenTelemetry traces, too.
     pub traces: bool,
 }
@@ -74,6 +76,7 @@ impl Overrides {
             attempts: parsed(&get, "FUZZ_DIST_ATTEMPTS", "write a number, as 3", plain)?,
             missing: parsed(&get, "FUZZ_DIST_MISSING", "write fail or ignore", missing)?
                 .unwrap_or_default(),
+            log_limit: parsed(&get, "FUZZ_DIST_LOG_LIMIT", "write a size, as 64M", size)?,
             traces: parsed(&get, "FUZZ_DIST_TRACES", "write 1 or 0", switch)?.unwrap_or_default(),
         })
     }
@@ -101,6 +104,18 @@ fn seed(text: &str) -> Option<Seed> {
         Some(digits) => u64::from_str_radix(digits, 16).ok().map(Seed),
         None => text.parse().ok(),
     }
+}
+
+/// Bytes, or so many K, M or G of them.
+fn size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 10),
+        b'M' => (&text[..text.len() - 1], 20),
+        b'G' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number = digits.parse::<u64>().ok().filter(|number| *number > 0)?;
+    number.checked_mul(1 << shift)
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -144,6 +159,7 @@ mod tests {
             ("FUZZ_DIST_CONCURRENCY", "2n"),
             ("FUZZ_DIST_ATTEMPTS", "3"),
             ("FUZZ_DIST_MISSING", "ignore"),
+            ("FUZZ_DIST_LOG_LIMIT", "3M"),
         ]);
         let expected = Overrides {
             seed: Some(Seed(255)),
@@ -153,6 +169,7 @@ mod tests {
             concurrency: Some(Concurrency::PerNode(2)),
             attempts: Some(3),
             missing: Missing::Ignore,
+            log_limit: Some(3 << 20),
             traces: true,
         };
         assert_eq!(all, Ok(expected));
@@ -172,6 +189,11 @@ mod tests {
             "FUZZ_DIST_TIME_LIMIT",
             "30",
             "FUZZ_DIST_TIME_LIMIT=\"30\" cannot be read: write a duration, as 30s",
+        );
+        check(
+            "FUZZ_DIST_LOG_LIMIT",
+            "0",
+            "FUZZ_DIST_LOG_LIMIT=\"0\" cannot be read: write a size, as 64M",
         );
         check(
             "FUZZ_DIST_MISSING",

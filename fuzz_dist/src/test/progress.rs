@@ -36,7 +36,7 @@ impl Progress {
             true => String::new(),
             false => format!(", {} s left", left.as_secs()),
         };
-        let faults = live.faults.shown();
+        let faults = live.faults.board().shown();
         let faults = if faults.is_empty() { "no fault".into() } else { faults.join(", ") };
         format!(
             "{}{left}: {} ops ({} ok, {} fail, {} unknown, {} in flight); {faults}",

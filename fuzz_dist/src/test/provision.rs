@@ -1,6 +1,5 @@
 //! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,19 +7,20 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::announce::Announcements;
+use super::faults::{Faults, Scene};
 use super::live::Live;
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, observe};
 use crate::db::AnyDb;
-use crate::env::{Environment, HostSpec, Role};
+use crate::env::{self, Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::grudge::Member;
 use crate::history::{Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::lab::{Lab, LabOptions};
-use crate::nemesis::{Boundaries, Lane, Nemesis};
+use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
 use crate::node::{Cluster, Node, modules, wait_until};
 use crate::op::{Name, Phase, Value};
 use crate::time::Clock;
@@ -38,6 +38,7 @@ struct Resolved {
     workload: Workload,
     nemesis: Nemesis,
     effective: Effective,
+    replay: Option<Arc<Schedule>>,
 }
 
 /// Brings the cluster of a plan up.
@@ -99,7 +100,11 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     }
     let boundaries = facts.net_ticktime.map(Boundaries::with_ticktime);
     Live::schedule(&nemesis, &db, &effective, session.seed(), boundaries)?;
-    Ok(Resolved { db, workload, nemesis, effective })
+    let replay = plan.replay.clone();
+    if let Some(replay) = &replay {
+        replay.fits(&nemesis, members.len(), effective.time_limit)?;
+    }
+    Ok(Resolved { db, workload, nemesis, effective, replay })
 }
 
 async fn bring_up(
@@ -107,18 +112,20 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, nemesis, effective } = resolved;
+    let Resolved { db, workload, nemesis, effective, replay } = resolved;
     let begun = Instant::now();
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
     let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
+    let options = LabOptions::new(folder.join("hosts"), hosts);
     let options = LabOptions {
         heal: effective.heal,
         follow: effective.wire || follows,
-        ..LabOptions::new(folder.join("hosts"), hosts)
+        log_limit: session.log_limit().unwrap_or(options.log_limit),
+        ..options
     };
     let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
-    let env: Arc<dyn Environment> = Arc::new(lab.map_err(Error::environment)?);
+    let env: Arc<dyn Environment> = Arc::new(lab.map_err(explained)?);
     let cluster = Cluster::new(env)?;
     session.up(&cluster);
     if let Some(overlapping) = effective.overlapping_partitions {
@@ -180,6 +187,21 @@ async fn bring_up(
     db.form(&cluster).await.map_err(|e| e.context("forming the cluster"))?;
 
     let (cancelled, _) = watch::channel(false);
+    let phase = Arc::new(Mutex::new(Phase::Setup));
+    let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
+    let faults = Faults::start(Scene {
+        cluster: cluster.clone(),
+        db: db.clone(),
+        clock,
+        recorder: recorder.clone(),
+        announcements: announcements.clone(),
+        phase: phase.clone(),
+        until: session.ends(&effective, db.facts().quiesce_limit),
+        reconnect: effective.reconnect,
+        schedule: Schedule::new(session.name(), session.seed(), names.collect()),
+        replay: replay.clone(),
+        file: Some(folder.join(schedule::FILE)),
+    });
     let live = Arc::new(Live {
         cluster,
         db,
@@ -190,14 +212,14 @@ async fn bring_up(
         clock,
         recorder,
         samples: Samples::to_file(&folder.join("samples.jsonl")),
-        faults: Default::default(),
+        faults,
+        replay,
         observed: Default::default(),
         announcements,
-        phase: Mutex::new(Phase::Setup),
+        phase,
         progress: Progress::new(interpreter.counters()),
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
-        healed: AtomicBool::new(false),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
@@ -205,6 +227,15 @@ async fn bring_up(
     session.enter("running");
     progress::show(&live);
     Ok(live)
+}
+
+/// A lab that cannot be: what was named and cannot be used is a mistake of whoever named it, the
+/// rest is refused by the machine.
+fn explained(error: env::Error) -> Error {
+    match error {
+        env::Error::Invalid(text) => Error::usage(text),
+        other => Error::environment(other),
+    }
 }
 
 /// Does something on all nodes at once; the first error ends it.
@@ -231,8 +262,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if !node.is_running() {
                 return Error::setup(format!(
-                    "the processes on {} ended by themselves before it was ready; what they said \
-                     is in {}",
+                    "the processes on {} exited unexpectedly before it was ready; logs: {}",
                     node.name(),
                     node.folder().unwrap_or_default().join("logs").display()
                 ));

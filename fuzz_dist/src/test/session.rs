@@ -21,6 +21,8 @@ use crate::store::Store;
 
 /// How long the end of an interrupted run may take: undoing faults, with restarts.
 const HEAL_LIMIT: Duration = Duration::from_secs(120);
+/// How long the hosts may take to say which processes they have.
+const STATES_LIMIT: Duration = Duration::from_secs(10);
 
 /// One attempt at a test.
 ///
@@ -37,6 +39,7 @@ pub struct Session {
     effective: OnceLock<Effective>,
     stage: Mutex<&'static str>,
     judged: Mutex<Option<Verdict>>,
+    begun: tokio::time::Instant,
 }
 
 /// How an attempt ended.
@@ -73,6 +76,7 @@ impl Session {
             effective: OnceLock::new(),
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
+            begun: tokio::time::Instant::now(),
         })
     }
 
@@ -85,12 +89,18 @@ impl Session {
             workload: spec.workload.map(|p| (p.make)()),
             checkers: spec.checkers.iter().map(|p| (p.make)()).collect(),
             options: spec.options.clone(),
+            replay: None,
         };
         Test::new(self.clone(), plan)
     }
 
     pub(super) fn name(&self) -> &str {
         &self.spec.name
+    }
+
+    /// What the environment says about the logs' size.
+    pub(super) fn log_limit(&self) -> Option<u64> {
+        self.over.log_limit
     }
 
     pub(super) fn seed(&self) -> Seed {
@@ -118,7 +128,19 @@ impl Session {
     /// function has a word in it, and `said` is what counts before that.
     pub fn total_limit(&self, said: &Effective) -> Duration {
         let effective = self.effective.get().unwrap_or(said);
-        let facts = self.live.get().and_then(|live| live.db.facts().quiesce_limit);
+        self.limit_with(effective, self.live.get().and_then(|live| live.db.facts().quiesce_limit))
+    }
+
+    /// When the total limit passes, for a database with this quiesce limit.
+    pub(super) fn ends(
+        &self,
+        effective: &Effective,
+        facts: Option<Duration>,
+    ) -> tokio::time::Instant {
+        self.begun + self.limit_with(effective, facts)
+    }
+
+    fn limit_with(&self, effective: &Effective, facts: Option<Duration>) -> Duration {
         // No cut is longer than the main phase.
         let quiesce = effective.quiesce_limit.or(facts);
         let quiesce = quiesce.unwrap_or_else(|| effective.quiesce_limit(effective.time_limit));
@@ -149,7 +171,7 @@ impl Session {
     pub(super) async fn judge(&self, live: &Live, plan: &Plan, extra: Vec<AnyChecker>) -> Outcome {
         self.enter("judging the history");
         let (history, written) = live.recorder.finish();
-        let mut problems = live.faults.problems();
+        let mut problems = live.faults.board().problems();
         let disk = written.err().map(|e| e.to_string());
         problems.extend(disk.clone());
         problems.extend(live.ended_by_themselves());
@@ -184,13 +206,8 @@ impl Session {
     pub async fn finish(&self, outcome: Outcome) -> Finished {
         if let Some(live) = self.live.get() {
             let _ = live.cancel.send(true);
-            let healing = async {
-                live.heal().await;
-                live.record_states().await;
-            };
-            if tokio::time::timeout(HEAL_LIMIT, healing).await.is_err() {
-                eprintln!("fuzz_dist: undoing the faults took longer than {HEAL_LIMIT:?}");
-            }
+            live.heal(Some(HEAL_LIMIT)).await;
+            let _ = tokio::time::timeout(STATES_LIMIT, live.record_states()).await;
             live.announcements.flush().await;
             if outcome.is_err() && self.judged().is_none() {
                 let _ = self.judge(live, &Plan::default(), Vec::new()).await;
@@ -200,6 +217,7 @@ impl Session {
         let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
         let mut notes = notes.unwrap_or_default();
         if let Some(live) = self.live.get() {
+            notes.extend(live.faults.board().departures());
             notes.extend(live.observed.notes());
             notes.extend(live.announcements.notes(live));
         }

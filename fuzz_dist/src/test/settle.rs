@@ -1,12 +1,10 @@
 //! After the main phase: heal and prove it, wait until the nodes agree, read every node once more.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::live::Live;
 use crate::error::Error;
 use crate::generator::{Any, Boxed, Generator, each_node, nothing, once};
-use crate::history::{Edge, FaultStatus};
 use crate::interpreter::Ended;
 use crate::node::Node;
 use crate::op::{Event, Kind, NodeId, Phase, Process, Value};
@@ -14,8 +12,6 @@ use crate::time::Time;
 
 /// Between two rounds of reads while the run waits for convergence.
 const ROUND_EVERY: Duration = Duration::from_millis(250);
-/// How often the healing is proved anew before it counts as not proved.
-const PROOFS_MAX: u32 = 5;
 
 impl Live {
     /// The rest of a run after its operations: heal, quiesce, final reads.
@@ -24,7 +20,7 @@ impl Live {
     ///
     /// When somebody interrupts it.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
-        self.heal().await;
+        self.heal(None).await;
         let healed = self.now();
         let Some(read) = self.workload.final_read().cloned() else { return Ok(()) };
         self.enter(Phase::Quiesce);
@@ -60,33 +56,13 @@ impl Live {
 
     /// Undoes every fault and proves that the network is whole and the processes go on.
     ///
-    /// Safe to call again: what is undone already stays so.
-    pub(crate) async fn heal(&self) {
-        if self.healed.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        self.enter(Phase::Heal);
-        let mut undone = self.end_all().await;
-        if let Err(e) = self.cluster.links().heal().await {
-            self.faults.problem(format!("healing the links failed: {e}"));
-            undone = false;
-        }
-        let mut proof = self.cluster.links().prove().await;
-        for _ in 1..PROOFS_MAX {
-            if proof.status() == FaultStatus::Installed {
-                break;
-            }
-            proof = self.cluster.links().prove().await;
-        }
-        let proved = undone && proof.status() == FaultStatus::Installed;
-        let value = Value::map([("proved", proved.into()), ("evidence", proof.evidence())]);
-        self.record_nemesis("heal".into(), Edge::Stopped, value);
-        if self.effective.reconnect {
-            let result = self.db.reconnect(&self.cluster).await;
-            if let Err(e) = result {
-                self.faults.problem(format!("reconnecting the nodes failed: {e}"));
-            }
-            self.recorder.set_meta("reconnected", true);
+    /// It may be called again, also where the caller was dropped on the way: what is under way goes on
+    /// and is awaited, what is undone stays so. With a `limit`, what is not undone by then is recorded
+    /// as not undone.
+    pub(crate) async fn heal(&self, limit: Option<Duration>) {
+        if self.faults.board().healed().is_none() {
+            self.enter(Phase::Heal);
+            self.faults.heal(limit).await;
         }
     }
 

@@ -9,7 +9,10 @@ use std::sync::Arc;
 ///
 /// The names are those of the protocol's documentation (erts, "Distribution Protocol") in lower
 /// case; [`ControlKind::from_str`] reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ControlKind {
     /// A message to a registered name (`reg_send`).

@@ -96,6 +96,9 @@ pub trait Wire: fmt::Debug + Send + Sync {
     /// The links that actions cut now.
     fn cuts(&self) -> LinkMatrix;
 
+    /// How often what [`Wire::cuts`] gives has changed.
+    fn changes(&self) -> u64;
+
     /// The connections that were seen since following began.
     fn connections(&self) -> Vec<Connection>;
 }

@@ -15,7 +15,7 @@ use crate::beam::follow::ControlKind;
 /// assert_eq!(tick(3).from("n1").to("n2").to_string(), "tick 3, n1 to n2");
 /// assert_eq!(middle_of(message_to("late").nth(2)).to_string(), "middle of message 2 to late");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Trigger {
     pub(crate) event: Event,
     pub(crate) from: Option<String>,
@@ -25,7 +25,8 @@ pub struct Trigger {
 }
 
 /// The event of a trigger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
     Tick,
     Message,

@@ -75,6 +75,39 @@ fn faults_are_read_back_from_their_edges() {
     assert!(faults[0].active_at(Time(9)) && !faults[0].active_at(Time(10)));
 }
 
+#[test]
+fn the_end_of_a_fault_has_words_of_its_own_and_the_older_ones_are_read_alike() {
+    let undone = |word: Option<&str>| {
+        let mut h = History::new(["n1"]);
+        for (t, edge, check) in [
+            (1, Edge::Start, None),
+            (2, Edge::Started, Some((FaultStatus::Installed, Value::Nil))),
+            (3, Edge::Stop, None),
+            (4, Edge::Stopped, Some((FaultStatus::Ineffective, "still there".into()))),
+        ] {
+            let mut value = History::fault_value(0, edge, "n1", check);
+            if let (Edge::Stopped, Some(word), Value::Map(entries)) = (edge, word, &value) {
+                let status = |(key, old): &(Value, Value)| match key.as_text() {
+                    Some("status") => (key.clone(), word.into()),
+                    _ => (key.clone(), old.clone()),
+                };
+                value = Value::Map(entries.iter().map(status).collect());
+            }
+            let mut e = event(0, edge.kind(), "kill", value);
+            (e.process, e.node, e.time) = (Process::NEMESIS, None, Time(t));
+            h.push(e).unwrap();
+        }
+        h.faults()[0].not_undone()
+    };
+    let still_there = Some("`kill n1` was not seen undone: still there".to_string());
+    for word in [None, Some("not removed"), Some("ineffective"), Some("indeterminate")] {
+        assert_eq!(undone(word), still_there, "{word:?}");
+    }
+    assert_eq!((undone(Some("removed")), undone(Some("installed"))), (None, None));
+    let words = |edge| FaultStatus::Ineffective.at(edge);
+    assert_eq!((words(Edge::Started), words(Edge::Stopped)), ("ineffective", "not removed"));
+}
+
 proptest! {
     #[test]
     fn sets_come_back_as_they_were_read(

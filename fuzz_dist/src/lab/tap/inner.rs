@@ -19,6 +19,8 @@ pub(super) struct Inner {
     pub(super) rules: Vec<Rule>,
     pub(super) last_id: u64,
     pub(super) cuts: LinkSet,
+    /// How often the cuts have changed.
+    pub(super) changes: u64,
     /// What a segment showed; kept for its room.
     seen: Vec<Seen>,
 }
@@ -226,7 +228,9 @@ impl Inner {
     }
 
     fn count_cuts(&mut self) {
-        self.cuts = self.rules.iter().flat_map(|rule| rule.cuts.iter().copied()).collect();
+        let cuts = self.rules.iter().flat_map(|rule| rule.cuts.iter().copied()).collect();
+        self.changes += u64::from(self.cuts != cuts);
+        self.cuts = cuts;
     }
 
     /// Room for a new connection: those of which nothing is held can be joined again.

@@ -132,6 +132,11 @@ impl Tap {
         self.lock().rules.iter().flat_map(|rule| rule.cuts.iter().copied()).collect()
     }
 
+    /// How often the cuts have changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
     pub(super) fn connections(&self) -> Vec<Connection> {
         let inner = self.lock();
         let mut told: Vec<_> = inner.flows.iter().filter_map(|(flow, f)| f.told(flow)).collect();

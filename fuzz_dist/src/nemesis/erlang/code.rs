@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Check, Fault, Nemesis, Plan, Targets};
+use super::super::{Check, Fault, Hit, Nemesis, Targets};
 use super::{control, hit, kept, one_node};
 use crate::args;
 use crate::beam::{Atom, Term};
@@ -25,6 +25,8 @@ pub fn purge_module(module: impl Into<Name>) -> Nemesis {
 pub struct PurgeModuleFault(pub Name);
 
 impl Fault for PurgeModuleFault {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "purge_module".into()
     }
@@ -33,16 +35,16 @@ impl Fault for PurgeModuleFault {
         Some(Duration::ZERO)
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
         one_node("purge_module", &self.0, targets, random)
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         kept::call(hit(targets, plan), "purge_module", args![Atom::from(&*self.0)]).await
     }
 
     /// Over as it began: the new code is there. Who was killed is the application's to start again.
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let loaded = match control(hit(targets, plan)).await {
             Ok(node) => {
                 let loaded = node.call("code", "is_loaded", args![Atom::from(&*self.0)]);

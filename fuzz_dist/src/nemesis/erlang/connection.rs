@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Check, Fault, Nemesis, Plan, Targets};
-use super::kept::{self, Kept};
+use super::super::{Check, Fault, Hit, Nemesis, Targets};
+use super::kept::{self, Kept, Numbered};
 use super::{carrier, control, hit, needs_two, peer, two_nodes};
 use crate::args;
 use crate::beam::Term;
@@ -76,6 +76,8 @@ pub struct WrongCookieFault;
 pub struct DisallowFault;
 
 impl Fault for BlipFault {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "blip".into()
     }
@@ -88,11 +90,11 @@ impl Fault for BlipFault {
         needs_two("blip", nodes)
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
         two_nodes("blip", "x", targets, random)
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let peer = peer(targets, plan);
         let control = control(hit(targets, plan)).await?;
         let before = carrier(&control, &peer).await?;
@@ -112,7 +114,7 @@ impl Fault for BlipFault {
 
     /// The fault itself is over; that the nodes meet again is the application's work, and whether
     /// they do is what is tested.
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let peer = peer(targets, plan);
         let connected = match control(hit(targets, plan)).await {
             Ok(control) => carrier(&control, &peer).await.ok().map(|c| c.is_some()),
@@ -127,6 +129,8 @@ impl Fault for BlipFault {
 }
 
 impl Fault for BusyDistFault {
+    type Plan = Numbered;
+
     fn name(&self) -> Name {
         "busy_dist".into()
     }
@@ -135,24 +139,25 @@ impl Fault for BusyDistFault {
         needs_two("busy_dist", nodes)
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Numbered, Error> {
         Ok(kept::numbered(two_nodes("busy_dist", "->|", targets, random)?, random))
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let receiver = targets.cluster.node(plan.nodes[1]);
-        let sender = hit(targets, plan).erlang_name().unwrap_or_default();
+    async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
+        let receiver = targets.cluster.node(plan.hit.nodes[1]);
+        let sender = hit(targets, &plan.hit).erlang_name().unwrap_or_default();
         let deaf = kept::start(receiver, plan, "deaf", args![crate::beam::Atom::from(sender)]);
         let deaf = deaf.await?;
         let full =
-            kept::start(hit(targets, plan), plan, "fill", args![peer(targets, plan)]).await?;
+            kept::start(hit(targets, &plan.hit), plan, "fill", args![peer(targets, &plan.hit)])
+                .await?;
         let acts = deaf.status.max(full.status);
         let evidence = Value::map([("receiver", deaf.evidence), ("sender", full.evidence)]);
         Ok(Check { status: acts, evidence })
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        let (sender, receiver) = (hit(targets, plan), targets.cluster.node(plan.nodes[1]));
+    async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
+        let (sender, receiver) = (hit(targets, &plan.hit), targets.cluster.node(plan.hit.nodes[1]));
         let full = kept::stop(sender, plan).await?;
         let deaf = kept::stop(receiver, plan).await?;
         let drained = || async {
@@ -161,7 +166,7 @@ impl Fault for BusyDistFault {
             }
             let control = sender.control_with(TROUBLE_MODULE).await?;
             let busy: bool = control
-                .call(TROUBLE_MODULE, "is_busy", args![peer(targets, plan)])
+                .call(TROUBLE_MODULE, "is_busy", args![peer(targets, &plan.hit)])
                 .await
                 .map_err(Error::environment)?;
             if busy { Err(Error::environment("the buffer is still full")) } else { Ok("empty") }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Check, Fault, Nemesis, Plan, Targets};
+use super::super::{Check, Fault, Hit, Nemesis, Targets};
 use super::{control, hit, one_node};
 use crate::args;
 use crate::beam::{Term, charlist};
@@ -33,15 +33,17 @@ pub fn kill_epmd() -> Nemesis {
 pub struct KillEpmdFault;
 
 impl Fault for KillEpmdFault {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "kill_epmd".into()
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
         one_node("kill_epmd", "", targets, random)
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let node = hit(targets, plan);
         // The connection over which another one is started has to be there before.
         control(node).await?;
@@ -63,7 +65,7 @@ impl Fault for KillEpmdFault {
         Ok(Check::seen(refused.is_ok(), evidence))
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let node = hit(targets, plan);
         if !node.is_running() {
             // Killed by another fault, whose end starts everything again.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::{Check, Fault, Plan, Targets};
+use serde::{Deserialize, Serialize};
+
+use super::super::{Check, Fault, Hit, Plan, Targets};
 use super::{hit, needs_two, one_node, peer, two_nodes};
 use crate::args;
 use crate::beam::{Args, Atom, Term};
@@ -36,6 +38,8 @@ pub(super) trait Kept: Send + Sync + 'static {
 }
 
 impl<K: Kept> Fault for K {
+    type Plan = Numbered;
+
     fn name(&self) -> Name {
         K::NAME.into()
     }
@@ -44,7 +48,7 @@ impl<K: Kept> Fault for K {
         if K::PAIR.is_some() { needs_two(K::NAME, nodes) } else { Ok(()) }
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Numbered, Error> {
         let plan = match K::PAIR {
             Some(between) => two_nodes(K::NAME, between, targets, random)?,
             None => one_node(K::NAME, &self.what(), targets, random)?,
@@ -52,40 +56,55 @@ impl<K: Kept> Fault for K {
         Ok(numbered(plan, random))
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let mut arguments = self.arguments();
         if K::PAIR.is_some() {
-            arguments.insert(0, peer(targets, plan).into());
+            arguments.insert(0, peer(targets, &plan.hit).into());
         }
-        start(hit(targets, plan), plan, K::NAME, Args(arguments)).await
+        start(hit(targets, &plan.hit), plan, K::NAME, Args(arguments)).await
     }
 
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        stop(hit(targets, plan), plan).await
+    async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
+        stop(hit(targets, &plan.hit), plan).await
     }
 }
 
-/// The same plan with a number by which its keeper is found again.
-pub(super) fn numbered(plan: Plan, random: &mut Stream) -> Plan {
-    Plan { detail: Value::Int((random.u64() >> 16) as i64), ..plan }
+/// What is hit, with a number by which the keeper is found again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    /// The nodes that are hit.
+    #[serde(flatten)]
+    pub hit: Hit,
+    /// The keeper's number.
+    pub number: i64,
+}
+
+impl Plan for Numbered {
+    fn hit(&self) -> &Hit {
+        &self.hit
+    }
+}
+
+pub(super) fn numbered(hit: Hit, random: &mut Stream) -> Numbered {
+    Numbered { hit, number: (random.u64() >> 16) as i64 }
 }
 
 /// Has a keeper on the node begin the fault.
 pub(super) async fn start(
     node: &Node,
-    plan: &Plan,
+    plan: &Numbered,
     fault: &str,
     arguments: Args,
 ) -> Result<Check, Error> {
-    call(node, "start", args![plan.number(), Atom::from(fault), Term::List(arguments.0)]).await
+    call(node, "start", args![plan.number, Atom::from(fault), Term::List(arguments.0)]).await
 }
 
 /// Has the keeper undo it. Nothing of it outlives the node's process.
-pub(super) async fn stop(node: &Node, plan: &Plan) -> Result<Check, Error> {
+pub(super) async fn stop(node: &Node, plan: &Numbered) -> Result<Check, Error> {
     if !node.is_running() {
         return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
     }
-    call(node, "stop", args![plan.number()]).await
+    call(node, "stop", args![plan.number]).await
 }
 
 /// Calls a function of the faults' module on a node; what it saw.

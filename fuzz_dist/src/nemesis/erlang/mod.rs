@@ -1,7 +1,7 @@
 //! Faults of Erlang nodes that no network shows. Each needs a database whose `start` calls
 //! [`Node::speaks_erlang`]; nothing of the application has to know of them.
 
-use super::{Plan, Targets};
+use super::{Hit, Targets};
 use crate::args;
 use crate::beam::{Atom, Connection, Term};
 use crate::error::Error;
@@ -22,6 +22,7 @@ pub use connection::{
     wrong_cookie,
 };
 pub use epmd::{KillEpmdFault, kill_epmd};
+pub use kept::Numbered;
 pub use pressure::{
     BlockSchedulersFault, GcPressureFault, MemoryPressureFault, block_schedulers, gc_pressure,
     memory_pressure, memory_pressure_of,
@@ -66,14 +67,14 @@ async fn carrier(from: &Connection, peer: &Atom) -> Result<Option<Term>, Error> 
 }
 
 /// One random node that runs Erlang; `what` is done to it.
-fn one_node(fault: &str, what: &str, t: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+fn one_node(fault: &str, what: &str, t: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
     let nodes = erlang_nodes(t, fault, 1)?;
     let node = nodes[random.index(nodes.len())];
     let shape = match what {
         "" => node.name().to_string(),
         what => format!("{what} on {}", node.name()),
     };
-    Ok(Plan { shape, nodes: vec![node.id()], ..Plan::default() })
+    Ok(Hit { shape, nodes: vec![node.id()] })
 }
 
 /// Two random nodes that run Erlang, in an order that counts; `between` is drawn between them.
@@ -82,11 +83,11 @@ fn two_nodes(
     between: &str,
     t: Targets<'_>,
     random: &mut Stream,
-) -> Result<Plan, Error> {
+) -> Result<Hit, Error> {
     let mut nodes = erlang_nodes(t, fault, 2)?;
     random.shuffle(&mut nodes);
     let shape = format!("{} {between} {}", nodes[0].name(), nodes[1].name());
-    Ok(Plan { shape, nodes: vec![nodes[0].id(), nodes[1].id()], ..Plan::default() })
+    Ok(Hit { shape, nodes: vec![nodes[0].id(), nodes[1].id()] })
 }
 
 fn needs_two(fault: &str, nodes: &[Member]) -> Result<(), Error> {
@@ -97,11 +98,11 @@ fn needs_two(fault: &str, nodes: &[Member]) -> Result<(), Error> {
 }
 
 /// The first node that a plan hits.
-fn hit<'a>(targets: Targets<'a>, plan: &Plan) -> &'a Node {
+fn hit<'a>(targets: Targets<'a>, plan: &Hit) -> &'a Node {
     targets.cluster.node(plan.nodes[0])
 }
 
 /// The Erlang name of the second node that a plan hits.
-fn peer(targets: Targets<'_>, plan: &Plan) -> Atom {
+fn peer(targets: Targets<'_>, plan: &Hit) -> Atom {
     Atom::from(targets.cluster.node(plan.nodes[1]).erlang_name().unwrap_or_default())
 }

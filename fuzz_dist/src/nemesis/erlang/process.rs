@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{Check, Fault, Nemesis, Plan, Targets};
-use super::kept::{self, Kept};
+use super::super::{Check, Fault, Hit, Nemesis, Targets};
+use super::kept::{self, Kept, Numbered};
 use super::{control, hit, one_node};
 use crate::args;
 use crate::beam::{Atom, Connection, Down, Term};
@@ -63,6 +63,8 @@ fn nobody(name: &str) -> Check {
 }
 
 impl Fault for KillProcessFault {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "kill_process".into()
     }
@@ -71,11 +73,11 @@ impl Fault for KillProcessFault {
         Some(Duration::ZERO)
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
         one_node("kill_process", &self.0, targets, random)
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let node = control(hit(targets, plan)).await?;
         let pid = whereis(&node, &self.0).await?;
         let Term::Pid(victim) = &pid else { return Ok(nobody(&self.0)) };
@@ -94,7 +96,7 @@ impl Fault for KillProcessFault {
     }
 
     /// Over as it began: whether somebody has that name again is the application's work.
-    async fn stop(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let now = match control(hit(targets, plan)).await {
             Ok(node) => whereis(&node, &self.0).await.map(|pid| pid.to_string()),
             Err(e) => Err(e),
@@ -108,6 +110,8 @@ impl Fault for KillProcessFault {
 }
 
 impl Fault for KillChildFault {
+    type Plan = Numbered;
+
     fn name(&self) -> Name {
         "kill_child".into()
     }
@@ -116,16 +120,16 @@ impl Fault for KillChildFault {
         Some(Duration::ZERO)
     }
 
-    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Plan, Error> {
+    fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Numbered, Error> {
         Ok(kept::numbered(one_node("kill_child", "", targets, random)?, random))
     }
 
-    async fn start(&self, targets: Targets<'_>, plan: &Plan) -> Result<Check, Error> {
-        kept::call(hit(targets, plan), "kill_child", args![plan.number()]).await
+    async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
+        kept::call(hit(targets, &plan.hit), "kill_child", args![plan.number]).await
     }
 
     /// Over as it began: its supervisor starts it again, or gives up.
-    async fn stop(&self, _: Targets<'_>, _: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, _: Targets<'_>, _: &Numbered) -> Result<Check, Error> {
         let evidence = Value::map([("restarts", "its supervisor".into())]);
         Ok(Check { status: FaultStatus::Installed, evidence })
     }

@@ -1,0 +1,92 @@
+//! What the owner of the faults needs of the test, and the schedule that it writes.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::db::AnyDb;
+use crate::history::{Edge, Recorder};
+use crate::nemesis::{AnyPlan, Drawn, DynFault, Schedule, Slot};
+use crate::node::Cluster;
+use crate::op::{Event, Name, Phase, Process, Value};
+use crate::store;
+use crate::test::announce::Announcements;
+use crate::time::Clock;
+
+/// The test as its faults see it.
+pub(in crate::test) struct Scene {
+    pub(in crate::test) cluster: Cluster,
+    pub(in crate::test) db: AnyDb,
+    pub(in crate::test) clock: Clock,
+    pub(in crate::test) recorder: Recorder,
+    pub(in crate::test) announcements: Arc<Announcements>,
+    pub(in crate::test) phase: Arc<Mutex<Phase>>,
+    /// The end of the total limit.
+    pub(in crate::test) until: Instant,
+    /// Whether the nodes are reconnected after the heal.
+    pub(in crate::test) reconnect: bool,
+    /// What is drawn.
+    pub(in crate::test) schedule: Schedule,
+    /// What is drawn instead, as far as it goes.
+    pub(in crate::test) replay: Option<Arc<Schedule>>,
+    /// Where the schedule is kept, if anywhere.
+    pub(in crate::test) file: Option<PathBuf>,
+}
+
+impl Scene {
+    /// Records an event of the nemesis.
+    pub(super) fn record(&self, f: Name, edge: Edge, value: Value) {
+        let phase = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = Event {
+            time: self.clock.now(),
+            process: Process::NEMESIS,
+            node: None,
+            kind: edge.kind(),
+            f,
+            value,
+            error: None,
+            phase,
+        };
+        // Events of the nemesis have no partner, so that none can be malformed.
+        let _ = self.recorder.record(event);
+    }
+
+    /// Keeps a plan, and writes the schedule.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it could not be written.
+    pub(super) fn drawn(&mut self, slot: Slot, fault: Name, plan: &AnyPlan) -> Result<(), String> {
+        self.schedule.draw(slot, Drawn { fault, plan: plan.json().clone() });
+        self.write()
+    }
+
+    /// Writes the schedule: whoever reads it finds the former one or this one.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it could not be written.
+    pub(super) fn write(&self) -> Result<(), String> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let json = serde_json::to_vec_pretty(&self.schedule).map_err(|e| e.to_string());
+        let written = json.and_then(|mut json| {
+            json.push(b'\n');
+            store::replace(file, &json).map_err(|e| e.to_string())
+        });
+        written.map_err(|e| format!("the schedule of the faults was not kept: {e}"))
+    }
+}
+
+/// The stored plan for a slot; an error is a sentence.
+pub(super) fn stored(
+    replay: &Schedule,
+    slot: Slot,
+    fault: &dyn DynFault,
+) -> Result<AnyPlan, String> {
+    match replay.plan(slot, fault) {
+        Ok(Some(plan)) => Ok(plan),
+        Ok(None) => Err(format!("replay: {slot} was not drawn in the stored run")),
+        Err(e) => Err(format!("replay: {slot}: {e}")),
+    }
+}

@@ -1,0 +1,343 @@
+//! A test without a cluster, and faults that do what a test wants.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::db::Db;
+use crate::env::{
+    BoxFuture, Capabilities, Command, Environment, Error as EnvError, Finished, HostId, HostSpec,
+    LinkCounters, LinkMatrix, Process, ProcessInfo, Signal, SocketKind,
+};
+use crate::error::Error;
+use crate::history::{History, Recorder, Samples};
+use crate::interpreter::{Interpreter, Options as InterpreterOptions};
+use crate::nemesis::{Check, Fault, Hit, Nemesis, Schedule, Targets};
+use crate::node::{Cluster, Node};
+use crate::op::{Name, NodeId, Phase};
+use crate::random::{Seed, Stream};
+use crate::test::announce::Announcements;
+use crate::test::faults::{Begin, Faults, Scene};
+use crate::test::live::Live;
+use crate::test::options::{Announce, Options};
+use crate::test::overrides::Overrides;
+use crate::test::progress::Progress;
+use crate::time::Clock;
+use crate::workload::g_set;
+
+/// One host without processes, and no links.
+#[derive(Debug)]
+struct OneHost;
+
+fn refused<T: Send + 'static>() -> BoxFuture<'static, Result<T, EnvError>> {
+    let what = "do anything".to_string();
+    Box::pin(async { Err(EnvError::Unsupported { environment: "one host".into(), what }) })
+}
+
+impl Environment for OneHost {
+    fn name(&self) -> &str {
+        "one host"
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+    fn hosts(&self) -> Vec<(HostId, HostSpec)> {
+        vec![(HostId::new(0), HostSpec::node("n1"))]
+    }
+    fn address(&self, _: HostId) -> Result<IpAddr, EnvError> {
+        Ok(Ipv4Addr::LOCALHOST.into())
+    }
+    fn data_dir(&self, _: HostId) -> Result<PathBuf, EnvError> {
+        Ok("/nowhere".into())
+    }
+    fn folder(&self, _: HostId) -> Result<PathBuf, EnvError> {
+        Ok("/nowhere".into())
+    }
+    fn add_host(&self, _: HostSpec) -> BoxFuture<'_, Result<HostId, EnvError>> {
+        refused()
+    }
+    fn remove_host(&self, _: HostId) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn start(&self, _: HostId, _: Command) -> BoxFuture<'_, Result<Process, EnvError>> {
+        refused()
+    }
+    fn run(&self, _: HostId, _: Command, _: Duration) -> BoxFuture<'_, Result<Finished, EnvError>> {
+        refused()
+    }
+    fn signal_host(&self, _: HostId, _: Signal) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn processes(&self, _: HostId) -> BoxFuture<'_, Result<Vec<ProcessInfo>, EnvError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    fn set_links(&self, _: &LinkMatrix) -> BoxFuture<'_, Result<(), EnvError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn links(&self) -> LinkMatrix {
+        LinkMatrix::default()
+    }
+    fn counters(&self) -> LinkCounters {
+        LinkCounters::default()
+    }
+    fn socket(&self, _: HostId, _: SocketKind) -> BoxFuture<'_, Result<OwnedFd, EnvError>> {
+        refused()
+    }
+    fn connect(
+        &self,
+        _: HostId,
+        _: SocketAddr,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<tokio::net::TcpStream, EnvError>> {
+        refused()
+    }
+    fn listen(
+        &self,
+        _: HostId,
+        _: SocketAddr,
+    ) -> BoxFuture<'_, Result<tokio::net::TcpListener, EnvError>> {
+        refused()
+    }
+    fn bind_udp(
+        &self,
+        _: HostId,
+        _: SocketAddr,
+    ) -> BoxFuture<'_, Result<tokio::net::UdpSocket, EnvError>> {
+        refused()
+    }
+}
+
+struct NoDb;
+
+impl Db for NoDb {
+    fn name(&self) -> Name {
+        "none".into()
+    }
+    async fn start(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What a step of a fault does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// It is done after so many waits of a millisecond.
+    After(u32),
+    /// It is never done.
+    Hangs,
+    /// It keeps its thread for so long.
+    Blocks(Duration),
+    Panics,
+    Refuses,
+    /// It says that it did not do it.
+    SaysNo,
+    /// It says no the first time.
+    SaysNoOnce,
+}
+
+/// A fault that does what it is told, and says what it did.
+#[derive(Clone)]
+pub(super) struct Fake {
+    pub(super) name: &'static str,
+    pub(super) nodes: Vec<u16>,
+    pub(super) lead: Duration,
+    pub(super) plan: Act,
+    pub(super) start: Act,
+    pub(super) stop: Act,
+    pub(super) log: Log,
+    pub(super) stops: Arc<AtomicU32>,
+}
+
+/// What faults did, in order.
+pub(super) type Log = Arc<Mutex<Vec<String>>>;
+
+impl Fake {
+    pub(super) fn new(name: &'static str, start: Act, stop: Act) -> Fake {
+        let (log, stops) = Default::default();
+        let (nodes, lead, plan) = (vec![0], Duration::ZERO, Act::After(0));
+        Fake { name, nodes, lead, plan, start, stop, log, stops }
+    }
+
+    fn say(&self, what: &str) {
+        self.log.lock().unwrap().push(format!("{what} {}", self.name));
+    }
+
+    async fn act(&self, act: Act) -> Result<Check, Error> {
+        match act {
+            Act::After(waits) => {
+                for _ in 0..waits {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok(Check::seen(true, "done"))
+            }
+            Act::Hangs => std::future::pending().await,
+            Act::Blocks(time) => {
+                std::thread::sleep(time);
+                Ok(Check::seen(true, "done"))
+            }
+            Act::Panics => panic!("lost in {}", self.name),
+            Act::Refuses => Err(Error::environment("no way")),
+            Act::SaysNo | Act::SaysNoOnce => Ok(Check::seen(false, "it is not so")),
+        }
+    }
+}
+
+impl Fault for Fake {
+    type Plan = Hit;
+
+    fn name(&self) -> Name {
+        self.name.into()
+    }
+    fn lead(&self, _: &crate::db::Facts) -> Duration {
+        self.lead
+    }
+    fn plan(&self, _: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
+        match self.plan {
+            Act::Panics => panic!("no plan"),
+            Act::Refuses => Err(Error::usage("nothing to hit")),
+            _ => {
+                let nodes: Vec<NodeId> = self.nodes.iter().copied().map(NodeId).collect();
+                Ok(Hit { shape: format!("#{}", random.below(1_000_000)), nodes })
+            }
+        }
+    }
+    async fn start(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
+        self.say("start");
+        let check = self.act(self.start).await;
+        self.say("started");
+        check
+    }
+    async fn stop(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
+        self.say("stop");
+        let first = self.stops.fetch_add(1, Ordering::SeqCst) == 0;
+        let act = match self.stop {
+            Act::SaysNoOnce if !first => Act::After(0),
+            act => act,
+        };
+        let check = self.act(act).await;
+        self.say("stopped");
+        check
+    }
+}
+
+/// A running test of one node without a cluster.
+pub(super) fn live(nemesis: Nemesis, seed: Seed, options: Options) -> Arc<Live> {
+    kept(nemesis, seed, options, None, None)
+}
+
+/// The same, which replays a schedule, and keeps its own in a file.
+pub(super) fn kept(
+    nemesis: Nemesis,
+    seed: Seed,
+    options: Options,
+    replay: Option<Schedule>,
+    file: Option<PathBuf>,
+) -> Arc<Live> {
+    let options = Options { nodes: Some(1), ..options };
+    let effective = options.effective(&Overrides::default()).unwrap();
+    let effective = crate::test::options::Effective { seed, ..effective };
+    let cluster = Cluster::new(Arc::new(OneHost)).unwrap();
+    let clock = Clock::start();
+    let recorder = Recorder::in_memory(["n1"]);
+    let announcements = Arc::new(Announcements::new(Announce::Nothing, clock, 1));
+    let interpreter =
+        Interpreter::new(clock, recorder.clone(), InterpreterOptions::for_nodes(1)).unwrap();
+    let phase = Arc::new(Mutex::new(Phase::Main));
+    let db: crate::db::AnyDb = Arc::new(NoDb);
+    let replay = replay.map(Arc::new);
+    let until = effective.total_limit.unwrap_or(Duration::from_secs(3600));
+    let faults = Faults::start(Scene {
+        cluster: cluster.clone(),
+        db: db.clone(),
+        clock,
+        recorder: recorder.clone(),
+        announcements: announcements.clone(),
+        phase: phase.clone(),
+        until: Instant::now() + until,
+        reconnect: false,
+        // Fakes hit nodes that are not there.
+        schedule: Schedule::new("fake", seed, (1..=9).map(|i| format!("n{i}").into()).collect()),
+        replay: replay.clone(),
+        file,
+    });
+    Arc::new(Live {
+        cluster,
+        db,
+        nemesis,
+        workload: g_set(),
+        effective,
+        seed,
+        clock,
+        recorder,
+        samples: Samples::default(),
+        faults,
+        observed: Default::default(),
+        announcements,
+        replay,
+        phase,
+        progress: Progress::new(interpreter.counters()),
+        interpreter: tokio::sync::Mutex::new(interpreter),
+        cancel: watch::channel(false).0,
+    })
+}
+
+/// A test to begin faults in by hand.
+pub(super) fn empty() -> Arc<Live> {
+    live(Nemesis::none(), Seed(1), Options::default())
+}
+
+impl Live {
+    /// That fault, about to begin.
+    pub(super) fn fake(&self, fake: &Fake) -> Begin {
+        Begin {
+            fault: Arc::new(fake.clone()),
+            random: self.seed.stream(fake.name),
+            zone: None,
+            slot: crate::nemesis::Slot::Scenario { call: self.faults.next_call(), index: 0 },
+        }
+    }
+
+    /// The edges of a fault's events, in their order.
+    pub(super) fn edges(&self, name: &str) -> Vec<String> {
+        self.recorder.with(|history| {
+            let of_fault = |i: &usize| &**history.function(*i) == name;
+            let edge = |i: usize| Some(history.value(i).get("edge")?.as_text()?.to_string());
+            (0..history.len()).filter(of_fault).filter_map(edge).collect()
+        })
+    }
+
+    /// What keeps the run from being valid, as far as faults are concerned.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        use crate::checker::Checker as _;
+        let mut reasons = self.faults.board().problems();
+        self.recorder.with(|history| {
+            let verdict = crate::checker::power().check(history);
+            let vacuous = |r: &String| r.starts_with("no operation succeeded");
+            reasons.extend(verdict.reasons.into_iter().filter(|r| !vacuous(r)));
+        });
+        reasons
+    }
+
+    /// Every fault that was begun has its four edges, and was seen undone; the heal is proved.
+    #[track_caller]
+    pub(super) fn all_undone(&self) {
+        let history = self.recorder.with(Clone::clone);
+        assert_eq!(history.heal_proved(), Some(true), "the heal is proved");
+        let spans = history.faults();
+        for span in &spans {
+            assert_eq!(span.not_undone(), None);
+            assert!(span.started.is_some() && span.stop.is_some(), "{span:?}");
+        }
+        assert_eq!(History::faults(&history).len(), spans.len());
+        assert!(self.faults.board().hit().is_empty());
+    }
+}

@@ -1,0 +1,9 @@
+//! The owner of the faults, against faults that hang, panic, block and refuse, and against callers
+//! that go away.
+
+mod dropped;
+mod fake;
+mod healed;
+mod hostile;
+mod lanes;
+mod replayed;

@@ -1,0 +1,63 @@
+//! A stored run is run again on a real cluster: the same windows, the same targets.
+
+use std::sync::OnceLock;
+
+use fuzz_dist::history::History;
+use fuzz_dist::nemesis::{Schedule, kill, majority_minority, pause};
+use fuzz_dist::prelude::*;
+use fuzz_dist::store::{Store, root};
+
+/// What the first of the two runs did.
+static FIRST: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// What each fault was and whom it hit; when is a matter of the schedule.
+fn hit(history: &History) -> Vec<(String, String)> {
+    let faults = history.faults();
+    let mut hit: Vec<_> = faults.iter().map(|f| (f.name.to_string(), f.shape.clone())).collect();
+    hit.sort();
+    hit
+}
+
+/// The same faults as in the first run.
+struct AsBefore;
+
+impl Checker for AsBefore {
+    fn check(&self, history: &History) -> Verdict {
+        let hit = hit(history);
+        match FIRST.get() {
+            None => {
+                let _ = FIRST.set(hit);
+                Verdict::valid("as_before")
+            }
+            Some(first) if *first == hit && hit.len() > 3 => Verdict::valid("as_before"),
+            Some(first) => Verdict::invalid("as_before", format!("{first:?}, now {hit:?}")),
+        }
+    }
+}
+
+fn lanes() -> Nemesis {
+    let lane = |nemesis: Nemesis| nemesis.after(millis(200)).lasting(millis(300));
+    lane(majority_minority()).and(lane(pause())).and(lane(kill()))
+}
+
+/// The second attempt has another seed and replays the first one.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nemesis = lanes(),
+    checker = AsBefore,
+    time_limit = "2s",
+    seed = 31,
+    attempts = 2
+)]
+async fn a_stored_run_is_run_again(test: Test) -> Outcome {
+    if FIRST.get().is_none() {
+        return test.run().await;
+    }
+    let name = "replay::a_stored_run_is_run_again";
+    // The run of this attempt has no folder yet: the latest one is that of the first.
+    let stored = Store::latest(&root(), name)?;
+    let schedule = Schedule::load(stored.dir())?;
+    assert_eq!(schedule.seed, "31");
+    test.replay(schedule).run().await
+}
