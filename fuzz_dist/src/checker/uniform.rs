@@ -80,7 +80,7 @@ impl<'a> Seen<'a> {
         let is_micro = |op: View<'_>| {
             op.as_array::<3>().is_some_and(|[f, ..]| matches!(f.as_text(), Some("r" | "w")))
         };
-        let long_fork = matches!(&**f, "read" | "write") && items.len() > 0;
+        let long_fork = matches!(&**f, "read" | "write") && !items.is_empty();
         if &**f == "txn" || long_fork && items.iter().all(is_micro) {
             return items.iter().find_map(|op| {
                 let [f, _, value] = op.as_array()?;

@@ -225,7 +225,7 @@ impl Search<'_> {
         let serial = self.wanted.iter().any(|c| c.base == cycles::Base::G2Item);
         let mask = match serial {
             true => u8::MAX,
-            false => u8::MAX & !Rel::Rw.bit(),
+            false => !Rel::Rw.bit(),
         };
         let counts = |rel: Rel| rel.bit() & mask != 0;
         let mut missing = vec![0u32; n];

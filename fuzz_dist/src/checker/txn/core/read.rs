@@ -139,7 +139,7 @@ impl Reader {
             let parts = op.as_list().filter(|parts| parts.len() == 3);
             parts.is_some_and(|parts| self.functions.contains(&Some(parts.words()[0])))
         };
-        items.len() > 0 && items.iter().all(is_one)
+        !items.is_empty() && items.iter().all(is_one)
     }
 
     fn micro_op(&mut self, event: usize, status: Status, op: View<'_>) -> Result<(), Unjudgeable> {
