@@ -500,7 +500,7 @@ mod tests {
         let both = [act("enqueue", 1, &[], 'o'), act("enqueue", 2, &[], 'o')];
         let check = |more: &[Act]| judge(&[&both, more].concat()).validity;
         let (took, empty) = (act("dequeue", 0, &[1], 'o'), act("dequeue", 0, &[], 'o'));
-        assert_eq!(check(&[took.clone()]), Validity::Unknown);
+        assert_eq!(check(std::slice::from_ref(&took)), Validity::Unknown);
         assert_eq!(check(&[empty.clone(), took.clone()]), Validity::Unknown);
         assert_eq!(check(&[took.clone(), empty]), Validity::Invalid);
         assert_eq!(check(&[took.clone(), act("drain", 0, &[], 'f')]), Validity::Unknown);

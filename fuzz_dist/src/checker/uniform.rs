@@ -76,7 +76,12 @@ impl<'a> Seen<'a> {
     /// The value of an operation.
     fn value(&mut self, role: Role<'a>, f: &Name, value: View<'a>, i: usize) -> Option<Clash> {
         let View::List(items) = value else { return self.elements(role, value, i) };
-        if &**f == "txn" {
+        // Jepsen's long fork calls its transactions `read` and `write`.
+        let is_micro = |op: View<'_>| {
+            op.as_array::<3>().is_some_and(|[f, ..]| matches!(f.as_text(), Some("r" | "w")))
+        };
+        let long_fork = matches!(&**f, "read" | "write") && !items.is_empty();
+        if &**f == "txn" || long_fork && items.iter().all(is_micro) {
             return items.iter().find_map(|op| {
                 let [f, _, value] = op.as_array()?;
                 self.elements((role.0, role.1, f.as_text()), value, i)

@@ -8,8 +8,8 @@ use super::kv::KeyValue;
 use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append, rw_register};
 use crate::checker::{
     self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, Registers,
-    SetModel, Verdict, any_checker, atomic, convergence, counter, distinct_register, fifo,
-    independent, jobs, lease, linearizable, liveness, log_pattern, offset_log, or_set, perf,
+    SetModel, StartingAt, Verdict, any_checker, atomic, convergence, counter, distinct_register,
+    fifo, independent, jobs, lease, linearizable, liveness, log_pattern, offset_log, or_set, perf,
     pn_counter, replicated_register, sequential, set, set_full, stats, total_queue, unique_ids,
     unordered_queue,
 };
@@ -71,11 +71,11 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("liveness", "every node works again soon after the heal", &["within-ms"], Anything, |o| done(liveness(Duration::from_millis(o.parsed("within-ms")?.unwrap_or(10_000))))),
     entry("offset_log", "a log whose records have offsets", &["from-start"], Only(&["send", "poll"]), |o| done(offset_log().from_start(o.flag("from-start")?))),
     entry("lease", "at most one holder at a time", &["ttl-ms"], Only(&["acquire", "release"]), |o| done(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?)),
-    entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget"], Itself, search),
-    entry("cas_register", "linearizable with the model cas-register", &["budget"], Itself, |o| model(o, CasRegister)),
+    entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget", "initial"], Itself, search),
+    entry("cas_register", "linearizable with the model cas-register", &["budget", "initial"], Itself, register),
     entry("mutex", "linearizable with the model mutex", &["budget"], Itself, |o| model(o, checker::Mutex)),
     entry("distinct_register", "a linearizable register whose values are distinct, without a search", &[], Itself, |_| done(distinct_register())),
-    entry("sequential", "one order of all operations that keeps the order of each client, in a model: registers (unless said otherwise), register, cas-register, mutex, set, fifo or counter", &["model", "budget"], Itself, in_sequence),
+    entry("sequential", "one order of all operations that keeps the order of each client, in a model: registers (unless said otherwise), register, cas-register, mutex, set, fifo or counter", &["model", "budget", "initial"], Itself, in_sequence),
     entry("replicated_register", "a replicated register or multi-value register, by its final reads", &[], Only(&["write", "read"]), |_| done(replicated_register())),
     entry("list_append", "transactions over lists, by Adya's phenomena", TXN, Itself, |o| done(o.set("budget", list_append().model(isolation(o)?), |c, steps| c.budget_steps(steps))?)),
     entry("rw_register", "transactions over registers, by Adya's phenomena", REGISTER, Itself, |o| done(o.set("budget", rw_register().model(isolation(o)?).linearizable_keys(o.flag("linearizable-keys")?).sequential_keys(o.flag("sequential-keys")?).wfr_keys(o.flag("wfr-keys")?), |c, steps| c.budget_steps(steps))?)),
@@ -117,6 +117,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("at-least-once", "of jobs: a job may be executed several times"),
     ("within-ms", "of liveness: how soon operations must work after the heal (10000 unless said otherwise)"),
     ("budget", "how many steps a search may take"),
+    ("initial", "of registers: the value before the first write, nil unless said otherwise"),
     ("from-start", "of offset-log: every client polls from the beginning of the log"),
     ("add, read, generate", "the functions, where they have other names"),
 ];
@@ -185,10 +186,30 @@ fn done(checker: impl Checker + 'static) -> Result<AnyChecker, String> {
     Ok(any_checker(checker))
 }
 
+/// A register, with its first value.
+fn register(given: &Given<'_>) -> Result<AnyChecker, String> {
+    match given.word("initial") {
+        None => model(given, CasRegister),
+        Some(word) => model(given, StartingAt { model: CasRegister, initial: value(word) }),
+    }
+}
+
+/// Only registers begin with a value.
+fn no_initial(given: &Given<'_>, model: &str) -> Result<(), String> {
+    let is_register = ["register", "cas-register"].contains(&model);
+    match given.word("initial") {
+        Some(_) if !is_register => {
+            Err(format!("option initial: the model {model} has no initial value; registers have"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn search(given: &Given<'_>) -> Result<AnyChecker, String> {
     const MODELS: [&str; 7] = ["register", "cas-register", "mutex", "set", "fifo", "counter", "kv"];
+    no_initial(given, given.word_or("model", "register"))?;
     match given.word("model") {
-        Some("register" | "cas-register") => model(given, CasRegister),
+        Some("register" | "cas-register") => register(given),
         Some("mutex") => model(given, checker::Mutex),
         Some("set") => model(given, SetModel),
         Some("fifo") => model(given, Fifo),
@@ -213,9 +234,16 @@ fn in_sequence(given: &Given<'_>) -> Result<AnyChecker, String> {
     ) -> Result<AnyChecker, String> {
         done(given.set("budget", checker, |c, steps| c.steps_max(steps))?)
     }
+    no_initial(given, given.word_or("model", "registers"))?;
     match given.word_or("model", "registers") {
         "registers" => build(given, sequential(Registers).refuted_by(txn::causal())),
-        "register" | "cas-register" => build(given, sequential(CasRegister)),
+        "register" | "cas-register" => match given.word("initial") {
+            None => build(given, sequential(CasRegister)),
+            Some(word) => {
+                let initial = value(word);
+                build(given, sequential(StartingAt { model: CasRegister, initial }))
+            }
+        },
         "mutex" => build(given, sequential(checker::Mutex)),
         "set" => build(given, sequential(SetModel)),
         "fifo" => build(given, sequential(Fifo)),

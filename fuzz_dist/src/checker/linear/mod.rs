@@ -33,7 +33,7 @@ pub use counter::{Counter, counter};
 pub use fifo::{FifoQueue, fifo};
 pub use independent::{Independent, independent};
 pub(super) use model::FifoOp;
-pub use model::{Access, CasRegister, CounterModel, Fifo, Model, Mutex, SetModel};
+pub use model::{Access, CasRegister, CounterModel, Fifo, Model, Mutex, SetModel, StartingAt};
 pub use registers::{DistinctRegister, distinct_register};
 pub use search::{Linearizable, linearizable};
 pub use sequential::{Sequential, sequential};

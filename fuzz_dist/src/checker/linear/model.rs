@@ -92,6 +92,54 @@ pub struct Access {
     pub write: Option<Value>,
 }
 
+/// A model that begins in another state.
+///
+/// ```
+/// # use fuzz_dist::checker::{CasRegister, Checker, StartingAt, linearizable, histories::Recorder};
+/// # use fuzz_dist::op::Value;
+/// let mut r = Recorder::new(["n1"]);
+/// r.invoke(0, "read", Value::Nil);
+/// r.ok(0, 0);
+/// let register = StartingAt { model: CasRegister, initial: 0.into() };
+/// assert!(linearizable(register).check(&r.history()).is_valid());
+/// ```
+#[derive(Clone, Debug)]
+pub struct StartingAt<M: Model> {
+    /// What the object does.
+    pub model: M,
+    /// Its state before the first operation.
+    pub initial: M::State,
+}
+
+impl<M: Model<State: Sync>> Model for StartingAt<M> {
+    type State = M::State;
+    type Op = M::Op;
+
+    fn initial(&self) -> M::State {
+        self.initial.clone()
+    }
+
+    fn decode(&self, f: &str, argument: &Value, result: Option<&Value>) -> Option<M::Op> {
+        self.model.decode(f, argument, result)
+    }
+
+    fn step(&self, state: &M::State, op: &M::Op) -> Option<M::State> {
+        self.model.step(state, op)
+    }
+
+    fn is_pure(&self, op: &M::Op) -> bool {
+        self.model.is_pure(op)
+    }
+
+    fn is_needed(&self, op: &M::Op, others: &[&M::Op]) -> bool {
+        self.model.is_needed(op, others)
+    }
+
+    fn bytes(&self, state: &M::State) -> usize {
+        self.model.bytes(state)
+    }
+}
+
 /// A register under `read`, `write v` and `cas [old new]`, with any values; it begins as nil.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CasRegister;

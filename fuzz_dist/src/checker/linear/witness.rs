@@ -25,6 +25,16 @@ pub struct Step<O> {
 /// Is there an order in which the operations can have taken effect, from one of the states?
 /// `None` for more than 128 operations, or too many possibilities.
 pub fn explains<M: Model>(model: &M, initial: &[M::State], steps: &[Step<M::Op>]) -> Option<bool> {
+    explains_within(model, initial, steps, &mut { BUDGET })
+}
+
+/// The same, with so many configurations to look at, of which it takes those that it needed.
+pub(super) fn explains_within<M: Model>(
+    model: &M,
+    initial: &[M::State],
+    steps: &[Step<M::Op>],
+    budget: &mut usize,
+) -> Option<bool> {
     if steps.len() > 128 {
         return None;
     }
@@ -36,9 +46,11 @@ pub fn explains<M: Model>(model: &M, initial: &[M::State], steps: &[Step<M::Op>]
     let mut stack: Vec<(u128, M::State)> = initial.iter().map(|s| (0, s.clone())).collect();
     while let Some((mask, state)) = stack.pop() {
         if mask & must == must {
+            *budget -= seen.len();
             return Some(true);
         }
-        if seen.len() > BUDGET {
+        if seen.len() > *budget {
+            *budget = 0;
             return None;
         }
         let left = |i: &usize| mask >> i & 1 == 0;
@@ -55,5 +67,6 @@ pub fn explains<M: Model>(model: &M, initial: &[M::State], steps: &[Step<M::Op>]
             }
         }
     }
+    *budget = budget.saturating_sub(seen.len());
     Some(false)
 }

@@ -313,7 +313,7 @@ impl<'a> Log<'a> {
             let over = passed[..begun].last().is_some_and(|(_, end)| *end > place.offset);
             over && !(open && open_from < place.offset)
         };
-        let (mut lost, unsure): (Vec<(Place, u32)>, Vec<(Place, u32)>) =
+        let (mut lost, unsure): (Vec<_>, Vec<_>) =
             unpolled.map(|(id, r)| (r.place, id as u32)).partition(certain);
         self.unsure = unsure.len();
         lost.sort_unstable_by_key(|(place, _)| place.event);

@@ -42,7 +42,11 @@ pub(in crate::checker) fn replicated_register(facts: &Facts<'_>, a: &Anomaly) ->
     let writes = facts.calls(&["write"], &a.subject);
     match &*a.kind {
         "unexpected" => that(writes.is_empty(), "nobody wrote it"),
-        "early" => that(writes.iter().all(|w| w.invoked > at), "no write of it had begun"),
+        "early" => {
+            // A write that failed may be tried again; what counts is the last one.
+            let last = writes.iter().all(|w| w.invoked > at || w.outcome == Outcome::Failed);
+            that(last && !writes.is_empty(), "no write of it had begun")
+        }
         "resurrected" => {
             let failed = writes.iter().all(|w| w.outcome == Outcome::Failed);
             that(failed && !writes.is_empty(), "its write had failed")

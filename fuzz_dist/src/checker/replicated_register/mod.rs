@@ -70,7 +70,8 @@ impl Writes {
                     "the write at event {i} has {value}, which is no whole number"
                 ));
             };
-            if writes.of_value.insert(value, call).is_some() {
+            let former = writes.of_value.insert(value, call);
+            if former.is_some_and(|former| former.outcome != Outcome::Failed) {
                 return Err(format!("{value} is written twice"));
             }
             if call.outcome == Outcome::Acknowledged {

@@ -1,8 +1,9 @@
 //! Elements of sets as dense numbers, in the order in which their adds were invoked.
 
-use super::super::calls::{Outcome, calls};
+use super::super::calls::{Call, Outcome, calls};
 use super::super::dense::Dense;
 use super::NONE;
+use crate::history::hash::FastMap;
 use crate::history::{History, Word};
 use crate::op::{Process, Value};
 
@@ -46,13 +47,33 @@ impl<'a> Elements<'a> {
     ///
     /// # Errors
     ///
-    /// The two invocations that add the same element.
+    /// The first two invocations that add the same element, unless all but its last one failed.
     pub(crate) fn added(
         history: &'a History,
         add: &str,
     ) -> Result<(Elements<'a>, Adds), (usize, usize)> {
+        Elements::of_adds(history, calls(history, &[add])).or_else(|twice| {
+            // An element may be added again when all its earlier adds failed; the last one counts.
+            let all: Vec<Call> = calls(history, &[add]).collect();
+            let mut last: FastMap<Value, usize> = FastMap::default();
+            for (i, call) in all.iter().enumerate() {
+                let former = last.insert(history.value(call.invoked), i);
+                if former.is_some_and(|f| all[f].outcome != Outcome::Failed) {
+                    return Err(twice);
+                }
+            }
+            let mut kept: Vec<usize> = last.into_values().collect();
+            kept.sort_unstable();
+            Elements::of_adds(history, kept.into_iter().map(|i| all[i]))
+        })
+    }
+
+    fn of_adds(
+        history: &'a History,
+        calls: impl Iterator<Item = Call>,
+    ) -> Result<(Elements<'a>, Adds), (usize, usize)> {
         let mut adds = Adds::default();
-        for call in calls(history, &[add]) {
+        for call in calls {
             adds.invoked.push(call.invoked as u32);
             adds.completed.push(call.completed.map_or(NONE, |c| c as u32));
             adds.outcome.push(call.outcome);

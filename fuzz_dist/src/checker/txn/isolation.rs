@@ -45,7 +45,7 @@ isolation! {
     /// PL-1: no cycles of writes.
     ReadUncommitted = "read-uncommitted" | "PL-1", weaker [], forbids ["G0" "duplicate-elements" "cyclic-versions" "incompatible-order" "thin-air"];
     /// PL-2: no dirty reads.
-    ReadCommitted = "read-committed" | "PL-2", weaker [ReadUncommitted], forbids ["G1a" "G1b" "G1c" "dirty-update"];
+    ReadCommitted = "read-committed" | "PL-2", weaker [ReadUncommitted], forbids ["G1a" "G1b" "G1c" "dirty-update" "future-read"];
     /// Transactions see each other's effects in an order that grows.
     MonotonicAtomicView = "monotonic-atomic-view", weaker [ReadCommitted], forbids [];
     /// PL-2L.
@@ -57,7 +57,7 @@ isolation! {
     /// Cerone's read atomic: all of a transaction or nothing.
     ReadAtomic = "read-atomic", weaker [MonotonicAtomicView], forbids ["internal"];
     /// Read atomic without lost updates (Liu et al., 2018).
-    Rola = "ROLA", weaker [ReadAtomic], forbids ["lost-update"];
+    Rola = "ROLA" | "update-atomic", weaker [ReadAtomic], forbids ["lost-update"];
     /// Cerone's causal consistency.
     CausalCerone = "causal-cerone", weaker [ReadAtomic], forbids [];
     /// Cerone's prefix consistency.
@@ -75,15 +75,27 @@ isolation! {
     /// Every transaction reads from a snapshot, and of two that write the same one fails.
     SnapshotIsolation = "snapshot-isolation" | "PL-SI", weaker [ForwardConsistentView MonotonicAtomicView MonotonicSnapshotRead ParallelSnapshotIsolation Prefix], forbids ["internal" "G-nonadjacent"];
     /// PL-3: as if one after the other.
-    Serializable = "serializable" | "PL-3" | "conflict-serializable", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["internal" "G2-item"];
+    Serializable = "serializable" | "PL-3" | "conflict-serializable" | "view-serializable" | "1SR", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["internal" "G2-item"];
+    /// Whoever wrote something reads it, or what came later (Terry et al., 1994, for these four).
+    ReadYourWrites = "read-your-writes", weaker [ReadCommitted], forbids [];
+    /// Whoever read something does not read what came before it.
+    MonotonicReads = "monotonic-reads", weaker [ReadCommitted], forbids [];
+    /// The writes of a process are seen in their order.
+    MonotonicWrites = "monotonic-writes", weaker [ReadCommitted], forbids [];
+    /// A write is seen after what its process had read before it.
+    WritesFollowReads = "writes-follow-reads", weaker [ReadCommitted], forbids [];
+    /// Pipelined RAM: the first three of the session guarantees.
+    Pram = "PRAM", weaker [ReadYourWrites MonotonicReads MonotonicWrites], forbids [];
+    /// Causal consistency with one order of conflicting writes, as the checker `causal` has it.
+    Causal = "causal", weaker [Pram WritesFollowReads CausalCerone ReadAtomic], forbids [];
     /// Read uncommitted, with the order of each process.
     StrongSessionReadUncommitted = "strong-session-read-uncommitted" | "strong-session-PL-1", weaker [ReadUncommitted], forbids ["G0-process"];
     /// Read committed, with the order of each process.
     StrongSessionReadCommitted = "strong-session-read-committed" | "strong-session-PL-2", weaker [ReadCommitted StrongSessionReadUncommitted], forbids ["G1c-process"];
     /// Snapshot isolation in which a process sees what it did before.
-    StrongSessionSnapshotIsolation = "strong-session-snapshot-isolation", weaker [SnapshotIsolation StrongSessionReadCommitted], forbids ["G-nonadjacent-process"];
+    StrongSessionSnapshotIsolation = "strong-session-snapshot-isolation", weaker [SnapshotIsolation StrongSessionReadCommitted Causal], forbids ["G-nonadjacent-process"];
     /// Serializable, with the order of each process.
-    StrongSessionSerializable = "strong-session-serializable", weaker [Serializable StrongSessionSnapshotIsolation], forbids ["G2-item-process"];
+    StrongSessionSerializable = "strong-session-serializable" | "session-serializable" | "sequential", weaker [Serializable StrongSessionSnapshotIsolation], forbids ["G2-item-process"];
     /// Read uncommitted in real time.
     StrongReadUncommitted = "strong-read-uncommitted" | "strong-PL-1", weaker [StrongSessionReadUncommitted], forbids ["G0-realtime"];
     /// Read committed in real time.
@@ -91,7 +103,7 @@ isolation! {
     /// Snapshot isolation in which whoever begins sees what has ended.
     StrongSnapshotIsolation = "strong-snapshot-isolation", weaker [StrongSessionSnapshotIsolation StrongReadCommitted], forbids ["G-nonadjacent-realtime"];
     /// PL-SS: as if one after the other, in an order that agrees with real time.
-    StrictSerializable = "strict-serializable" | "PL-SS" | "strong-serializable", weaker [StrongSessionSerializable StrongSnapshotIsolation], forbids ["G2-item-realtime"];
+    StrictSerializable = "strict-serializable" | "PL-SS" | "strong-serializable" | "linearizable", weaker [StrongSessionSerializable StrongSnapshotIsolation], forbids ["G2-item-realtime"];
 }
 
 impl fmt::Display for Isolation {

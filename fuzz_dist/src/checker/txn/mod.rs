@@ -6,6 +6,7 @@ mod core;
 mod crdt;
 pub mod generate;
 mod isolation;
+mod named;
 mod patterns;
 mod register;
 mod report;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::checker::{Anomaly, Verdict};
 
 use super::core::cycles::{Found, Step};
+use super::core::decide::Decision;
+use super::core::proof;
 use super::core::{Status, Transactions, tell};
 use super::isolation::Isolation;
 
@@ -66,6 +68,34 @@ impl<'a> Report<'a> {
             self.unknown.push(format!(
                 "budget: the search for cycles ended before every class was excluded{explained}"
             ));
+        }
+    }
+
+    /// Is there something that the model forbids?
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.counts.keys().any(|kind| self.model.forbids(kind))
+    }
+
+    /// What orders of versions that nobody knows come to.
+    pub(crate) fn decided(&mut self, decision: Decision, reason: impl Fn(Step) -> Option<String>) {
+        match decision {
+            Decision::Possible => {}
+            Decision::Unknown => self.unknown.push(
+                "incomplete: the versions of some keys have no order that is known; none was found that explains all, and not all were excluded".into(),
+            ),
+            Decision::Impossible { units, pair, cycles } => {
+                match proof::impossible(self.txns, &units, pair, &cycles, reason) {
+                    Some((class, anomaly)) if self.model.forbids(class.name()) => {
+                        self.add(class.name(), || anomaly);
+                    }
+                    Some(_) => self.unknown.push(
+                        "incomplete: no order of the versions explains all, by cycles of several classes".into(),
+                    ),
+                    None => self.unknown.push(
+                        "internal error: the proof that no order of versions is possible did not pass its own re-check".into(),
+                    ),
+                }
+            }
         }
     }
 

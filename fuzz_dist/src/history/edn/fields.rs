@@ -81,7 +81,12 @@ impl Fields {
                 None => None,
             },
             kind: self.kind.ok_or("an operation with a :type")?,
-            f: self.f.take().ok_or("an operation with a function :f")?,
+            f: match self.f.take() {
+                Some(f) => f,
+                // Elle's histories may do without: a list of micro-operations is a transaction.
+                None if is_micro_ops(&value) => "txn".into(),
+                None => return Err("an operation with a function :f".into()),
+            },
             value: match self.key.take() {
                 Some(key) => Value::list([key, value]),
                 None => value,
@@ -110,6 +115,12 @@ impl Fields {
         self.nodes.insert(name.into(), id);
         Ok(id)
     }
+}
+
+fn is_micro_ops(value: &Value) -> bool {
+    let is_one =
+        |op: &Value| op.as_list().is_some_and(|op| op.len() == 3 && op[0].as_text().is_some());
+    value.as_list().is_some_and(|ops| ops.iter().all(is_one))
 }
 
 fn kind(value: &Value) -> Result<Kind, String> {

@@ -3,9 +3,13 @@
 use super::super::super::evidence::node_of;
 use super::super::super::{Anomaly, Verdict};
 use super::super::Model;
-use super::super::witness::{Step, explains};
+use super::super::witness::{Step, explains_within};
 use super::run::Search;
 use crate::history::History;
+
+/// How many configurations the independent check and the search for a shorter witness look at,
+/// together.
+const CONFIGURATIONS_MAX: usize = 200_000;
 
 /// Where no configuration is left.
 pub(in super::super) struct Stuck<'a, M: Model> {
@@ -54,8 +58,9 @@ impl<M: Model> Stuck<'_, M> {
             .filter(|o| o.invoked >= from && o.invoked < end)
             .map(|o| Step { completed: o.completed.filter(|c| *c <= end), ..o })
             .collect();
-        let checked = explains(self.model, &self.initial, &steps);
-        self.minimise(&mut steps);
+        let mut budget = CONFIGURATIONS_MAX;
+        let checked = explains_within(self.model, &self.initial, &steps, &mut budget);
+        self.minimise(&mut steps, &mut budget);
         let mut possible: Vec<String> =
             self.possible.iter().map(|state| format!("{state:?}")).collect();
         possible.sort_unstable();
@@ -112,16 +117,16 @@ impl<M: Model> Stuck<'_, M> {
 
     /// Leaves out pure operations that the contradiction does not need. (Leaving out others
     /// could make a contradiction where there was none.)
-    fn minimise(&self, steps: &mut Vec<Step<M::Op>>) {
+    fn minimise(&self, steps: &mut Vec<Step<M::Op>>, budget: &mut usize) {
         const STEPS_MAX: usize = 64;
         if steps.len() > STEPS_MAX {
             return;
         }
         let mut i = 0;
-        while i < steps.len() {
+        while i < steps.len() && *budget > 0 {
             if steps[i].completed != Some(self.completed) && self.model.is_pure(&steps[i].op) {
                 let left_out = steps.remove(i);
-                if explains(self.model, &self.initial, steps) == Some(false) {
+                if explains_within(self.model, &self.initial, steps, budget) == Some(false) {
                     continue;
                 }
                 steps.insert(i, left_out);

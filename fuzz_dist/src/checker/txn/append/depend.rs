@@ -1,5 +1,6 @@
 //! Dependencies between transactions over lists.
 
+use crate::checker::txn::core::decide::Open;
 use crate::checker::txn::core::graph::{Edges, Rel};
 use crate::checker::txn::core::tell::is_stray;
 use crate::checker::txn::core::txns::NONE;
@@ -18,6 +19,8 @@ pub(super) struct Places {
     /// (key, transaction) of appends that certainly happened and that no read shows, at
     /// most [`UNSEEN_MAX`] per key.
     unseen: Vec<(u32, u32)>,
+    /// The same without a limit, for keys with several of them.
+    all_unseen: Vec<(u32, u32)>,
 }
 
 impl Places {
@@ -48,6 +51,8 @@ impl Places {
         }
         unseen.sort_unstable();
         unseen.dedup();
+        let several = unseen.chunk_by(|a, b| a.0 == b.0).filter(|of_key| of_key.len() > 1);
+        let all_unseen = several.flatten().map(|(key, _, t)| (*key, *t)).collect();
         let mut kept: Vec<(u32, u32)> = Vec::new();
         for (key, _, t) in unseen {
             let full = kept.len() >= UNSEEN_MAX && kept[kept.len() - UNSEEN_MAX].0 == key;
@@ -55,7 +60,7 @@ impl Places {
                 kept.push((key, t));
             }
         }
-        Places { place, unseen: kept }
+        Places { place, unseen: kept, all_unseen }
     }
 
     /// The place of a version that a prefix of its key's order shows.
@@ -72,6 +77,39 @@ impl Places {
         let len = self.unseen[from..].iter().take_while(|(k, _)| *k == key).count();
         &self.unseen[from..from + len]
     }
+}
+
+/// The appends that no read shows, of keys with several of them: they come behind all others, in
+/// some order.
+pub(super) fn open(txns: &Transactions, places: &Places) -> Vec<Open> {
+    let mut all: Vec<Open> = Vec::new();
+    for of_key in places.all_unseen.chunk_by(|a, b| a.0 == b.0) {
+        let key = of_key[0].0;
+        let order = txns.order_of(key);
+        let before = order.iter().rev().map(|v| committed(txns, *v)).find(|w| *w != NONE);
+        let writers: Vec<u32> = of_key.iter().map(|(_, t)| *t).collect();
+        let readers = vec![Vec::new(); writers.len()];
+        all.push(Open { key, writers, readers, before, early: Vec::new() });
+    }
+    if all.is_empty() {
+        return all;
+    }
+    // Whoever read everything that was there by then.
+    for t in (0..txns.len() as u32).filter(|t| txns.is_ok(*t)) {
+        let ops = txns.ops_of(t);
+        for (i, op) in ops.iter().enumerate() {
+            if op.is_write() || is_stray(op.arg) || ops[..i].iter().any(|o| o.key() == op.key()) {
+                continue;
+            }
+            let rest = &txns.order_of(op.key())[op.arg as usize..];
+            if rest.iter().all(|v| committed(txns, *v) == NONE)
+                && let Ok(at) = all.binary_search_by_key(&op.key(), |open| open.key)
+            {
+                all[at].early.push(t);
+            }
+        }
+    }
+    all
 }
 
 /// All edges of the data, and those of processes.

@@ -194,14 +194,15 @@ fn internal(txns: &Transactions, t: u32, at: usize, report: &mut Report<'_>) {
     if fits && !future {
         return;
     }
-    report.add("internal", || {
+    let kind = if future { "future-read" } else { "internal" };
+    report.add(kind, || {
         let k = txns.key(op.key());
         let expected = match former {
             _ if future => "a list without what it appended only later".into(),
             Some(f) => txns.list_text(&[txns.list_of(ops[f]), &own].concat()),
             None => format!("a list that ends with {}", txns.list_text(&own)),
         };
-        Anomaly::new("internal", Value::list([k.clone()]))
+        Anomaly::new(kind, Value::list([k.clone()]))
             .explained(format!(
                 "{}T1 read {k} as {}; that had to be {expected}",
                 txns.cast(&[t]),

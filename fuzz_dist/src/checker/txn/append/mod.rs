@@ -17,9 +17,11 @@ use crate::checker::{Checker, Verdict};
 use crate::history::History;
 
 use super::core::cycles;
+use super::core::decide::decide;
 use super::core::graph::{Edges, Graph};
 use super::core::{Shape, Transactions, tell};
 use super::isolation::Isolation;
+use super::named;
 use super::report::Report;
 
 /// Steps along edges that a search for cycles may take unless told otherwise: about a second.
@@ -76,6 +78,12 @@ impl ListAppend {
 
     /// The verdict about transactions that were [read](Transactions::read) as lists.
     pub fn judge(&self, txns: &Transactions) -> Verdict {
+        let holds = |model| self.clone().model(model).phenomena(txns).is_valid();
+        named::judged(self.model, txns, self.phenomena(txns), holds)
+    }
+
+    /// What Adya's phenomena say.
+    fn phenomena(&self, txns: &Transactions) -> Verdict {
         const NAME: &str = "list_append";
         if txns.shape != Shape::Lists {
             return Verdict::unknown(NAME, "the transactions were read as registers, not as lists");
@@ -87,9 +95,19 @@ impl ListAppend {
         let mut report = Report::new(NAME, self.model, txns);
         direct::find(txns, &places, &mut report);
         let graph = Graph::new(txns.len(), depend::edges(txns, &places));
-        let found = cycles::search(&graph, txns, &self.model.classes(), self.budget);
+        let classes = self.model.classes();
+        let found = cycles::search(&graph, txns, &classes, self.budget);
+        let gave_up = found.gave_up;
         report.figure_bytes(txns.bytes() + graph.bytes() + places.bytes());
         report.cycles(found, |step| why::reason(txns, step));
+        // Of several appends to a key that no read shows, nobody knows the order.
+        if !report.is_refuted() && !gave_up {
+            let open = depend::open(txns, &places);
+            if !open.is_empty() {
+                let decision = decide(txns, &graph.to_edges(), &open, &classes, self.budget);
+                report.decided(decision, |step| why::reason(txns, step));
+            }
+        }
         report.verdict()
     }
 }

@@ -37,7 +37,7 @@ const KIND_SHIFT: u32 = 29;
 const NODE: u32 = (1 << KIND_SHIFT) - 1;
 
 /// Edges in no order; their kind is packed into the target's high bits.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Edges(Vec<(u32, u32)>);
 
 impl Edges {
@@ -81,6 +81,15 @@ impl Graph {
         }
         start.pop();
         Graph { start, to }
+    }
+
+    /// All edges, to which others can be added.
+    pub(crate) fn to_edges(&self) -> Edges {
+        let mut edges = Edges::with_capacity(self.edges());
+        for from in 0..self.nodes() as u32 {
+            edges.0.extend(self.range(from).map(|i| (from, self.to[i])));
+        }
+        edges
     }
 
     pub(crate) fn nodes(&self) -> usize {

@@ -1,9 +1,11 @@
 //! What all transactional checkers share: columns, graphs, cycles, and how cycles are told.
 
 pub(crate) mod cycles;
+pub(crate) mod decide;
 pub(crate) mod graph;
 pub(crate) mod intern;
 pub(crate) mod peel;
+pub(crate) mod proof;
 pub(crate) mod read;
 pub(crate) mod shortest;
 pub(crate) mod tell;

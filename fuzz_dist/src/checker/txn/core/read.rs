@@ -91,7 +91,10 @@ impl Reader {
             expected,
         };
         match (&**history.function(i), self.txns.shape) {
-            ("txn", _) => {
+            (f, _)
+                if f == "txn"
+                    || matches!(f, "read" | "write") && items.is_some_and(|i| self.is_micro(i)) =>
+            {
                 for op in items.ok_or_else(|| unlike(MICRO_OPS))?.iter() {
                     self.micro_op(event, status, op)?;
                 }
@@ -128,6 +131,15 @@ impl Reader {
         txns.status.push(status);
         txns.first_op.push(txns.ops.len() as u32);
         self.mark_last_writes(t, i)
+    }
+
+    /// Jepsen's long fork calls its transactions by what they do.
+    fn is_micro(&self, items: List<'_>) -> bool {
+        let is_one = |op: View<'_>| {
+            let parts = op.as_list().filter(|parts| parts.len() == 3);
+            parts.is_some_and(|parts| self.functions.contains(&Some(parts.words()[0])))
+        };
+        !items.is_empty() && items.iter().all(is_one)
     }
 
     fn micro_op(&mut self, event: usize, status: Status, op: View<'_>) -> Result<(), Unjudgeable> {

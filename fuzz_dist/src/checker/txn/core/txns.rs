@@ -195,6 +195,31 @@ impl Transactions {
         self.is_ok(a) && self.complete[a as usize] < self.invoke[b as usize]
     }
 
+    /// The same, with each list as a register that holds its last element.
+    pub(crate) fn as_registers(&self) -> Transactions {
+        let mut registers = self.clone();
+        registers.shape = Shape::Registers;
+        for op in registers.ops.iter_mut().filter(|op| op.is_read()) {
+            op.arg = self.list_of(*op).last().copied().unwrap_or(NONE);
+        }
+        registers
+    }
+
+    /// The same, with each transaction in a session of its own.
+    pub(crate) fn without_sessions(&self) -> Transactions {
+        let mut alone = self.clone();
+        alone.processes = self.session.iter().map(|s| self.processes[*s as usize]).collect();
+        alone.session = (0..self.len() as u32).collect();
+        alone
+    }
+
+    /// The event by which it has certainly taken effect, or never will; [`NONE`], which is behind
+    /// all events, where it may do so at any time. The completion of a transaction of unknown
+    /// outcome is no end of it.
+    pub(crate) fn end(&self, t: u32) -> u32 {
+        if self.status[t as usize] == Status::Info { NONE } else { self.complete[t as usize] }
+    }
+
     pub(crate) fn key_count(&self) -> usize {
         self.keys.len()
     }

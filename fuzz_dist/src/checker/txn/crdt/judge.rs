@@ -174,7 +174,7 @@ impl<'a> Judge<'a> {
         let txns = self.base.txns;
         let (reader, writer) = (self.base.txn[node as usize], self.base.txn[update.node as usize]);
         // What begins after a transaction has ended cannot have been seen by it.
-        let later = txns.complete[reader as usize] < txns.invoke[writer as usize];
+        let later = txns.end(reader) < txns.invoke[writer as usize];
         if later || self.before(node, update.node) { Sight::Cannot } else { Sight::May }
     }
 

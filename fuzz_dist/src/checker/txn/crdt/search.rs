@@ -185,7 +185,7 @@ impl Search<'_> {
     fn may_see(&self, node: u32, other: u32) -> bool {
         let txns = self.base.txns;
         let (t, o) = (self.base.txn[node as usize], self.base.txn[other as usize]);
-        txns.complete[t as usize] > txns.invoke[o as usize]
+        txns.end(t) > txns.invoke[o as usize]
     }
 
     fn sees(&self, node: u32, other: u32) -> bool {

@@ -1,6 +1,7 @@
 //! Dependencies between transactions over registers.
 
 use super::versions::{Order, Touches};
+use crate::checker::txn::core::decide::Open;
 use crate::checker::txn::core::graph::{Edges, Rel};
 use crate::checker::txn::core::txns::NONE;
 use crate::checker::txn::core::{Status, Transactions};
@@ -42,6 +43,37 @@ pub(super) fn edges(txns: &Transactions, touches: &Touches, order: &Order) -> Ed
         }
     }
     edges
+}
+
+/// The writes of each key, in the order in which they were invoked, with who read them.
+pub(super) fn open(txns: &Transactions, touches: &Touches) -> Vec<Open> {
+    let mut all = Vec::new();
+    for key in 0..txns.key_count() as u32 {
+        let initial = txns.versions.len() as u32 + key;
+        let mut open = Open { key, ..Open::default() };
+        let mut versions: Vec<(u32, usize)> = Vec::new();
+        for touch in touches.of(key) {
+            if let Some(version) = touch.wrote {
+                versions.push((version, open.writers.len()));
+                open.writers.push(touch.txn);
+            }
+        }
+        if open.writers.is_empty() {
+            continue;
+        }
+        versions.sort_unstable();
+        open.readers = vec![Vec::new(); open.writers.len()];
+        for touch in touches.of(key) {
+            let Some(found) = touch.found else { continue };
+            if found == initial {
+                open.early.push(touch.txn);
+            } else if let Ok(at) = versions.binary_search_by_key(&found, |v| v.0) {
+                open.readers[versions[at].1].push(touch.txn);
+            }
+        }
+        all.push(open);
+    }
+    all
 }
 
 /// Whoever read the initial value did so before any write.

@@ -18,9 +18,11 @@ use crate::history::History;
 
 use super::append::BUDGET_STEPS;
 use super::core::cycles;
+use super::core::decide::decide;
 use super::core::graph::{Edges, Graph};
 use super::core::{Shape, Transactions, tell};
 use super::isolation::Isolation;
+use super::named;
 use super::report::Report;
 
 /// What may be inferred about the order of a key's versions.
@@ -44,7 +46,10 @@ pub struct RwRegister {
 ///
 /// Finds what [`list_append`](super::list_append) finds, as far as the order of versions is
 /// known, and `cyclic-versions`: what the options say about a key contradicts itself. Without
-/// options only the initial value (a read of nil) is known to precede the others.
+/// options only the initial value (a read of nil) is known to precede the others. Where that is not
+/// enough, orders of the versions are tried: one that shows nothing that the model forbids proves
+/// it, and where either order of two writes closes a cycle, none can. What is neither found within
+/// the budget is *unknown*.
 ///
 /// ```
 /// use fuzz_dist::checker::Checker;
@@ -106,6 +111,12 @@ impl RwRegister {
 
     /// The verdict about transactions that were [read](Transactions::read) as registers.
     pub fn judge(&self, txns: &Transactions) -> Verdict {
+        let holds = |model| self.clone().model(model).phenomena(txns).is_valid();
+        named::judged(self.model, txns, self.phenomena(txns), holds)
+    }
+
+    /// What Adya's phenomena say.
+    fn phenomena(&self, txns: &Transactions) -> Verdict {
         const NAME: &str = "rw_register";
         if txns.shape != Shape::Registers {
             return Verdict::unknown(NAME, "the transactions were read as lists, not as registers");
@@ -119,9 +130,17 @@ impl RwRegister {
         let touches = versions::Touches::new(txns);
         let order = versions::Order::new(txns, &touches, self.infer, &mut report);
         let graph = Graph::new(txns.len(), depend::edges(txns, &touches, &order));
-        let found = cycles::search(&graph, txns, &self.model.classes(), self.budget);
+        let classes = self.model.classes();
+        let found = cycles::search(&graph, txns, &classes, self.budget);
+        let gave_up = found.gave_up;
         report.figure_bytes(txns.bytes() + graph.bytes() + touches.bytes() + order.bytes());
-        report.cycles(found, |step| why::reason(txns, self.infer, step));
+        let reason = |step| why::reason(txns, self.infer, step);
+        report.cycles(found, reason);
+        if !report.is_refuted() && !gave_up {
+            // All else is known of the data: whether the model holds depends on the versions' order.
+            let open = depend::open(txns, &touches);
+            report.decided(decide(txns, &graph.to_edges(), &open, &classes, self.budget), reason);
+        }
         report.verdict()
     }
 }

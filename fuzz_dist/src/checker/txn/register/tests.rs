@@ -66,7 +66,8 @@ fn options_find_what_is_hidden_without_them() {
     let g0 = "0: w x 1, w y 1\n1: w x 2, w y 2\n2: r x 1, w x 3\n-- \n3: r y 2";
     assert!(kinds(&rw_register(), g0).is_empty());
     let stale = "0: w x 1\n--\n1: w x 2\n--\n2: r x 1";
-    assert!(kinds(&rw_register(), stale).is_empty());
+    assert_eq!(kinds(&rw_register(), stale), ["G-single-realtime"]);
+    assert!(kinds(&rw_register().model(Isolation::Serializable), stale).is_empty());
     assert_eq!(kinds(&rw_register().linearizable_keys(true), stale), ["cyclic-versions"]);
     let own = "0: w x 1\n0: w x 2\n0: r x 1";
     assert_eq!(kinds(&rw_register().sequential_keys(true), own), ["cyclic-versions"]);
@@ -74,7 +75,7 @@ fn options_find_what_is_hidden_without_them() {
     assert!(kinds(&rw_register().wfr_keys(true), wfr).contains(&"cyclic-versions".to_owned()));
     let chain = "0: w x 1, w y 1\n1: r x 1, w x 2, w y 2\n2: r y 1, r x 2";
     let with = rw_register().wfr_keys(true).model(Isolation::Serializable);
-    assert!(kinds(&with, chain).is_empty());
+    assert_eq!(kinds(&with, chain), ["G-single"], "either order of the writes of y closes a cycle");
     let chain = "0: w x 1, w y 1\n1: r x 1, w x 2, r y 1, w y 2\n2: r y 1, r x 2";
     assert_eq!(kinds(&with, chain), ["G-single"]);
 }
@@ -89,7 +90,7 @@ fn what_cannot_be_judged_is_unknown_and_says_why() {
 
 #[test]
 fn agrees_with_its_slow_twin() {
-    let mut compared = 0;
+    let (mut compared, mut unknown) = (0, 0);
     let checkers = checkers();
     for seed in 0..10_500 {
         let history = small(seed);
@@ -101,12 +102,15 @@ fn agrees_with_its_slow_twin() {
         let (infer, checker) = &checkers[seed as usize % checkers.len()];
         let what = format!("{infer:?}\n{what}");
         let verdict = checker.judge(&columns);
-        assert_ne!(verdict.validity, Validity::Unknown, "{what}{:?}", verdict.reasons);
-        if serial {
+        if verdict.validity == Validity::Unknown {
+            assert!(verdict.reasons[0].starts_with("incomplete"), "{what}{:?}", verdict.reasons);
+            unknown += 1;
+        } else {
             // A transaction may overwrite what it did not read, and read what it overwrites only.
-            assert!(verdict.is_valid(), "{what}{:#?}", verdict.anomalies);
+            assert_eq!(serial, verdict.is_valid(), "{what}{:#?}", verdict.anomalies);
         }
-        if verdict.anomalies.iter().any(|a| ["G1a", "G1b", "internal"].contains(&&*a.kind)) {
+        let reads = ["G1a", "G1b", "internal", "future-read"];
+        if verdict.anomalies.iter().any(|a| reads.contains(&&*a.kind)) {
             continue;
         }
         let cyclic = verdict.anomalies.iter().any(|a| &*a.kind == "cyclic-versions");
@@ -124,5 +128,5 @@ fn agrees_with_its_slow_twin() {
         plain::assert_same_classes(&twin::cycles(&txns, &pairs), &ours, &what);
         compared += 1;
     }
-    assert!(compared > 6_000, "{compared}");
+    assert!(compared > 6_000 && unknown < 100, "{compared} {unknown}");
 }

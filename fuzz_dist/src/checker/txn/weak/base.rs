@@ -227,6 +227,7 @@ enum Problem {
     Aborted,
     Intermediate,
     Internal,
+    Future,
 }
 
 fn bad_read(txns: &Transactions, t: u32, op: Op, own: Option<&Op>) -> Option<Problem> {
@@ -238,7 +239,7 @@ fn bad_read(txns: &Transactions, t: u32, op: Op, own: Option<&Op>) -> Option<Pro
     }
     match txns.writer[op.arg as usize] {
         NONE => Some(Problem::ThinAir),
-        w if w == t => Some(Problem::Internal),
+        w if w == t => Some(Problem::Future),
         w if !txns.is_possible(w) => Some(Problem::Aborted),
         _ if !txns.last_write[op.arg as usize] => Some(Problem::Intermediate),
         _ => None,
@@ -262,6 +263,7 @@ impl BadRead {
             Problem::Aborted => "G1a",
             Problem::Intermediate => "G1b",
             Problem::Internal => "internal",
+            Problem::Future => "future-read",
         }
     }
 
@@ -277,6 +279,9 @@ impl BadRead {
             Problem::Aborted => format!("T1 read {key} as {value}, which T2 wrote, and T2 failed"),
             Problem::Intermediate => {
                 format!("T1 read {key} as {value}, which T2 overwrote before it ended")
+            }
+            Problem::Future => {
+                format!("T1 read {key} as {value}, which it wrote itself only afterwards")
             }
             Problem::Internal => {
                 format!("T1 read {key} as {value}, which is not what it had found or written last")

@@ -150,7 +150,7 @@ pub struct Weak {
 /// Transactions over registers, each value written to a key once, judged at a [`Level`].
 ///
 /// Whatever the level, `thin-air` (nobody wrote it), `G1a` (a failed transaction did), `G1b`
-/// (overwritten by the same transaction) and `internal` (not what the reader itself wrote last)
+/// (overwritten by the same transaction) `internal` (not what the reader itself wrote last) and `future-read` (what it wrote only later)
 /// are invalid. Further anomalies: `cyclic-causality` (so and wr alone have a cycle),
 /// `stale-initial-read` (the initial value though a write of the key is visible),
 /// `stale-read` (overwritten by something visible that saw it), and `cyclic-order` (no order

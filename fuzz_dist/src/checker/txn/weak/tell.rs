@@ -173,6 +173,15 @@ fn sources(txns: &Transactions, t: u32) -> impl Iterator<Item = (usize, u32, u32
     })
 }
 
+/// Those that may have committed: what a failed transaction wrote is wrong by itself.
+fn committed<'a>(
+    base: &'a Base<'_>,
+    reader: u32,
+) -> impl Iterator<Item = (usize, u32, u32)> + use<'a> {
+    let is_node = |s: &(usize, u32, u32)| s.2 != NONE && base.node[s.2 as usize] != INIT;
+    sources(base.txns, reader).filter(is_node)
+}
+
 pub(super) fn reads_from(txns: &Transactions, reader: u32, key: u32, writer: u32) -> bool {
     sources(txns, reader).any(|(_, k, w)| k == key && w == writer)
 }
@@ -218,7 +227,7 @@ fn visible(
             let text = direct(e)?;
             Some(format!("{}, earlier in its session, {text}", cast.name(e)))
         }),
-        Level::MonotonicWrites => sources(txns, r).filter(|s| s.2 != NONE).find_map(|s| {
+        Level::MonotonicWrites => committed(base, r).find_map(|s| {
             let text = wrote_to(txns, s.2, r)?;
             if s.2 == w {
                 return Some(format!("it {text}"));
@@ -227,7 +236,7 @@ fn visible(
             let m = cast.name(s.2);
             Some(format!("it comes before {m} in one session, and of {m} the reader {text}"))
         }),
-        Level::WritesFollowReads => sources(txns, r).filter(|s| s.2 != NONE).find_map(|s| {
+        Level::WritesFollowReads => committed(base, r).find_map(|s| {
             let (by, text) =
                 [s.2].into_iter().chain(earlier(s.2)).find_map(|e| Some((e, direct(e)?)))?;
             let (m, by) = (cast.name(s.2), cast.name(by));
