@@ -2,7 +2,7 @@
 
 use fuzz_dist::client::{Client, DynClient};
 use fuzz_dist::history::History;
-use fuzz_dist::nemesis::{Check, Fault, Plan, Targets};
+use fuzz_dist::nemesis::{Check, Fault, Hit, Targets};
 use fuzz_dist::op::{Completion, Invocation, Name, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::Stream;
@@ -170,20 +170,22 @@ async fn a_function_spins(test: Test) -> Outcome {
 struct Freezes;
 
 impl Fault for Freezes {
+    type Plan = Hit;
+
     fn name(&self) -> Name {
         "freezes".into()
     }
 
-    fn plan(&self, _: Targets<'_>, _: &mut Stream) -> Result<Plan, Error> {
-        Ok(Plan::default())
+    fn plan(&self, _: Targets<'_>, _: &mut Stream) -> Result<Hit, Error> {
+        Ok(Hit::default())
     }
 
-    async fn start(&self, _: Targets<'_>, _: &Plan) -> Result<Check, Error> {
+    async fn start(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
         block();
         Ok(Check::seen(true, "it began"))
     }
 
-    async fn stop(&self, _: Targets<'_>, _: &Plan) -> Result<Check, Error> {
+    async fn stop(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
         Ok(Check::seen(true, "it ended"))
     }
 }

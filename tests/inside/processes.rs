@@ -55,7 +55,7 @@ async fn suspended_processes_stand_still_and_go_on(test: Test) -> Outcome {
 /// Elixir's names are as in its code, for faults as for calls; one that fits nobody is named.
 #[fuzz_dist::test(db = app(), workload = set(), nodes = 1, seed = 1)]
 async fn names_of_elixir_are_found(test: Test) -> Outcome {
-    let cluster = test.cluster().await?;
+    let cluster = test.start().await?;
     let cart = async || pid(&cluster, "Elixir.Inside.Cart").await;
     assert!(cart().await.starts_with('<'));
     cluster.inject(suspend_process("Inside.Cart")).await?.heal().await?;
@@ -64,7 +64,7 @@ async fn names_of_elixir_are_found(test: Test) -> Outcome {
     let nobody = cluster.inject(kill_process("Inside.Cart")).await;
     assert!(nobody.is_err_and(|e| e.to_string().contains("'Elixir.Inside.Cart'")));
     cluster.client("n1").invoke(Add(1)).await?;
-    test.check(fuzz_dist::checker::set_full()).await
+    cluster.check(fuzz_dist::checker::set_full()).await
 }
 
 /// A node that is killed and started again is observed again: its agent says so, from another

@@ -43,6 +43,9 @@ impl Altered {
 }
 
 impl Environment for Altered {
+    fn end(&self) {
+        self.lab.end();
+    }
     fn set_links(&self, links: &LinkMatrix) -> BoxFuture<'_, Result<(), Error>> {
         let links = (self.alter)(links);
         Box::pin(async move {
