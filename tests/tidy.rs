@@ -175,6 +175,20 @@ fn the_code_of_all_pages_is_compiled() {
     }
 }
 
+/// What README shows of an application and its test is what `examples/cart` runs.
+#[test]
+fn the_application_of_readme_is_the_example() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).expect("a readable file");
+    let readme = read("README.md");
+    let application = read("examples/cart/cart.erl");
+    let example = read("examples/cart.rs").replace("examples/cart/cart.erl", "src/cart.erl");
+    let (_, test) = example.split_once("\n\n").expect("a first paragraph");
+    for (language, code) in [("erlang", application.as_str()), ("rust,no_run", test)] {
+        let block = format!("```{language}\n{code}```");
+        assert!(readme.contains(&block), "README.md does not show:\n{block}");
+    }
+}
+
 #[test]
 fn the_code_is_formatted() {
     let output = Command::new(env!("CARGO"))
