@@ -116,11 +116,13 @@ pub fn screenful(
 pub fn sentence(verdict: &Verdict) -> String {
     const SHOWN: usize = 6;
     let mut reasons: Vec<String> = Vec::new();
-    for reason in &verdict.reasons {
-        let reason = cut(reason, LINE_MAX);
-        // Checkers that are composed may say the same.
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
+    for (i, reason) in verdict.reasons.iter().enumerate() {
+        // Checkers that are composed may say the same, one of them in more detail.
+        let repeated = |(j, other): (usize, &String)| {
+            other.starts_with(reason.as_str()) && (other != reason || j < i)
+        };
+        if !verdict.reasons.iter().enumerate().any(repeated) {
+            reasons.push(cut(reason, LINE_MAX));
         }
     }
     let more = reasons.len().saturating_sub(SHOWN);
@@ -317,6 +319,15 @@ fn convergence(history: &History) -> Option<String> {
 mod tests {
     use super::*;
     use crate::op::Value;
+
+    #[test]
+    fn a_reason_is_given_once_in_its_most_detailed_form() {
+        let verdict = Verdict::unknown("verdict", "the run ended early")
+            .because("too few reads")
+            .because("the run ended early (SIGINT)")
+            .because("too few reads");
+        assert_eq!(sentence(&verdict), "unknown - too few reads; the run ended early (SIGINT)");
+    }
 
     #[test]
     fn the_time_to_convergence_has_the_units_of_the_other_times() {
