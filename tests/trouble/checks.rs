@@ -458,10 +458,12 @@ fn interrupted_in(test: &str, phase: Phase) {
 /// The second one ends the process while the first one's healing is under way.
 fn two_interrupts_leave_nothing() {
     let place = Place::new();
-    let program = place.start("takes_long");
-    place.until(Phase::Main);
+    let program = place.start("faults::heals_slowly");
+    place.until_fault();
     program.signal("INT");
-    program.stderr.until("once more ends at once");
+    program.stderr.until("another signal after 1 s ends at once");
+    // Signals that follow at once are the same request.
+    std::thread::sleep(Duration::from_millis(1100));
     program.signal("INT");
     program.end().ended_with(130).says("ending at once");
     place.nothing_is_left();
