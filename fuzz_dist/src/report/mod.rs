@@ -26,7 +26,7 @@ use short::{LINE_MAX, cut};
 /// So many anomalies are printed; the rest is in results.json.
 const ANOMALIES_MAX: usize = 5;
 
-/// So many characters of an explanation are printed.
+/// The most characters of an explanation that are printed.
 const EXPLANATION_MAX: usize = 1000;
 
 /// What a run was, besides its history and verdict.
