@@ -173,6 +173,12 @@ impl Node {
         processes.clone()
     }
 
+    /// A process that ended with an error, as long as [`processes`](Node::processes) was not asked since.
+    pub(crate) fn failed_process(&self) -> Option<Process> {
+        let failed = |p: &&Process| p.ended().is_some_and(|status| !status.success());
+        self.lock().iter().find(failed).cloned()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
         self.0.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
