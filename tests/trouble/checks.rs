@@ -260,7 +260,7 @@ fn errors_and_panics_of_the_test_keep_the_history() {
         ("the_generator_panics", "a slip in the generator"),
     ] {
         let place = Place::new();
-        place.run(test).ended_with(101).says(told).says("judged all the same");
+        place.run(test).ended_with(101).says(told).says("recorded until then");
         let history = place.history().expect("the history was kept");
         assert!(history.find_function("add").is_some());
         assert!(find(&place.store, "results.json").is_some());
@@ -384,7 +384,7 @@ fn clients_that_spawn_at_their_end_end_nothing_else() {
     let program = place.start("clients_spawn_after_an_interrupt");
     place.until(Phase::Main);
     program.signal("INT");
-    program.end().ended_with(101).says("judged all the same");
+    program.end().ended_with(101).says("recorded until then");
     place.nothing_is_left();
 }
 

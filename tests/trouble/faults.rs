@@ -278,7 +278,7 @@ fn interrupted(test: &str, when: impl Fn(&History) -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
     program.signal("INT");
-    program.end().ended_with(101).says("interrupted").says("judged all the same");
+    program.end().ended_with(101).says("interrupted").says("recorded until then");
     let history = place.history().expect("the history was kept");
     lives_are_whole(&history);
     // What was drawn up to then is kept, too.

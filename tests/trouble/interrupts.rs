@@ -56,7 +56,7 @@ fn interrupted_in(test: &str, phase: Phase) {
     let program = place.start(test);
     place.until(phase);
     program.signal("INT");
-    program.end().ended_with(101).says("interrupted").says("judged all the same");
+    program.end().ended_with(101).says("interrupted").says("recorded until then");
     lives_are_whole(&place.history().expect("the history was kept"));
     place.nothing_is_left();
 }
