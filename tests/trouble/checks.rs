@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,7 @@ pub(crate) fn all() -> Vec<Trial> {
         an_interrupt_ends_the_wait_for_agreement,
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
+        an_interrupt_that_nobody_can_be_told_of_ends_the_run,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
         a_killed_harness_leaves_no_temporary_folder,
         kills_at_random_moments_leave_nothing,
@@ -456,16 +458,46 @@ fn interrupted_in(test: &str, phase: Phase) {
 }
 
 /// The second one ends the process while the first one's healing is under way.
+/// The end of its fault keeps it from ending before the second one comes.
 fn two_interrupts_leave_nothing() {
     let place = Place::new();
-    let program = place.start("takes_long");
-    place.until(Phase::Main);
+    let program = place.start("faults::its_end_hangs");
+    place.until_fault();
     program.signal("INT");
-    program.stderr.until("once more ends at once");
+    program.stderr.until("another signal after 1 s ends at once");
+    // What comes within that second is the same request.
+    program.signal("INT");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(program.stderr.now().matches("ending at once").count(), 0);
     program.signal("INT");
     program.end().ended_with(130).says("ending at once");
     place.nothing_is_left();
     assert!(place.history().expect("the history loads").len() > 20);
+}
+
+/// Ctrl-C on `cargo test | tee log` ends `tee` as well: nobody reads what the harness says.
+fn an_interrupt_that_nobody_can_be_told_of_ends_the_run() {
+    let place = Place::new();
+    let runtime = place.runtime.text();
+    let (name, folder) = runtime.split_once('=').expect("a variable");
+    let mut program = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "fixture::takes_long"])
+        .env("FUZZ_DIST_FIXTURE", "1")
+        .env("FUZZ_DIST_STORE", &place.store)
+        .env(name, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the fixture starts");
+    drop(program.stderr.take());
+    place.until(Phase::Main);
+    let pid = rustix::process::Pid::from_child(&program);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+    let ended = program.wait().expect("a child");
+    assert_eq!(ended.code(), Some(101));
+    place.nothing_is_left();
+    let history = place.history().expect("the history was kept");
+    assert_eq!(history.meta("completed"), Some(&Value::Bool(false)), "it was interrupted");
 }
 
 fn a_killed_harness_leaves_nothing_and_a_history_that_loads() {

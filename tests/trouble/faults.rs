@@ -67,6 +67,7 @@ enum Odd {
     /// Asked for the third time how long it waits, which its lane does.
     PanicsInItsLane,
     HangsAtItsStart,
+    HangsAtItsEnd,
 }
 
 struct OddFault(Odd, AtomicU32);
@@ -97,6 +98,9 @@ impl Fault for OddFault {
     }
     async fn stop(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
         assert!(self.0 != Odd::PanicsAtItsEnd, "lost its way");
+        if self.0 == Odd::HangsAtItsEnd {
+            std::future::pending::<()>().await;
+        }
         Ok(Check::seen(self.0 != Odd::SaysNo, "it is still there"))
     }
 }
@@ -143,6 +147,17 @@ async fn its_lane_panics(test: Test) -> Outcome {
     total_limit = "3s"
 )]
 async fn its_start_hangs(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nemesis = odd(Odd::HangsAtItsEnd).lasting(secs(600)),
+    nodes = 2,
+    time_limit = "20m"
+)]
+async fn its_end_hangs(test: Test) -> Outcome {
     test.run().await
 }
 
