@@ -7,8 +7,9 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::pace::Pace;
 use crate::client::{BoxFuture, DynClient, Error as ClientError};
 use crate::db::{AnyDb, DynDb, Facts};
 use crate::env::HostSpec;
@@ -20,11 +21,13 @@ use crate::op::{Completion, Invocation, Name};
 const IDLE: u64 = 0;
 
 /// All calls into user code of one attempt.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Calls(Arc<Inner>);
 
+#[derive(Default)]
 struct Inner {
-    started: Instant,
+    /// A thread that gets no core is not blocked.
+    pace: Pace,
     calls: Mutex<Vec<Weak<Slot>>>,
 }
 
@@ -55,13 +58,12 @@ impl Drop for Polling<'_> {
     }
 }
 
-impl Default for Calls {
-    fn default() -> Calls {
-        Calls(Arc::new(Inner { started: Instant::now(), calls: Mutex::default() }))
-    }
-}
-
 impl Calls {
+    /// Calls that are timed by this clock.
+    pub(super) fn with(pace: Pace) -> Calls {
+        Calls(Arc::new(Inner { pace, calls: Mutex::default() }))
+    }
+
     /// Runs user code that may take up to `limit`, under a name for people.
     pub async fn watch<F: Future>(&self, what: String, limit: Duration, future: F) -> F::Output {
         let slot = self.slot(what, limit);
@@ -122,7 +124,7 @@ impl Calls {
 
     /// Never [`IDLE`].
     fn now_ns(&self) -> u64 {
-        (self.0.started.elapsed().as_nanos() as u64).max(IDLE + 1)
+        (self.0.pace.now().paced.as_nanos() as u64).max(IDLE + 1)
     }
 
     /// The same client, watched.
