@@ -78,7 +78,7 @@ pub(super) fn attempt(
         false => {
             // What user values do when they are dropped may need the runtime.
             let in_runtime = runtime.enter();
-            drop((attempt, session));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop((attempt, session))));
             drop(in_runtime);
             // A task that blocks its thread holds them as well.
             hosts.inspect(|hosts| hosts.end());

@@ -4,6 +4,7 @@
 //! polls the timer. Each call is therefore noted here before it is polled, and a thread outside of the
 //! runtime looks how long that has been going on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -135,7 +136,7 @@ impl Calls {
         limit: Duration,
     ) -> Box<dyn DynClient> {
         let slot = self.slot(format!("the client of {node}"), limit);
-        Box::new(WatchedClient { client, slot, calls: self.clone() })
+        Box::new(WatchedClient { client: Dropped(Some(client)), slot, calls: self.clone() })
     }
 
     /// The same database, watched.
@@ -145,9 +146,26 @@ impl Calls {
 }
 
 struct WatchedClient {
-    client: Box<dyn DynClient>,
+    client: Dropped,
     slot: Arc<Slot>,
     calls: Calls,
+}
+
+/// A client whose drop may panic: many are dropped together, and the second panic would end the process.
+struct Dropped(Option<Box<dyn DynClient>>);
+
+impl Dropped {
+    fn get_mut(&mut self) -> &mut dyn DynClient {
+        &mut **self.0.as_mut().expect("it is there until this is dropped")
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        // The panic was printed as it happened, and says nothing of an operation.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(client)));
+    }
 }
 
 impl DynClient for WatchedClient {
@@ -155,19 +173,19 @@ impl DynClient for WatchedClient {
         // Also what the client does before it gives a future is its own code.
         let future = {
             let _polling = self.calls.enter(&self.slot);
-            self.client.invoke(op)
+            self.client.get_mut().invoke(op)
         };
         Box::pin(self.calls.poll(&self.slot, future))
     }
     fn reopen(&mut self) -> BoxFuture<'_, Result<(), ClientError>> {
         let future = {
             let _polling = self.calls.enter(&self.slot);
-            self.client.reopen()
+            self.client.get_mut().reopen()
         };
         Box::pin(self.calls.poll(&self.slot, future))
     }
     fn is_reusable(&self) -> bool {
-        self.client.is_reusable()
+        self.client.0.as_ref().is_none_or(|client| client.is_reusable())
     }
 }
 
@@ -268,6 +286,31 @@ mod tests {
             end.send(()).unwrap();
         });
         assert_eq!(calls.blocked(Duration::ZERO), None, "both have returned");
+    }
+
+    struct PanicsAtItsEnd;
+
+    impl crate::client::Client for PanicsAtItsEnd {
+        async fn invoke(&mut self, op: &Invocation) -> Completion {
+            Completion::Ok(op.value.clone())
+        }
+        async fn reopen(&mut self) -> Result<(), ClientError> {
+            Ok(())
+        }
+    }
+
+    impl Drop for PanicsAtItsEnd {
+        fn drop(&mut self) {
+            panic!("not now");
+        }
+    }
+
+    /// Two panics in one unwinding would end the process.
+    #[test]
+    fn clients_that_panic_at_their_end_end_nothing_else() {
+        let calls = Calls::default();
+        let client = |_| calls.client(Box::new(PanicsAtItsEnd), "n1", Duration::ZERO);
+        drop((0..3).map(client).collect::<Vec<_>>());
     }
 
     #[tokio::test]
