@@ -62,6 +62,7 @@ pub(crate) fn all() -> Vec<Trial> {
         an_interrupt_ends_the_wait_for_agreement,
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
+        an_interrupt_that_nobody_can_be_told_of_ends_the_run,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
         a_killed_harness_leaves_no_temporary_folder,
         kills_at_random_moments_leave_nothing,

@@ -14,11 +14,13 @@ use crate::op::NodeId;
 
 mod cluster;
 mod erlang;
+mod held;
 mod links;
 pub(crate) mod modules;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
+pub(crate) use held::Hold;
 pub use links::{Links, Proof};
 
 /// How long a connection within a host may take to be made.
@@ -42,6 +44,7 @@ struct Inner {
     processes: Mutex<Vec<Process>>,
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
+    held: held::Held,
     erlang: erlang::Lines,
 }
 
@@ -53,8 +56,18 @@ impl Node {
         env: Arc<dyn Environment>,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, variables, erlang) = Default::default();
-        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes, variables, erlang })))
+        let (processes, variables, held, erlang) = Default::default();
+        Ok(Node(Arc::new(Inner {
+            id,
+            host,
+            spec,
+            address,
+            env,
+            processes,
+            variables,
+            held,
+            erlang,
+        })))
     }
 
     /// Its place among the nodes.

@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::faults::{Faults, died};
 use super::observe::Observed;
 use super::options::Effective;
+use super::pace::{Moment, Pace};
 use super::progress::Progress;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
 use crate::db::AnyDb;
@@ -58,6 +59,9 @@ pub(crate) struct Live {
     pub(super) cancel: watch::Sender<bool>,
     pub(super) progress: Progress,
     pub(super) calls: Calls,
+    pub(super) pace: Pace,
+    /// When the cluster was up.
+    pub(super) up: Moment,
 }
 
 /// Opens the workload's clients, or the database's own for that workload.

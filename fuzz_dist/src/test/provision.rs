@@ -265,6 +265,8 @@ async fn bring_up(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         calls: session.calls().clone(),
+        pace: session.pace().clone(),
+        up: session.pace().now(),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
