@@ -62,6 +62,9 @@ pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
     format!("{}: {}; {}{faults}{store}{notes}", facts.name, verdict.validity, operations(history))
 }
 
+/// Histories of so many events are judged soon without optimisation, too.
+const UNOPTIMISED_EVENTS_MAX: usize = 200_000;
+
 /// The whole screenful; see [`for_a_screen`] for what keeps it one.
 pub fn screenful(
     facts: &RunFacts,
@@ -108,7 +111,7 @@ pub fn screenful(
         let _ = writeln!(out, "  report: {}", folder.display());
     }
     let _ = writeln!(out, "  again: {}", again::again(facts.seed, &facts.name));
-    if env!("FUZZ_DIST_OPT_LEVEL") == "0" {
+    if env!("FUZZ_DIST_OPT_LEVEL") == "0" && history.len() > UNOPTIMISED_EVENTS_MAX {
         out.push_str(
             "  note: this build of fuzz_dist is not optimised; add `[profile.dev.package.fuzz_dist]` \
              with `opt-level = 3` to Cargo.toml\n",
