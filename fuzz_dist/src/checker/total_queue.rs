@@ -4,8 +4,9 @@ use super::calls::{Call, Outcome, call, invoked};
 use super::dense::{Dense, NONE};
 use super::evidence::{count, listed, node_of};
 use super::finals::{heed_the_end, unsettled};
+use super::online::OnlineQueue;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict};
 use crate::history::hash::FastMap;
 use crate::history::{History, View, Word};
 use crate::op::Value;
@@ -18,7 +19,7 @@ pub struct TotalQueue {
 
 /// Judges a queue that is drained in the end (after Jepsen's jepsen.checker/total-queue):
 /// every acknowledged `enqueue` is dequeued, nothing is dequeued that was not enqueued, nor more
-/// often than it was. `dequeue` gives an element, or nil where there is none; `drain` gives a
+/// often than it was by then. `dequeue` gives an element, or nil where there is none; `drain` gives a
 /// list of them.
 ///
 /// An acknowledged element is *lost* where the queue was drained afterwards and did not give it: by
@@ -106,6 +107,10 @@ impl Checker for TotalQueue {
         let open = drained.dequeues.len() + drained.drains.len();
         let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
         rechecked(history, verdict, recheck::total_queue)
+    }
+
+    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
+        Some(Box::new(OnlineQueue::new(self.redelivery)))
     }
 }
 
@@ -260,18 +265,42 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// Elements that are enqueued several times, as often as they are dequeued, and that had come out
+    /// more often than they had gone in at some time before.
+    fn overtaken(&mut self) -> Vec<u32> {
+        let again = |(id, t): (usize, &Tally)| {
+            (t.attempts > 1 && t.dequeued > 1 && t.dequeued <= t.attempts).then_some(id as u32)
+        };
+        let ids: Vec<u32> = self.tallies.iter().enumerate().filter_map(again).collect();
+        if ids.is_empty() {
+            return ids;
+        }
+        let mut lives = self.lives(&ids);
+        let mut overtaken = |id: &u32| {
+            let Life { attempts, dequeued, .. } = lives.entry(*id).or_default();
+            dequeued.sort_unstable();
+            attempts.iter().zip(dequeued).skip(1).any(|(put, out)| put > out)
+        };
+        ids.into_iter().filter(|id| overtaken(id)).collect()
+    }
+
     /// For each of a few elements the events that acknowledged and that dequeued it.
     fn lives(&mut self, ids: &[u32]) -> FastMap<u32, Life> {
         let mut lives: FastMap<u32, Life> = ids.iter().map(|id| (*id, Life::default())).collect();
-        for invoked in std::mem::take(&mut self.enqueues) {
-            let call = call(self.history, invoked as usize);
+        let enqueues = std::mem::take(&mut self.enqueues);
+        for invoked in &enqueues {
+            let call = call(self.history, *invoked as usize);
             let id = self.numbers.event(call.invoked);
             if let Some(life) = lives.get_mut(&id) {
                 life.acknowledged.extend(call.acknowledged());
+                life.attempts
+                    .extend((call.outcome != Outcome::Failed).then_some(call.invoked));
             }
         }
-        for invoked in std::mem::take(&mut self.dequeues) {
-            let call = call(self.history, invoked as usize);
+        self.enqueues = enqueues;
+        let dequeues = std::mem::take(&mut self.dequeues);
+        for invoked in &dequeues {
+            let call = call(self.history, *invoked as usize);
             let Some(done) = call.acknowledged() else { continue };
             self.taken(&call, done, |_, id| {
                 if let Some(life) = lives.get_mut(&id) {
@@ -279,12 +308,15 @@ impl<'a> Elements<'a> {
                 }
             });
         }
+        self.dequeues = dequeues;
         lives
     }
 }
 
 #[derive(Default)]
 struct Life {
+    /// The invocations of its enqueues that may have happened, ascending.
+    attempts: Vec<usize>,
     acknowledged: Vec<usize>,
     dequeued: Vec<usize>,
 }
@@ -294,7 +326,7 @@ impl TotalQueue {
         let Gone { all: gone, lost, undrained } = drained.judge(elements);
         // What is still in the queue when a run ends early is not lost.
         let (lost, by, taken) = lost.filter(|_| settled).unwrap_or_default();
-        let (mut unexpected, mut duplicate, mut early) = (vec![], vec![], vec![]);
+        let (mut unexpected, mut duplicate, mut early) = (vec![], elements.overtaken(), vec![]);
         let (mut recovered, mut attempts, mut acknowledged) = (0, 0, 0);
         let mut any_dequeued = false;
         for (id, t) in elements.tallies.iter().enumerate() {
@@ -590,10 +622,14 @@ mod tests {
             for v in 0..5 {
                 let out = outs.iter().filter(|o| o.1 == v).count();
                 let may = of("enqueue", "oi").filter(|i| acts[*i].put == v).count();
-                let first =
-                    of("enqueue", "oi").filter(|i| acts[*i].put == v).map(|i| spans[i].0).min();
-                let early =
-                    outs.iter().any(|o| o.1 == v && first.is_some_and(|f| spans[o.0].1 < f));
+                let mut puts: Vec<usize> =
+                    of("enqueue", "oi").filter(|i| acts[*i].put == v).map(|i| spans[i].0).collect();
+                let mut came: Vec<usize> =
+                    outs.iter().filter(|o| o.1 == v).map(|o| spans[o.0].1).collect();
+                puts.sort_unstable();
+                came.sort_unstable();
+                // Each dequeue has an enqueue of its own that had begun.
+                let early = puts.iter().zip(&came).any(|(put, came)| came < put);
                 excess |= out > may || early;
                 let mut acked: Vec<usize> =
                     of("enqueue", "o").filter(|i| acts[*i].put == v).map(|i| spans[i].1).collect();
