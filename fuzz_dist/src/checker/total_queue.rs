@@ -293,8 +293,7 @@ impl<'a> Elements<'a> {
             let id = self.numbers.event(call.invoked);
             if let Some(life) = lives.get_mut(&id) {
                 life.acknowledged.extend(call.acknowledged());
-                life.attempts
-                    .extend((call.outcome != Outcome::Failed).then_some(call.invoked));
+                life.attempts.extend((call.outcome != Outcome::Failed).then_some(call.invoked));
             }
         }
         self.enqueues = enqueues;

@@ -80,4 +80,8 @@ keys! {
     /// `announce = "operations"`: operations and faults are told inside of Erlang nodes, to the
     /// application's telemetry or logs; `"nothing"`: neither. `"faults"` if not given.
     announce;
+    /// `stop = "first_anomaly"`: the main phase ends at the first anomaly that is certain whatever
+    /// follows, and the state of the nodes at that moment is kept in `state/` of the store; `"time_limit"`
+    /// if not given. It needs a checker that judges while the run goes on.
+    stop;
 }

@@ -6,7 +6,7 @@ use super::live::Live;
 use crate::client::UNSUPPORTED;
 use crate::error::Error;
 use crate::generator::{Any, Boxed, Generator, each_node, nothing, once};
-use crate::history::COMPLETED;
+use crate::history::{COMPLETED, ENDED_EARLY};
 use crate::interpreter::Ended;
 use crate::node::Node;
 use crate::op::{Event, Invocation, Kind, NodeId, Phase, Process, Value};
@@ -18,7 +18,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 impl Live {
-    /// The rest of a run after its operations: heal, quiesce, final reads.
+    /// The rest of a run after its operations: heal, quiesce, final reads. One that ended at its first
+    /// anomaly is healed alone.
     ///
     /// # Errors
     ///
@@ -26,6 +27,12 @@ impl Live {
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         self.heal(None).await;
         let healed = self.now();
+        if let Some(first) = self.first.get() {
+            // Nothing of the end is asked for: what was found holds whatever follows.
+            self.record_states().await;
+            self.recorder.set_meta(ENDED_EARLY, first.reason());
+            return Ok(());
+        }
         if let Some(read) = self.final_read()
             && self.quiesce(&read, healed).await?
         {

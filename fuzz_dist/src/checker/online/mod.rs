@@ -88,11 +88,7 @@ fn certain(
     let mut events: Vec<usize> = earlier.into_iter().chain([index]).collect();
     events.sort_unstable();
     events.dedup();
-    Anomaly::new(kind, subject)
-        .explained(text)
-        .on(event.node)
-        .at(event.time)
-        .proved_by(events)
+    Anomaly::new(kind, subject).explained(text).on(event.node).at(event.time).proved_by(events)
 }
 
 /// `client 3 at 1.2 s`, for explanations.

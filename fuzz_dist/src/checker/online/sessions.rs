@@ -36,7 +36,8 @@ impl Sessions {
             certain("read_your_writes", value.clone(), text, index, event, [*at])
         });
         let seen = self.read.entry((process.0, event.node)).or_default();
-        let gone = seen.iter().filter(|(value, _)| !items.contains(*value)).min_by_key(|(_, at)| **at);
+        let gone =
+            seen.iter().filter(|(value, _)| !items.contains(*value)).min_by_key(|(_, at)| **at);
         let gone = gone.map(|(value, at)| {
             let text =
                 format!("client {process} read {value}, and its read at {} lacks it", event.time);

@@ -14,7 +14,11 @@ use crate::op::{Kind, Value};
 use crate::random::{Seed, Stream};
 
 /// Where the first anomaly is certain, and the first prefix that the checker calls invalid.
-fn first(checker: &dyn Checker, history: &History, undone: &[&str]) -> (Option<usize>, Option<usize>) {
+fn first(
+    checker: &dyn Checker,
+    history: &History,
+    undone: &[&str],
+) -> (Option<usize>, Option<usize>) {
     let mut prefix = History::new(history.nodes().iter().cloned());
     // It goes on: nothing may be claimed of its end.
     prefix.set_meta(COMPLETED, false);
@@ -237,7 +241,8 @@ fn keys_and_compositions() {
     let histories = || (0..20).flat_map(|seed| [run(seed, None), run(seed, Some("duplicate"))]);
     let checker = independent(total_queue());
     enough(agree(checker, histories()), 10);
-    let composed = compose().with("queue", independent(total_queue())).with("stats", super::super::stats());
+    let composed =
+        compose().with("queue", independent(total_queue())).with("stats", super::super::stats());
     let (certain, invalid) = first(&composed, &run(1, Some("duplicate")), &[]);
     assert!(certain.is_some() && certain == invalid);
     assert!(independent(super::super::stats()).online(&History::new(["n1"])).is_none());
@@ -278,7 +283,7 @@ fn session_guarantees_of_transactions() {
     }
     let load = Load::new(25).sessions(3).keys(2).outcomes(0.1, 0.1);
     for seed in 0..20 {
-        judge(&load.clone().seed(Seed(seed)).history(Shape::Registers, Store::StrictSerializable));
+        judge(&load.clone().seed(seed).history(Shape::Registers, Store::StrictSerializable));
     }
     assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
 }

@@ -293,6 +293,9 @@ pub(super) fn kept(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
         calls: Default::default(),
+        checkers: Vec::new(),
+        first: Default::default(),
+        folder: None,
     })
 }
 
