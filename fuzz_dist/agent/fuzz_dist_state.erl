@@ -26,10 +26,11 @@
 %% Gives every part that was there after so many milliseconds.
 -spec collect(pos_integer()) -> #{atom() => term()}.
 collect(Limit) ->
+    Collector = self(),
     Parts = [
         {connections, fun connections/0},
         {processes, fun processes/0},
-        {longest_mailboxes, fun mailboxes/0},
+        {longest_mailboxes, fun() -> mailboxes(Collector) end},
         {mnesia, fun mnesia/0},
         {ets, fun tables/0}
     ],
@@ -56,13 +57,18 @@ left(Timer) ->
     end.
 
 connections() ->
-    Queues = [{Node, Port} || {Node, Port} <- erlang:system_info(dist_ctrl), is_port(Port)],
+    Queues = [{Node, Port} || {Node, Port} <- erlang:system_info(dist_ctrl), is_port(Port), is_theirs(Node)],
+    Known = [Node || Node <- nodes(known), Node =/= node(), is_theirs(Node)],
     #{
         node => node(),
         nodes => lists:sublist(lists:sort(nodes()), ?PROCESSES_MAX),
-        known => lists:sublist(lists:sort(nodes(known) -- [node()]), ?PROCESSES_MAX),
+        known => lists:sublist(lists:sort(Known), ?PROCESSES_MAX),
         send_queue_bytes => maps:from_list([{Node, queue(Port)} || {Node, Port} <- Queues])
     }.
+
+%% The harness connects as hidden nodes of this prefix.
+is_theirs(Node) ->
+    not lists:prefix("remsh_fuzz_dist_", atom_to_list(Node)).
 
 queue(Port) ->
     case erlang:port_info(Port, queue_size) of
@@ -104,15 +110,13 @@ messages(Pid, _) ->
         undefined -> []
     end.
 
-mailboxes() ->
-    Asked = lists:sublist(processes_of_all(), ?ASKED_MAX),
+mailboxes(Collector) ->
+    Ours = [self(), Collector | [whereis(Name) || Name <- ?OURS]],
+    Asked = lists:sublist(erlang:processes() -- Ours, ?ASKED_MAX),
     Lengths = [{Length, Pid} || Pid <- Asked,
         {message_queue_len, Length} <- [process_info(Pid, message_queue_len)], Length > 0],
     Longest = lists:sublist(lists:reverse(lists:sort(Lengths)), ?MAILBOXES_MAX),
     [named(Pid) || {_, Pid} <- Longest].
-
-processes_of_all() ->
-    erlang:processes() -- [self() | [whereis(Name) || Name <- ?OURS]].
 
 named(Pid) ->
     case process_info(Pid, registered_name) of

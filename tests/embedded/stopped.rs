@@ -43,7 +43,7 @@ async fn the_first_certain_anomaly_ends_a_run(test: Test) -> Outcome {
     let verdict = test.run().await?;
     found(&verdict, &["unexpected"]);
     assert!(verdict.part("ended_early").is_some_and(Verdict::is_valid), "{}", verdict.summary());
-    let store = Store::latest(&root(), "the_first_certain_anomaly_ends_a_run")?;
+    let store = Store::latest(&root(), "stopped::the_first_certain_anomaly_ends_a_run")?;
     for node in ["n1", "n2", "n3"] {
         let state = fs::read_to_string(store.dir().join(format!("state/{node}.json")))?;
         assert!(state.contains("\"running\": true") && state.contains("\"pid\""), "{state}");
@@ -69,7 +69,10 @@ async fn a_run_without_an_anomaly_comes_to_its_end(test: Test) -> Outcome {
 #[fuzz_dist::test(db = "embedded", nodes = 2, stop = "first_anomaly", seed = 22)]
 async fn somebody_has_to_judge_while_the_run_goes_on(test: Test) -> Outcome {
     let reads = |_| repeat(Invocation::new("read", ())).boxed();
-    let running = test.workload(Workload::new("g_set", ["read"], reads)).start().await?;
+    let running = test
+        .workload(Workload::new("g_set", ["read"], reads).read(Invocation::new("read", ())))
+        .start()
+        .await?;
     let refused = running.main_phase().await.expect_err("nobody judges").to_string();
     assert!(refused.contains("none of this test's can"), "{refused}");
     running.client("n1").invoke(Add(1)).await?;

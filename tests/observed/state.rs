@@ -65,7 +65,7 @@ async fn the_state_of_nodes_at_the_first_anomaly_is_kept(test: Test) -> Outcome 
     .await;
     running.main_phase().await?;
     let verdict = running.check(fuzz_dist::checker::set_full()).await?;
-    let store = Store::latest(&root(), "the_state_of_nodes_at_the_first_anomaly_is_kept")?;
+    let store = Store::latest(&root(), "state::the_state_of_nodes_at_the_first_anomaly_is_kept")?;
     let state = fs::read_to_string(store.dir().join("state/n1.json"))?;
     for part in [
         "\"name\": \"pg_set\"",
@@ -79,6 +79,7 @@ async fn the_state_of_nodes_at_the_first_anomaly_is_kept(test: Test) -> Outcome 
     ] {
         assert!(state.contains(part), "{part} is missing in {state}");
     }
+    assert!(!state.contains("fuzz_dist_"), "the harness is part of {state}");
     assert!(state.len() < 1 << 20, "{} bytes", state.len());
     Ok(verdict)
 }
