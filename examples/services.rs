@@ -20,26 +20,21 @@ fn long_split() -> Nemesis {
     isolate_node().after(secs(1)).lasting(millis(5500))
 }
 
+/// Two singletons, which the application starts itself.
+fn singletons(resolve: &str) -> ErlangApp {
+    let names = "names => [<<\"cart\">>, <<\"stock\">>]";
+    service("singleton", &format!("{names}, resolve => {resolve}"))
+}
+
 fn names() -> Workload {
     names_workload(["cart", "stock"])
-        .register(|node, name| {
-            let registering = node.call::<bool>("singleton", "register", args![name.into_bytes()]);
-            async move {
-                match registering.await? {
-                    true => Ok(()),
-                    false => Err(Failure::definite("taken", "somebody has the name")),
-                }
-            }
-        })
-        .lookup(|node, name| {
-            node.call::<Option<String>>("singleton", "lookup", args![name.into_bytes()])
-        })
+        .lookup(|node, name| node.call::<Option<String>>("singleton", "lookup", args![name]))
         .into()
 }
 
 /// When the sides of a split meet, both processes lose their name.
 #[fuzz_dist::test(
-    db = service("singleton", "resolve => notify"),
+    db = singletons("notify"),
     workload = names(),
     nemesis = long_split(),
     nodes = 3,
@@ -56,7 +51,7 @@ async fn a_resolver_that_keeps_neither_leaves_nobody(test: Test) -> Outcome {
 
 /// The clean twin: one of them ends, and everybody knows the other one.
 #[fuzz_dist::test(
-    db = service("singleton", "resolve => random_exit"),
+    db = singletons("random_exit"),
     workload = names(),
     nemesis = long_split(),
     nodes = 3,

@@ -30,7 +30,7 @@ init(Others) ->
 
 handle_call({enqueue, Element}, _From, State) ->
     tell({enqueued, Element}, State),
-    {reply, ok, put(Element, State)};
+    {reply, ok, insert(Element, State)};
 handle_call(dequeue, _From, {_, In, _} = State) ->
     case lists:sort(maps:keys(In)) of
         [] ->
@@ -41,12 +41,12 @@ handle_call(dequeue, _From, {_, In, _} = State) ->
     end.
 
 handle_cast({enqueued, Element}, State) ->
-    {noreply, put(Element, State)};
+    {noreply, insert(Element, State)};
 handle_cast({dequeued, Element}, State) ->
     {noreply, take(Element, State)}.
 
 %% What was taken out elsewhere may be heard of before it is heard that it was put in.
-put(Element, {Others, In, Out}) ->
+insert(Element, {Others, In, Out}) ->
     case is_map_key(Element, Out) of
         true -> {Others, In, Out};
         false -> {Others, In#{Element => true}, Out}

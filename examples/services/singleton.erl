@@ -1,4 +1,5 @@
-%% Processes under global names: whoever asks for a name that nobody has starts a process for it.
+%% Singletons under global names. The first node starts them when all are connected; a node that misses
+%% some peer starts one for each name that nobody has any more.
 %%
 %% During a split each side has a process of its own. When the sides meet, `global` asks a resolver which
 %% of the two keeps the name. The option `resolve` is the choice: `random_exit` ends one of them, `notify`
@@ -6,39 +7,54 @@
 %% has the name any more.
 -module(singleton).
 
--export([start/1, register/1, lookup/1]).
--export([keep_connected/1, serve/3]).
+-export([start/1, lookup/1]).
+-export([keep_connected/1, guard/3, serve/1]).
 
 -define(PING_INTERVAL_MS, 500).
+-define(GUARD_INTERVAL_MS, 200).
 -define(ANSWER_MS, 1000).
 
--type options() :: #{peers := [node()], resolve := random_exit | notify}.
+-type options() :: #{peers := [node()], names := [binary()], resolve := random_exit | notify}.
 
-%% Keeps this node connected. Does not wait for the other nodes.
+%% Keeps this node connected, and guards the names. Does not wait for the other nodes.
 -spec start(options()) -> ok.
-start(#{peers := Peers, resolve := Resolve}) ->
+start(#{peers := Peers, names := Names, resolve := Resolve}) ->
     persistent_term:put(?MODULE, Resolve),
-    lists:foreach(fun(Peer) -> spawn(?MODULE, keep_connected, [Peer]) end, Peers -- [node()]),
+    Others = Peers -- [node()],
+    lists:foreach(fun(Peer) -> spawn(?MODULE, keep_connected, [Peer]) end, Others),
+    spawn(?MODULE, guard, [Names, Others, node() < lists:min(Others)]),
     ok.
 
-%% Starts a process under the name; false where somebody has it.
--spec register(binary()) -> boolean().
-register(Name) ->
-    Ref = make_ref(),
-    {_, Monitor} = spawn_monitor(?MODULE, serve, [Name, self(), Ref]),
-    receive
-        {Ref, Registered} -> erlang:demonitor(Monitor, [flush]), Registered;
-        {'DOWN', Monitor, process, _, Reason} -> exit(Reason)
+%% Waits until all are connected; the first node starts all then.
+guard(Names, Others, First) ->
+    timer:sleep(?GUARD_INTERVAL_MS),
+    case Others -- nodes() of
+        [] ->
+            First andalso start_free(Names),
+            look_after(Names, Others);
+        _ ->
+            guard(Names, Others, First)
     end.
 
-serve(Name, Caller, Ref) ->
+look_after(Names, Others) ->
+    timer:sleep(?GUARD_INTERVAL_MS),
+    Others -- nodes() =/= [] andalso start_free(Names),
+    look_after(Names, Others).
+
+start_free(Names) ->
+    [spawn(?MODULE, serve, [Name]) || Name <- Names, is_free(Name)].
+
+is_free(Name) ->
+    global:whereis_name({?MODULE, Name}) =:= undefined.
+
+%% Ends at once where somebody has the name.
+serve(Name) ->
     case global:register_name({?MODULE, Name}, self(), resolver()) of
         yes ->
-            Caller ! {Ref, true},
             Text = io_lib:format("~s ~p ~b", [node(), self(), os:system_time()]),
             answer(list_to_binary(Text));
         no ->
-            Caller ! {Ref, false}
+            ok
     end.
 
 resolver() ->
