@@ -17,7 +17,7 @@ fn service(module: &str, option: &str) -> ErlangApp {
 
 /// One node is alone for longer than it takes to be declared dead, until the main phase is over.
 fn long_split() -> Nemesis {
-    isolate_node().after(secs(1)).lasting(millis(5500))
+    isolate_node().after(secs(1)).lasting(millis(4500))
 }
 
 /// Two singletons, which the application starts itself.
@@ -38,7 +38,7 @@ fn names() -> Workload {
     workload = names(),
     nemesis = long_split(),
     nodes = 3,
-    time_limit = "7s",
+    time_limit = "6s",
     quiesce_limit = "4s",
     seed = 1,
     expect = "invalid"
@@ -55,7 +55,7 @@ async fn a_resolver_that_keeps_neither_leaves_nobody(test: Test) -> Outcome {
     workload = names(),
     nemesis = long_split(),
     nodes = 3,
-    time_limit = "7s",
+    time_limit = "6s",
     seed = 1
 )]
 async fn a_resolver_that_keeps_one_leaves_one(test: Test) -> Outcome {
@@ -154,7 +154,7 @@ const WITHIN: Duration = Duration::from_secs(4);
     workload = majority(),
     nemesis = long_split(),
     nodes = 3,
-    time_limit = "12s",
+    time_limit = "11s",
     seed = 1,
     expect = "invalid"
 )]
@@ -170,7 +170,7 @@ async fn a_node_that_does_not_reconnect_stays_alone(test: Test) -> Outcome {
     workload = majority(),
     nemesis = long_split(),
     nodes = 3,
-    time_limit = "12s",
+    time_limit = "11s",
     seed = 1
 )]
 async fn a_node_that_reconnects_works_again(test: Test) -> Outcome {

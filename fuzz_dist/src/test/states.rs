@@ -32,8 +32,8 @@ impl Live {
         let Some(folder) = self.folder.as_ref().map(|folder| folder.join(FOLDER)) else { return };
         let now = self.now();
         let mut asking = JoinSet::new();
-        for node in self.cluster.nodes().iter().cloned() {
-            let folder = folder.clone();
+        for node in self.cluster.nodes() {
+            let (node, folder) = (node.clone(), folder.clone());
             asking.spawn(async move {
                 let state = state(&node, now).await;
                 tokio::task::spawn_blocking(move || write(&folder, node.name(), &state)).await
