@@ -15,6 +15,8 @@ use fuzz_dist::random::Stream;
 mod overlap;
 #[path = "embedded/replay.rs"]
 mod replay;
+#[path = "embedded/stopped.rs"]
+mod stopped;
 
 /// A partition that leaves room for others in a run of a few seconds.
 fn short(nemesis: Nemesis) -> Nemesis {

@@ -109,7 +109,7 @@ pub mod __private {
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
     pub use crate::test::options::{
-        Announce, Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping,
+        Announce, Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping, Stop,
     };
     pub use crate::test::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};

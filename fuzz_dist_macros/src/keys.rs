@@ -102,6 +102,12 @@ pub(crate) const KEYS: &[Key] = &[
         false,
         "announce = \"operations\"",
     ),
+    key(
+        "stop",
+        Kind::Word(&[("first_anomaly", "FirstAnomaly"), ("time_limit", "TimeLimit")]),
+        false,
+        "stop = \"first_anomaly\"",
+    ),
 ];
 
 /// The key of that name, or an error at it that proposes one.
@@ -131,6 +137,7 @@ fn meant(name: &str) -> Option<&'static str> {
         "ignored" | "skip" => "ignore",
         "serial" | "alone" => "exclusive",
         "prevent_overlapping_partitions" => "overlapping_partitions",
+        "fail_fast" | "until" => "stop",
         "should_fail" | "should_panic" => "expect",
         _ => return None,
     })

@@ -79,7 +79,7 @@ fn keys_are_corrected_at_the_key() {
             "colour: unknown key `colour`; the keys are db, nemesis, workload, checker, nodes, env, \
            rate, concurrency, time_limit, setup_limit, op_limit, quiesce_limit, total_limit, seed, \
            ignore, expect, attempts, unknown, reconnect, heal, wire, sessions, exclusive, \
-           overlapping_partitions, samples, announce",
+           overlapping_partitions, samples, announce, stop",
         ],
     );
     check("db = \"a\", db = \"b\"", &["db: key `db` is given twice"]);
@@ -134,6 +134,10 @@ fn words_are_corrected() {
     one(
         "expect = \"loss\"",
         "\"loss\": unknown `expect` \"loss\"; it takes \"invalid\" or \"valid\"",
+    );
+    one(
+        "stop = \"first_anomoly\"",
+        "\"first_anomoly\": unknown `stop` \"first_anomoly\"; did you mean \"first_anomaly\"?",
     );
     one("unknown = true", "true: `unknown` takes \"warn\" or \"fail\"");
 }

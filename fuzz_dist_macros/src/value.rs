@@ -277,6 +277,7 @@ fn enum_of(key: &Key) -> &'static str {
         "overlapping_partitions" => "Overlapping",
         "heal" => "Heal",
         "announce" => "Announce",
+        "stop" => "Stop",
         _ => "OnUnknown",
     }
 }

@@ -5,6 +5,7 @@ mod bad;
 #[path = "../pg_nodes/mod.rs"]
 mod pg_nodes;
 mod samples;
+mod state;
 
 use fuzz_dist::prelude::*;
 use pg_nodes::{call, eventually, set};
@@ -13,6 +14,7 @@ use pg_nodes::{call, eventually, set};
 fn app(telemetry: bool) -> ErlangApp {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut sources = vec![format!("{root}/examples/pg_set/pg_set.erl")];
+    sources.push(format!("{root}/tests/observed/observed_state.erl"));
     sources.extend(telemetry.then(|| format!("{root}/tests/inside/telemetry.erl")));
     let run = if telemetry { "telemetry:run(), " } else { "" };
     ErlangApp::new("observed", sources)

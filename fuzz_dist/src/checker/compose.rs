@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Checker, Verdict};
+use super::online::All;
+use super::{Checker, Online, Verdict};
 use crate::history::History;
 use crate::op::Name;
 
@@ -52,6 +53,12 @@ impl Checker for Compose {
             })
         });
         Verdict::compose("compose", parts)
+    }
+
+    fn online(&self, history: &History) -> Option<Box<dyn Online>> {
+        let online: Vec<_> =
+            self.parts.iter().filter_map(|(_, checker)| checker.online(history)).collect();
+        (!online.is_empty()).then(|| Box::new(All(online)) as Box<dyn Online>)
     }
 }
 

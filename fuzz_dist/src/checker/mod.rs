@@ -19,6 +19,7 @@ mod liveness;
 mod log_pattern;
 mod names;
 mod offset_log;
+mod online;
 mod or_set;
 mod perf;
 mod pn_counter;
@@ -51,6 +52,7 @@ pub use liveness::{Liveness, liveness};
 pub use log_pattern::{LogPattern, log_pattern};
 pub use names::{NamesChecker, names};
 pub use offset_log::{OffsetLog, offset_log};
+pub use online::Online;
 pub use or_set::{OrSet, or_set};
 pub use perf::{Perf, perf};
 pub use pn_counter::{PnCounter, pn_counter};
@@ -102,6 +104,14 @@ pub(crate) const LISTED_MAX: usize = 64;
 pub trait Checker: Send + Sync {
     /// The verdict about this history.
     fn check(&self, history: &History) -> Verdict;
+
+    /// Judges while a run goes on: a judge of the history that begins as `history` does (its nodes and
+    /// facts count), which is given all of its events. `None`, unless implemented, for checkers that
+    /// need the whole history. See the option `stop = "first_anomaly"`.
+    fn online(&self, history: &History) -> Option<Box<dyn Online>> {
+        let _ = history;
+        None
+    }
 
     /// The name of its type, for messages about a checker that gave no verdict.
     #[doc(hidden)]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::calls::calls;
 use super::dense::Dense;
 use super::evidence::{count, node_of};
+use super::online::OnlineIds;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, mixed};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict, mixed};
 use crate::history::{History, Word};
 use crate::op::{Name, Value};
 
@@ -106,6 +107,10 @@ impl Checker for UniqueIds {
             .with("lowest", lowest.map(|v| v.to_string()))
             .with("highest", highest.map(|v| v.to_string()));
         rechecked(history, verdict, |f, a| recheck::unique_ids(f, a, &self.generate))
+    }
+
+    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
+        Some(Box::new(OnlineIds::new(&self.generate)))
     }
 }
 

@@ -17,11 +17,16 @@ use crate::provision::{ProvisionError, Runtime};
 pub(crate) const TROUBLE_MODULE: &str = "fuzz_dist_trouble";
 const TROUBLE_SOURCE: &str = include_str!("../../agent/fuzz_dist_trouble.erl");
 
-const SOURCES: [(&str, &str); 4] = [
+/// The module that says in which state a node is.
+pub(crate) const STATE_MODULE: &str = "fuzz_dist_state";
+const STATE_SOURCE: &str = include_str!("../../agent/fuzz_dist_state.erl");
+
+const SOURCES: [(&str, &str); 5] = [
     (AGENT_MODULE, AGENT_SOURCE),
     (ANNOUNCER_MODULE, ANNOUNCER_SOURCE),
     (SAMPLER_MODULE, SAMPLER_SOURCE),
     (TROUBLE_MODULE, TROUBLE_SOURCE),
+    (STATE_MODULE, STATE_SOURCE),
 ];
 
 /// The compiled forms, in the order of [`SOURCES`].

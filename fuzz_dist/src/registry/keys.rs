@@ -83,4 +83,8 @@ keys! {
     /// `announce = "operations"`: events of operations and faults are emitted inside Erlang nodes, to the
     /// application's telemetry or logs; `"nothing"`: no events. `"faults"` if not given.
     announce;
+    /// `stop = "first_anomaly"`: the main phase ends at the first anomaly that is certain whatever
+    /// follows, and the state of the nodes at that moment is kept in `state/` of the store; `"time_limit"`
+    /// if not given. It needs a checker that judges while the run goes on.
+    stop;
 }

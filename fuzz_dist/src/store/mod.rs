@@ -1,7 +1,7 @@
 //! The folder that keeps what a run found.
 //!
 //! `target/fuzz_dist/<test>/<stamp>/` holds `history.jsonl`, `plan.json`, `test.json`, `results.json` and a
-//! folder of logs for each host; `target/fuzz_dist/<test>/latest` is a file that names the
+//! folder of logs for each host, and `state/` with the state of the nodes where a run ended at its first anomaly; `target/fuzz_dist/<test>/latest` is a file that names the
 //! newest run. All paths are made of `[A-Za-z0-9._-]`, since artifact stores refuse others.
 
 use std::fs;
@@ -219,6 +219,22 @@ fn write_beside(path: &Path, contents: &[u8], to_disk: bool) -> Result<(), Store
         let _ = fs::remove_file(&beside);
         refused("write", path, e)
     })
+}
+
+/// Writes a file of a folder, which is made where it is missing.
+///
+/// # Errors
+///
+/// When the disk is full, or the folder may not be written to.
+pub(crate) fn write_into(
+    folder: &Path,
+    name: &str,
+    contents: &[u8],
+) -> Result<PathBuf, StoreError> {
+    fs::create_dir_all(folder).map_err(|e| refused("make the folder", folder, e))?;
+    let path = folder.join(name);
+    write_beside(&path, contents, false)?;
+    Ok(path)
 }
 
 /// Replaces a file that is written again and again: a reader sees the old contents or the new ones.

@@ -156,7 +156,7 @@ fn is_own(type_name: &str) -> bool {
 }
 
 /// A type's name without paths: `Independent<Register>`.
-fn short_name(type_name: &str) -> String {
+pub(super) fn short_name(type_name: &str) -> String {
     let mut short = String::new();
     for part in type_name.split_inclusive(['<', '>', ',', ' ']) {
         short.push_str(part.rsplit("::").next().unwrap_or(part));

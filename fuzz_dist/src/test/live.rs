@@ -1,7 +1,8 @@
 //! The running test: a cluster that is up, its history, its faults, its operations.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,9 +11,11 @@ use super::announce::Announcements;
 use super::calls::Calls;
 use super::faults::{Faults, died};
 use super::observe::Observed;
+use super::online::First;
 use super::options::Effective;
 use super::pace::{Moment, Pace};
 use super::progress::Progress;
+use crate::checker::AnyChecker;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
 use crate::db::AnyDb;
 use crate::env::HostId;
@@ -62,6 +65,12 @@ pub(crate) struct Live {
     pub(super) pace: Pace,
     /// When the cluster was up.
     pub(super) up: Moment,
+    /// The test's own checkers, beside those of the workload.
+    pub(super) checkers: Vec<AnyChecker>,
+    /// The anomaly at which the main phase ended.
+    pub(super) first: OnceLock<First>,
+    /// Where the run is kept.
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// Opens the workload's clients, or the database's own for that workload.
@@ -162,6 +171,7 @@ impl Live {
 
     /// Operations at their rate, and faults in their lanes, until the time limit.
     pub(crate) async fn main_phase(self: &Arc<Self>) -> Result<(), Error> {
+        let judges = self.judges()?;
         self.enter(Phase::Main);
         let start = self.clock.now();
         self.progress.main_ends(start + self.effective.time_limit);
@@ -174,9 +184,13 @@ impl Live {
         }
         let mean = Duration::from_secs_f64(1.0 / self.effective.rate);
         let operations = self.workload.operations(self.seed.derive("operations"));
-        let mut operations = operations.stagger(mean, self.seed.stream("rate"));
+        let operations = operations.stagger(mean, self.seed.stream("rate"));
+        let mut operations = judges.ending(operations);
         let outcome = self.drive(Phase::Main, &mut operations, self.effective.time_limit).await;
-        if !matches!(outcome.ended, Ended::TimeLimit) {
+        if let Some(first) = judges.join(self).await {
+            let _ = self.first.set(first);
+        }
+        if self.first.get().is_some() || !matches!(outcome.ended, Ended::TimeLimit) {
             let _ = stop.send(true);
         }
         let all_lanes = async {

@@ -24,6 +24,7 @@ mod judge;
 mod lease;
 mod live;
 mod observe;
+mod online;
 pub mod options;
 mod outcome;
 pub mod overrides;
@@ -35,6 +36,7 @@ mod scenario_client;
 mod session;
 mod settle;
 mod spec;
+mod states;
 
 pub use calls::{Blocked, Calls};
 pub use inject::{ArmedFault, RunningFault};
@@ -186,6 +188,12 @@ impl Test {
     /// Events emitted inside Erlang nodes while the test runs; see [`Announce`](options::Announce).
     pub fn announce(mut self, what: options::Announce) -> Test {
         self.plan.options.announce = Some(what);
+        self
+    }
+
+    /// When the main phase ends before its time limit; see [`Stop`](options::Stop).
+    pub fn stop(mut self, stop: options::Stop) -> Test {
+        self.plan.options.stop = Some(stop);
         self
     }
 

@@ -46,7 +46,7 @@ impl Observed {
         *self.boundaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, text: String) {
+    pub(super) fn note(&self, text: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if !notes.contains(&text) {
             notes.push(text);

@@ -96,6 +96,31 @@ pub enum Announce {
     Operations,
 }
 
+/// When the main phase ends before its time limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    /// Never: anomalies are found when the run is over.
+    #[default]
+    TimeLimit,
+    /// At the first anomaly that is certain whatever follows, as far as the checkers judge while the run
+    /// goes on (see [`Checker::online`](crate::checker::Checker::online)). The state of the nodes at that
+    /// moment is kept in the store; then faults are undone and the history is judged, without a quiesce
+    /// and final reads.
+    FirstAnomaly,
+}
+
+impl std::str::FromStr for Stop {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "time_limit" => Ok(Stop::TimeLimit),
+            "first_anomaly" => Ok(Stop::FirstAnomaly),
+            _ => Err(()),
+        }
+    }
+}
+
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlapping {
@@ -167,6 +192,8 @@ pub struct Options {
     pub samples: Option<Duration>,
     /// What is announced inside of the nodes.
     pub announce: Option<Announce>,
+    /// When the main phase ends early.
+    pub stop: Option<Stop>,
 }
 
 /// Options that do not make a test; each says what to write instead.
@@ -244,6 +271,7 @@ impl Options {
             overlapping_partitions: self.overlapping_partitions,
             samples: self.samples.unwrap_or(SAMPLES),
             announce: self.announce.unwrap_or_default(),
+            stop: over.stop.or(self.stop).unwrap_or_default(),
         };
         effective.check()?;
         self.check_total(&effective)?;
@@ -317,6 +345,8 @@ pub struct Effective {
     pub samples: Duration,
     /// What is announced inside of the nodes.
     pub announce: Announce,
+    /// When the main phase ends early.
+    pub stop: Stop,
 }
 
 impl Effective {
@@ -412,6 +442,7 @@ impl fmt::Display for Effective {
             (self.overlapping_partitions == Some(Overlapping::Off), "overlapping is prevented"),
             (self.announce == Announce::Nothing, "announces nothing"),
             (self.announce == Announce::Operations, "announces operations"),
+            (self.stop == Stop::FirstAnomaly, "stops at the first anomaly"),
         ];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, text)| write!(f, ", {text}"))
     }

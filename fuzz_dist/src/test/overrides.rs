@@ -3,7 +3,7 @@
 //! Variables rather than flags: `cargo test --workspace -- --seed 1` would break the targets
 //! beside this one, whose harness knows no such flag.
 
-use super::options::Concurrency;
+use super::options::{Concurrency, Stop};
 use crate::random::Seed;
 use crate::time::parse_duration;
 use std::str::FromStr;
@@ -34,6 +34,8 @@ pub struct Overrides {
     pub concurrency: Option<Concurrency>,
     /// `FUZZ_DIST_ATTEMPTS`.
     pub attempts: Option<u32>,
+    /// `FUZZ_DIST_STOP`, `first_anomaly` or `time_limit`.
+    pub stop: Option<Stop>,
     /// `FUZZ_DIST_MISSING`, `fail` or `ignore`.
     pub missing: Missing,
     /// `FUZZ_DIST_LOG_LIMIT`, what each log of a process keeps, as `64M`, in bytes.
@@ -78,6 +80,7 @@ impl Overrides {
                 plain,
             )?,
             attempts: parsed(&get, "FUZZ_DIST_ATTEMPTS", "write a number, as 3", plain)?,
+            stop: parsed(&get, "FUZZ_DIST_STOP", "write first_anomaly or time_limit", plain)?,
             missing: parsed(&get, "FUZZ_DIST_MISSING", "write fail or ignore", missing)?
                 .unwrap_or_default(),
             log_limit: parsed(&get, "FUZZ_DIST_LOG_LIMIT", "write a size, as 64M", size)?,
@@ -169,6 +172,7 @@ mod tests {
             ("FUZZ_DIST_CONCURRENCY", "2n"),
             ("FUZZ_DIST_ATTEMPTS", "3"),
             ("FUZZ_DIST_MISSING", "ignore"),
+            ("FUZZ_DIST_STOP", "first_anomaly"),
             ("FUZZ_DIST_LOG_LIMIT", "3M"),
         ]);
         let expected = Overrides {
@@ -179,6 +183,7 @@ mod tests {
             concurrency: Some(Concurrency::PerNode(2)),
             attempts: Some(3),
             missing: Missing::Ignore,
+            stop: Some(Stop::FirstAnomaly),
             log_limit: Some(3 << 20),
             wait_limit: Some(secs(7200)),
             verbose: true,
@@ -206,6 +211,11 @@ mod tests {
             "FUZZ_DIST_LOG_LIMIT",
             "0",
             "FUZZ_DIST_LOG_LIMIT=\"0\" cannot be read: write a size, as 64M",
+        );
+        check(
+            "FUZZ_DIST_STOP",
+            "first",
+            "FUZZ_DIST_STOP=\"first\" cannot be read: write first_anomaly or time_limit",
         );
         check(
             "FUZZ_DIST_WAIT_LIMIT",

@@ -17,6 +17,7 @@ use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, observe};
+use crate::checker::AnyChecker;
 use crate::db::AnyDb;
 use crate::env::{self, Environment, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
@@ -45,6 +46,7 @@ struct Resolved {
     nemesis: Nemesis,
     effective: Effective,
     replay: Option<Arc<Schedule>>,
+    checkers: Vec<AnyChecker>,
 }
 
 /// Brings the cluster of a plan up.
@@ -126,7 +128,8 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
         replay.fits(&nemesis, members.len(), effective.time_limit)?;
     }
     let db = session.calls().db(db, effective.setup_limit);
-    Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay })
+    let checkers = plan.checkers.clone();
+    Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay, checkers })
 }
 
 /// What a scenario without a workload has: the database's first client, which reads with `read`.
@@ -143,7 +146,7 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, is_scenario, nemesis, effective, replay } = resolved;
+    let Resolved { db, workload, is_scenario, nemesis, effective, replay, checkers } = resolved;
     let begun = Instant::now();
     let total = session.limit_with(&effective, db.facts().quiesce_limit);
     let total_ends = tokio::time::Instant::now() + total;
@@ -267,6 +270,9 @@ async fn bring_up(
         calls: session.calls().clone(),
         pace: session.pace().clone(),
         up: session.pace().now(),
+        checkers,
+        first: Default::default(),
+        folder: Some(folder.to_path_buf()),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;

@@ -7,7 +7,7 @@ use super::pace::Moment;
 use crate::client::UNSUPPORTED;
 use crate::error::Error;
 use crate::generator::{Any, Boxed, Generator, each_node, nothing, once};
-use crate::history::{COMPLETED, OVERLOADED, SILENT};
+use crate::history::{COMPLETED, ENDED_EARLY, OVERLOADED, SILENT};
 use crate::interpreter::Ended;
 use crate::node::Node;
 use crate::op::{Event, Invocation, Kind, NodeId, Phase, Process, Value};
@@ -19,13 +19,20 @@ const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 impl Live {
-    /// The rest of a run after its operations: heal, quiesce, final reads.
+    /// The rest of a run after its operations: heal, quiesce, final reads. One that ended at its first
+    /// anomaly is healed alone.
     ///
     /// # Errors
     ///
     /// When somebody interrupts it.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         self.heal(None).await;
+        if let Some(first) = self.first.get() {
+            // Nothing of the end is asked for: what was found holds whatever follows.
+            self.record_states().await;
+            self.recorder.set_meta(ENDED_EARLY, first.reason());
+            return Ok(());
+        }
         let (healed, at) = (self.now(), self.pace.now());
         if let Some(read) = self.final_read()
             && self.quiesce(&read, healed, at).await?

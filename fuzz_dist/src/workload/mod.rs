@@ -12,7 +12,12 @@ use crate::random::Seed;
 
 mod counter;
 mod failure;
+mod functions;
+mod jobs;
+mod liveness;
+mod names;
 mod or_set;
+mod pool;
 mod register;
 mod set;
 #[cfg(test)]
@@ -24,7 +29,11 @@ pub use counter::{
     pn_counter_with,
 };
 pub use failure::Failure;
+pub use jobs::{JobsWorkload, jobs_workload};
+pub use liveness::liveness_workload;
+pub use names::{NamesWorkload, names_workload};
 pub use or_set::or_set;
+pub use pool::{QueueWorkload, queue_workload};
 pub use register::{lww_register, mv_register};
 pub use set::{SetWorkload, g_set, g_set_spread, set_workload};
 pub use transactions::transactions;

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{Workload, lww_register, or_set, pn_counter, transactions};
+use super::{
+    Failure, Workload, jobs_workload, liveness_workload, lww_register, names_workload, or_set,
+    pn_counter, queue_workload, transactions,
+};
 use crate::generator::{Generator, Simulator};
 use crate::history::History;
 use crate::op::{Kind, Value};
@@ -22,9 +25,68 @@ fn invoked(history: &History) -> impl Iterator<Item = (String, Value)> + '_ {
         .map(|i| (history.function(i).to_string(), history.value(i)))
 }
 
+fn names_of(registers: bool) -> Workload {
+    let workload = names_workload(["a", "b"]);
+    let workload = match registers {
+        true => workload.register(|_, _| async { Ok::<(), Failure>(()) }),
+        false => workload,
+    };
+    workload.lookup(|_, _| async { Ok::<_, Failure>(None) }).into()
+}
+
+fn jobs_of() -> Workload {
+    jobs_workload()
+        .submit(|_, _| async { Ok::<(), Failure>(()) })
+        .executed(|_| async { Ok::<_, Failure>(vec![]) })
+        .into()
+}
+
+fn queue_of() -> Workload {
+    queue_workload()
+        .enqueue(|_, _| async { Ok::<(), Failure>(()) })
+        .dequeue(|_| async { Ok::<_, Failure>(None) })
+        .into()
+}
+
+fn service_of() -> Workload {
+    liveness_workload(secs(1), |_| async { Ok::<(), Failure>(()) })
+}
+
+#[test]
+fn jobs_and_elements_are_numbered_and_each_is_used_once() {
+    for (workload, f) in [(jobs_of(), "submit"), (queue_of(), "enqueue")] {
+        let history = operations(&workload, 3);
+        let numbers: Vec<i64> = invoked(&history)
+            .filter(|(g, _)| g == f)
+            .map(|(_, value)| value.as_int().expect("a number"))
+            .collect();
+        assert!(numbers.len() > 100 && (0..).zip(&numbers).all(|(n, m)| n == *m), "{numbers:?}");
+    }
+}
+
+#[test]
+fn all_names_are_looked_up() {
+    let history = operations(&names_of(true), 4);
+    for (f, name) in [("lookup", "a"), ("lookup", "b"), ("register", "a"), ("register", "b")] {
+        assert!(invoked(&history).any(|call| call == (f.into(), name.into())), "{f} {name}");
+    }
+}
+
+#[test]
+fn a_run_of_names_waits_until_nobody_lacks_any() {
+    let pair = |name: &str, process: Value| Value::list([name.into(), process]);
+    let (workload, none) = (names_of(false), History::new(["n1"]));
+    let all = Value::list([pair("a", "x".into()), pair("b", "y".into())]);
+    assert!(workload.is_complete(&none, &all));
+    let some = Value::list([pair("a", "x".into()), pair("b", Value::Nil)]);
+    assert!(!workload.is_complete(&none, &some));
+}
+
 #[test]
 fn all_kinds_that_are_declared_occur_and_no_others() {
-    for workload in [pn_counter(), or_set(), lww_register(), transactions()] {
+    let own = [names_of(true), names_of(false), jobs_of(), queue_of(), service_of()];
+    for workload in [pn_counter(), or_set(), lww_register(), transactions()].into_iter().chain(own)
+    {
         let history = operations(&workload, 1);
         let mut kinds: Vec<String> = invoked(&history).map(|(f, _)| f).collect();
         kinds.sort_unstable();

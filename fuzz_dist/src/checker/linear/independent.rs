@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::evidence::{count, listed};
-use super::super::{Checker, LISTED_MAX, Validity, Verdict};
+use super::super::online::Keyed;
+use super::super::{Checker, LISTED_MAX, Online, Validity, Verdict};
 use crate::history::History;
 use crate::op::{Event, Process, Value};
 
 /// Judges every key by itself; see [`independent`].
 #[derive(Clone, Debug)]
 pub struct Independent<C> {
-    checker: C,
+    checker: Arc<C>,
 }
 
 /// Judges the operations of each key by itself, in parallel. The value of an operation is a list
@@ -35,10 +36,10 @@ pub struct Independent<C> {
 /// assert_eq!(verdict.reasons, ["1 key is invalid: \"y\""]);
 /// ```
 pub fn independent<C: Checker>(checker: C) -> Independent<C> {
-    Independent { checker }
+    Independent { checker: Arc::new(checker) }
 }
 
-impl<C: Checker> Checker for Independent<C> {
+impl<C: Checker + 'static> Checker for Independent<C> {
     fn check(&self, history: &History) -> Verdict {
         let (keys, histories, events) = match split(history) {
             Ok(split) => split,
@@ -59,6 +60,10 @@ impl<C: Checker> Checker for Independent<C> {
             }
         }
         compose(&keys, verdicts)
+    }
+
+    fn online(&self, history: &History) -> Option<Box<dyn Online>> {
+        Some(Box::new(Keyed::new(&self.checker, history)?))
     }
 }
 

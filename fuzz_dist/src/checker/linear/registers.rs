@@ -11,8 +11,9 @@
 use super::super::calls::{Call, Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
+use super::super::online::OnlineRegister;
 use super::super::recheck::{self, rechecked};
-use super::super::{Anomaly, Checker, Verdict};
+use super::super::{Anomaly, Checker, Online, Verdict};
 use crate::history::{History, Word};
 use crate::op::{Kind, Value};
 
@@ -96,6 +97,10 @@ impl Checker for DistinctRegister {
         verdict.sample(found);
         let verdict = verdict.with("value_count", all).with("values_read", reads);
         rechecked(history, verdict, recheck::distinct_register)
+    }
+
+    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
+        Some(Box::<OnlineRegister>::default())
     }
 }
 

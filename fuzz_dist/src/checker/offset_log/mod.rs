@@ -6,8 +6,9 @@
 
 use super::evidence::count;
 use super::finals::heed_the_end;
+use super::online::OnlineLog;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Checker, Verdict};
+use super::{ANOMALIES_MAX, Checker, Online, Verdict};
 use crate::history::History;
 
 mod log;
@@ -99,6 +100,10 @@ impl Checker for OffsetLog {
             .with("unsure_count", log.unsure)
             .with("unknown_poll_count", log.open_polls);
         rechecked(history, verdict, |f, a| recheck::offset_log(f, a, self.from_start))
+    }
+
+    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
+        Some(Box::<OnlineLog>::default())
     }
 }
 

@@ -26,9 +26,10 @@ mod tests;
 use super::calls::Outcome;
 use super::evidence::{Faults, count, healed_at, listed, node_of};
 use super::finals::Finals;
+use super::online::OnlineSet;
 use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
-use super::{Checker, Validity, Verdict};
+use super::{Checker, Online, Validity, Verdict};
 use crate::history::History;
 use crate::op::{Name, Value};
 #[cfg(test)]
@@ -153,5 +154,10 @@ impl Checker for SetFull {
         let verdict =
             rechecked(history, verdict, |f, a| recheck::set_full(f, a, &self.add, &self.read));
         faults.state(history, verdict)
+    }
+
+    fn online(&self, history: &History) -> Option<Box<dyn Online>> {
+        let sessions = self.sessions || history.meta("sessions") == Some(&Value::Bool(true));
+        Some(Box::new(OnlineSet::new(&self.add, &self.read, sessions)))
     }
 }

@@ -123,18 +123,41 @@ impl<'a> Elements<'a> {
         }
     }
 
+    /// Elements that are enqueued several times, at least as often as they are dequeued, and that had come
+    /// out more often than they had gone in at some time before.
+    pub(super) fn overtaken(&mut self) -> Vec<u32> {
+        let again = |(id, t): (usize, &Tally)| {
+            (t.attempts > 1 && t.dequeued > 1 && t.dequeued <= t.attempts).then_some(id as u32)
+        };
+        let ids: Vec<u32> = self.tallies.iter().enumerate().filter_map(again).collect();
+        if ids.is_empty() {
+            return ids;
+        }
+        let mut lives = self.lives(&ids);
+        let mut overtaken = |id: &u32| {
+            let Life { attempts, dequeued, .. } = lives.entry(*id).or_default();
+            dequeued.sort_unstable();
+            attempts.iter().zip(dequeued).skip(1).any(|(put, out)| put > out)
+        };
+        ids.into_iter().filter(|id| overtaken(id)).collect()
+    }
+
     /// For each of a few elements the events that acknowledged and that dequeued it.
     pub(super) fn lives(&mut self, ids: &[u32]) -> FastMap<u32, Life> {
         let mut lives: FastMap<u32, Life> = ids.iter().map(|id| (*id, Life::default())).collect();
-        for invoked in std::mem::take(&mut self.enqueues) {
-            let call = call(self.history, invoked as usize);
+        let enqueues = std::mem::take(&mut self.enqueues);
+        for invoked in &enqueues {
+            let call = call(self.history, *invoked as usize);
             let id = self.numbers.event(call.invoked);
             if let Some(life) = lives.get_mut(&id) {
                 life.acknowledged.extend(call.acknowledged());
+                life.attempts.extend((call.outcome != Outcome::Failed).then_some(call.invoked));
             }
         }
-        for invoked in std::mem::take(&mut self.dequeues) {
-            let call = call(self.history, invoked as usize);
+        self.enqueues = enqueues;
+        let dequeues = std::mem::take(&mut self.dequeues);
+        for invoked in &dequeues {
+            let call = call(self.history, *invoked as usize);
             let Some(done) = call.acknowledged() else { continue };
             self.taken(&call, done, |_, id| {
                 if let Some(life) = lives.get_mut(&id) {
@@ -142,12 +165,15 @@ impl<'a> Elements<'a> {
                 }
             });
         }
+        self.dequeues = dequeues;
         lives
     }
 }
 
 #[derive(Default)]
 pub(super) struct Life {
+    /// The invocations of its enqueues that may have happened, ascending.
+    pub(super) attempts: Vec<usize>,
     pub(super) acknowledged: Vec<usize>,
     pub(super) dequeued: Vec<usize>,
 }

@@ -4,8 +4,9 @@ use super::calls::call;
 use super::dense::NONE;
 use super::evidence::{count, listed, node_of};
 use super::finals::{heed_the_end, unsettled};
+use super::online::OnlineQueue;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict};
 use crate::history::History;
 use crate::op::Value;
 
@@ -25,7 +26,7 @@ pub struct TotalQueue {
 
 /// Judges a queue that is drained in the end (after Jepsen's jepsen.checker/total-queue):
 /// every acknowledged `enqueue` is dequeued, nothing is dequeued that was not enqueued, nor more
-/// often than it was. `dequeue` gives an element, or nil where there is none; `drain` gives a
+/// often than it was by then. `dequeue` gives an element, or nil where there is none; `drain` gives a
 /// list of them.
 ///
 /// An acknowledged element is *lost* where the queue was drained afterwards and did not give it: by
@@ -82,6 +83,10 @@ impl Checker for TotalQueue {
         let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
         rechecked(history, verdict, recheck::total_queue)
     }
+
+    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
+        Some(Box::new(OnlineQueue::new(self.redelivery)))
+    }
 }
 
 impl TotalQueue {
@@ -89,7 +94,7 @@ impl TotalQueue {
         let Gone { all: gone, lost, undrained } = drained.judge(elements);
         // What is still in the queue when a run ends early is not lost.
         let (lost, by, taken) = lost.filter(|_| settled).unwrap_or_default();
-        let (mut unexpected, mut duplicate, mut early) = (vec![], vec![], vec![]);
+        let (mut unexpected, mut duplicate, mut early) = (vec![], elements.overtaken(), vec![]);
         let (mut recovered, mut attempts, mut acknowledged) = (0, 0, 0);
         let mut any_dequeued = false;
         for (id, t) in elements.tallies.iter().enumerate() {

@@ -156,8 +156,14 @@ fn the_oracle_agrees_on_random_histories() {
         for v in 0..5 {
             let out = outs.iter().filter(|o| o.1 == v).count();
             let may = of("enqueue", "oi").filter(|i| acts[*i].put == v).count();
-            let first = of("enqueue", "oi").filter(|i| acts[*i].put == v).map(|i| spans[i].0).min();
-            let early = outs.iter().any(|o| o.1 == v && first.is_some_and(|f| spans[o.0].1 < f));
+            let mut puts: Vec<usize> =
+                of("enqueue", "oi").filter(|i| acts[*i].put == v).map(|i| spans[i].0).collect();
+            let mut came: Vec<usize> =
+                outs.iter().filter(|o| o.1 == v).map(|o| spans[o.0].1).collect();
+            puts.sort_unstable();
+            came.sort_unstable();
+            // Each dequeue has an enqueue of its own that had begun.
+            let early = puts.iter().zip(&came).any(|(put, came)| came < put);
             excess |= out > may || early;
             let mut acked: Vec<usize> =
                 of("enqueue", "o").filter(|i| acts[*i].put == v).map(|i| spans[i].1).collect();

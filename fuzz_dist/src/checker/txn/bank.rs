@@ -1,7 +1,8 @@
 //! `bank`: transfers keep the total, and every read of all accounts shows it.
 
+use crate::checker::online::OnlineBank;
 use crate::checker::recheck::{self, rechecked};
-use crate::checker::{Anomaly, Checker, Verdict};
+use crate::checker::{Anomaly, Checker, Online, Verdict};
 use crate::history::{Entries, History, View};
 use crate::op::{Kind, Value};
 
@@ -134,6 +135,10 @@ impl Checker for Bank {
         rechecked(history, verdict, |f, a| {
             recheck::bank(f, a, &self.accounts, self.total, self.negative)
         })
+    }
+
+    fn online(&self, history: &History) -> Option<Box<dyn Online>> {
+        Some(Box::new(OnlineBank::new(self, history)))
     }
 }
 

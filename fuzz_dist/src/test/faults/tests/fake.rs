@@ -295,6 +295,9 @@ pub(super) fn kept(
         calls: Default::default(),
         pace: Default::default(),
         up: crate::test::Pace::default().now(),
+        checkers: Vec::new(),
+        first: Default::default(),
+        folder: None,
     })
 }
 

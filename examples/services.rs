@@ -1,0 +1,186 @@
+//! Names, jobs, a pool and a service, each as a system that breaks its promise and as one that keeps it.
+//!
+//! `cargo run --release --example services` runs all of them.
+
+use std::time::Duration;
+
+use fuzz_dist::prelude::*;
+use fuzz_dist::workload::{jobs_workload, liveness_workload, names_workload, queue_workload};
+
+/// A module of `examples/services/`, on every node.
+fn service(module: &str, option: &str) -> ErlangApp {
+    let source = format!("{}/examples/services/{module}.erl", env!("CARGO_MANIFEST_DIR"));
+    ErlangApp::new(module, [source])
+        .net_ticktime(2)
+        .start(format!("ok = {module}:start(#{{peers => Peers, {option}}})"))
+}
+
+/// One node is alone for longer than it takes to be declared dead, until the main phase is over.
+fn long_split() -> Nemesis {
+    isolate_node().after(secs(1)).lasting(millis(4500))
+}
+
+/// Two singletons, which the application starts itself.
+fn singletons(resolve: &str) -> ErlangApp {
+    let names = "names => [<<\"cart\">>, <<\"stock\">>]";
+    service("singleton", &format!("{names}, resolve => {resolve}"))
+}
+
+fn names() -> Workload {
+    names_workload(["cart", "stock"])
+        .lookup(|node, name| node.call::<Option<String>>("singleton", "lookup", args![name]))
+        .into()
+}
+
+/// When the sides of a split meet, both processes lose their name.
+#[fuzz_dist::test(
+    db = singletons("notify"),
+    workload = names(),
+    nemesis = long_split(),
+    nodes = 3,
+    time_limit = "6s",
+    quiesce_limit = "4s",
+    seed = 1,
+    expect = "invalid"
+)]
+async fn a_resolver_that_keeps_neither_leaves_nobody(test: Test) -> Outcome {
+    let verdict = test.run().await?;
+    found(&verdict, &["nobody", "unknown_to"]);
+    Ok(verdict)
+}
+
+/// The clean twin: one of them ends, and everybody knows the other one.
+#[fuzz_dist::test(
+    db = singletons("random_exit"),
+    workload = names(),
+    nemesis = long_split(),
+    nodes = 3,
+    time_limit = "6s",
+    seed = 1
+)]
+async fn a_resolver_that_keeps_one_leaves_one(test: Test) -> Outcome {
+    test.run().await
+}
+
+fn jobs() -> Workload {
+    jobs_workload()
+        .submit(|node, job| node.call::<()>("job_queue", "submit", args![job]))
+        .executed(|node| node.call::<Vec<(i64, String)>>("job_queue", "executed", args![]))
+        .into()
+}
+
+/// Jobs that were acknowledged before they were written are lost with a crash.
+#[fuzz_dist::test(
+    db = service("job_queue", "durable => false"),
+    workload = jobs(),
+    nemesis = kill().after(secs(1)).lasting(secs(1)),
+    nodes = 3,
+    time_limit = "3s",
+    quiesce_limit = "2s",
+    seed = 1,
+    expect = "invalid"
+)]
+async fn jobs_in_memory_are_lost(test: Test) -> Outcome {
+    let verdict = test.run().await?;
+    found(&verdict, &["lost"]);
+    Ok(verdict)
+}
+
+/// The clean twin: every acknowledged job is executed exactly once.
+#[fuzz_dist::test(
+    db = service("job_queue", "durable => true"),
+    workload = jobs(),
+    nemesis = kill().after(secs(1)).lasting(secs(1)),
+    nodes = 3,
+    time_limit = "3s",
+    seed = 1
+)]
+async fn jobs_in_a_file_are_executed_once(test: Test) -> Outcome {
+    test.run().await
+}
+
+fn pool() -> Workload {
+    queue_workload()
+        .enqueue(|node, element| node.call::<()>("pool", "enqueue", args![element]))
+        .dequeue(|node| node.call::<Option<i64>>("pool", "dequeue", args![]))
+        .into()
+}
+
+/// Copies that cannot hear of one another give the same elements.
+#[fuzz_dist::test(
+    db = service("pool", "mirrored => true"),
+    workload = pool(),
+    nemesis = isolate_node().after(millis(500)).lasting(secs(1)),
+    nodes = 3,
+    time_limit = "3s",
+    quiesce_limit = "1s",
+    stop = "first_anomaly",
+    seed = 1,
+    expect = "invalid"
+)]
+async fn copies_of_a_pool_give_elements_twice(test: Test) -> Outcome {
+    let verdict = test.run().await?;
+    found(&verdict, &["duplicate"]);
+    Ok(verdict)
+}
+
+/// The clean twin: one server, which nobody takes for dead during a short cut.
+#[fuzz_dist::test(
+    db = service("pool", "mirrored => false"),
+    workload = pool(),
+    nemesis = isolate_node().after(millis(500)).lasting(millis(400)),
+    nodes = 3,
+    time_limit = "3s",
+    seed = 1
+)]
+async fn one_server_gives_each_element_once(test: Test) -> Outcome {
+    test.run().await
+}
+
+fn majority() -> Workload {
+    liveness_workload(WITHIN, |node| async move {
+        match node.call::<bool>("quorum", "call", args![]).await? {
+            true => Ok(()),
+            false => Err(Failure::definite("no_majority", "it sees no majority")),
+        }
+    })
+}
+
+const WITHIN: Duration = Duration::from_secs(4);
+
+/// A node that connects once only is alone for ever after a split.
+#[fuzz_dist::test(
+    db = service("quorum", "reconnect => false"),
+    workload = majority(),
+    nemesis = long_split(),
+    nodes = 3,
+    time_limit = "11s",
+    seed = 1,
+    expect = "invalid"
+)]
+async fn a_node_that_does_not_reconnect_stays_alone(test: Test) -> Outcome {
+    let verdict = test.run().await?;
+    found(&verdict, &["not_recovered"]);
+    Ok(verdict)
+}
+
+/// The clean twin: it works again within a few seconds after the heal.
+#[fuzz_dist::test(
+    db = service("quorum", "reconnect => true"),
+    workload = majority(),
+    nemesis = long_split(),
+    nodes = 3,
+    time_limit = "11s",
+    seed = 1
+)]
+async fn a_node_that_reconnects_works_again(test: Test) -> Outcome {
+    test.run().await
+}
+
+#[track_caller]
+fn found(verdict: &Verdict, kinds: &[&str]) {
+    let any = verdict.anomalies.iter().any(|a| kinds.contains(&&*a.kind));
+    assert!(any, "none of {kinds:?} in\n{}", verdict.summary());
+}
+
+fuzz_dist::main!();
