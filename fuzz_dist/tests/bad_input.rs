@@ -72,6 +72,24 @@ const ROWS: &[Row] = &[
         &[("enqueue", "1", "1"), ("enqueue", "1", "1"), ("dequeue", "nil", "1")],
     ),
     row(
+        "unordered-queue",
+        &[("enqueue", "1", "1"), ("dequeue", "nil", "1")],
+        &[("enqueue", "1", "1"), ("enqueue", "\"a\"", "\"a\""), ("dequeue", "nil", "1")],
+        &[("enqueue", "1", "1"), ("enqueue", "1", "1"), ("dequeue", "nil", "1")],
+    ),
+    row(
+        "jobs",
+        &[("submit", "1", "1"), ("executed", "nil", "[1]")],
+        &[("submit", "1", "1"), ("submit", "\"a\"", "\"a\""), ("executed", "nil", "[1]")],
+        &[],
+    ),
+    row(
+        "names",
+        &[("register", ":x", ":x"), ("lookup", ":x", "\"p\"")],
+        &[("register", ":x", ":x"), ("register", "1", "1"), ("lookup", ":x", "\"p\"")],
+        &[],
+    ),
+    row(
         "offset-log",
         &[("send", "5", "0"), ("poll", "nil", "[[0 5]]")],
         &[("send", "5", "0"), ("send", "\"a\"", "1"), ("poll", "nil", "[[0 5] [1 \"a\"]]")],
@@ -153,7 +171,8 @@ const ROWS: &[Row] = &[
 ];
 
 /// Checkers that judge whatever there is: no operation is unknown to them.
-const OF_ANYTHING: [&str; 4] = ["convergence", "log-pattern -o patterns=x", "stats", "perf"];
+const OF_ANYTHING: [&str; 5] =
+    ["convergence", "liveness", "log-pattern -o patterns=x", "stats", "perf"];
 
 fn event(kind: &str, process: usize, f: &str, value: &str, time: i64) -> String {
     format!("{{:type :{kind}, :process {process}, :f :{f}, :value {value}, :time {time}}}\n")
@@ -283,6 +302,8 @@ fn reads_of_what_nobody_wrote_are_invalid() {
         ("pn-counter", [ADD, ("read", "nil", "7")]),
         ("total-queue", [("enqueue", "1", "1"), ("drain", "nil", "[1 7]")]),
         ("fifo", [("enqueue", "1", "1"), ("dequeue", "nil", "7")]),
+        ("unordered-queue", [("enqueue", "1", "1"), ("dequeue", "nil", "7")]),
+        ("jobs", [("submit", "1", "1"), ("executed", "nil", "[1 7]")]),
         ("offset-log", [("send", "1", "0"), ("poll", "nil", "[[0 1] [1 7]]")]),
         ("cas-register", [WRITE, ("read", "nil", "7")]),
         ("distinct-register", [WRITE, ("read", "nil", "7")]),

@@ -133,26 +133,34 @@ impl Finals {
 
 const UNCLAIMED: &str = "nothing is called lost, missing or different";
 
-/// Why nothing may be claimed of the end of a run: it was interrupted, or its test ended early. A run
-/// says in its history whether it came to its end; histories from elsewhere do not, and are judged
-/// as they are.
+/// Why nothing may be claimed of the end of a run: it was interrupted, its test ended early, or its
+/// heal was not proved, so that a replica may still be cut off or down. A run says in its history
+/// whether it came to its end; histories from elsewhere do not, and are judged as they are.
 ///
 /// Nor may anything be claimed where an overloaded machine kept nodes from agreeing, or from answering: with
 /// more time they might have.
 pub(crate) fn unsettled(history: &History) -> Option<String> {
     if history.meta(COMPLETED) != Some(&Value::Bool(false)) {
-        let why = overloaded(history)?;
-        let disagree = history.meta("converged_ms") == Some(&Value::Nil);
-        let unfinished = match (disagree, history.meta(SILENT)) {
-            (true, _) => "before all nodes agreed",
-            (false, Some(_)) => "before all nodes gave a final read",
-            (false, None) => return None,
-        };
-        return Some(format!("{why}; its time was over {unfinished}: {UNCLAIMED}"));
+        let unproved = history.heal_proved() == Some(false);
+        let unproved = unproved.then(|| "the heal was not proved".to_string());
+        return unproved.or_else(|| too_slow(history)).map(|why| format!("{why}: {UNCLAIMED}"));
     }
     let why = history.meta(ENDED_EARLY).and_then(Value::as_text);
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
     Some(format!("the run ended early, before its final reads{why}: {UNCLAIMED}"))
+}
+
+/// That an overloaded machine kept nodes from agreeing, or from answering.
+fn too_slow(history: &History) -> Option<String> {
+    let why = overloaded(history)?;
+    let disagree = history.meta("converged_ms") == Some(&Value::Nil);
+    match (disagree, history.meta(SILENT)) {
+        (true, _) => Some(format!("{why}; its time was over before all nodes agreed")),
+        (false, Some(_)) => {
+            Some(format!("{why}; its time was over before all nodes gave a final read"))
+        }
+        (false, None) => None,
+    }
 }
 
 /// That the machine was overloaded while the run went on, in a sentence.

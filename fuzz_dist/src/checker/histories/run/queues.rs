@@ -136,6 +136,11 @@ impl Simulated for Log {
         }
     }
 
+    /// What an unknown poll may have returned could not be missed.
+    fn is_certain(&self, f: &str) -> bool {
+        f == "poll"
+    }
+
     fn plant(&mut self, anomaly: &str, by: &mut Planter<'_>) {
         let (one, other) = (by.client(), by.client());
         let (a, b, c) = (self.send(by), self.send(by), self.send(by));
