@@ -141,21 +141,26 @@ const UNCLAIMED: &str = "nothing is called lost, missing or different";
 /// more time they might have.
 pub(crate) fn unsettled(history: &History) -> Option<String> {
     if history.meta(COMPLETED) != Some(&Value::Bool(false)) {
-        if history.heal_proved() == Some(false) {
-            return Some(format!("the heal was not proved: {UNCLAIMED}"));
-        }
-        let why = overloaded(history)?;
-        let disagree = history.meta("converged_ms") == Some(&Value::Nil);
-        let unfinished = match (disagree, history.meta(SILENT)) {
-            (true, _) => "before all nodes agreed",
-            (false, Some(_)) => "before all nodes gave a final read",
-            (false, None) => return None,
-        };
-        return Some(format!("{why}; its time was over {unfinished}: {UNCLAIMED}"));
+        let unproved = history.heal_proved() == Some(false);
+        let unproved = unproved.then(|| "the heal was not proved".to_string());
+        return unproved.or_else(|| too_slow(history)).map(|why| format!("{why}: {UNCLAIMED}"));
     }
     let why = history.meta(ENDED_EARLY).and_then(Value::as_text);
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
     Some(format!("the run ended early, before its final reads{why}: {UNCLAIMED}"))
+}
+
+/// That an overloaded machine kept nodes from agreeing, or from answering.
+fn too_slow(history: &History) -> Option<String> {
+    let why = overloaded(history)?;
+    let disagree = history.meta("converged_ms") == Some(&Value::Nil);
+    match (disagree, history.meta(SILENT)) {
+        (true, _) => Some(format!("{why}; its time was over before all nodes agreed")),
+        (false, Some(_)) => {
+            Some(format!("{why}; its time was over before all nodes gave a final read"))
+        }
+        (false, None) => None,
+    }
 }
 
 /// That the machine was overloaded while the run went on, in a sentence.

@@ -260,7 +260,7 @@ fn missing_final_reads_follow_their_rules() {
     let (validity, why) = with(true, Some(false), false, &[0]);
     assert!(validity == Validity::Unknown && why.contains("process was not alive"), "{why}");
     let (validity, why) = with(false, Some(true), false, &[0]);
-    assert!(validity == Validity::Unknown && why.contains("no heal was proved"), "{why}");
+    assert!(validity == Validity::Unknown && why.contains("the heal was not proved"), "{why}");
     assert_eq!(with(true, Some(true), true, &[0]).0, Validity::Valid);
     assert_eq!(with(true, Some(true), false, &[]).0, Validity::Unknown);
 }
