@@ -175,6 +175,48 @@ fn the_code_of_all_pages_is_compiled() {
     }
 }
 
+/// Each invariant of ARCHITECTURE.md names a test: a function, or a file of tests.
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let (_, section) = text.split_once("\n## Invariants\n").expect("the invariants");
+    let section = section.split("\n## ").next().expect("a section");
+    let sources = rust_files();
+    let is_test = |name: &str| match name.ends_with(".rs") {
+        true => name.contains("tests/") && sources.iter().any(|(file, _)| file.ends_with(name)),
+        false => sources.iter().any(|(_, text)| text.contains(&format!("fn {name}("))),
+    };
+    let mut wrong = Vec::new();
+    let invariants = section.split("\n- **").skip(1);
+    for invariant in invariants.clone() {
+        // Names of tests are longer than those of anything else that stands in backticks.
+        let quoted: Vec<&str> = invariant.split('`').skip(1).step_by(2).collect();
+        let named = |name: &&str| name.matches('_').count() >= 2 || name.contains("tests/");
+        let named: Vec<&str> = quoted.into_iter().filter(named).collect();
+        if named.is_empty() {
+            wrong.push(format!("no test: {invariant}"));
+        }
+        let lost = named.into_iter().filter(|name| !is_test(name));
+        wrong.extend(lost.map(|name| format!("`{name}` does not exist")));
+    }
+    assert!(invariants.count() > 20, "the invariants were not found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What README shows of an application and its test is what `examples/cart` runs.
+#[test]
+fn the_application_of_readme_is_the_example() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).expect("a readable file");
+    let readme = read("README.md");
+    let application = read("examples/cart/cart.erl");
+    let example = read("examples/cart.rs").replace("examples/cart/cart.erl", "src/cart.erl");
+    let (_, test) = example.split_once("\n\n").expect("a first paragraph");
+    for (language, code) in [("erlang", application.as_str()), ("rust,no_run", test)] {
+        let block = format!("```{language}\n{code}```");
+        assert!(readme.contains(&block), "README.md does not show:\n{block}");
+    }
+}
+
 #[test]
 fn the_code_is_formatted() {
     let output = Command::new(env!("CARGO"))

@@ -72,7 +72,7 @@ where() ->
         {false, _} -> <<"nowhere">>
     end.
 
-%% Applications start and stop while a test runs: the filter is there for as long as logs are told.
+%% Applications start and stop while a test runs: the filter is installed only while events go to the logs.
 turned(Where, #state{where = Where} = State) ->
     State;
 turned(Where, #state{active = Active} = State) ->

@@ -175,5 +175,5 @@ who(Pid) ->
         [_, {current_function, {Module, Function, Arity}}] ->
             Text = io_lib:format("~p in ~tp:~tp/~p", [Pid, Module, Function, Arity]),
             unicode:characters_to_binary(Text);
-        _ -> <<"one that has ended">>
+        _ -> <<"a terminated process">>
     end.

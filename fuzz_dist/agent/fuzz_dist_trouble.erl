@@ -268,7 +268,7 @@ hold(Fault, State, End, Watched) ->
         end
     end.
 
-%% Undone, but before its time: the harness is told when it comes back.
+%% Undone before the harness asked for it: `stop` reports that later.
 early({Undone, Evidence}, Why) ->
     {Undone, Evidence#{ended_early => Why}}.
 

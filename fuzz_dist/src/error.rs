@@ -38,7 +38,8 @@ pub enum ErrorKind {
 /// let error = Error::setup(refused).context("asking n1 for its peers");
 /// assert_eq!(error.kind(), ErrorKind::Setup);
 /// assert_eq!(error.to_string(), "asking n1 for its peers: connection refused");
-/// let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+/// let before = error.source().expect("the error before its context");
+/// let cause = before.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
 /// assert!(cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ConnectionRefused));
 /// ```
 #[derive(Clone)]

@@ -402,7 +402,7 @@ fn an_interrupt_ends_code_that_blocks() {
     };
     let spun =
         check("a_function_spins", "the test function `hostile::a_function_spins` has blocked");
-    spun.says("judged all the same").says("add 1 ok");
+    spun.says("recorded until then").says("add 1 ok");
     check("a_fault_blocks", "freezes");
 }
 

@@ -1,7 +1,6 @@
 //! Operations announced inside of the nodes: under the numbers that they have in history and traces.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use super::{app, call, eventually, set};
 use fuzz_dist::beam::Term;
@@ -13,12 +12,12 @@ use fuzz_dist::test::options::Announce;
 /// What the history says of every operation: its number, and `function outcome span trace` on its node.
 type Operations = BTreeMap<(String, i64), String>;
 
-/// Keeps them for a look at the nodes, which checkers cannot have.
-struct Keep(&'static Mutex<Operations>);
+/// Gives them as a result, for a look at the nodes, which checkers cannot have.
+struct Keep;
 
 impl Checker for Keep {
     fn check(&self, history: &History) -> Verdict {
-        let mut kept = self.0.lock().unwrap();
+        let mut kept = Vec::new();
         for i in (0..history.len()).filter(|i| history.kind(*i) == Kind::Invoke) {
             let Some(node) = history.node(i).filter(|_| history.process(i).is_client()) else {
                 continue;
@@ -27,9 +26,9 @@ impl Checker for Keep {
             let span = history.span_of_event(i).unwrap_or(0);
             let trace = history.trace_id();
             let told = format!("{} {outcome} {span:016x} {trace}", history.function(i));
-            kept.insert((history.node_name(node).to_string(), i as i64), told);
+            kept.push(((history.node_name(node).to_string(), i as i64), told));
         }
-        Verdict::valid("keep")
+        Verdict::valid("keep").with("operations", kept)
     }
 }
 
@@ -67,13 +66,18 @@ async fn told(cluster: &Cluster, node: &str) -> Operations {
     seed = 1
 )]
 async fn telemetry_is_told_every_operation(test: Test) -> Outcome {
-    static KEPT: Mutex<Operations> = Mutex::new(Operations::new());
     let running = test.start().await?;
     let cluster = Cluster::clone(&running);
     running.client("n2").invoke(Add(1_000_000)).await?;
     running.main_phase().await?;
-    let verdict = running.check(Keep(&KEPT)).await?;
-    let kept = KEPT.lock().unwrap().clone();
+    let verdict = running.check(Keep).await?;
+    let kept = &verdict.part("keep").expect("its verdict").results["operations"];
+    let kept = kept.as_array().expect("a list").iter().map(|entry| {
+        let node = entry[0][0].as_str().expect("a node").to_string();
+        let number = entry[0][1].as_i64().expect("a number");
+        ((node, number), entry[1].as_str().expect("a text").to_string())
+    });
+    let kept = Operations::from_iter(kept);
     assert!(kept.len() > 100, "{}", kept.len());
     eventually("both nodes were told all of it", async || {
         let mut all = told(&cluster, "n1").await;

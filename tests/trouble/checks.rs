@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fuzz_dist::checker::{Checker as _, Validity, set_full};
 use fuzz_dist::history::{FaultStatus, History};
-use fuzz_dist::op::{Phase, Value};
+use fuzz_dist::op::Phase;
 use libtest_mimic::{Failed, Trial};
 
 use crate::antidote::*;
 use crate::collector::*;
 use crate::faults::*;
+use crate::interrupts::*;
 use crate::kills::*;
 use crate::program::{Ended, Program, Runtime};
 use crate::runtime::*;
@@ -121,7 +121,7 @@ impl Place {
     }
 
     /// Waits until the run is in this phase.
-    fn until(&self, phase: Phase) {
+    pub(crate) fn until(&self, phase: Phase) {
         let deadline = Instant::now() + LIMIT;
         loop {
             let history = self.history();
@@ -136,7 +136,7 @@ impl Place {
     }
 
     /// Waits until a fault has acted, and some operations more were done.
-    fn until_fault(&self) {
+    pub(crate) fn until_fault(&self) {
         let deadline = Instant::now() + LIMIT;
         let acts = |h: History| {
             let start = h.faults().first().filter(|f| f.status == FaultStatus::Installed)?.start;
@@ -260,7 +260,7 @@ fn errors_and_panics_of_the_test_keep_the_history() {
         ("the_generator_panics", "a slip in the generator"),
     ] {
         let place = Place::new();
-        place.run(test).ended_with(101).says(told).says("judged all the same");
+        place.run(test).ended_with(101).says(told).says("recorded until then");
         let history = place.history().expect("the history was kept");
         assert!(history.find_function("add").is_some());
         assert!(find(&place.store, "results.json").is_some());
@@ -377,37 +377,6 @@ pub(crate) fn mnesia_set() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mnesia_set/mnesia_set.erl")
 }
 
-fn an_interrupt_ends_the_set_up() {
-    let place = Place::new();
-    let program = place.start("takes_long");
-    std::thread::sleep(Duration::from_millis(100));
-    program.signal("INT");
-    let ended = program.end();
-    ended.ended_with(101).says("interrupted");
-    place.nothing_is_left();
-}
-
-/// Adds that had not reached every node are not lost, neither then nor for who checks the history later.
-fn an_interrupted_run_is_not_called_invalid() {
-    let place = Place::new();
-    let program = place.start("takes_long");
-    place.until_fault();
-    program.signal("TERM");
-    let ended = program.end();
-    ended.ended_with(101).says("SIGTERM").says("unknown").says("the run ended early");
-    assert!(!ended.stderr.contains("invalid") && !ended.stdout.contains("invalid"));
-    let history = place.history().expect("the history was kept");
-    let verdict = set_full().check(&history);
-    assert_eq!(verdict.validity, Validity::Unknown, "{:?}", verdict.reasons);
-    assert!(verdict.anomalies.is_empty() && verdict.reasons[0].contains("SIGTERM"), "{verdict:?}");
-    // It is the interruption that excuses them: nodes were cut off, and lacked what others had.
-    let mut uninterrupted = history.clone();
-    uninterrupted.set_meta("completed", Value::Nil);
-    assert!(verdict.results["undecided_count"] != 0, "{:?}", verdict.results);
-    assert!(set_full().check(&uninterrupted).is_invalid());
-    place.nothing_is_left();
-}
-
 fn clients_that_spawn_at_their_end_end_nothing_else() {
     Place::new().run("clients_spawn_at_their_end").ended_with(0);
     Place::new().run("clients_spawn_after_a_panic").ended_with(101).says("a slip in the scenario");
@@ -415,7 +384,7 @@ fn clients_that_spawn_at_their_end_end_nothing_else() {
     let program = place.start("clients_spawn_after_an_interrupt");
     place.until(Phase::Main);
     program.signal("INT");
-    program.end().ended_with(101).says("judged all the same");
+    program.end().ended_with(101).says("recorded until then");
     place.nothing_is_left();
 }
 
@@ -434,73 +403,4 @@ fn what_a_test_lacks_is_named() {
     assert!(place.history().is_none(), "it was refused before anything started");
     let ended = Place::new().run("a_scenario_without_clients");
     ended.ended_with(101).says("db `bare` has no clients").says("`Db::client`");
-}
-
-fn an_interrupt_ends_the_wait_for_agreement() {
-    interrupted_in("never_agrees", Phase::Quiesce);
-}
-
-fn an_interrupt_ends_the_last_reads() {
-    interrupted_in("reads_slowly", Phase::Final);
-}
-
-#[track_caller]
-fn interrupted_in(test: &str, phase: Phase) {
-    let place = Place::new();
-    let program = place.start(test);
-    place.until(phase);
-    program.signal("INT");
-    program.end().ended_with(101).says("interrupted").says("judged all the same");
-    lives_are_whole(&place.history().expect("the history was kept"));
-    place.nothing_is_left();
-}
-
-/// The second one ends the process while the first one's healing is under way.
-fn two_interrupts_leave_nothing() {
-    let place = Place::new();
-    let program = place.start("takes_long");
-    place.until(Phase::Main);
-    program.signal("INT");
-    program.stderr.until("once more ends at once");
-    program.signal("INT");
-    program.end().ended_with(130).says("ending at once");
-    place.nothing_is_left();
-    assert!(place.history().expect("the history loads").len() > 20);
-}
-
-fn a_killed_harness_leaves_nothing_and_a_history_that_loads() {
-    let place = Place::new();
-    let program = place.start("takes_long");
-    place.until(Phase::Main);
-    program.signal("KILL");
-    drop(program);
-    place.nothing_is_left();
-    let history = place.history().expect("the history loads");
-    assert!(history.len() > 20);
-}
-
-/// Compiled modules lie in a temporary folder while the cluster runs.
-fn a_killed_harness_leaves_no_temporary_folder() {
-    let place = Place::new();
-    let temporary = tempfile::tempdir().expect("a folder");
-    let entries = || fs::read_dir(temporary.path()).expect("a folder").count();
-    let [store, source, folder] = [&*place.store, &mnesia_set(), temporary.path()]
-        .map(|path| path.to_string_lossy().into_owned());
-    let variables = [
-        ("FUZZ_DIST_STORE", &*store),
-        ("FUZZ_DIST_FIXTURE_SOURCE", &source),
-        ("FUZZ_DIST_MISSING", "fail"),
-        ("TMPDIR", &folder),
-    ];
-    let program = place.runtime.start("--exact fixture::a_real_cluster", &variables);
-    place.until(Phase::Main);
-    assert!(entries() > 0, "nothing was compiled into {folder}");
-    program.signal("KILL");
-    drop(program);
-    place.nothing_is_left();
-    let deadline = Instant::now() + LIMIT;
-    while entries() > 0 {
-        assert!(Instant::now() < deadline, "{} folders are left", entries());
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -146,13 +146,17 @@ async fn its_start_hangs(test: Test) -> Outcome {
     test.run().await
 }
 
-/// A partition that takes its time at both ends.
-struct Slow(PartitionFault);
+/// A partition that takes its time at its start, and so long at its end.
+struct Slow(PartitionFault, Duration);
 
 const SLOW: Duration = Duration::from_secs(1);
 
 fn slow() -> Nemesis {
-    Nemesis::of(Slow(PartitionFault(Partition::MajorityMinority)))
+    slow_to_end(SLOW)
+}
+
+fn slow_to_end(end: Duration) -> Nemesis {
+    Nemesis::of(Slow(PartitionFault(Partition::MajorityMinority), end))
 }
 
 impl Fault for Slow {
@@ -169,7 +173,7 @@ impl Fault for Slow {
         Fault::start(&self.0, targets, plan).await
     }
     async fn stop(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {
-        tokio::time::sleep(SLOW).await;
+        tokio::time::sleep(self.1).await;
         Fault::stop(&self.0, targets, plan).await
     }
 }
@@ -182,6 +186,17 @@ impl Fault for Slow {
     time_limit = "30s"
 )]
 async fn slow_faults(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// Its heal takes a minute.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nemesis = slow_to_end(secs(60)).after(millis(100)).lasting(secs(20)),
+    time_limit = "30s"
+)]
+async fn heals_slowly(test: Test) -> Outcome {
     test.run().await
 }
 
@@ -263,7 +278,7 @@ fn interrupted(test: &str, when: impl Fn(&History) -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
     program.signal("INT");
-    program.end().ended_with(101).says("interrupted").says("judged all the same");
+    program.end().ended_with(101).says("interrupted").says("recorded until then");
     let history = place.history().expect("the history was kept");
     lives_are_whole(&history);
     // What was drawn up to then is kept, too.

@@ -9,6 +9,7 @@ mod checks;
 mod collector;
 mod faults;
 mod fixture;
+mod interrupts;
 mod kills;
 mod ordinary_user;
 #[path = "../harness/program.rs"]

@@ -116,7 +116,7 @@ pub(crate) fn a_damaged_runtime_is_fetched_anew() {
         .end()
         .ended_with(0)
         .says("is ready")
-        .says("seen to act and to be undone");
+        .says(": valid; operations");
     let emulator = find(&machine.cache, "beam.smp").expect("an emulator");
     let length = fs::metadata(&emulator).expect("its length").len();
     let file = fs::File::options().write(true).open(&emulator).expect("the emulator");

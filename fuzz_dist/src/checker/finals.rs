@@ -133,12 +133,13 @@ impl Finals {
 
 const UNCLAIMED: &str = "nothing is called lost, missing or different";
 
-/// Why nothing may be claimed of the end of a run: it was interrupted, or its test ended early. A run
-/// says in its history whether it came to its end; histories from elsewhere do not, and are judged
-/// as they are.
+/// Why nothing may be claimed of the end of a run: it was interrupted, its test ended early, or its
+/// heal was not proved, so that a replica may still be cut off or down. A run says in its history
+/// whether it came to its end; histories from elsewhere do not, and are judged as they are.
 pub(crate) fn unsettled(history: &History) -> Option<String> {
     if history.meta(COMPLETED) != Some(&Value::Bool(false)) {
-        return None;
+        let unproved = history.heal_proved() == Some(false);
+        return unproved.then(|| format!("the heal was not proved: {UNCLAIMED}"));
     }
     let why = history.meta(ENDED_EARLY).and_then(Value::as_text);
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();

@@ -77,7 +77,9 @@ pub(crate) const LISTED_MAX: usize = 64;
 
 /// Judges a history.
 ///
-/// Checkers do no I/O and know no clock: the same history gives the same verdict.
+/// Checkers do no I/O and know no clock: the same history gives the same verdict. A run calls a
+/// checker that is not this library's in a forked process, so that one that overflows its stack or
+/// exits ends no other trial: what it writes to memory is not seen outside.
 ///
 /// ```
 /// use fuzz_dist::checker::{Checker, Verdict};

@@ -1,7 +1,7 @@
 //! How operations reach the system under test.
 //!
 //! A [`Client`] is one connection of one thread to one node. It is written with plain
-//! `async fn`; [`DynClient`] is its boxed twin, which the interpreter drives.
+//! `async fn`; [`DynClient`] is its boxed form, which the interpreter drives.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -57,8 +57,8 @@ pub trait Client: Send + 'static {
     /// When there is no connection to be had now; the interpreter tries again later.
     fn reopen(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// May the client go on as it is after a time-out or an unknown outcome, for the thread's
-    /// next process as well? True only where no answer can be mistaken for another's.
+    /// Whether the client can be used as it is after a time-out or an indeterminate operation, also for
+    /// the thread's next process. True only where no answer can be mistaken for another's.
     fn is_reusable(&self) -> bool {
         false
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::node::{BoxFuture, Cluster, Node};
 use crate::op::{Name, Value};
 
-/// What a run has to know of a database before it starts.
+/// Properties of a database that a run needs before it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// The effective net_ticktime of its nodes, where they speak distributed Erlang.
@@ -22,23 +22,24 @@ pub struct Facts {
     /// How long convergence may take after the heal, where the database needs longer than the
     /// default of max(10 s, longest cut + 30 s).
     pub quiesce_limit: Option<Duration>,
-    /// How long a cut has to be for this database to notice, where the default is too short.
+    /// The default duration of cuts for this database, where it notices short ones at once or needs longer
+    /// ones.
     pub cut: Option<Duration>,
-    /// How much of the machine a cluster of it takes; trials run side by side as far as it goes.
+    /// How much of the machine a cluster of it uses; it limits how many trials run in parallel.
     pub load: Load,
-    /// Whatever else reports and checkers should state, by name.
+    /// Further facts for reports and checkers, by name.
     pub meta: Vec<(Name, Value)>,
 }
 
 /// How much of a machine a cluster under test takes, by which trials share it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Load {
-    /// Small processes that mostly wait: four clusters run where one heavy one would.
+    /// Small processes that mostly wait: four such clusters run in the place of one heavy one.
     Light,
     /// BEAM nodes with little on them, such as five that use 1.2 s of a core to start and a tenth
-    /// of one from then on: two clusters run where one heavy one would.
+    /// of one from then on: two such clusters run in the place of one heavy one.
     Moderate,
-    /// Whatever is not known to be less: one cluster for each two cores.
+    /// Anything else: one cluster for each two cores.
     #[default]
     Heavy,
 }
@@ -74,13 +75,13 @@ pub trait Db: Send + Sync + 'static {
     /// Its name, as in `db = "antidote"`.
     fn name(&self) -> Name;
 
-    /// What a run has to know beforehand.
+    /// Properties that a run needs before it starts.
     fn facts(&self) -> Facts {
         Facts::default()
     }
 
-    /// Fetches, finds, compiles whatever the hosts need; nothing runs yet. May take minutes the
-    /// first time and should tell its progress on stderr.
+    /// Downloads, finds or compiles what the hosts need; nothing runs yet. May take minutes the first
+    /// time; then it should report its progress on stderr.
     fn prepare(&self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
     }
@@ -94,8 +95,8 @@ pub trait Db: Send + Sync + 'static {
     /// Starts its processes on a node: at set-up, and again after a kill.
     fn start(&self, node: &Node) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Asks once whether the node serves; asked again until it does or the limit has passed, so
-    /// it has to answer within a second or so and must never wait for long.
+    /// Checks once whether the node serves requests. It is repeated until it succeeds or the limit
+    /// passes, so it must return within about a second.
     fn ready(&self, node: &Node) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes a cluster of nodes that are ready.
@@ -104,7 +105,7 @@ pub trait Db: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// What a node needs after a restart to take part again; it is ready by then.
+    /// Lets a node join the cluster again after a restart, once it is ready.
     fn rejoin(
         &self,
         node: &Node,
@@ -134,7 +135,7 @@ pub trait Db: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The nodes that lead, as far as the database can tell.
+    /// The current leaders, as far as the database can tell.
     fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
         let _ = cluster;
         Vec::new()

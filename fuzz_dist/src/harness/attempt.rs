@@ -149,10 +149,10 @@ fn tell(
         Err(error) => {
             let mut text = format!("{}: no verdict: {error}\n  --> {}\n", spec.name, spec.location);
             if let Some(verdict) = &finished.judged {
-                text.push_str("what was recorded up to then was judged all the same:\n");
+                text.push_str("verdict about the history recorded until then:\n");
                 text.push_str(&screenful(verdict));
             } else if let Some(folder) = &facts.folder {
-                text.push_str(&format!("  what was kept: {}\n", folder.display()));
+                text.push_str(&format!("  report: {}\n", folder.display()));
             }
             (text, format!("no verdict: {error}"))
         }

@@ -57,7 +57,6 @@ impl Writer {
     }
 
     fn start(path: &Path, file: File) -> Result<Writer, WriteError> {
-        let failed = |why: std::io::Error| WriteError { path: path.into(), why: why.to_string() };
         let shared = Arc::new(Shared {
             path: path.into(),
             state: Mutex::default(),
@@ -69,7 +68,14 @@ impl Writer {
             let shared = Arc::clone(&shared);
             move || shared.write_until_ended(file)
         });
-        Ok(Writer { shared, thread: Some(thread.map_err(failed)?) })
+        let refused = |why: std::io::Error| WriteError {
+            path: path.into(),
+            why: format!(
+                "no thread to write it: {why}; raise the number of processes and threads that this \
+                 user may have (`ulimit -u`)"
+            ),
+        };
+        Ok(Writer { shared, thread: Some(thread.map_err(refused)?) })
     }
 
     /// Writes to what is there already, such as a device that is always full.

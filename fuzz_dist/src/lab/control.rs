@@ -112,7 +112,7 @@ impl Connection {
         while let Some(message) = outbox.front() {
             match message.try_send(&self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // An agent that is gone is heard to be gone; its askers are told then.
+                // The reader notices an agent that has ended, and answers whoever waits for it.
                 _ => outbox.pop_front(),
             };
         }

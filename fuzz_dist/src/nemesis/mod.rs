@@ -57,12 +57,12 @@ pub struct Targets<'a> {
     pub db: &'a AnyDb,
 }
 
-/// What a look at a fault's effect showed.
+/// The result of verifying a fault's effect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     /// At the start: does it act? At the end: is it undone?
     pub status: FaultStatus,
-    /// What was seen.
+    /// What was observed.
     pub evidence: Value,
 }
 
@@ -74,11 +74,11 @@ impl Check {
     }
 }
 
-/// A kind of trouble.
+/// A kind of fault.
 ///
 /// `start` and `stop` have to be safe to repeat and to cancel: `stop` is called for every plan whose
 /// `start` was begun, also where the future of `start` was dropped on the way, and once more before
-/// the final reads where the first `stop` did not see the fault undone. A panic in `plan`, `start` or
+/// the final reads where the first `stop` did not verify that the fault is removed. A panic in `plan`, `start` or
 /// `stop` makes the run `unknown`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a fault",
@@ -86,33 +86,32 @@ impl Check {
     note = "a `Nemesis` needs no `Nemesis::of`: use it as it is"
 )]
 pub trait Fault: Send + Sync + 'static {
-    /// What one occurrence is going to do: [`Hit`], or a type of the fault's own.
+    /// The plan of one occurrence: [`Hit`], or a type of the fault's own.
     type Plan: Plan;
 
-    /// The name under which it stands in histories and reports.
+    /// Its name in histories and reports.
     fn name(&self) -> Name;
 
-    /// How long it lasts when nobody says it; `None` for the run's default, zero for faults
-    /// that are over at once.
+    /// Its default duration; `None` for the run's default, zero for faults that end at once.
     fn lasts(&self) -> Option<std::time::Duration> {
         None
     }
 
-    /// How long its start may wait for the moment at which it acts; that is no part of how long it
-    /// lasts. Zero for faults that act at once. Where its end is due while it still waits, `start`
+    /// How long its start may wait for its trigger, in addition to its duration. Zero for faults that
+    /// act at once. Where its end is due while it still waits, `start`
     /// is cancelled at once; otherwise it is awaited for a few seconds.
     fn lead(&self, facts: &Facts) -> std::time::Duration {
         let _ = facts;
         std::time::Duration::ZERO
     }
 
-    /// Does it look at what the links carry? Then connections are followed from their beginning.
+    /// Whether it needs the content of links. Then connections are followed from their start.
     fn follows_the_wire(&self) -> bool {
         false
     }
 
-    /// Is there anything that it could hit in a cluster of these nodes? Asked before anything is
-    /// started, so that impossible combinations fail at once.
+    /// Checks that a cluster of these nodes has a target for it. Called before anything is started, so
+    /// that impossible combinations fail at once.
     ///
     /// # Errors
     ///
@@ -122,21 +121,21 @@ pub trait Fault: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Chooses what to hit.
+    /// Draws the targets.
     ///
     /// # Errors
     ///
-    /// A usage error where there is nothing to hit now.
+    /// A usage error where there is no target now.
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Self::Plan, Error>;
 
-    /// Applies the fault and looks whether it acts.
+    /// Starts the fault and verifies that it took effect.
     fn start(
         &self,
         targets: Targets<'_>,
         plan: &Self::Plan,
     ) -> impl Future<Output = Result<Check, Error>> + Send;
 
-    /// Undoes the fault and looks whether it is gone.
+    /// Removes the fault and verifies that it is gone.
     fn stop(
         &self,
         targets: Targets<'_>,
@@ -212,14 +211,14 @@ impl<F: Fault> DynFault for F {
     }
 }
 
-/// One fault, again and again.
+/// One fault, repeated.
 #[derive(Clone)]
 pub struct Lane {
     /// What happens.
     pub fault: Arc<dyn DynFault>,
     /// When, how long, how often.
     pub timing: Timing,
-    /// What happens besides, once the fault has made one node take another one for dead.
+    /// Faults that start in addition, after the first nodedown that the fault causes.
     pub then: Vec<Arc<dyn DynFault>>,
 }
 
@@ -233,7 +232,7 @@ impl Lane {
         format!("{}_then_{}", self.fault.name(), then.join("_and_")).into()
     }
 
-    /// All that happens in it.
+    /// All faults of it.
     pub fn faults(&self) -> impl Iterator<Item = &Arc<dyn DynFault>> {
         std::iter::once(&self.fault).chain(&self.then)
     }
@@ -272,23 +271,23 @@ impl Nemesis {
         self
     }
 
-    /// The first fault of every lane so long after the start of the main phase (default 3 s).
+    /// The time from the start of the main phase to the first fault of every lane (default 3 s).
     #[must_use]
     pub fn after(self, first: std::time::Duration) -> Nemesis {
         self.timed(|t| t.first = Some(first))
     }
 
-    /// Every fault lasts so long (default: the longer of 8 s and twice net_ticktime): a duration, or
-    /// one that is drawn anew for every fault, as [`Near::Tick`].
+    /// The duration of every fault (default: the longer of 8 s and twice net_ticktime): a fixed one, or
+    /// one that is drawn for every fault, such as [`Near::Tick`].
     #[must_use]
     pub fn lasting(self, lasting: impl Into<Lasting>) -> Nemesis {
         let lasting = lasting.into();
         self.timed(|t| t.lasting = Some(lasting))
     }
 
-    /// Once a fault has made one node take another one for dead, all faults of the other nemesis
-    /// strike, too: within the time between two ticks, in which often one side alone knows. They end
-    /// right after the first, whatever timing they have of their own.
+    /// After the first nodedown that a fault causes, all faults of the other nemesis start as well, within
+    /// the time between two ticks, in which often only one side has noticed. They end right after the first
+    /// fault; their own timing is ignored.
     ///
     /// ```
     /// use fuzz_dist::nemesis::{blip, isolate_node, pause};
@@ -305,8 +304,8 @@ impl Nemesis {
         self
     }
 
-    /// A fault starts so often, counted from start to start (default: the rest between two is
-    /// drawn from half to one and a half times the length of the fault).
+    /// The period of faults, from start to start (default: the pause between two is drawn from half to
+    /// one and a half times the length of the fault).
     #[must_use]
     pub fn every(self, period: std::time::Duration) -> Nemesis {
         self.timed(|t| t.every = Some(period))
@@ -322,7 +321,7 @@ impl Nemesis {
         &self.lanes
     }
 
-    /// Are faults asked for at all?
+    /// Whether it has no faults.
     pub fn is_none(&self) -> bool {
         self.lanes.is_empty()
     }

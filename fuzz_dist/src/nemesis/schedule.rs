@@ -14,6 +14,9 @@ const VERSION: u32 = 1;
 /// The file of a run's folder that holds its schedule.
 pub(crate) const FILE: &str = "plan.json";
 
+/// The store's file that names the newest run of a test; no link, so that archives keep it.
+const LATEST: &str = "latest";
+
 /// The schedule of a run's faults: the windows of every lane, and the plan of every fault, in the
 /// order in which they were drawn. A run keeps it as `plan.json`.
 ///
@@ -21,7 +24,7 @@ pub(crate) const FILE: &str = "plan.json";
 /// # async fn example(test: fuzz_dist::test::Test) -> fuzz_dist::test::Outcome {
 /// use fuzz_dist::nemesis::Schedule;
 ///
-/// let schedule = Schedule::load("target/fuzz_dist/carts_converge/20261127T075000Z")?;
+/// let schedule = Schedule::load("target/fuzz_dist/carts_converge/latest")?;
 /// test.replay(schedule).run().await
 /// # }
 /// ```
@@ -115,16 +118,28 @@ impl Schedule {
         }
     }
 
-    /// Reads a schedule: a file, or the folder of a run.
+    /// Reads a schedule: that of a run's folder, that of the newest run where `path` is a test's file
+    /// `latest`, or a file of its own.
     ///
     /// # Errors
     ///
     /// A usage error where it cannot be read or is no schedule.
     pub fn load(path: impl AsRef<Path>) -> Result<Schedule, Error> {
-        let path = path.as_ref();
-        let file = if path.is_dir() { path.join(FILE) } else { path.to_path_buf() };
+        let mut path = path.as_ref().to_path_buf();
+        let unreadable = |path: &Path, why: std::io::Error| {
+            Error::usage(format!(
+                "{}: {why}; name the folder of a run, such as target/fuzz_dist/<test>/<time>, or the \
+                 file `latest` beside it",
+                path.display()
+            ))
+        };
+        if path.file_name().is_some_and(|name| name == LATEST) && path.is_file() {
+            let newest = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
+            path.set_file_name(newest.trim());
+        }
+        let file = if path.is_dir() { path.join(FILE) } else { path };
         let wrong = |why: String| Error::usage(format!("{}: {why}", file.display()));
-        let text = std::fs::read(&file).map_err(|e| wrong(e.to_string()))?;
+        let text = std::fs::read(&file).map_err(|e| unreadable(&file, e))?;
         let schedule: Schedule = serde_json::from_slice(&text)
             .map_err(|e| wrong(format!("not a schedule of faults: {e}")))?;
         match schedule.fuzz_dist_plan {

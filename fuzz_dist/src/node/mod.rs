@@ -87,7 +87,8 @@ impl Node {
         &self.0.env
     }
 
-    /// Its data folder, as its own processes see it.
+    /// Its data folder, as its own processes see it. The harness, and with it the code of a fault, sees the
+    /// same folder as `node.folder()?.join("data")`.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl Node {
         self.0.env.data_dir(self.0.host).map_err(Error::environment)
     }
 
-    /// Where its data folder (`data`) and log files (`logs`) lie for the harness.
+    /// The folder that holds its data folder (`data`) and log files (`logs`), as the harness sees it.
     ///
     /// # Errors
     ///

@@ -120,11 +120,17 @@ impl ProvisionError {
     /// The error of a test. A runtime that was named and is unusable is a mistake of whoever named
     /// it; everything else is refused by the machine.
     pub(crate) fn explained(self) -> Error {
+        match self.is_named() {
+            true => Error::usage(self.to_string()),
+            false => Error::environment(self),
+        }
+    }
+
+    fn is_named(&self) -> bool {
         match self {
-            ProvisionError::NoRuntimeAt { named_by, .. } if !named_by.is_empty() => {
-                Error::usage(self.to_string())
-            }
-            _ => Error::environment(self),
+            ProvisionError::NoRuntimeAt { named_by, .. } => !named_by.is_empty(),
+            ProvisionError::Before(error) => error.is_named(),
+            _ => false,
         }
     }
 }

@@ -23,12 +23,12 @@ keys! {
     /// `workload = "name"` or `workload = <expression>`: clients, operations and their checker.
     /// An array is a matrix.
     workload;
-    /// `checker = "name"`, `checker = <expression>`, or an array of them: further judges of the
+    /// `checker = "name"`, `checker = <expression>`, or an array of them: further checkers of the
     /// same history.
     checker;
     /// `nodes = 5`: hosts of the cluster; 5 if not given.
     nodes;
-    /// `env = "local"`: where the hosts are; so far in namespaces on this machine.
+    /// `env = "local"`: where the hosts run; `"local"`, namespaces on this machine, is the only one.
     env;
     /// `rate = 100`: operations per second, of all clients together; 100 if not given.
     rate;
@@ -38,9 +38,11 @@ keys! {
     /// `time_limit = "30s"`: length of the main phase alone, set-up and final reads not counted;
     /// 30 s if not given.
     time_limit;
-    /// `setup_limit = "2m"`: deadline of provisioning, start and cluster formation together.
+    /// `setup_limit = "2m"`: deadline of provisioning, start and cluster formation together; 2 min if
+    /// not given.
     setup_limit;
-    /// `op_limit = "5s"`: deadline of one operation, after which its outcome is unknown.
+    /// `op_limit = "5s"`: deadline of one operation, after which it is indeterminate (`info`); 5 s if not
+    /// given.
     op_limit;
     /// `quiesce_limit = "40s"`: how long the nodes may take to converge after the heal;
     /// max(10 s, longest cut + 30 s) if not given.
@@ -49,22 +51,23 @@ keys! {
     total_limit;
     /// `seed = 42`: repeats the schedule of operations and faults; drawn and printed if not given.
     seed;
-    /// `ignore` or `ignore = "reason"`: runs only when asked for by `--ignored`.
+    /// `ignore` or `ignore = "reason"`: runs only with `--ignored` or `--include-ignored`.
     ignore;
-    /// `expect = "invalid"`: a known loss. The trial passes with that verdict alone, and prints
-    /// the explanation.
+    /// `expect = "invalid"`: a known loss. The trial passes only with that verdict, prints the
+    /// explanation, and stops at the first of its `attempts` that shows the loss.
     expect;
-    /// `attempts = 3`: runs with that many seeds, each derived from the first.
+    /// `attempts = 3`: the number of runs, each with a seed derived from the first; 1 if not given.
     attempts;
-    /// `unknown = "warn"`: an unknown verdict warns; it fails if this is not given.
+    /// `unknown = "warn"`: the trial passes with a warning where the verdict is `unknown`; it fails if
+    /// not given.
     unknown;
     /// `reconnect = true`: the framework reconnects the nodes after a heal, and says so.
     reconnect;
     /// `heal = "prompt"`: after a cut TCP goes on at once, not with its next retransmission; `"natural"`
     /// if not given.
     heal;
-    /// `wire = true`: connections between nodes are followed from their beginning, for scenarios that
-    /// place faults by what they carry.
+    /// `wire = true`: connections between nodes are followed from their start, for triggers in
+    /// scenarios.
     wire;
     /// `sessions = true`: findings about session guarantees count for the verdict.
     sessions;
@@ -74,10 +77,10 @@ keys! {
     /// kernel off, so that partitions may overlap; `"off"`: with it on. Their own setting if not
     /// given (on, since OTP 25). An array is a matrix.
     overlapping_partitions;
-    /// `samples = "1s"`: how often every Erlang node says how it is doing (run queue, memory, longest
-    /// mailbox and the like), in `samples.jsonl` and results.json; `"0s"`: never. 1 s if not given.
+    /// `samples = "1s"`: sampling interval of the metrics of Erlang nodes (run queue, memory, longest
+    /// mailbox and others) in `samples.jsonl` and `results.json`; `"0s"` turns it off. 1 s if not given.
     samples;
-    /// `announce = "operations"`: operations and faults are told inside of Erlang nodes, to the
-    /// application's telemetry or logs; `"nothing"`: neither. `"faults"` if not given.
+    /// `announce = "operations"`: events of operations and faults are emitted inside Erlang nodes, to the
+    /// application's telemetry or logs; `"nothing"`: no events. `"faults"` if not given.
     announce;
 }

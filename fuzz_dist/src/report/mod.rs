@@ -15,18 +15,18 @@ pub use traces::traces;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::checker::{Anomaly, Validity, Verdict};
 use crate::history::{FaultSpan, FaultStatus, History, Samples, Spread};
 use crate::op::{Kind, Phase, Value};
 use crate::random::Seed;
+use crate::time::Time;
 use short::{LINE_MAX, cut};
 
-/// So many anomalies are told; the rest is in results.json.
+/// So many anomalies are printed; the rest is in results.json.
 const ANOMALIES_MAX: usize = 5;
 
-/// So many characters of an explanation are told.
+/// The most characters of an explanation that are printed.
 const EXPLANATION_MAX: usize = 1000;
 
 /// What a run was, besides its history and verdict.
@@ -116,11 +116,13 @@ pub fn screenful(
 pub fn sentence(verdict: &Verdict) -> String {
     const SHOWN: usize = 6;
     let mut reasons: Vec<String> = Vec::new();
-    for reason in &verdict.reasons {
-        let reason = cut(reason, LINE_MAX);
-        // Checkers that are composed may say the same.
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
+    for (i, reason) in verdict.reasons.iter().enumerate() {
+        // Checkers that are composed may say the same, one of them in more detail.
+        let repeated = |(j, other): (usize, &String)| {
+            other.starts_with(reason.as_str()) && (other != reason || j < i)
+        };
+        if !verdict.reasons.iter().enumerate().any(repeated) {
+            reasons.push(cut(reason, LINE_MAX));
         }
     }
     let more = reasons.len().saturating_sub(SHOWN);
@@ -297,13 +299,13 @@ fn convergence(history: &History) -> Option<String> {
     let heal = if prompt { "prompt heal" } else { "heal" };
     let told = match history.meta("converged_ms")? {
         Value::Int(ms) => {
-            format!("all nodes agreed {:?} after the {heal}", Duration::from_millis(*ms as u64))
+            format!("all nodes agreed {} after the {heal}", Time::from_millis(*ms as u64))
         }
         _ => {
             let waited = history.meta("quiesce_ms").and_then(Value::as_int).unwrap_or(0);
             format!(
-                "the nodes did not agree within {:?} after the {heal}",
-                Duration::from_millis(waited as u64)
+                "the nodes did not agree within {} after the {heal}",
+                Time::from_millis(waited as u64)
             )
         }
     };
@@ -317,7 +319,27 @@ fn convergence(history: &History) -> Option<String> {
 mod tests {
     use super::*;
     use crate::op::Value;
-    use crate::time::Time;
+
+    #[test]
+    fn a_reason_is_given_once_in_its_most_detailed_form() {
+        let verdict = Verdict::unknown("verdict", "the run ended early")
+            .because("too few reads")
+            .because("the run ended early (SIGINT)")
+            .because("too few reads");
+        assert_eq!(sentence(&verdict), "unknown - too few reads; the run ended early (SIGINT)");
+    }
+
+    #[test]
+    fn the_time_to_convergence_has_the_units_of_the_other_times() {
+        let mut history = History::new(["n1"]);
+        history.set_meta("converged_ms", 16);
+        let line = convergence(&history).unwrap();
+        assert_eq!(line, "all nodes agreed 0.016 s after the heal; 0 final reads");
+        history.set_meta("converged_ms", Value::Nil);
+        history.set_meta("quiesce_ms", 4944);
+        let line = convergence(&history).unwrap();
+        assert_eq!(line, "the nodes did not agree within 4.944 s after the heal; 0 final reads");
+    }
 
     #[test]
     fn the_line_of_a_fault_that_did_not_act_says_why() {

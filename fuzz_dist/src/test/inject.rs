@@ -61,14 +61,14 @@ fn begin(live: &Live, nemesis: &Nemesis, call: usize, index: usize) -> Begin {
     }
 }
 
-/// That a fault was not seen to act, with what was seen instead.
+/// That a fault did not take effect, with what was observed instead.
 fn never_acted(live: &Live, id: i64) -> Error {
     let spans = live.recorder.with(History::faults);
     let told = spans.into_iter().find(|span| span.id == id).map(|span| {
         let evidence: Vec<String> = span.evidence.iter().map(ToString::to_string).collect();
-        format!("`{} {}` was not seen to act: {}", span.name, span.shape, evidence.join("; "))
+        format!("`{} {}` did not take effect: {}", span.name, span.shape, evidence.join("; "))
     });
-    failed(told.unwrap_or_else(|| "a fault was not seen to act".into()))
+    failed(told.unwrap_or_else(|| "a fault did not take effect".into()))
 }
 
 /// Nothing that a machine could lack, so that no setting makes the test be ignored for it.
@@ -87,13 +87,12 @@ pub struct ArmedFault {
 }
 
 impl ArmedFault {
-    /// Waits until it acts, and was seen to. Where the future is dropped before that, the fault is
-    /// ended.
+    /// Waits until its effect is verified. Where the future is dropped before that, the fault is ended.
     ///
     /// # Errors
     ///
-    /// When its moment did not come; the text says what was seen instead, and so does the history.
-    /// Then it is ended.
+    /// When its trigger did not fire; the text and the history say what was observed instead. Then it is
+    /// ended.
     pub async fn acts(self) -> Result<RunningFault, Error> {
         let held = self.live.faults.hold(self.id);
         let begun = self.begun.await.unwrap_or_else(|_| Err(gone()))?;
@@ -119,12 +118,12 @@ pub struct RunningFault {
 }
 
 impl RunningFault {
-    /// Undoes the faults, the last one first, and looks whether they are gone. Where the future is
-    /// dropped, they are undone all the same.
+    /// Removes the faults, the last one first, and verifies that they are gone. Where the future is
+    /// dropped, they are removed all the same.
     ///
     /// # Errors
     ///
-    /// When one of them is not seen undone; then the run is `unknown`.
+    /// When one of them was not verified as removed; then the run is `unknown`.
     pub async fn heal(self) -> Result<(), Error> {
         let mut held: Vec<_> = self.ids.iter().map(|id| self.live.faults.hold(*id)).collect();
         let mut not_undone = Vec::new();

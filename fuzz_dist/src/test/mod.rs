@@ -118,7 +118,7 @@ impl Test {
         self
     }
 
-    /// Adds a judge of the history.
+    /// Adds a checker of the history.
     pub fn checker(mut self, checker: impl Checker + 'static) -> Test {
         self.plan.checkers.push(Arc::new(checker));
         self
@@ -166,23 +166,22 @@ impl Test {
         self
     }
 
-    /// Follows connections between nodes from their beginning, for
-    /// [`Cluster::wire`](crate::node::Cluster::wire): then no name that a message is sent to is
-    /// unknown. Faults of [`at`](crate::nemesis::at) that the test names say it by themselves.
+    /// Follows connections between nodes from their start, for
+    /// [`Cluster::wire`](crate::node::Cluster::wire), so that the names of all receivers are known.
+    /// A nemesis with [`at`](crate::nemesis::at) turns it on.
     pub fn wire(mut self, follow: bool) -> Test {
         self.plan.options.wire = Some(follow);
         self
     }
 
-    /// How often every Erlang node is sampled (1 s unless told otherwise; at least 100 ms); zero: not
-    /// at all. Samples are no part of the history; see [`Samples`](crate::history::Samples).
+    /// Sampling interval of the metrics of Erlang nodes: 1 s by default, at least 100 ms; zero turns it
+    /// off. Samples are no part of the history; see [`Samples`](crate::history::Samples).
     pub fn samples(mut self, every: Duration) -> Test {
         self.plan.options.samples = Some(every);
         self
     }
 
-    /// What is said inside of Erlang nodes while the test runs; see
-    /// [`Announce`](options::Announce).
+    /// Events emitted inside Erlang nodes while the test runs; see [`Announce`](options::Announce).
     pub fn announce(mut self, what: options::Announce) -> Test {
         self.plan.options.announce = Some(what);
         self
@@ -197,7 +196,7 @@ impl Test {
     ///
     /// # Errors
     ///
-    /// What kept the run from a verdict. The history up to then is kept and judged all the same.
+    /// What kept the run from a verdict. The history until then is kept and judged.
     pub async fn run(self) -> Outcome {
         if self.plan.workload.is_none() {
             return Err(no_workload().into());

@@ -9,10 +9,10 @@ use crate::random::Seed;
 use std::fmt;
 use std::time::Duration;
 
-/// Hosts of a cluster unless told otherwise: the fewest that have interesting minorities.
+/// Default number of hosts: the fewest that have interesting minorities.
 pub const NODES: usize = 5;
 
-/// How often Erlang nodes are sampled unless told otherwise, and the most often.
+/// Default and minimum sampling interval of Erlang nodes.
 const SAMPLES: Duration = Duration::from_secs(1);
 const SAMPLES_MIN: Duration = Duration::from_millis(100);
 
@@ -22,9 +22,9 @@ const TOTAL_SLACK: Duration = Duration::from_secs(120);
 /// How many clients there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {
-    /// That many in total.
+    /// This many in total.
     Total(usize),
-    /// That many on every node: `"2n"` in the attribute.
+    /// This many on every node: `"2n"` in the attribute.
     PerNode(usize),
 }
 
@@ -67,7 +67,7 @@ pub enum EnvKind {
 /// The verdict with which a trial passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
-    /// The system keeps its promise.
+    /// Only `valid` passes.
     #[default]
     Valid,
     /// A known loss: only `invalid` passes, and the explanation is printed.
@@ -84,7 +84,7 @@ pub enum OnUnknown {
     Warn,
 }
 
-/// What is said inside of the nodes while a test runs, for the application's own telemetry and logs.
+/// Events emitted inside the nodes while a test runs, for the application's own telemetry and logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Announce {
     /// Nothing.
@@ -92,7 +92,7 @@ pub enum Announce {
     /// When faults begin and end.
     #[default]
     Faults,
-    /// Operations, too: when each begins and what came of it.
+    /// Operations as well: the start and the outcome of each.
     Operations,
 }
 
@@ -101,7 +101,7 @@ pub enum Announce {
 pub enum Overlapping {
     /// They may: nodes that see each other stay together.
     On,
-    /// They may not: `global` throws nodes out until the rest is fully connected. OTP's default
+    /// They may not: `global` disconnects nodes until the rest is fully connected. OTP's default
     /// since 25.
     Off,
 }
@@ -163,7 +163,7 @@ pub struct Options {
     pub exclusive: Option<bool>,
     /// Whether partitions may overlap.
     pub overlapping_partitions: Option<Overlapping>,
-    /// How often every Erlang node is sampled; zero: not at all.
+    /// Sampling interval of Erlang nodes; zero turns it off.
     pub samples: Option<Duration>,
     /// What is announced inside of the nodes.
     pub announce: Option<Announce>,
@@ -313,7 +313,7 @@ pub struct Effective {
     pub exclusive: Option<bool>,
     /// Whether partitions may overlap; the nodes' own setting if nobody said.
     pub overlapping_partitions: Option<Overlapping>,
-    /// How often every Erlang node is sampled; zero: not at all.
+    /// Sampling interval of Erlang nodes; zero turns it off.
     pub samples: Duration,
     /// What is announced inside of the nodes.
     pub announce: Announce,

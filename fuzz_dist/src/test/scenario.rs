@@ -40,7 +40,7 @@ impl Running {
         Running { cluster: LiveCluster::new(live), session, checkers }
     }
 
-    /// Adds a judge of the history.
+    /// Adds a checker of the history.
     pub fn checker(mut self, checker: impl Checker + 'static) -> Running {
         self.checkers.push(Arc::new(checker));
         self
@@ -141,13 +141,13 @@ impl LiveCluster {
     ///
     /// # Errors
     ///
-    /// Where there is nothing that they could hit, or one of them was not seen to act. Then all of
+    /// Where there is nothing that they could hit, or one of them did not take effect. Then all of
     /// them are ended.
     pub async fn inject(&self, nemesis: impl Into<Nemesis>) -> Result<RunningFault, Error> {
         self.live.inject(nemesis.into()).await
     }
 
-    /// How the nodes have been doing so far; see the key `samples`.
+    /// The metrics of the nodes so far; see the key `samples`.
     pub fn samples(&self) -> Samples {
         self.live.samples.clone()
     }

@@ -1,13 +1,12 @@
-//! What a client's code says when an operation did not succeed: definite, or unknown.
+//! An operation that did not succeed, in a client's code: definite, or indeterminate.
 
 use crate::beam::CallError;
 use crate::error::Error;
 use crate::op::{Completion, OpError, Value};
 
-/// An operation that did not succeed, and whether it may have happened all the same.
+/// An operation that did not succeed, and whether it may have happened.
 ///
-/// Errors that say nothing about it become `Unknown` with `?`: an error is no proof that nothing
-/// happened.
+/// `?` converts other errors to `Unknown`: an error does not prove that nothing happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// It certainly did not happen.

@@ -35,7 +35,7 @@ pub type Opener = Arc<dyn Fn(&Node) -> Box<dyn DynClient> + Send + Sync>;
 /// Says whether a value that all nodes agree on is all that the history promises.
 pub type Complete = Arc<dyn Fn(&History, &Value) -> bool + Send + Sync>;
 
-/// What is done to the system under test, and who judges it.
+/// The operations on the system under test, their client and their checkers.
 ///
 /// Workloads come from functions such as [`g_set`] and [`set_workload`]; [`Workload::new`] makes
 /// one of your own.

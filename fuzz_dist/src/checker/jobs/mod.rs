@@ -39,7 +39,7 @@ pub struct JobsChecker {
 /// r.invoke(0, "submit", 7);
 /// r.done(0);
 /// r.invoke(0, "executed", Value::Nil);
-/// r.ok(0, Value::list([7.into(), 7.into()]));
+/// r.ok(0, Value::list([7, 7]));
 /// let history = r.history();
 /// assert_eq!(&*jobs().check(&history).anomalies[0].kind, "duplicate");
 /// assert!(jobs().at_least_once(true).check(&history).is_valid());

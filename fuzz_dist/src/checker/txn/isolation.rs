@@ -77,13 +77,13 @@ isolation! {
     /// PL-3: as if one after the other.
     Serializable = "serializable" | "PL-3" | "conflict-serializable" | "view-serializable" | "1SR", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["internal" "G2-item"];
     /// Whoever wrote something reads it, or what came later (Terry et al., 1994, for these four).
-    ReadYourWrites = "read-your-writes", weaker [ReadCommitted], forbids [];
+    ReadYourWrites = "read-your-writes", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
     /// Whoever read something does not read what came before it.
-    MonotonicReads = "monotonic-reads", weaker [ReadCommitted], forbids [];
+    MonotonicReads = "monotonic-reads", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
     /// The writes of a process are seen in their order.
-    MonotonicWrites = "monotonic-writes", weaker [ReadCommitted], forbids [];
+    MonotonicWrites = "monotonic-writes", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
     /// A write is seen after what its process had read before it.
-    WritesFollowReads = "writes-follow-reads", weaker [ReadCommitted], forbids [];
+    WritesFollowReads = "writes-follow-reads", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
     /// Pipelined RAM: the first three of the session guarantees.
     Pram = "PRAM", weaker [ReadYourWrites MonotonicReads MonotonicWrites], forbids [];
     /// Causal consistency with one order of conflicting writes, as the checker `causal` has it.

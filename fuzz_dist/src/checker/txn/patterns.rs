@@ -67,7 +67,7 @@ impl Checker for LongFork {
                     .collect();
                 if !reads.is_empty() && reads.len() < txns.ops_of(t).len() {
                     return Err(format!(
-                        "the transaction at event {} reads and writes; a long fork is told from transactions that do one of both",
+                        "the transaction at event {} reads and writes; long fork is defined for transactions that only read or only write",
                         txns.invoke[t as usize]
                     ));
                 }

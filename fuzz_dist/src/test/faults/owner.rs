@@ -367,7 +367,7 @@ impl Owner {
             State::Starting { task, .. } => {
                 task.abort();
                 let why = match entry.end_asked {
-                    true => "it was ended before it was seen to act".into(),
+                    true => "it was ended before it took effect".into(),
                     false => {
                         let problem = format!("starting `{}` took too long", entry.name);
                         self.board.problem(problem.clone());

@@ -265,7 +265,7 @@ pub(super) fn kept(
         phase: phase.clone(),
         calls: Default::default(),
         until: Instant::now() + until,
-        reconnect: false,
+        reconnect: effective.reconnect,
         // Fakes hit nodes that are not there.
         schedule: Schedule::new("fake", seed, (1..=9).map(|i| format!("n{i}").into()).collect()),
         replay: replay.clone(),

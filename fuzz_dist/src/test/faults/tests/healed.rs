@@ -2,8 +2,24 @@
 
 use std::time::Duration;
 
-use super::fake::{Act, Fake, empty};
+use super::fake::{Act, Fake, empty, live};
+use crate::nemesis::Nemesis;
+use crate::random::Seed;
+use crate::test::Options;
 use crate::time::secs;
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_reconnected_only_where_the_test_says_so() {
+    for reconnect in [None, Some(false), Some(true)] {
+        let options = Options { reconnect, ..Options::default() };
+        let live = live(Nemesis::none(), Seed(1), options);
+        live.heal(None).await;
+        // The database of these tests does not know how to, and says so when it is asked.
+        let problems = live.faults.board().problems();
+        let asked = problems.iter().any(|p| p.contains("how to reconnect its nodes"));
+        assert_eq!(asked, reconnect == Some(true), "{problems:?}");
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn those_that_hit_the_same_nodes_are_ended_in_reverse_and_the_others_at_once() {

@@ -116,7 +116,7 @@ async fn inject_says_what_failed_and_leaves_nothing() {
         let odd = Fake::new("odd", odd, Act::After(1));
         let injected = live.inject(Nemesis::of(fine.clone()).and(odd)).await;
         let error = injected.err().expect("it did not act").to_string();
-        assert!(error.contains("`odd #") && error.contains("was not seen to act"), "{error}");
+        assert!(error.contains("`odd #") && error.contains("did not take effect"), "{error}");
         assert!(fine.log.lock().unwrap().contains(&"stopped fine".to_string()), "ended before");
         live.heal(None).await;
         live.all_undone();

@@ -133,5 +133,20 @@ fn a_schedule_of_another_test_is_refused() {
     assert!(load("{}").contains("not a schedule of faults"));
     let newer = serde_json::to_string(&schedule).unwrap().replace(r#"_plan":1"#, r#"_plan":2"#);
     assert!(load(&newer).contains("version 2 of the format"));
-    assert!(Schedule::load("/nowhere/at/all").is_err());
+    let nowhere = Schedule::load("/nowhere/at/all").unwrap_err().to_string();
+    assert!(nowhere.contains("/nowhere/at/all") && nowhere.contains("name the folder of a run"));
+}
+
+/// The store's file `latest` stands for the newest run, as people would expect of a link.
+#[test]
+fn the_newest_run_of_a_test_can_be_named() {
+    let folder = Folder::new("latest");
+    let (run, latest) = (folder.0.join("20261130T113029Z"), folder.0.join("latest"));
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(&latest, "20261130T113029Z\n").unwrap();
+    let missing = Schedule::load(&latest).unwrap_err().to_string();
+    assert!(missing.contains("20261130T113029Z"), "{missing}");
+    let schedule = Schedule::new("carts_converge", Seed(7), vec!["n1".into()]);
+    std::fs::write(run.join("plan.json"), serde_json::to_vec(&schedule).unwrap()).unwrap();
+    assert_eq!(Schedule::load(&latest).unwrap().test, "carts_converge");
 }
