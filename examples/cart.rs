@@ -10,7 +10,7 @@ fn shop() -> ErlangApp {
 }
 
 /// Items that a node acknowledged are in the cart on every node after the network heals.
-#[fuzz_dist::test(db = shop(), nemesis = ["majority_minority", "bridge", "pause"])]
+#[fuzz_dist::test(db = shop(), nemesis = ["majority_minority", "bridge", "pause"], time_limit = "15s")]
 async fn carts_converge(test: Test) -> Outcome {
     test.workload(
         set_workload()

@@ -1,16 +1,17 @@
 //! A replicated set on mnesia loses acknowledged adds: the partition lets both sides go on, the
-//! restart of the smaller side forgets what only it had. Where adds need a majority, none is lost.
+//! restart of the smaller side forgets what only it had. Where adds and reads need a majority, none is
+//! lost.
 //!
 //! `cargo run --release --example mnesia_set` runs both.
 
 use fuzz_dist::prelude::*;
 
 /// The set of `examples/mnesia_set/mnesia_set.erl`, one copy in the memory of every node.
-fn mnesia(majority: bool) -> ErlangApp {
+fn mnesia(options: &str) -> ErlangApp {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mnesia_set/mnesia_set.erl");
     ErlangApp::new("mnesia_set", [source])
         .net_ticktime(4)
-        .start(format!("ok = mnesia_set:start(#{{peers => Peers, majority => {majority}}})"))
+        .start(format!("ok = mnesia_set:start(#{{peers => Peers, {options}}})"))
         .form("mnesia_set", "form")
         .formed("mnesia_set", "formed")
 }
@@ -24,7 +25,7 @@ fn mnesia_set() -> Workload {
 
 /// Adds that mnesia acknowledged are read on every node after the network has healed.
 #[fuzz_dist::test(
-    db = mnesia(false),
+    db = mnesia("majority => false"),
     workload = mnesia_set(),
     nemesis = restart_after(majority_minority().lasting(secs(9))),
     time_limit = "20s",
@@ -39,9 +40,9 @@ async fn mnesia_keeps_acknowledged_adds(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: an add needs a majority, before it is written and to be acknowledged.
+/// An add needs a majority, before it is written and to be acknowledged; a read shows what a majority has.
 #[fuzz_dist::test(
-    db = mnesia(true),
+    db = mnesia("majority => true, reads => majority"),
     workload = mnesia_set(),
     nemesis = restart_after(majority_minority().lasting(secs(9))),
     time_limit = "20s",

@@ -8,7 +8,9 @@
 %% With {majority, true} a node that sees no majority accepts no writes. That alone is not enough:
 %% mnesia looks for the majority before the commit and acknowledges before the others have heard of
 %% it, so an add that was under way when the network broke was lost now and then. Here, `majority`
-%% also has every add confirmed by more than half of the copies, and nothing is lost.
+%% also has every add confirmed by more than half of the copies, and nothing that was acknowledged
+%% is lost. What a node shows before it is confirmed can be lost nevertheless, unless `reads` need a
+%% majority, too.
 %%
 %% Life of a cluster:
 %%   1. start/1 on every node when it boots;
@@ -17,7 +19,7 @@
 -module(mnesia_set).
 
 -export([start/1, form/1, formed/0, add/1, read/0]).
--export([keep_connected/1, rejoin/1, has/1]).
+-export([keep_connected/1, rejoin/1, has/1, copy/0]).
 
 -define(TABLE, mnesia_set).
 -define(PING_INTERVAL_MS, 1000).
@@ -30,10 +32,12 @@
 %%           flag `-mnesia dir '"..."'` names.
 %% majority: whether an add needs more than half of the copies, before it is written and to be
 %%           acknowledged.
+%% reads:    what a read shows: this node's copy, or what more than half of the copies have.
 -type options() :: #{
     peers := [node()],
     copies => ram_copies | disc_copies,
-    majority => boolean()
+    majority => boolean(),
+    reads => copy | majority
 }.
 
 %% Starts this node's part. Does not wait for the other nodes.
@@ -82,23 +86,47 @@ add(Element) ->
 
 %% Has more than half of all copies the element? Only peers that are connected are asked.
 confirm(Element) ->
-    Peers = maps:get(peers, options()),
-    Asked = [Peer || Peer <- Peers, lists:member(Peer, nodes())],
-    Answers = erpc:multicall(Asked, ?MODULE, has, [Element], ?CONFIRM_LIMIT_MS),
-    Confirmed = 1 + length([true || {ok, true} <- Answers]),
-    if
-        2 * Confirmed > length(Peers) + 1 -> ok;
-        true -> {error, unconfirmed}
+    case is_majority(1 + length([true || true <- ask_peers(has, [Element])])) of
+        true -> ok;
+        false -> {error, unconfirmed}
     end.
 
 %% For confirm/1 of other nodes.
 has(Element) ->
     mnesia:dirty_read(?TABLE, Element) =/= [].
 
-%% All elements that this node's copy has. Exits where there is no copy (yet).
+%% All elements that this node's copy has, or those that more than half of the copies have. Exits
+%% where there is no copy (yet), or too few copies to tell.
 -spec read() -> [term()].
 read() ->
+    case maps:get(reads, options(), copy) of
+        copy -> copy();
+        majority -> confirmed()
+    end.
+
+%% What this node's copy has; for confirmed/0 of other nodes, too.
+copy() ->
     lists:sort(mnesia:dirty_all_keys(?TABLE)).
+
+confirmed() ->
+    Copies = [copy() | ask_peers(copy, [])],
+    is_majority(length(Copies)) orelse error(no_majority),
+    Silent = length(maps:get(peers, options())) + 1 - length(Copies),
+    Count = fun(Element, Counts) -> maps:update_with(Element, fun(N) -> N + 1 end, 1, Counts) end,
+    Counts = lists:foldl(Count, #{}, lists:append(Copies)),
+    %% With the copies that did not answer, it may have a majority or not.
+    Open = [Element || {Element, N} <- maps:to_list(Counts), is_majority(N + Silent), not is_majority(N)],
+    Open =:= [] orelse error({undecided, Open}),
+    lists:sort([Element || {Element, N} <- maps:to_list(Counts), is_majority(N)]).
+
+%% What a function of this module returns on the connected peers, as far as they answer.
+ask_peers(Function, Arguments) ->
+    Asked = [Peer || Peer <- maps:get(peers, options()), lists:member(Peer, nodes())],
+    Answers = erpc:multicall(Asked, ?MODULE, Function, Arguments, ?CONFIRM_LIMIT_MS),
+    [Answer || {ok, Answer} <- Answers].
+
+is_majority(Count) ->
+    2 * Count > length(maps:get(peers, options())) + 1.
 
 create(Nodes, ram_copies) ->
     on_every(Nodes, mnesia, start, []),

@@ -8,6 +8,7 @@ use cases::Case;
 use fuzz_dist::checker::histories::{Object, Run};
 use fuzz_dist::checker::{AnyChecker, Checker, Validity, Verdict, independent};
 use fuzz_dist::history::History;
+use fuzz_dist::op::Value;
 use fuzz_dist::random::Seed;
 
 /// Cases about objects that `chosen` takes. Transactions have tests beside their checkers.
@@ -85,11 +86,24 @@ fn is_about_the_end(case: &Case, kind: &str) -> bool {
 /// wrong whatever follows is found all the same.
 #[test]
 fn of_a_run_that_ended_early_nothing_is_claimed_that_its_end_could_mend() {
+    let early = [("completed", false.into()), ("ended_early", "SIGTERM while running".into())];
+    nothing_is_claimed(early, "SIGTERM while running");
+}
+
+/// Neither is one whose nodes an overloaded machine kept from agreeing.
+#[test]
+fn of_a_run_on_an_overloaded_machine_nothing_is_claimed_that_time_could_mend() {
+    let slow = [("overloaded", "the machine was overloaded".into()), ("converged_ms", Value::Nil)];
+    nothing_is_claimed(slow, "overloaded; its time was over before all nodes agreed");
+}
+
+fn nothing_is_claimed(facts: [(&str, Value); 2], said: &str) {
     for seed in 0..6 {
         for case in cases::all(15 * seed as usize, seed) {
             let mut history = case.history.clone();
-            history.set_meta("completed", false);
-            history.set_meta("ended_early", "SIGTERM while running");
+            for (name, value) in &facts {
+                history.set_meta(*name, value.clone());
+            }
             let verdict = case.build().check(&history);
             let claims: Vec<&str> = verdict.anomalies.iter().map(|a| &*a.kind).collect();
             let name = case.name();
@@ -111,7 +125,7 @@ fn of_a_run_that_ended_early_nothing_is_claimed_that_its_end_could_mend() {
                 Some(_) if verdict.is_invalid() => assert!(!claims.is_empty(), "{name}"),
                 Some(_) => {
                     let why = verdict.reasons.concat();
-                    assert!(why.contains("SIGTERM while running"), "{name} {verdict:#?}");
+                    assert!(why.contains(said), "{name} {verdict:#?}");
                 }
                 None => assert!(!verdict.is_invalid(), "{name} {verdict:#?}"),
             }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use fuzz_dist::client::DynClient;
+use fuzz_dist::embedded::Embedded;
 use fuzz_dist::history::{FaultStatus, History};
 use fuzz_dist::nemesis::{
     bridge, halves, isolate_node, kill, link, majority_minority, one_way, pause,
@@ -140,4 +142,85 @@ async fn steps(
         tokio::time::sleep(millis(10)).await;
     }
     false
+}
+
+/// Two kills of one node, and two pauses: the end of one leaves the other in force.
+#[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 1, seed = 22)]
+async fn the_end_of_one_fault_leaves_another_of_the_same_node(test: Test) -> Outcome {
+    let cluster = test.start().await?;
+    let node = cluster.nodes()[0].clone();
+    cluster.client("n1").invoke(Add(1)).await?;
+    let (first, second) = (cluster.inject(kill()).await?, cluster.inject(kill()).await?);
+    first.heal().await?;
+    assert!(!node.is_running(), "the second kill has not ended");
+    second.heal().await?;
+    assert!(node.is_running());
+
+    let stopped = async || node.process_states().await.iter().all(|s| s.ends_with("Stopped"));
+    let (first, second) = (cluster.inject(pause()).await?, cluster.inject(pause()).await?);
+    second.heal().await?;
+    assert!(stopped().await, "the first pause has not ended");
+    first.heal().await?;
+    assert!(!stopped().await);
+
+    // One that is killed while it is paused is still paused once it is back.
+    let paused = cluster.inject(pause()).await?;
+    let killed = cluster.inject(kill()).await?;
+    let nothing_to_pause = cluster.inject(pause()).await;
+    assert!(nothing_to_pause.is_err(), "there is no process that could be paused");
+    killed.heal().await?;
+    assert!(node.is_running() && stopped().await, "{:?}", node.process_states().await);
+    paused.heal().await?;
+    cluster.client("n1").invoke(Add(2)).await?;
+    cluster.check(AllUndone(6)).await
+}
+
+/// The embedded store, which comes back from a kill after a while only.
+struct SlowToReturn(std::sync::atomic::AtomicBool);
+
+impl Db for SlowToReturn {
+    fn name(&self) -> fuzz_dist::op::Name {
+        "slow_to_return".into()
+    }
+    fn facts(&self) -> fuzz_dist::db::Facts {
+        Embedded::default().facts()
+    }
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        if self.0.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            tokio::time::sleep(millis(500)).await;
+        }
+        Embedded::default().start(node).await
+    }
+    async fn ready(&self, node: &Node) -> Result<(), Error> {
+        Embedded::default().ready(node).await
+    }
+    fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
+        Embedded::default().client(workload, node)
+    }
+}
+
+/// A kill that hits a node which the end of another one is just starting.
+#[fuzz_dist::test(
+    db = SlowToReturn(Default::default()),
+    workload = "g_set",
+    nodes = 1,
+    seed = 23
+)]
+async fn a_kill_of_a_node_that_is_restarting_keeps_it_down(test: Test) -> Outcome {
+    let cluster = test.start().await?;
+    let node = cluster.nodes()[0].clone();
+    cluster.client("n1").invoke(Add(1)).await?;
+    let first = cluster.inject(kill()).await?;
+    let again = async {
+        tokio::time::sleep(millis(250)).await;
+        cluster.inject(kill()).await
+    };
+    let (ended, second) = tokio::join!(first.heal(), again);
+    ended?;
+    let second = second?;
+    tokio::time::sleep(millis(700)).await;
+    assert!(!node.is_running(), "the second kill has not ended");
+    second.heal().await?;
+    cluster.client("n1").invoke(Add(2)).await?;
+    cluster.check(AllUndone(2)).await
 }

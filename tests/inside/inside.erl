@@ -42,7 +42,19 @@ ask() ->
             nobody;
         Worker ->
             Worker ! {ask, self()},
-            receive {Worker, answer} -> answered after 500 -> silent end
+            answered_or_silent(Worker)
+    end.
+
+%% How long it takes says nothing on a busy machine: one that cannot answer is suspended, or gone.
+answered_or_silent(Worker) ->
+    receive
+        {Worker, answer} -> answered
+    after 20 ->
+        case process_info(Worker, status) of
+            {status, suspended} -> silent;
+            undefined -> silent;
+            _ -> answered_or_silent(Worker)
+        end
     end.
 
 %% What a log event carries of the harness, as a handler of the application sees it.
@@ -62,4 +74,15 @@ log(_, _) ->
 %% A process that sends to nobody on another node, in vain while the buffer is full.
 block_on(Node) ->
     {Sender, Monitor} = spawn_monitor(fun() -> {nobody, Node} ! hello end),
-    receive {'DOWN', Monitor, process, Sender, _} -> sent after 500 -> blocked end.
+    sent_or_blocked(Sender, Monitor).
+
+%% A sender that is blocked is suspended.
+sent_or_blocked(Sender, Monitor) ->
+    receive
+        {'DOWN', Monitor, process, Sender, _} -> sent
+    after 20 ->
+        case process_info(Sender, status) of
+            {status, suspended} -> blocked;
+            _ -> sent_or_blocked(Sender, Monitor)
+        end
+    end.

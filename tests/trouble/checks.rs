@@ -62,6 +62,7 @@ pub(crate) fn all() -> Vec<Trial> {
         an_interrupt_ends_the_wait_for_agreement,
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
+        an_interrupt_that_nobody_can_be_told_of_ends_the_run,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
         a_killed_harness_leaves_no_temporary_folder,
         kills_at_random_moments_leave_nothing,
@@ -218,9 +219,12 @@ fn a_database_that_dies_at_the_start_is_told_at_once() {
     place
         .run("dies_at_the_start")
         .ended_with(101)
-        .says("exited unexpectedly before it was ready; logs: ");
+        .says("process `shell` on n")
+        .says("exited unexpectedly before it was ready: no memory left; logs: ");
     let said = find(&place.store, "shell.err").expect("its standard error was captured");
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
+    let ended = Place::new().run("half_of_it_dies_at_the_start");
+    ended.ended_with(101).says("process `node` on n").says("it was ready: no such module");
 }
 
 fn a_node_that_dies_by_itself_makes_the_run_unknown() {
@@ -403,4 +407,6 @@ fn what_a_test_lacks_is_named() {
     assert!(place.history().is_none(), "it was refused before anything started");
     let ended = Place::new().run("a_scenario_without_clients");
     ended.ended_with(101).says("db `bare` has no clients").says("`Db::client`");
+    let ended = Place::new().run("a_workload_without_clients");
+    ended.ended_with(101).says("no verdict: db `bare` has no clients").says("`Db::client`");
 }

@@ -67,6 +67,7 @@ enum Odd {
     /// Asked for the third time how long it waits, which its lane does.
     PanicsInItsLane,
     HangsAtItsStart,
+    HangsAtItsEnd,
 }
 
 struct OddFault(Odd, AtomicU32);
@@ -97,6 +98,9 @@ impl Fault for OddFault {
     }
     async fn stop(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
         assert!(self.0 != Odd::PanicsAtItsEnd, "lost its way");
+        if self.0 == Odd::HangsAtItsEnd {
+            std::future::pending::<()>().await;
+        }
         Ok(Check::seen(self.0 != Odd::SaysNo, "it is still there"))
     }
 }
@@ -146,17 +150,24 @@ async fn its_start_hangs(test: Test) -> Outcome {
     test.run().await
 }
 
-/// A partition that takes its time at its start, and so long at its end.
-struct Slow(PartitionFault, Duration);
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = "g_set",
+    nemesis = odd(Odd::HangsAtItsEnd).lasting(secs(600)),
+    nodes = 2,
+    time_limit = "20m"
+)]
+async fn its_end_hangs(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// A partition that takes its time at both ends.
+struct Slow(PartitionFault);
 
 const SLOW: Duration = Duration::from_secs(1);
 
 fn slow() -> Nemesis {
-    slow_to_end(SLOW)
-}
-
-fn slow_to_end(end: Duration) -> Nemesis {
-    Nemesis::of(Slow(PartitionFault(Partition::MajorityMinority), end))
+    Nemesis::of(Slow(PartitionFault(Partition::MajorityMinority)))
 }
 
 impl Fault for Slow {
@@ -173,7 +184,7 @@ impl Fault for Slow {
         Fault::start(&self.0, targets, plan).await
     }
     async fn stop(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {
-        tokio::time::sleep(self.1).await;
+        tokio::time::sleep(SLOW).await;
         Fault::stop(&self.0, targets, plan).await
     }
 }
@@ -186,17 +197,6 @@ impl Fault for Slow {
     time_limit = "30s"
 )]
 async fn slow_faults(test: Test) -> Outcome {
-    test.run().await
-}
-
-/// Its heal takes a minute.
-#[fuzz_dist::test(
-    db = "embedded",
-    workload = "g_set",
-    nemesis = slow_to_end(secs(60)).after(millis(100)).lasting(secs(20)),
-    time_limit = "30s"
-)]
-async fn heals_slowly(test: Test) -> Outcome {
     test.run().await
 }
 

@@ -348,6 +348,33 @@ async fn a_scenario_without_clients(test: Test) -> Outcome {
     running.check(fuzz_dist::checker::set_full()).await
 }
 
+#[fuzz_dist::test(db = Bare, workload = "g_set", nodes = 1)]
+async fn a_workload_without_clients(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// A database of two processes, as Erlang's are of a node and its port mapper; one fails.
+struct Half;
+
+impl Db for Half {
+    fn name(&self) -> Name {
+        "half".into()
+    }
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        node.spawn(Command::shell("exec sleep 600").named("mapper")).await?;
+        node.spawn(Command::shell("echo no such module >&2; exit 3").named("node")).await?;
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Err(Error::setup("it says no"))
+    }
+}
+
+#[fuzz_dist::test(db = Half, workload = "g_set", nodes = 2)]
+async fn half_of_it_dies_at_the_start(test: Test) -> Outcome {
+    test.run().await
+}
+
 #[fuzz_dist::test(db = Bare, nodes = 1)]
 async fn a_run_without_a_workload(test: Test) -> Outcome {
     test.run().await

@@ -1,6 +1,7 @@
 //! Runs that are interrupted or killed: what was begun is ended, the history is kept, nothing is left.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fuzz_dist::checker::{Checker as _, Validity, set_full};
@@ -62,18 +63,46 @@ fn interrupted_in(test: &str, phase: Phase) {
 }
 
 /// The second one ends the process while the first one's healing is under way.
+/// The end of its fault keeps it from ending before the second one comes.
 pub(crate) fn two_interrupts_leave_nothing() {
     let place = Place::new();
-    let program = place.start("faults::heals_slowly");
+    let program = place.start("faults::its_end_hangs");
     place.until_fault();
     program.signal("INT");
     program.stderr.until("another signal after 1 s ends at once");
-    // Signals that follow at once are the same request.
-    std::thread::sleep(Duration::from_millis(1100));
+    // What comes within that second is the same request.
+    program.signal("INT");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(program.stderr.now().matches("ending at once").count(), 0);
     program.signal("INT");
     program.end().ended_with(130).says("ending at once");
     place.nothing_is_left();
     assert!(place.history().expect("the history loads").len() > 20);
+}
+
+/// Ctrl-C on `cargo test | tee log` ends `tee` as well: nobody reads what the harness says.
+pub(crate) fn an_interrupt_that_nobody_can_be_told_of_ends_the_run() {
+    let place = Place::new();
+    let runtime = place.runtime.text();
+    let (name, folder) = runtime.split_once('=').expect("a variable");
+    let mut program = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "fixture::takes_long"])
+        .env("FUZZ_DIST_FIXTURE", "1")
+        .env("FUZZ_DIST_STORE", &place.store)
+        .env(name, folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the fixture starts");
+    drop(program.stderr.take());
+    place.until(Phase::Main);
+    let pid = rustix::process::Pid::from_child(&program);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+    let ended = program.wait().expect("a child");
+    assert_eq!(ended.code(), Some(101));
+    place.nothing_is_left();
+    let history = place.history().expect("the history was kept");
+    assert_eq!(history.meta("completed"), Some(&Value::Bool(false)), "it was interrupted");
 }
 
 pub(crate) fn a_killed_harness_leaves_nothing_and_a_history_that_loads() {

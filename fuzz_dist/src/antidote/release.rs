@@ -130,7 +130,8 @@ fn unpacked_into(cache: &Path, tarball: &Path) -> Result<PathBuf, Error> {
     let name = tarball.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     cache::create_folder(cache).map_err(Error::environment)?;
     let folder = cache.join(format!("{name}-{:x}-{version:x}", about.len()));
-    let waiting = || eprintln!("waiting for another process that unpacks {}", tarball.display());
+    let waiting =
+        || crate::sys::say::say!("waiting for another process that unpacks {}", tarball.display());
     let lock = cache::Lock::take(&cache.join("lock"), waiting).map_err(Error::environment)?;
     if folder.is_dir() {
         return Ok(folder);

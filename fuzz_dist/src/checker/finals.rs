@@ -7,7 +7,7 @@
 
 use super::evidence::node_name;
 use super::{Anomaly, Validity, Verdict};
-use crate::history::{COMPLETED, ENDED_EARLY, History, View};
+use crate::history::{COMPLETED, ENDED_EARLY, History, OVERLOADED, SILENT, View};
 use crate::op::{Kind, NodeId, Phase, Process, Value};
 
 /// What the final reads of a run are worth.
@@ -136,14 +136,31 @@ const UNCLAIMED: &str = "nothing is called lost, missing or different";
 /// Why nothing may be claimed of the end of a run: it was interrupted, its test ended early, or its
 /// heal was not proved, so that a replica may still be cut off or down. A run says in its history
 /// whether it came to its end; histories from elsewhere do not, and are judged as they are.
+///
+/// Nor may anything be claimed where an overloaded machine kept nodes from agreeing, or from answering: with
+/// more time they might have.
 pub(crate) fn unsettled(history: &History) -> Option<String> {
     if history.meta(COMPLETED) != Some(&Value::Bool(false)) {
-        let unproved = history.heal_proved() == Some(false);
-        return unproved.then(|| format!("the heal was not proved: {UNCLAIMED}"));
+        if history.heal_proved() == Some(false) {
+            return Some(format!("the heal was not proved: {UNCLAIMED}"));
+        }
+        let why = overloaded(history)?;
+        let disagree = history.meta("converged_ms") == Some(&Value::Nil);
+        let unfinished = match (disagree, history.meta(SILENT)) {
+            (true, _) => "before all nodes agreed",
+            (false, Some(_)) => "before all nodes gave a final read",
+            (false, None) => return None,
+        };
+        return Some(format!("{why}; its time was over {unfinished}: {UNCLAIMED}"));
     }
     let why = history.meta(ENDED_EARLY).and_then(Value::as_text);
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
     Some(format!("the run ended early, before its final reads{why}: {UNCLAIMED}"))
+}
+
+/// That the machine was overloaded while the run went on, in a sentence.
+pub(crate) fn overloaded(history: &History) -> Option<&str> {
+    history.meta(OVERLOADED).and_then(Value::as_text)
 }
 
 /// Why nothing may be claimed of final reads: the run came to its end without taking any, since its

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_name};
+use super::finals::overloaded;
 use super::recheck::{self, rechecked};
-use super::{Anomaly, Checker, Verdict};
+use super::{Anomaly, Checker, Validity, Verdict};
 use crate::history::{FaultSpan, FaultStatus, History};
 use crate::op::{Name, NodeId};
 use crate::time::Time;
@@ -96,10 +97,14 @@ impl Checker for Liveness {
             (true, ..) => Verdict::valid("liveness"),
         };
         verdict.sample(found);
-        let verdict = verdict
+        let mut verdict = verdict
             .with("heal_count", heals.len())
             .with("judged_count", judged)
             .with("slowest_ms", slowest.map(|s| s.as_millis() as u64));
+        if let (true, Some(why)) = (verdict.is_invalid(), overloaded(history)) {
+            verdict.validity = Validity::Unknown;
+            verdict.reasons.insert(0, why.into());
+        }
         let within = self.within;
         let verdict = rechecked(history, verdict, |f, a| recheck::liveness(f, a, within));
         faults.state(history, verdict)

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use super::{Db, Facts, Load};
 use crate::args;
 use crate::beam::{Atom, NodeSpec, Term};
@@ -153,42 +155,40 @@ impl ErlangApp {
     fn cookie(&self) -> String {
         format!("fuzz_dist_{}", self.name)
     }
-
-    /// Does this node see all others, and does the application say that it takes part?
-    async fn takes_part(&self, node: &Node, cluster: &Cluster) -> Result<(), Error> {
-        let control = node.control().await.map_err(Error::setup)?;
-        for other in cluster.nodes() {
-            let name = Atom::from(erlang_name(other.name()).as_str());
-            let known: Atom = control
-                .call(
-                    "erpc",
-                    "call",
-                    args![
-                        name.clone(),
-                        Atom::from("erlang"),
-                        Atom::from("node"),
-                        Vec::<Term>::new()
-                    ],
-                )
-                .await
-                .map_err(|e| Error::setup(e).context(format!("reaching {}", other.name())))?;
-            if known != name {
-                return Err(Error::setup(format!("{name} calls itself {known}")));
-            }
-        }
-        if let Some((module, function)) = &self.formed {
-            let formed: bool =
-                control.call(module, function, args![]).await.map_err(Error::setup)?;
-            if !formed {
-                return Err(Error::setup(format!("{module}:{function}() says false")));
-            }
-        }
-        Ok(())
-    }
 }
 
 fn erlang_name(host: &str) -> String {
     format!("{NODE_NAME}@{host}")
+}
+
+/// Does this node see all others, and does the application say that it takes part?
+async fn takes_part(
+    node: &Node,
+    cluster: &Cluster,
+    formed: &Option<(String, String)>,
+) -> Result<(), Error> {
+    let control = node.control().await.map_err(Error::setup)?;
+    for other in cluster.nodes() {
+        let name = Atom::from(erlang_name(other.name()).as_str());
+        let known: Atom = control
+            .call(
+                "erpc",
+                "call",
+                args![name.clone(), Atom::from("erlang"), Atom::from("node"), Vec::<Term>::new()],
+            )
+            .await
+            .map_err(|e| Error::setup(e).context(format!("reaching {}", other.name())))?;
+        if known != name {
+            return Err(Error::setup(format!("{name} calls itself {known}")));
+        }
+    }
+    if let Some((module, function)) = formed {
+        let formed: bool = control.call(module, function, args![]).await.map_err(Error::setup)?;
+        if !formed {
+            return Err(Error::setup(format!("{module}:{function}() says false")));
+        }
+    }
+    Ok(())
 }
 
 /// A command line as a process of a host.
@@ -222,7 +222,7 @@ impl Db for ErlangApp {
             let ebin = Scratch::new().map_err(|e| {
                 Error::environment(format!("a temporary folder could not be made: {e}"))
             })?;
-            runtime.compile(&sources, ebin.path()).map_err(Error::setup)?;
+            runtime.compile_once(&sources, ebin.path()).map_err(Error::setup)?;
             Ok::<_, Error>(Prepared { runtime, ebin: ebin.into() })
         });
         let prepared = preparing.await??;
@@ -281,9 +281,17 @@ impl Db for ErlangApp {
             let forming = control.call::<()>(module, function, args![names]);
             forming.within(MESH_LIMIT).await.map_err(Error::setup)?;
         }
+        // All at once: a node that is late does not delay the question to the next.
+        let mut joining = JoinSet::new();
         for node in cluster.nodes() {
-            let what = format!("{} as a part of the cluster", node.name());
-            wait_until(&what, MESH_LIMIT, || self.takes_part(node, cluster)).await?;
+            let (node, cluster, formed) = (node.clone(), cluster.clone(), self.formed.clone());
+            joining.spawn(async move {
+                let what = format!("{} as a part of the cluster", node.name());
+                wait_until(&what, MESH_LIMIT, || takes_part(&node, &cluster, &formed)).await
+            });
+        }
+        while let Some(joined) = joining.join_next().await {
+            joined??;
         }
         Ok(())
     }

@@ -13,8 +13,11 @@ use super::{Bug, PORT};
 /// The hidden first argument that makes a program this store.
 pub(super) const ARGUMENT: &str = "__fuzz_dist_embedded_store";
 
-/// Between two pushes to a peer.
+/// Between two pushes to a peer, in a cluster of few nodes.
 const PUSH_EVERY: Duration = Duration::from_millis(20);
+/// How many pushes a second all nodes of a large cluster make together: what every pair costs would
+/// otherwise take the whole machine, and the cluster never agrees.
+const PUSHES_PER_SECOND: u64 = 5_000;
 /// A peer that does not answer for so long is tried anew.
 const PEER_TIMEOUT: Duration = Duration::from_millis(500);
 /// So many elements in one push.
@@ -34,7 +37,7 @@ pub fn main_if_asked() {
     match serve(&path, bug, peers) {
         Ok(()) => std::process::exit(0),
         Err(e) => {
-            eprintln!("the embedded store ends: {e}");
+            crate::sys::say::say!("the embedded store ends: {e}");
             std::process::exit(1)
         }
     }
@@ -80,15 +83,22 @@ fn serve(path: &str, bug: Option<Bug>, peers: Vec<String>) -> std::io::Result<()
     };
     let shared: Shared = Arc::new(Mutex::new(state));
     let listener = TcpListener::bind(("0.0.0.0", PORT))?;
+    let every = push_every(peers.len());
     for peer in peers {
         let shared = shared.clone();
-        thread::spawn(move || push_for_ever(&peer, &shared));
+        thread::spawn(move || push_for_ever(&peer, &shared, every));
     }
     for stream in listener.incoming() {
         let (stream, shared) = (stream?, shared.clone());
         thread::spawn(move || answer_lines(stream, &shared, bug));
     }
     Ok(())
+}
+
+/// Between two pushes to one of so many peers.
+fn push_every(peers: usize) -> Duration {
+    let pairs = peers as u64 * (peers as u64 + 1);
+    PUSH_EVERY.max(Duration::from_millis(pairs * 1000 / PUSHES_PER_SECOND))
 }
 
 fn answer_lines(stream: TcpStream, shared: &Shared, bug: Option<Bug>) -> std::io::Result<()> {
@@ -178,20 +188,21 @@ impl State {
 }
 
 /// Sends a peer whatever it has not acknowledged yet, for as long as the process lives.
-fn push_for_ever(peer: &str, shared: &Shared) {
+fn push_for_ever(peer: &str, shared: &Shared, every: Duration) {
     let mut acknowledged = 0;
     loop {
-        let gone = push_while_connected(peer, shared, &mut acknowledged).is_err();
+        let gone = push_while_connected(peer, shared, every, &mut acknowledged).is_err();
         if gone {
             lock(shared).peers_out_of_reach.insert(peer.to_string());
         }
-        thread::sleep(PUSH_EVERY);
+        thread::sleep(every);
     }
 }
 
 fn push_while_connected(
     peer: &str,
     shared: &Shared,
+    every: Duration,
     acknowledged: &mut usize,
 ) -> std::io::Result<()> {
     let address = (peer, PORT)
@@ -221,6 +232,21 @@ fn push_while_connected(
             }
         }
         *acknowledged = upto;
-        thread::sleep(PUSH_EVERY);
+        thread::sleep(every);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_cluster_does_not_push_more_than_a_machine_can_take() {
+        for nodes in [2, 5, 10, 50, 100] {
+            let pairs = (nodes * (nodes - 1)) as f64;
+            let per_second = pairs / push_every(nodes - 1).as_secs_f64();
+            assert!(per_second <= PUSHES_PER_SECOND as f64, "{nodes}: {per_second}");
+        }
+        assert_eq!(push_every(4), PUSH_EVERY, "five nodes agree as fast as before");
     }
 }

@@ -23,7 +23,9 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 pub(super) fn watch() {
     PROCESS.store(std::process::id(), Ordering::SeqCst);
     if let Err(error) = at_exit(exits) {
-        eprintln!("fuzz_dist: an exit in the middle of a trial will not be noticed: {error}");
+        crate::sys::say::say!(
+            "fuzz_dist: an exit in the middle of a trial will not be noticed: {error}"
+        );
     }
 }
 

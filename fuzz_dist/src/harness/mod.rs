@@ -29,12 +29,14 @@ pub fn run_main() -> ExitCode {
         return libtest_mimic::run(&arguments.mimic, trials).exit_code();
     }
     if tests.is_empty() {
-        eprintln!("fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested");
+        crate::sys::say::say!(
+            "fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested"
+        );
     }
     // What comes next panics where it is refused a thread.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if let Some(why) = crate::env::threads::refused(cores + FURTHER_THREADS) {
-        eprintln!("fuzz_dist: {why}");
+        crate::sys::say::say!("fuzz_dist: {why}");
         return ExitCode::from(101);
     }
     exits::watch();
@@ -42,7 +44,7 @@ pub fn run_main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments.mimic, trials);
     // Standard error: whoever reads `--format json` from standard output expects nothing else.
     if let Some(line) = trials::ignored_line() {
-        eprintln!("{line}");
+        crate::sys::say::say!("{line}");
     }
     conclusion.exit_code()
 }

@@ -78,7 +78,7 @@ pub(super) fn attempt(
         false => {
             // What user values do when they are dropped may need the runtime.
             let in_runtime = runtime.enter();
-            drop((attempt, session));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop((attempt, session))));
             drop(in_runtime);
             // A task that blocks its thread holds them as well.
             hosts.inspect(|hosts| hosts.end());
@@ -201,6 +201,7 @@ impl Attempt {
                 Ok(Err(error)) => return (self.session.abandon(error), true),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
+            self.session.pace().look();
             self.report(&mut reported);
             if cancel::requested().is_some() || self.over(started).is_err() {
                 asked.get_or_insert_with(Instant::now);
@@ -280,7 +281,7 @@ impl Attempt {
     fn report(&self, reported: &mut Option<String>) {
         let Some(call) = self.session.calls().blocked(REPORT_AFTER) else { return };
         if reported.as_ref() != Some(&call.what) {
-            eprintln!("fuzz_dist: {}: {}", self.spec.name, self.blocks(&call));
+            crate::sys::say::say!("fuzz_dist: {}: {}", self.spec.name, self.blocks(&call));
             *reported = Some(call.what);
         }
     }

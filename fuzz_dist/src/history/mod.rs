@@ -57,6 +57,11 @@ pub(crate) const COMPLETED: &str = "completed";
 /// The fact why it did not.
 pub(crate) const ENDED_EARLY: &str = "ended_early";
 
+/// The fact that the machine was overloaded, in a sentence.
+pub(crate) const OVERLOADED: &str = "overloaded";
+/// The fact which nodes gave no final read.
+pub(crate) const SILENT: &str = "silent_nodes";
+
 /// "No event", "no node" in the columns.
 const NONE: u32 = u32::MAX;
 const NO_NODE: u16 = u16::MAX;

@@ -28,7 +28,7 @@ pub fn agent_main_if_asked() {
         let code = match run() {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("fuzz_dist agent: {error}");
+                crate::sys::say::say!("fuzz_dist agent: {error}");
                 1
             }
         };

@@ -37,7 +37,7 @@ pub(super) fn main(control: OwnedFd, single: &SingleThreaded, plan: HostPlan) ->
         Err(failure) => wire::send(&control, 0, Reply::Failed(failure), &[]),
     };
     if let Err(error) = made {
-        eprintln!("fuzz_dist init of {}: {error}", plan.name);
+        crate::sys::say::say!("fuzz_dist init of {}: {error}", plan.name);
     }
     std::process::exit(0)
 }

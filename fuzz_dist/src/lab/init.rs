@@ -32,7 +32,7 @@ pub(super) fn main(
         false => Ok(()),
     });
     if let Err(error) = served {
-        eprintln!("fuzz_dist lab init: {error}");
+        crate::sys::say::say!("fuzz_dist lab init: {error}");
     }
     std::process::exit(0)
 }

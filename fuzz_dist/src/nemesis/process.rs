@@ -7,12 +7,14 @@ use tokio::task::JoinSet;
 use super::{Check, Fault, Hit, Nemesis, Targets};
 use crate::error::Error;
 use crate::grudge::minority;
-use crate::node::{Node, wait_until};
+use crate::node::{Hold, Node, wait_until};
 use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
 
 /// How long a node may take to be ready again after it was started again.
 const RESTART_LIMIT: Duration = Duration::from_secs(60);
+/// Between two looks whether another fault has killed a node that is starting.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Kills all processes of some nodes (SIGKILL) and starts the database again at the end.
 ///
@@ -65,6 +67,11 @@ async fn states(targets: Targets<'_>, plan: &Hit) -> Value {
     Value::Map(entries.into())
 }
 
+/// The nodes that a plan hits.
+fn nodes<'a>(targets: Targets<'a>, plan: &'a Hit) -> impl Iterator<Item = &'a Node> {
+    plan.nodes.iter().map(move |id| targets.cluster.node(*id))
+}
+
 impl Fault for KillFault {
     type Plan = Hit;
 
@@ -77,11 +84,13 @@ impl Fault for KillFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
+        nodes(targets, plan).for_each(|node| node.hold(Hold::Down));
         let gone = kill_all(targets, &plan.nodes).await?;
         Ok(Check::seen(gone, states(targets, plan).await))
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
+        nodes(targets, plan).for_each(|node| node.release(Hold::Down));
         let problems = restart_all(targets, &plan.nodes).await?;
         let evidence = match problems.is_empty() {
             true => states(targets, plan).await,
@@ -128,15 +137,46 @@ pub(super) async fn restart_all(
     Ok(problems)
 }
 
-/// Starts the database on a node whose processes are gone, and waits until it takes part.
-pub(crate) async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
-    if node.is_running() {
+/// Starts the database on a node whose processes are gone, and waits until it takes part. A node that
+/// another fault keeps down stays down: the end of that one starts it.
+async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
+    if node.is_held(Hold::Down) || node.is_running() && !node.is_returning() {
         return Ok(());
     }
-    targets.db.start(node).await?;
+    let killed = async {
+        while !node.is_held(Hold::Down) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let restarted = tokio::select! {
+        restarted = take_part(targets, node) => restarted,
+        () = killed => Ok(()),
+    };
+    if node.is_held(Hold::Down) {
+        // What was started after that fault killed what was there.
+        node.kill().await?;
+        return Ok(());
+    }
+    restarted?;
+    if node.is_held(Hold::Stopped) {
+        node.pause().await?;
+        if !node.is_held(Hold::Stopped) {
+            node.resume().await?;
+        }
+    }
+    Ok(())
+}
+
+async fn take_part(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
+    if !node.is_running() {
+        node.set_returning(true);
+        targets.db.start(node).await?;
+    }
     let what = format!("{} after its restart", node.name());
     wait_until(&what, RESTART_LIMIT, || targets.db.ready(node)).await?;
-    targets.db.rejoin(node, targets.cluster).await
+    targets.db.rejoin(node, targets.cluster).await?;
+    node.set_returning(false);
+    Ok(())
 }
 
 impl Fault for PauseFault {
@@ -151,17 +191,22 @@ impl Fault for PauseFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        let mut stopped = true;
-        for id in &plan.nodes {
-            stopped &= targets.cluster.node(*id).pause().await?;
+        nodes(targets, plan).for_each(|node| node.hold(Hold::Stopped));
+        let (mut stopped, mut any) = (true, false);
+        for node in nodes(targets, plan) {
+            stopped &= node.pause().await?;
+            any |= !node.process_states().await.is_empty();
         }
-        Ok(Check::seen(stopped, states(targets, plan).await))
+        // Where there is no process, none is paused.
+        Ok(Check::seen(stopped && any, states(targets, plan).await))
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
+        nodes(targets, plan).for_each(|node| node.release(Hold::Stopped));
         let mut going = true;
-        for id in &plan.nodes {
-            going &= targets.cluster.node(*id).resume().await?;
+        // What another pause holds goes on when that one ends.
+        for node in nodes(targets, plan).filter(|node| !node.is_held(Hold::Stopped)) {
+            going &= node.resume().await?;
         }
         Ok(Check::seen(going, states(targets, plan).await))
     }

@@ -14,17 +14,22 @@ use crate::op::NodeId;
 
 mod cluster;
 mod erlang;
+mod held;
 mod links;
 pub(crate) mod modules;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
+pub(crate) use held::Hold;
 pub use links::{Links, Proof};
 
 /// How long a connection within a host may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the kernel may take until signalled processes are seen gone, stopped, going on.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
+/// Pauses of [`wait_until`].
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// One node of the cluster: a host, and the database's processes on it.
 ///
@@ -42,6 +47,7 @@ struct Inner {
     processes: Mutex<Vec<Process>>,
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
+    held: held::Held,
     erlang: erlang::Lines,
 }
 
@@ -53,8 +59,18 @@ impl Node {
         env: Arc<dyn Environment>,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, variables, erlang) = Default::default();
-        Ok(Node(Arc::new(Inner { id, host, spec, address, env, processes, variables, erlang })))
+        let (processes, variables, held, erlang) = Default::default();
+        Ok(Node(Arc::new(Inner {
+            id,
+            host,
+            spec,
+            address,
+            env,
+            processes,
+            variables,
+            held,
+            erlang,
+        })))
     }
 
     /// Its place among the nodes.
@@ -173,6 +189,12 @@ impl Node {
         processes.clone()
     }
 
+    /// A process that ended with an error, as long as [`processes`](Node::processes) was not asked since.
+    pub(crate) fn failed_process(&self) -> Option<Process> {
+        let failed = |p: &&Process| p.ended().is_some_and(|status| !status.success());
+        self.lock().iter().find(failed).cloned()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
         self.0.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -253,8 +275,8 @@ pub async fn wait_until<T, F>(
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let end = tokio::time::Instant::now() + limit;
-    let mut pause = Duration::from_millis(10);
+    let begun = tokio::time::Instant::now();
+    let end = begun + limit;
     let mut last = "it never answered".to_string();
     loop {
         match tokio::time::timeout_at(end, ask()).await {
@@ -263,10 +285,46 @@ where
             Ok(Err(e)) => last = e.to_string(),
             Err(_) => {}
         }
+        // In proportion to the time that it took so far: no wait is longer than it needs by more than a
+        // sixteenth, and a slow one is not asked all the time.
+        let pause = (begun.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX);
         if tokio::time::Instant::now() + pause >= end {
             return Err(Error::deadline(format!("{what} was not ready within {limit:?}: {last}")));
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(Duration::from_millis(250));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a wait lasts for something that is ready after so many milliseconds, and how often
+    /// it is asked.
+    async fn waited(ready_after_ms: u64) -> (u64, usize) {
+        let begun = tokio::time::Instant::now();
+        let mut asked = 0;
+        let ask = || {
+            asked += 1;
+            async move {
+                match begun.elapsed() >= Duration::from_millis(ready_after_ms) {
+                    true => Ok(()),
+                    false => Err(Error::setup("not yet")),
+                }
+            }
+        };
+        wait_until("it", Duration::from_secs(600), ask).await.unwrap();
+        (begun.elapsed().as_millis() as u64, asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_hardly_longer_than_it_has_to_be() {
+        for ready_after_ms in [0, 1, 90, 700, 1_300, 4_000, 30_000] {
+            let (waited_ms, asked) = waited(ready_after_ms).await;
+            // The clock of tokio counts whole milliseconds, and rounds pauses up.
+            let longest = ready_after_ms + ready_after_ms / 16 + 12;
+            assert!(waited_ms <= longest, "{waited_ms} ms for {ready_after_ms} ms");
+            assert!(asked < 200, "asked {asked} times within {waited_ms} ms");
+        }
     }
 }

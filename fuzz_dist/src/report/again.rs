@@ -13,6 +13,10 @@ struct Started {
     variables: Vec<(String, String)>,
 }
 
+/// The seed has its own place; the others change nothing in a trial that runs.
+const LEFT_OUT: [&str; 4] =
+    ["FUZZ_DIST_SEED", "FUZZ_DIST_MISSING", "FUZZ_DIST_VERBOSE", "FUZZ_DIST_WAIT_LIMIT"];
+
 /// The command for a trial of this process.
 pub(super) fn again(seed: Seed, trial: &str) -> String {
     let exe = std::env::current_exe().unwrap_or_default();
@@ -32,7 +36,7 @@ impl Started {
     fn command(&self, seed: Seed, trial: &str) -> String {
         let mut words = vec![format!("FUZZ_DIST_SEED={seed}")];
         let said = self.variables.iter().filter(|(name, value)| {
-            name.starts_with("FUZZ_DIST_") && name != "FUZZ_DIST_SEED" && !value.is_empty()
+            name.starts_with("FUZZ_DIST_") && !LEFT_OUT.contains(&&**name) && !value.is_empty()
         });
         words.extend(said.map(|(name, value)| format!("{name}={}", quoted(value))));
         words.extend(self.program());
@@ -142,6 +146,7 @@ mod tests {
         let variables = [
             ("CARGO_PKG_NAME", "shop"),
             ("FUZZ_DIST_ERLANG", "/opt/my erlang"),
+            ("FUZZ_DIST_MISSING", "ignore"),
             ("FUZZ_DIST_RATE", "50"),
             ("FUZZ_DIST_SEED", "1"),
             ("HOME", "/root"),

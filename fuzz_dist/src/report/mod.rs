@@ -62,6 +62,9 @@ pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
     format!("{}: {}; {}{faults}{store}{notes}", facts.name, verdict.validity, operations(history))
 }
 
+/// Histories of so many events are judged soon without optimisation, too.
+const UNOPTIMISED_EVENTS_MAX: usize = 200_000;
+
 /// The whole screenful; see [`for_a_screen`] for what keeps it one.
 pub fn screenful(
     facts: &RunFacts,
@@ -77,6 +80,11 @@ pub fn screenful(
     anomalies(&mut out, verdict);
     out.push('\n');
     let _ = writeln!(out, "  {}", operations(history));
+    if verdict.validity == Validity::Unknown {
+        for line in errors(history) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     for line in faults(history) {
         let _ = writeln!(out, "  {line}");
     }
@@ -103,7 +111,7 @@ pub fn screenful(
         let _ = writeln!(out, "  report: {}", folder.display());
     }
     let _ = writeln!(out, "  again: {}", again::again(facts.seed, &facts.name));
-    if env!("FUZZ_DIST_OPT_LEVEL") == "0" {
+    if env!("FUZZ_DIST_OPT_LEVEL") == "0" && history.len() > UNOPTIMISED_EVENTS_MAX {
         out.push_str(
             "  note: this build of fuzz_dist is not optimised; add `[profile.dev.package.fuzz_dist]` \
              with `opt-level = 3` to Cargo.toml\n",
@@ -190,6 +198,25 @@ fn operations(history: &History) -> String {
         format!("{f} {}", parts.join(", "))
     });
     format!("operations: {}", told.collect::<Vec<_>>().join("; "))
+}
+
+/// The errors of operations by function and kind, the most frequent first, each with the text of its
+/// first: `errors of add: exception 182, such as: …`.
+fn errors(history: &History) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let mut kinds: BTreeMap<(&str, &str), (usize, &str)> = BTreeMap::new();
+    for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
+        if let Some(error) = history.error(i) {
+            let key = (history.function(i).as_ref(), error.kind.as_ref());
+            kinds.entry(key).or_insert((0, &error.text)).0 += 1;
+        }
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    let line = |((function, kind), (count, text)): ((&str, &str), (usize, &str))| {
+        format!("errors of {function}: {kind} {count}, such as: {}", cut(text, LINE_MAX))
+    };
+    kinds.into_iter().take(SHOWN).map(line).collect()
 }
 
 fn faults(history: &History) -> Vec<String> {
@@ -318,7 +345,7 @@ fn convergence(history: &History) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::Value;
+    use crate::op::{Event, NodeId, OpError, Process};
 
     #[test]
     fn a_reason_is_given_once_in_its_most_detailed_form() {
@@ -327,6 +354,27 @@ mod tests {
             .because("the run ended early (SIGINT)")
             .because("too few reads");
         assert_eq!(sentence(&verdict), "unknown - too few reads; the run ended early (SIGINT)");
+    }
+
+    #[test]
+    fn an_unknown_verdict_comes_with_the_texts_of_the_errors() {
+        let mut history = History::new(["n1"]);
+        let mut event = Event {
+            time: Time(1),
+            process: Process(0),
+            node: Some(NodeId(0)),
+            kind: Kind::Invoke,
+            f: "add".into(),
+            value: Value::Int(1),
+            error: None,
+            phase: Phase::Main,
+        };
+        history.push(event.clone()).unwrap();
+        event.kind = Kind::Info;
+        event.error = Some(OpError::new("exception", "cart:ad/2 is undefined"));
+        history.push(event).unwrap();
+        let line = "errors of add: exception 1, such as: cart:ad/2 is undefined";
+        assert_eq!(errors(&history), [line]);
     }
 
     #[test]

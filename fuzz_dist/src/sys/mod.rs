@@ -7,6 +7,7 @@ pub(crate) mod epoch;
 pub(crate) mod exit;
 pub(crate) mod fork;
 pub(crate) mod namespace;
+pub(crate) mod say;
 pub(crate) mod signals;
 pub(crate) mod supervised;
 mod sync;

@@ -4,11 +4,13 @@
 //! polls the timer. Each call is therefore noted here before it is polled, and a thread outside of the
 //! runtime looks how long that has been going on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::pace::Pace;
 use crate::client::{BoxFuture, DynClient, Error as ClientError};
 use crate::db::{AnyDb, DynDb, Facts};
 use crate::env::HostSpec;
@@ -20,11 +22,13 @@ use crate::op::{Completion, Invocation, Name};
 const IDLE: u64 = 0;
 
 /// All calls into user code of one attempt.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Calls(Arc<Inner>);
 
+#[derive(Default)]
 struct Inner {
-    started: Instant,
+    /// A thread that gets no core is not blocked.
+    pace: Pace,
     calls: Mutex<Vec<Weak<Slot>>>,
 }
 
@@ -55,13 +59,12 @@ impl Drop for Polling<'_> {
     }
 }
 
-impl Default for Calls {
-    fn default() -> Calls {
-        Calls(Arc::new(Inner { started: Instant::now(), calls: Mutex::default() }))
-    }
-}
-
 impl Calls {
+    /// Calls that are timed by this clock.
+    pub(super) fn with(pace: Pace) -> Calls {
+        Calls(Arc::new(Inner { pace, calls: Mutex::default() }))
+    }
+
     /// Runs user code that may take up to `limit`, under a name for people.
     pub async fn watch<F: Future>(&self, what: String, limit: Duration, future: F) -> F::Output {
         let slot = self.slot(what, limit);
@@ -122,7 +125,7 @@ impl Calls {
 
     /// Never [`IDLE`].
     fn now_ns(&self) -> u64 {
-        (self.0.started.elapsed().as_nanos() as u64).max(IDLE + 1)
+        (self.0.pace.now().paced.as_nanos() as u64).max(IDLE + 1)
     }
 
     /// The same client, watched.
@@ -133,7 +136,7 @@ impl Calls {
         limit: Duration,
     ) -> Box<dyn DynClient> {
         let slot = self.slot(format!("the client of {node}"), limit);
-        Box::new(WatchedClient { client, slot, calls: self.clone() })
+        Box::new(WatchedClient { client: Dropped(Some(client)), slot, calls: self.clone() })
     }
 
     /// The same database, watched.
@@ -143,9 +146,26 @@ impl Calls {
 }
 
 struct WatchedClient {
-    client: Box<dyn DynClient>,
+    client: Dropped,
     slot: Arc<Slot>,
     calls: Calls,
+}
+
+/// A client whose drop may panic: many are dropped together, and the second panic would end the process.
+struct Dropped(Option<Box<dyn DynClient>>);
+
+impl Dropped {
+    fn get_mut(&mut self) -> &mut dyn DynClient {
+        &mut **self.0.as_mut().expect("it is there until this is dropped")
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        // The panic was printed as it happened, and says nothing of an operation.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(client)));
+    }
 }
 
 impl DynClient for WatchedClient {
@@ -153,19 +173,19 @@ impl DynClient for WatchedClient {
         // Also what the client does before it gives a future is its own code.
         let future = {
             let _polling = self.calls.enter(&self.slot);
-            self.client.invoke(op)
+            self.client.get_mut().invoke(op)
         };
         Box::pin(self.calls.poll(&self.slot, future))
     }
     fn reopen(&mut self) -> BoxFuture<'_, Result<(), ClientError>> {
         let future = {
             let _polling = self.calls.enter(&self.slot);
-            self.client.reopen()
+            self.client.get_mut().reopen()
         };
         Box::pin(self.calls.poll(&self.slot, future))
     }
     fn is_reusable(&self) -> bool {
-        self.client.is_reusable()
+        self.client.0.as_ref().is_none_or(|client| client.is_reusable())
     }
 }
 
@@ -266,6 +286,31 @@ mod tests {
             end.send(()).unwrap();
         });
         assert_eq!(calls.blocked(Duration::ZERO), None, "both have returned");
+    }
+
+    struct PanicsAtItsEnd;
+
+    impl crate::client::Client for PanicsAtItsEnd {
+        async fn invoke(&mut self, op: &Invocation) -> Completion {
+            Completion::Ok(op.value.clone())
+        }
+        async fn reopen(&mut self) -> Result<(), ClientError> {
+            Ok(())
+        }
+    }
+
+    impl Drop for PanicsAtItsEnd {
+        fn drop(&mut self) {
+            panic!("not now");
+        }
+    }
+
+    /// Two panics in one unwinding would end the process.
+    #[test]
+    fn clients_that_panic_at_their_end_end_nothing_else() {
+        let calls = Calls::default();
+        let client = |_| calls.client(Box::new(PanicsAtItsEnd), "n1", Duration::ZERO);
+        drop((0..3).map(client).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::faults::{Faults, died};
 use super::observe::Observed;
 use super::options::Effective;
+use super::pace::{Moment, Pace};
 use super::progress::Progress;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
 use crate::db::AnyDb;
@@ -58,6 +59,9 @@ pub(crate) struct Live {
     pub(super) cancel: watch::Sender<bool>,
     pub(super) progress: Progress,
     pub(super) calls: Calls,
+    pub(super) pace: Pace,
+    /// When the cluster was up.
+    pub(super) up: Moment,
 }
 
 /// Opens the workload's clients, or the database's own for that workload.
@@ -96,6 +100,38 @@ impl DynClient for Announced {
     }
 }
 
+/// A new client of a node: the workload's, else the database's.
+///
+/// # Errors
+///
+/// Where neither has one.
+pub(super) fn open(
+    calls: &Calls,
+    limit: Duration,
+    db: &AnyDb,
+    workload: &Workload,
+    node: &Node,
+) -> Result<Box<dyn DynClient>, Error> {
+    let name = workload.name();
+    let opened = calls.run(format!("opening the client of {}", node.name()), limit, || {
+        workload.open(node).or_else(|| db.client(name, node))
+    });
+    opened.ok_or_else(|| {
+        let named = db.name();
+        Error::usage(match db.workloads().as_slice() {
+            [] => format!(
+                "db `{named}` has no clients; give the test a workload that has one, such as \
+                 `test.workload(set_workload()..)`, or implement `Db::client` and `Db::workloads`"
+            ),
+            known => format!(
+                "db `{named}` has no client for workload `{name}`; it has clients for {}. Use one \
+                 of these, or give the workload a client with `Workload::client`",
+                known.join(", "),
+            ),
+        })
+    })
+}
+
 impl Live {
     /// A new client of a node.
     ///
@@ -103,26 +139,7 @@ impl Live {
     ///
     /// Where neither workload nor database has one.
     pub(super) fn client(&self, node: &Node) -> Result<Box<dyn DynClient>, Error> {
-        let name = self.workload.name();
-        let opened = self.calls.run(
-            format!("opening the client of {}", node.name()),
-            self.effective.op_limit,
-            || self.workload.open(node).or_else(|| self.db.client(name, node)),
-        );
-        opened.ok_or_else(|| {
-            let db = self.db.name();
-            Error::usage(match self.db.workloads().as_slice() {
-                [] => format!(
-                    "db `{db}` has no clients; give the test a workload that has one, such as \
-                     `test.workload(set_workload()..)`, or implement `Db::client` and `Db::workloads`"
-                ),
-                known => format!(
-                    "db `{db}` has no client for workload `{name}`; it has clients for {}. Use one \
-                     of these, or give the workload a client with `Workload::client`",
-                    known.join(", "),
-                ),
-            })
-        })
+        open(&self.calls, self.effective.op_limit, &self.db, &self.workload, node)
     }
 
     /// A process for a client of a scenario.

@@ -1,5 +1,7 @@
 //! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use tokio::task::JoinSet;
 use super::announce::Announcements;
 use super::faults::{Faults, Scene};
 use super::lease::Share;
-use super::live::{FIRST_PROCESS, Live};
+use super::live::{FIRST_PROCESS, Live, open};
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
@@ -216,6 +218,13 @@ async fn bring_up(
     .await?;
     session.enter("forming the cluster");
     db.form(&cluster).await.map_err(|e| e.context("forming the cluster"))?;
+    // Otherwise every operation of the main phase would fail for want of a client.
+    if let Some(node) = cluster.nodes().first().filter(|_| !is_scenario) {
+        let calls = session.calls();
+        let open = || open(calls, effective.op_limit, &db, &workload, node).map(drop);
+        // What panics here does so in the main phase, too, where it is recorded.
+        catch_unwind(AssertUnwindSafe(open)).unwrap_or(Ok(()))?;
+    }
 
     let (cancelled, _) = watch::channel(false);
     let phase = Arc::new(Mutex::new(Phase::Setup));
@@ -256,6 +265,8 @@ async fn bring_up(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         calls: session.calls().clone(),
+        pace: session.pace().clone(),
+        up: session.pace().now(),
     });
     session.enter("observing the nodes");
     observe::start(&live).await;
@@ -296,11 +307,19 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
     let died = async {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            if !node.is_running() {
+            // One that failed is enough: epmd outlives a node that did not boot.
+            let failed = node.failed_process();
+            if failed.is_some() || !node.is_running() {
+                let logs = node.folder().unwrap_or_default().join("logs");
+                let what = match &failed {
+                    Some(process) => format!("process `{}`", process.name()),
+                    None => "processes".into(),
+                };
+                let said = failed.map_or(String::new(), |p| last_words(&logs, p.name()));
                 return Error::setup(format!(
-                    "processes on {} exited unexpectedly before it was ready; logs: {}",
+                    "{what} on {} exited unexpectedly before it was ready{said}; logs: {}",
                     node.name(),
-                    node.folder().unwrap_or_default().join("logs").display()
+                    logs.display()
                 ));
             }
         }
@@ -310,6 +329,18 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
         error = died => Err(error),
         why = cancel::cancelled() => Err(Error::cancelled().context(why)),
     }
+}
+
+/// The end of what a process wrote to its standard error.
+fn last_words(logs: &Path, process: &str) -> String {
+    const CHARS_MAX: usize = 400;
+    let text = std::fs::read(logs.join(format!("{process}.err"))).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let text = text.trim();
+    let skipped = text.chars().count().saturating_sub(CHARS_MAX);
+    let end: String = text.chars().skip(skipped).collect();
+    let ellipsis = if skipped > 0 { "…" } else { "" };
+    if end.is_empty() { end } else { format!(": {ellipsis}{end}") }
 }
 
 fn facts(

@@ -11,6 +11,7 @@ use super::lease::{self, Lease, LeaseError, Share};
 use super::live::Live;
 use super::options::{Effective, Options};
 use super::overrides::Overrides;
+use super::pace::Pace;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
@@ -45,6 +46,7 @@ pub struct Session {
     /// Those that the test has asked for so far: an interrupted run is judged by them as well.
     checkers: Mutex<Vec<AnyChecker>>,
     calls: Calls,
+    pace: Pace,
     lease: Mutex<Option<Lease>>,
     queue: Mutex<Queued>,
 }
@@ -79,6 +81,7 @@ pub struct Finished {
 impl Session {
     /// An attempt that has not begun.
     pub fn new(spec: TrialSpec, over: Overrides, seed: Seed) -> Arc<Session> {
+        let pace = Pace::default();
         Arc::new(Session {
             spec,
             over,
@@ -91,7 +94,8 @@ impl Session {
             stage: Mutex::new("resolving the test"),
             judged: Mutex::new(None),
             checkers: Mutex::default(),
-            calls: Calls::default(),
+            calls: Calls::with(pace.clone()),
+            pace,
             lease: Mutex::default(),
             queue: Mutex::default(),
         })
@@ -159,6 +163,11 @@ impl Session {
     /// The user's code that runs now.
     pub fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// How fast the machine lets the attempt go on.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Waits until the machine has room for this attempt.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::live::Live;
+use super::pace::Moment;
 use crate::client::UNSUPPORTED;
 use crate::error::Error;
 use crate::generator::{Any, Boxed, Generator, each_node, nothing, once};
-use crate::history::COMPLETED;
+use crate::history::{COMPLETED, OVERLOADED, SILENT};
 use crate::interpreter::Ended;
 use crate::node::Node;
 use crate::op::{Event, Invocation, Kind, NodeId, Phase, Process, Value};
@@ -25,11 +26,15 @@ impl Live {
     /// When somebody interrupts it.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         self.heal(None).await;
-        let healed = self.now();
+        let (healed, at) = (self.now(), self.pace.now());
         if let Some(read) = self.final_read()
-            && self.quiesce(&read, healed).await?
+            && self.quiesce(&read, healed, at).await?
         {
             self.final_reads(&read).await?;
+        }
+        // Checkers do not claim of such a run that it was too slow.
+        if let Some(why) = self.pace.overloaded(at).or_else(|| self.pace.overloaded(self.up)) {
+            self.recorder.set_meta(OVERLOADED, why);
         }
         self.record_states().await;
         self.recorder.set_meta(COMPLETED, true);
@@ -47,15 +52,15 @@ impl Live {
     async fn final_reads(&self, read: &Invocation) -> Result<(), Error> {
         self.enter(Phase::Final);
         // A read that fails is tried again within the same bound.
-        let end = self.now() + self.effective.op_limit * 3;
+        let (limit, begun) = (self.effective.op_limit * 3, self.pace.now());
         let mut silent: Vec<NodeId> = self.cluster.nodes().iter().map(Node::id).collect();
         let from = self.recorder.len();
-        while !silent.is_empty() && self.now() < end {
+        while !silent.is_empty() && !self.pace.has_passed(limit, begun) {
             let mut reads = self.each_node(|node| match silent.contains(&node) {
                 true => once(read.clone()).boxed(),
                 false => nothing().boxed(),
             });
-            let outcome = self.drive(Phase::Final, &mut reads, end.since(self.now())).await;
+            let outcome = self.drive(Phase::Final, &mut reads, limit).await;
             if matches!(outcome.ended, Ended::Cancelled) {
                 return Err(Error::cancelled());
             }
@@ -64,6 +69,10 @@ impl Live {
             if !silent.is_empty() {
                 tokio::time::sleep(PAUSE_MAX).await;
             }
+        }
+        if !silent.is_empty() {
+            let silent = silent.iter().map(|node| self.cluster.node(*node).name().into());
+            self.recorder.set_meta(SILENT, Value::list(silent.collect::<Vec<Value>>()));
         }
         Ok(())
     }
@@ -87,12 +96,11 @@ impl Live {
 
     /// Reads in rounds until all nodes agree twice in a row on all that the history promises. False
     /// where the clients do not know how to read: then there is nothing to wait for.
-    async fn quiesce(&self, read: &Invocation, healed: Time) -> Result<bool, Error> {
+    async fn quiesce(&self, read: &Invocation, healed: Time, at: Moment) -> Result<bool, Error> {
         self.enter(Phase::Quiesce);
         let longest = self.recorder.with(|h| h.longest_fault());
         let limit = self.effective.quiesce_limit.or(self.db.facts().quiesce_limit);
         let limit = limit.unwrap_or_else(|| self.effective.quiesce_limit(longest));
-        let end = healed + limit;
         let mut agreed: Option<Value> = None;
         let mut pause = Duration::ZERO;
         loop {
@@ -111,7 +119,7 @@ impl Live {
                 self.recorder.set_meta("converged_ms", round.since(healed).as_millis() as i64);
                 break;
             }
-            if self.now() + pause >= end {
+            if self.pace.has_passed(limit.saturating_sub(pause), at) {
                 self.recorder.set_meta("converged_ms", Value::Nil);
                 break;
             }

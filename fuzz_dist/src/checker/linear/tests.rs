@@ -112,6 +112,13 @@ fn crowded_cas_history(seed: Seed, size: (usize, usize)) -> History {
     })
 }
 
+/// The events of a history, for messages.
+pub(super) fn shown(history: &History) -> Vec<String> {
+    let event =
+        |e: crate::op::Event| format!("{} {} {} {}", e.process, e.kind.as_str(), e.f, e.value);
+    history.events().map(event).collect()
+}
+
 fn agree<M: Model + Copy>(model: M, history: impl Fn(Seed) -> History, least: usize) {
     let mut seen = [0usize; 3];
     for seed in 0..10_000 {
@@ -190,11 +197,8 @@ fn queues_of_distinct_elements_agree_without_a_search() {
             open[expected as usize] += 1;
         }
         let agrees = verdict.is_invalid() == (expected == Validity::Invalid);
-        let events: Vec<String> = h
-            .events()
-            .map(|e| format!("{} {} {} {}", e.process, e.kind.as_str(), e.f, e.value))
-            .collect();
-        assert!(agrees, "seed {seed}: {expected} {events:#?} {:?}", verdict.anomalies);
+        let events = || shown(&h);
+        assert!(agrees, "seed {seed}: {expected} {:#?} {:?}", events(), verdict.anomalies);
         seen[expected as usize] += 1;
     }
     assert!(seen[0] > 500 && seen[2] > 100, "{seen:?}");
@@ -247,11 +251,14 @@ fn zones_agree_with_the_independent_check() {
         let h = history(Seed(seed));
         let verdict = distinct_register().check(&h);
         let expected = expected(&CasRegister, &h);
-        let events: Vec<String> = h
-            .events()
-            .map(|e| format!("{} {} {} {}", e.process, e.kind.as_str(), e.f, e.value))
-            .collect();
-        assert_eq!(verdict.validity, expected, "seed {seed}: {events:#?} {:?}", verdict.anomalies);
+        let events = || shown(&h);
+        assert_eq!(
+            verdict.validity,
+            expected,
+            "seed {seed}: {:#?} {:?}",
+            events(),
+            verdict.anomalies
+        );
         seen[expected as usize] += 1;
     }
     assert!(seen[0] > 500 && seen[2] > 500, "{seen:?}");

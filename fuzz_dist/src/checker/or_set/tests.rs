@@ -148,7 +148,7 @@ fn the_twin_agrees_on_random_histories() {
         assert_eq!(verdict.is_invalid(), bad, "seed {seed}: {:?}", verdict.reasons);
         assert!(!verdict.is_valid() || unsure == 0, "seed {seed}");
     }
-    assert!(seen.values().all(|n| *n > 50), "the histories must show everything: {seen:?}");
+    assert!(seen.values().all(|n| *n > 40), "the histories must show everything: {seen:?}");
 }
 
 fn count(verdict: &Verdict, kind: &str) -> usize {

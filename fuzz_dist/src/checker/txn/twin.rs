@@ -157,13 +157,17 @@ pub(super) fn disturb(
 }
 
 /// Every class that the twin found is reported, as it is or by a stronger one, and nothing else.
-pub(super) fn assert_same_classes(twin: &BTreeSet<Class>, ours: &BTreeSet<Class>, what: &str) {
+pub(super) fn assert_same_classes(
+    twin: &BTreeSet<Class>,
+    ours: &BTreeSet<Class>,
+    what: impl Fn() -> String,
+) {
     for class in ours {
-        assert!(twin.contains(class), "{class:?} reported, but there is none\n{what}");
+        assert!(twin.contains(class), "{class:?} reported, but there is none\n{}", what());
     }
     for class in twin {
         let said = ours.iter().any(|c| c.base <= class.base && c.level <= class.level);
-        assert!(said, "{class:?} not reported, only {ours:?}\n{what}");
+        assert!(said, "{class:?} not reported, only {ours:?}\n{}", what());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::super::histories::{Object, Recorder, Run};
 use super::super::super::txn::causal;
+use super::super::tests::shown;
 use super::super::{CasRegister, Fifo, Registers, linearizable};
 use super::*;
 use crate::random::{Seed, Stream};
@@ -257,22 +258,29 @@ fn the_search_agrees_with_the_independent_check() {
             Some(true) => Validity::Valid,
             _ => Validity::Invalid,
         };
-        let events: Vec<String> = history
-            .events()
-            .map(|e| format!("{} {} {} {}", e.process, e.kind.as_str(), e.f, e.value))
-            .collect();
-        assert_eq!(verdict.validity, expected, "seed {seed}: {events:#?} {:?}", verdict.reasons);
+        let events = || shown(&history);
+        assert_eq!(
+            verdict.validity,
+            expected,
+            "seed {seed}: {:#?} {:?}",
+            events(),
+            verdict.reasons
+        );
         // Without the attempt, what is derived has to do it.
         let limits = Limits { patience: 0, steps: 100_000, bytes: 1 << 20 };
         let end = decide(&Registers, &work, limits, &mut 0);
         let derived =
             expected == Validity::Unknown || (expected == Validity::Valid) == (end == End::Order);
-        assert!(derived && !matches!(end, End::Budget { .. }), "seed {seed}: {events:#?} {end:?}");
+        assert!(
+            derived && !matches!(end, End::Budget { .. }),
+            "seed {seed}: {:#?} {end:?}",
+            events()
+        );
         // What real time allows, an order without it does, too; and what is not causal has none.
         let linear = linearizable(Registers).check(&history);
-        assert!(!linear.is_valid() || verdict.is_valid(), "seed {seed}: {events:#?}");
+        assert!(!linear.is_valid() || verdict.is_valid(), "seed {seed}: {:#?}", events());
         let refuted = sequential(Registers).refuted_by(causal()).check(&history);
-        assert_eq!(refuted.validity, expected, "seed {seed}: {events:#?}");
+        assert_eq!(refuted.validity, expected, "seed {seed}: {:#?}", events());
         seen[expected as usize] += 1;
         tries.iter_mut().zip(assumed(&work)).for_each(|(n, is)| *n += usize::from(is));
     }

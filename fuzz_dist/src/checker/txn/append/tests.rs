@@ -146,10 +146,10 @@ fn agrees_with_its_slow_twin() {
     for seed in 0..12_000 {
         let history = small(seed);
         let txns = plain::plain(&history);
-        let what = plain::show(&txns);
+        let what = || plain::show(&txns);
         let Ok(columns) = Transactions::read(&history, Shape::Lists) else { continue };
         let verdict = list_append().judge(&columns);
-        assert_ne!(verdict.validity, Validity::Unknown, "{what}{:?}", verdict.reasons);
+        assert_ne!(verdict.validity, Validity::Unknown, "{}{:?}", what(), verdict.reasons);
         let put = |held: &Value, v: &Value| {
             let mut list = held.as_list().unwrap_or_default().to_vec();
             list.push(v.clone());
@@ -157,24 +157,24 @@ fn agrees_with_its_slow_twin() {
         };
         let serial = plain::serial_order_exists(&txns, &|a, b| a.before(b), &put);
         if serial {
-            assert!(verdict.is_valid(), "{what}{:?}", verdict.anomalies);
+            assert!(verdict.is_valid(), "{}{:?}", what(), verdict.anomalies);
             valid += 1;
         }
         let Some(orders) = twin::orders(&txns) else {
-            assert!(verdict.is_invalid(), "{what}");
+            assert!(verdict.is_invalid(), "{}", what());
             continue;
         };
         let seen = |k: &Value, v: &Value| orders.get(k).is_some_and(|o| o.contains(v));
         let all_seen =
             txns.iter().filter(|t| t.kind == Kind::Ok).all(|t| t.writes().all(|(k, v)| seen(k, v)));
         if all_seen {
-            assert_eq!(serial, verdict.is_valid(), "{what}{:?}", verdict.anomalies);
+            assert_eq!(serial, verdict.is_valid(), "{}{:?}", what(), verdict.anomalies);
         }
         let places = super::depend::Places::new(&columns);
         let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
         let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
         let ours: BTreeSet<Class> = found.cycles.iter().map(|(c, _)| *c).collect();
-        plain::assert_same_classes(&twin::cycles(&txns, &orders), &ours, &what);
+        plain::assert_same_classes(&twin::cycles(&txns, &orders), &ours, what);
         compared += 1;
     }
     assert!(valid > 2_000 && compared > 9_000, "{valid} valid, {compared} compared");

@@ -293,6 +293,8 @@ pub(super) fn kept(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
         calls: Default::default(),
+        pace: Default::default(),
+        up: crate::test::Pace::default().now(),
     })
 }
 

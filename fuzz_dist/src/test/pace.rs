@@ -1,0 +1,147 @@
+//! How fast the machine lets a run go on. Where far more tasks want to run than there are cores, the
+//! system under test gets a fraction of them: what it may take is counted in the time that it gets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// So many tasks for each core are an ordinary busy machine, on which limits hold as they are.
+const ORDINARY: f64 = 2.0;
+
+/// A run that went slower than this was on an overloaded machine.
+const OVERLOADED: f64 = 2.0;
+
+/// A limit is never stretched by more than this.
+pub(super) const STRETCH_MAX: u32 = 4;
+
+/// The scale of the slowness that is kept.
+const MILLI: f64 = 1000.0;
+
+/// A clock that goes slower while the machine is overloaded.
+///
+/// Somebody has to [`look`](Pace::look) now and then; as long as nobody does, it is the machine's clock.
+#[derive(Clone)]
+pub struct Pace(Arc<Inner>);
+
+struct Inner {
+    started: Instant,
+    /// When somebody looked last, on the machine's clock and on this one, in nanoseconds.
+    looked_ns: AtomicU64,
+    paced_ns: AtomicU64,
+    slowness_milli: AtomicU64,
+}
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) wall: Duration,
+    pub(super) paced: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace(Arc::new(Inner {
+            started: Instant::now(),
+            looked_ns: AtomicU64::new(0),
+            paced_ns: AtomicU64::new(0),
+            slowness_milli: AtomicU64::new(MILLI as u64),
+        }))
+    }
+}
+
+impl Pace {
+    /// Looks how many tasks want to run; one thread does it, several times a second.
+    pub fn look(&self) {
+        let stat = std::fs::read_to_string("/proc/stat");
+        self.looked(stat.ok().and_then(|stat| tasks_for_each_core(&stat)).unwrap_or(1.0));
+    }
+
+    fn looked(&self, tasks_for_each_core: f64) {
+        let Moment { wall, paced } = self.now();
+        let slowness = (tasks_for_each_core / ORDINARY).max(1.0);
+        self.0.paced_ns.store(paced.as_nanos() as u64, Ordering::Relaxed);
+        self.0.looked_ns.store(wall.as_nanos() as u64, Ordering::Relaxed);
+        self.0.slowness_milli.store((slowness * MILLI) as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        let inner = &self.0;
+        let wall = inner.started.elapsed();
+        let looked = Duration::from_nanos(inner.looked_ns.load(Ordering::Relaxed));
+        let slowness = inner.slowness_milli.load(Ordering::Relaxed) as f64 / MILLI;
+        let since = wall.saturating_sub(looked).div_f64(slowness);
+        Moment { wall, paced: Duration::from_nanos(inner.paced_ns.load(Ordering::Relaxed)) + since }
+    }
+
+    /// Has this limit passed since then? On an overloaded machine that takes longer.
+    pub(super) fn has_passed(&self, limit: Duration, since: Moment) -> bool {
+        let now = self.now();
+        now.paced.saturating_sub(since.paced) >= limit
+            || now.wall.saturating_sub(since.wall) >= limit * STRETCH_MAX
+    }
+
+    /// That the machine has been overloaded since then, in a sentence.
+    pub(super) fn overloaded(&self, since: Moment) -> Option<String> {
+        let now = self.now();
+        let wall = now.wall.saturating_sub(since.wall).as_secs_f64();
+        let slowness = wall / now.paced.saturating_sub(since.paced).as_secs_f64().max(1e-9);
+        (slowness >= OVERLOADED).then(|| {
+            format!(
+                "the machine was overloaded ({:.0} tasks for each core): use fewer nodes or clients, or \
+                 run fewer tests at once",
+                slowness * ORDINARY
+            )
+        })
+    }
+}
+
+/// How many tasks run or want to, for each core, by what `/proc/stat` says.
+fn tasks_for_each_core(stat: &str) -> Option<f64> {
+    let is_core = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let cores = stat.lines().filter(is_core).count();
+    let running = stat.lines().find_map(|line| line.strip_prefix("procs_running "))?;
+    let running: f64 = running.trim().parse().ok()?;
+    (cores > 0).then(|| running / cores as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_counted_for_each_core() {
+        let stat =
+            "cpu  1 2 3\ncpu0 1 2 3\ncpu1 1 2 3\nintr 7\nprocs_running 65\nprocs_blocked 0\n";
+        assert_eq!(tasks_for_each_core(stat), Some(32.5));
+        assert_eq!(tasks_for_each_core("procs_running 65\n"), None);
+        let real = std::fs::read_to_string("/proc/stat").unwrap();
+        assert!(tasks_for_each_core(&real).unwrap() > 0.0);
+    }
+
+    #[test]
+    fn a_limit_takes_longer_on_an_overloaded_machine_but_not_for_ever() {
+        let pace = Pace::default();
+        let limit = Duration::from_millis(20);
+        let begun = pace.now();
+        pace.looked(1000.0 * ORDINARY);
+        std::thread::sleep(limit * 2);
+        let now = pace.now();
+        assert!(now.paced - begun.paced < limit, "{begun:?} {now:?}");
+        assert!(pace.overloaded(begun).unwrap().contains("tasks for each core"));
+        std::thread::sleep(limit * STRETCH_MAX);
+        assert!(pace.has_passed(limit, begun), "it is stretched by so much and no more");
+    }
+
+    #[test]
+    fn an_ordinary_machine_is_not_overloaded() {
+        let pace = Pace::default();
+        let begun = pace.now();
+        pace.looked(ORDINARY);
+        let limit = Duration::from_millis(20);
+        std::thread::sleep(limit);
+        assert!(pace.has_passed(limit, begun));
+        assert_eq!(pace.overloaded(begun), None);
+    }
+}
