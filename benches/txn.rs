@@ -62,7 +62,7 @@ fn axioms(c: &mut Criterion<CpuTime>) {
         let txns = Transactions::read(&history, Shape::Registers).expect("it is well-formed");
         drop(history);
         for (level, most) in [
-            (Level::ReadCommitted, usize::MAX),
+            (Level::AxiomaticReadCommitted, usize::MAX),
             (Level::ReadAtomic, usize::MAX),
             (Level::Causal, usize::MAX),
             (Level::WeakCausal, usize::MAX),

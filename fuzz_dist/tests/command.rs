@@ -174,7 +174,7 @@ fn wrong_arguments_say_what_there_is() {
         &["there is no option of set `linearizable`", "independent"],
     );
     check("check - --checker set-full -o linearizable=yes", &["expected true or false"]);
-    check("check - --checker weak", &["read-committed|read-atomic|causal"]);
+    check("check - --checker weak", &["axiomatic-read-committed|read-atomic|causal"]);
     check("check - --checker bank", &["accounts"]);
     check("check - --checker linearizable -o model=rgister", &["did you mean `register`?"]);
     check("check - --checker set --format xml", &["text or json"]);
@@ -281,7 +281,7 @@ fn registers_and_keys_of_porcupine_are_judged() {
 
 #[test]
 fn sessions_without_times_are_judged_by_their_order_alone() {
-    // Both sessions see one half of the other's writes: fine for read committed only.
+    // Both sessions see one half of the other's writes: fine for axiomatic-read-committed only.
     let fork = "[x:=1]\n---\n[y:=2]\n---\n[x==1 y==?]\n---\n[x==? y==2]\n";
     expect(VALID, "check - --checker causal", fork);
     expect(INVALID, "check - --checker long-fork", fork);

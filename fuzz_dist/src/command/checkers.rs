@@ -80,7 +80,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("list_append", "transactions over lists, by Adya's phenomena", TXN, Itself, |o| done(o.set("budget", list_append().model(isolation(o)?), |c, steps| c.budget_steps(steps))?)),
     entry("rw_register", "transactions over registers, by Adya's phenomena", REGISTER, Itself, |o| done(o.set("budget", rw_register().model(isolation(o)?).linearizable_keys(o.flag("linearizable-keys")?).sequential_keys(o.flag("sequential-keys")?).wfr_keys(o.flag("wfr-keys")?), |c, steps| c.budget_steps(steps))?)),
     entry("weak", "weak isolation by its axiom, at a level", &["level", "budget"], Itself, |o| level(o, o.parsed("level")?.ok_or_else(|| format!("expected -o level={}", words(&Level::ALL, Level::as_str)))?)),
-    entry("read_committed", "weak with the level read-committed", &["budget"], Itself, |o| level(o, Level::ReadCommitted)),
+    entry("read_committed", "rw-register with the model read-committed, which is PL-2", &["budget"], Itself, |o| done(o.set("budget", rw_register().model(Isolation::ReadCommitted), |c, steps| c.budget_steps(steps))?)),
     entry("read_atomic", "weak with the level read-atomic", &["budget"], Itself, |o| level(o, Level::ReadAtomic)),
     entry("causal", "weak with the level causal", &["level", "budget"], Itself, |o| level(o, o.parsed("level")?.unwrap_or(Level::Causal))),
     entry("session_guarantees", "the four session guarantees, each by itself", &[], Itself, |_| done(txn::session_guarantees())),
@@ -100,7 +100,7 @@ pub(super) const CHECKERS: &[Entry] = &[
 const OPTIONS: &[(&str, &str)] = &[
     ("independent", "every operation's value is [key value]; each key is judged by itself"),
     ("model", "of transactions: the isolation level asked for, such as strict-serializable (unless said otherwise), serializable, snapshot-isolation, by the names of Elle and of Adya; of linearizable and sequential: the object"),
-    ("level", "read-committed, read-atomic, causal (ccv), weak-causal (cc), causal-memory (cm), or a session guarantee"),
+    ("level", "axiomatic-read-committed (of Biswas and Enea; PL-2 is the checker read-committed), read-atomic, causal (ccv), weak-causal (cc), causal-memory (cm), or a session guarantee"),
     ("linearizable", "stale reads are invalid, too"),
     ("linearizable-keys, sequential-keys, wfr-keys", "what is known of each key's versions"),
     ("sessions", "findings within sessions are invalid, too"),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::cursor::Cursor;
@@ -76,6 +76,16 @@ impl History {
 
     /// Reads a history from its lines, which are called `path` in errors.
     pub(super) fn read_lines(file: &mut dyn BufRead, path: &Path) -> Result<Loaded, LoadError> {
+        History::read_short_lines(file, path, LINE_MAX)
+    }
+
+    /// The same where no line is longer than so many bytes: what is no text of lines at all must not
+    /// fill the memory.
+    pub(super) fn read_short_lines(
+        file: &mut dyn BufRead,
+        path: &Path,
+        line_max: u64,
+    ) -> Result<Loaded, LoadError> {
         let refused = |source| LoadError::Refused { path: path.into(), source };
         let mut loader = Loader::default();
         let mut text = Vec::new();
@@ -94,11 +104,14 @@ impl History {
             }
             file.consume(passed);
             text.clear();
-            if file.read_until(b'\n', &mut text).map_err(refused)? == 0 {
+            if file.take(line_max).read_until(b'\n', &mut text).map_err(refused)? == 0 {
                 break;
             }
             line += 1;
             let malformed = |expected| LoadError::Malformed { path: path.into(), line, expected };
+            if text.len() as u64 == line_max && !text.ends_with(b"\n") {
+                return Err(malformed(format!("a line of less than {line_max} bytes")));
+            }
             if loader.quick(&text).map_err(malformed)? > 0 {
                 continue;
             }
@@ -123,6 +136,9 @@ impl History {
         }
     }
 }
+
+/// A read of a hundred million numbers, written out, is about so long.
+const LINE_MAX: u64 = 1 << 30;
 
 const HEADER: &str =
     "the first line of a history, such as {\"fuzz_dist_history\":1,\"nodes\":[\"n1\"],\"meta\":{}}";

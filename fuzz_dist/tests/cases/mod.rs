@@ -141,7 +141,9 @@ fn transactions(operations: usize, seed: u64, cases: &mut Vec<Case>) {
     for checker in ["rw_register", "session_guarantees", "write_skew"] {
         cases.push(case(checker, "", None, registers.clone()));
     }
-    for level in ["read-committed", "read-atomic", "causal", "weak-causal", "causal-memory"] {
+    for level in
+        ["axiomatic-read-committed", "read-atomic", "causal", "weak-causal", "causal-memory"]
+    {
         let store = Store::Causal { replicas: 3 };
         let option: &str = Box::leak(format!("level={level}").into_boxed_str());
         cases.push(case("weak", option, None, load.history(Shape::Registers, store)));

@@ -184,7 +184,7 @@ fn random_history(seed: Seed) -> History {
             }
             Some(("read", _)) => {
                 let mut items = set.clone();
-                items.retain(|_| !s.chance(0.1));
+                items.retain(|_| !s.chance(if late { 0.3 } else { 0.1 }));
                 if s.chance(0.05) {
                     items.push(s.below(6) as i64);
                 }

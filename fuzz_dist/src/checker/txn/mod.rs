@@ -22,5 +22,6 @@ pub use isolation::Isolation;
 pub use patterns::{LongFork, Monotonic, WriteSkew, long_fork, monotonic, write_skew};
 pub use register::{RwRegister, rw_register};
 pub use weak::{
-    Level, SessionGuarantees, Weak, causal, read_atomic, read_committed, session_guarantees, weak,
+    Level, SessionGuarantees, Weak, axiomatic_read_committed, causal, read_atomic,
+    session_guarantees, weak,
 };

@@ -24,8 +24,9 @@ pub enum Format {
     Edn,
     /// Jepsen's operation maps as JSON: lines, or one array.
     JepsenJson,
-    /// Lines of Jepsen's log, as in Porcupine's register logs:
-    /// `INFO  jepsen.util - 0 :invoke :write 3`.
+    /// Lines of Jepsen's log, old (as in Porcupine's register logs,
+    /// `INFO  jepsen.util - 0 :invoke :write 3`) and current ones, and those of its `history.txt`.
+    /// In a log with dates the lines of others are passed over.
     JepsenLog,
     /// Plume's text, a line for each read or write: `w(key,value,session,transaction)`, where
     /// the transaction -1 was aborted.
@@ -101,6 +102,7 @@ impl Format {
             Some(b'[') if inner.is_empty() || inner[0] == b']' => Some(Format::Edn),
             Some(b'[' | b'/' | b'-') => Some(Format::Dbcop),
             Some(b'I') if begins(b"INFO") => Some(Format::JepsenLog),
+            Some(b':' | b'0'..=b'9') if is_log(text) => Some(Format::JepsenLog),
             Some(b'w' | b'r') if text.get(1) == Some(&b'(') => Some(Format::Plume),
             Some(b'w' | b'r') if text.get(1) == Some(&b' ') => Some(Format::Awdit),
             _ => None,
@@ -192,6 +194,14 @@ impl History {
         }
         out.write_all(&lines)
     }
+}
+
+/// Does the text begin with a dated line of a log, or with an operation of `history.txt`?
+fn is_log(text: &[u8]) -> bool {
+    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    // The head of a long text may end within a character.
+    let first = String::from_utf8_lossy(first);
+    log::is_dated(&first) || log::is_bare(&first)
 }
 
 /// A source that is read without looking for lines.

@@ -315,3 +315,17 @@ fn the_history_of_a_run_that_is_over_is_shared_and_not_copied() {
     recorder.record(event(0, Kind::Ok, "read", 1.into())).unwrap();
     assert_eq!((first.len(), recorder.len()), (1, 2));
 }
+
+#[test]
+fn a_line_without_an_end_does_not_fill_the_memory() {
+    let header = "{\"fuzz_dist_history\":1,\"nodes\":[\"n1\"],\"meta\":{}}\n";
+    let mut endless =
+        BufReader::new(std::io::Read::chain(header.as_bytes(), std::io::repeat(b'1')));
+    let wrong = History::read_short_lines(&mut endless, "h".as_ref(), 1 << 16).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "line 2 of the history h: expected a line of less than 65536 bytes"
+    );
+    let mut short = header.as_bytes();
+    assert!(History::read_short_lines(&mut short, "h".as_ref(), header.len() as u64).is_ok());
+}

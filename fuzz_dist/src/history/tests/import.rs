@@ -43,6 +43,46 @@ fn plume_gives_sessions_and_the_initial_zero() {
 }
 
 #[test]
+fn logs_of_today_and_history_txt_are_read_as_the_old_ones() {
+    let operations = "0\t:invoke\t:read\tnil\n0\t:ok\t:read\t[1 \"a b\"]\n1\t:invoke\t:write\t3\n:nemesis\t:info\t:start\tnil\n1\t:info\t:write\t3\t[:timeout \"late\"]\n5\t:invoke\t:write\t4\n5\t:fail\t:write\t4\t:refused\n";
+    let each =
+        |before: &str| operations.lines().map(|l| format!("{before}{l}\n")).collect::<String>();
+    let date = "2026-01-02 03:04:05,678{GMT}\tINFO\t[";
+    let dated = each(&format!("{date}jepsen worker 0] jepsen.util: "));
+    let others = format!(
+        "{date}main] jepsen.core: Test version abc\n{date}jepsen worker 1] jepsen.util: hello\nclojure.lang.ExceptionInfo: it broke\n\tat x.y(z)\n"
+    );
+    let texts = [
+        operations.into(),
+        each("INFO  jepsen.util - "),
+        dated.clone(),
+        others.clone() + &dated + &others,
+    ];
+    for text in texts {
+        assert_eq!(
+            Format::detect("jepsen.log".as_ref(), text.as_bytes()),
+            Some(Format::JepsenLog),
+            "{text}"
+        );
+        let history = import(Format::JepsenLog, &text);
+        let expected = ["0 ok [1 \"a b\"]", "nemesis info nil", "1 info 3", "5 fail 4"];
+        assert_eq!(completions(&history), expected, "{text}");
+        let why: Vec<String> = (0..history.len())
+            .filter_map(|i| history.error(i).map(|e| format!("{} {}", e.kind, e.text)))
+            .collect();
+        assert_eq!(why, ["error [:timeout \"late\"]", "refused "], "{text}");
+    }
+    // Without dates nothing is passed over.
+    let wrong = History::import(
+        &mut "0\t:invoke\t:read\tnil\nhello\n".as_bytes(),
+        Path::new("h"),
+        Format::JepsenLog,
+    );
+    assert!(wrong.unwrap_err().to_string().contains("line 2"));
+    assert_eq!(Format::detect("x.txt".as_ref(), b"2026 was a year"), None);
+}
+
+#[test]
 fn awdit_and_dbcop_part_sessions_by_lines() {
     let awdit =
         import(Format::Awdit, "w 0 0\nw 1 0\n=====\nw 0 1\n-----\nr 0 1\nr 1 0\n=====\nr 1 1");

@@ -1,5 +1,7 @@
 //! Clients that use simulated objects, and those that plant an anomaly.
 
+use std::ops::Range;
+
 use super::super::Recorder;
 use super::{Object, Run, Simulated};
 use crate::history::History;
@@ -13,6 +15,8 @@ pub(super) struct Planter<'a> {
     /// `None` where there is one object only.
     key: Option<i64>,
     pub(super) nodes: u16,
+    /// The nodes whose last reads are due.
+    pub(super) finals: Range<u16>,
 }
 
 impl Planter<'_> {
@@ -61,7 +65,8 @@ impl Planter<'_> {
 
     /// The same on another object.
     pub(super) fn on(&mut self, key: i64) -> Planter<'_> {
-        Planter { recorder: self.recorder, next: self.next, key: Some(key), nodes: self.nodes }
+        let (nodes, finals) = (self.nodes, self.finals.clone());
+        Planter { recorder: self.recorder, next: self.next, key: Some(key), nodes, finals }
     }
 }
 
@@ -78,12 +83,22 @@ enum State {
     Applied(Option<Value>),
 }
 
+/// An operation of unknown outcome that has not taken effect.
+struct Late {
+    object: usize,
+    by: (u32, u16),
+    f: &'static str,
+    argument: Value,
+}
+
 struct Driver<'a> {
     run: &'a Run,
     random: Stream,
     recorder: Recorder,
     objects: Vec<Box<dyn Simulated>>,
     clients: Vec<(u32, State)>,
+    /// What was given up and may still take effect.
+    late: Vec<Late>,
     /// Clients of the planter have these numbers and higher ones.
     next: u32,
 }
@@ -97,6 +112,7 @@ pub(super) fn run(run: &Run, seed: Seed) -> History {
         recorder: Recorder::new((1..=run.nodes).map(|n| format!("n{n}"))),
         objects: (0..run.keys).map(|_| run.simulated(seed)).collect(),
         clients: (0..run.clients).map(|c| (c, State::Idle)).collect(),
+        late: Vec::new(),
         next: most,
     };
     driver.main();
@@ -114,7 +130,7 @@ impl Driver<'_> {
         let (object, nodes) = (&mut self.objects[key], self.run.nodes);
         let key = keyed.then_some(key as i64);
         let recorder = &mut self.recorder;
-        (object, Planter { recorder, next: &mut self.next, key, nodes })
+        (object, Planter { recorder, next: &mut self.next, key, nodes, finals: 0..nodes })
     }
 
     fn main(&mut self) {
@@ -143,7 +159,18 @@ impl Driver<'_> {
         }
     }
 
+    /// Lets each of the operations that were given up take effect with this probability.
+    fn late(&mut self, chance: f64) {
+        for late in std::mem::take(&mut self.late) {
+            match self.random.chance(chance) {
+                true => drop(self.objects[late.object].apply(late.by, late.f, &late.argument)),
+                false => self.late.push(late),
+            }
+        }
+    }
+
     fn step(&mut self, c: usize) {
+        self.late(0.02);
         let process = self.clients[c].0;
         let node = (process % u32::from(self.run.nodes)) as u16;
         let was = std::mem::replace(&mut self.clients[c].1, State::Idle);
@@ -164,8 +191,11 @@ impl Driver<'_> {
                     self.recorder.fail(process);
                     State::Idle
                 } else if unknown && !self.objects[at].is_certain(f) {
+                    let by = (process, node);
                     if self.random.chance(0.5) {
-                        self.objects[at].apply((process, node), f, &argument);
+                        self.objects[at].apply(by, f, &argument);
+                    } else if self.run.late {
+                        self.late.push(Late { object: at, by, f, argument });
                     }
                     self.recorder.info(process);
                     self.clients[c].0 += self.run.clients;
@@ -191,10 +221,18 @@ impl Driver<'_> {
         self.recorder.phase = Phase::Heal;
         self.recorder.heal(true);
         self.recorder.phase = Phase::Final;
-        for key in 0..self.objects.len() {
-            let anomaly = self.run.anomaly.filter(|_| key == 0);
-            let (object, mut planter) = self.planter(key);
-            object.finish(anomaly, &mut planter);
+        let all = 0..self.run.nodes;
+        let rounds = match self.run.late {
+            true => all.map(|node| node..node + 1).collect(),
+            false => vec![all],
+        };
+        for finals in rounds {
+            self.late(0.3);
+            for key in 0..self.objects.len() {
+                let anomaly = self.run.anomaly.filter(|_| key == 0);
+                let (object, planter) = self.planter(key);
+                object.finish(anomaly, &mut Planter { finals: finals.clone(), ..planter });
+            }
         }
         for node in 0..self.run.nodes {
             self.recorder.status(node, true, true);

@@ -123,6 +123,7 @@ pub struct Run {
     failing: f64,
     reads: f64,
     lag: f64,
+    late: bool,
     anomaly: Option<&'static str>,
 }
 
@@ -140,6 +141,7 @@ impl Run {
             failing: 0.03,
             reads: 0.5,
             lag: 0.0,
+            late: false,
             anomaly: None,
         }
     }
@@ -196,6 +198,13 @@ impl Run {
     pub fn lag(mut self, lag: f64) -> Run {
         assert_eq!(self.object, Object::Set, "the nodes of a set lag behind");
         self.lag = lag;
+        self
+    }
+    /// Operations of unknown outcome may take effect long after they were given up, too: during the run,
+    /// or between the last reads of two nodes. Unless told, they do so before or never.
+    #[must_use]
+    pub fn late_effects(mut self, yes: bool) -> Run {
+        self.late = yes;
         self
     }
     /// With one of the object's [`plants`](Object::plants), to the first key.

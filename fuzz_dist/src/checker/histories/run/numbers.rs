@@ -76,7 +76,7 @@ impl Simulated for Counter {
     }
 
     fn finish(&mut self, _: Option<&str>, by: &mut Planter<'_>) {
-        for node in 0..by.nodes {
+        for node in by.finals.clone() {
             let client = by.client_on(node);
             let ahead = if node == 0 { self.ahead } else { 0 };
             by.did(client, "read", Value::Nil, (self.sum + ahead).into());
@@ -167,7 +167,7 @@ impl Simulated for Bank {
     }
 
     fn finish(&mut self, _: Option<&str>, by: &mut Planter<'_>) {
-        for node in 0..by.nodes {
+        for node in by.finals.clone() {
             let client = by.client_on(node);
             by.did(client, "read", Value::Nil, Bank::balances(&self.0));
         }

@@ -77,7 +77,7 @@ impl Simulated for Register {
             self.write(client, by);
             self.held = (anomaly == Some("overwritten")).then_some(old);
         }
-        for node in 0..by.nodes {
+        for node in by.finals.clone() {
             let client = by.client_on(node);
             by.did(client, "read", Value::Nil, self.held.into());
         }

@@ -78,7 +78,7 @@ impl Elements {
 
     /// Every node is read a last time; some not.
     fn finish(&self, from: u16, by: &mut Planter<'_>) {
-        for node in from..by.nodes {
+        for node in by.finals.clone().filter(|n| *n >= from) {
             let client = by.client_on(node);
             by.did(client, "read", Value::Nil, self.all(node));
         }

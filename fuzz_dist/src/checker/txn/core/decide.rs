@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::cycles::{self, Class, Step};
 use super::graph::{Edges, Graph, Rel};
 use super::intern::FastMap;
+use super::serial;
 use super::txns::{NONE, Transactions};
 
 /// Writes of a key of which nobody knows the order, at least not of all.
@@ -79,7 +80,8 @@ pub(crate) fn decide(
     wanted: &[Class],
     budget: u64,
 ) -> Decision {
-    let (left, middle) = (budget.min(STEPS_MAX), middles(txns, open));
+    let once = 4 * base.len() as u64 + txns.len() as u64;
+    let (left, middle) = (budget.min(STEPS_MAX.max(TRIALS_MIN * once)), middles(txns, open));
     let mut search =
         Search { txns, base, open, wanted, left, middle, units: Vec::new(), taken: Vec::new() };
     search.run(0)
@@ -103,8 +105,14 @@ fn middles(txns: &Transactions, open: &[Open]) -> Vec<u32> {
     zones.into_iter().map(|(end, begin)| end / 2 + begin / 2).collect()
 }
 
-/// How many steps along edges all trials may take together.
+/// How many steps along edges all trials may take together, unless these are fewer trials than the
+/// second number.
 const STEPS_MAX: u64 = 40_000_000;
+const TRIALS_MIN: u64 = 8;
+
+/// For each transaction so many steps are taken to find a serial order, and some more in any case.
+const SERIAL_STEPS: u64 = 64;
+const SERIAL_STEPS_MIN: u64 = 1_000_000;
 
 /// So many orders are tried one in the other.
 const DEPTH_MAX: usize = 8;
@@ -222,6 +230,11 @@ impl Search<'_> {
     fn guess(&self) -> Vec<Vec<u32>> {
         let n = self.txns.len();
         let graph = Graph::new(n, self.known());
+        if self.taken.is_empty()
+            && let Some(place) = self.serial()
+        {
+            return self.sorted(&place);
+        }
         let serial = self.wanted.iter().any(|c| c.base == cycles::Base::G2Item);
         let mask = match serial {
             true => u8::MAX,
@@ -254,9 +267,35 @@ impl Search<'_> {
                 }
             }
         }
+        self.sorted(&place)
+    }
+
+    /// An order of all transactions, one after the other.
+    fn serial(&self) -> Option<Vec<u32>> {
+        let steps = SERIAL_STEPS_MIN + SERIAL_STEPS * self.txns.len() as u64;
+        let state = State::of(self.txns.len(), self.open);
+        let mut edges = self.known();
+        // Whoever reads a version of a key, and something else from another writer of that key, tells
+        // that the other one wrote before.
+        for (key, open) in self.open.iter().enumerate() {
+            for (writer, readers) in open.writers.iter().zip(&open.readers) {
+                let sources = readers.iter().flat_map(|r| &state.touches[*r as usize]);
+                for source in sources.filter_map(|(_, found, _)| *found) {
+                    if source != NONE && source != *writer && state.wrote(source, key) {
+                        edges.push(Rel::Ww, source, *writer);
+                    }
+                }
+            }
+        }
+        let graph = Graph::new(self.txns.len(), edges);
+        serial::order(&graph, self.txns, self.open, &self.middle, state, steps.min(self.left))
+    }
+
+    /// The writers of each key by these places.
+    fn sorted(&self, place: &[u32]) -> Vec<Vec<u32>> {
         let sorted = |open: &Open| {
             let mut writers = open.writers.clone();
-            writers.sort_by_key(|w| (place[*w as usize], end(*w)));
+            writers.sort_by_key(|w| (place[*w as usize], self.middle[*w as usize]));
             writers
         };
         self.open.iter().map(sorted).collect()
@@ -308,7 +347,7 @@ impl Search<'_> {
 const LOOKED_MAX: usize = 64;
 
 /// What one transaction after the other leaves in the open keys.
-struct State {
+pub(super) struct State {
     /// Per transaction and key: whose version it found, if it read it, and whether it writes.
     touches: Vec<Vec<(usize, Option<u32>, bool)>>,
     /// Per key: who wrote what is there, [`NONE`] at first.
@@ -337,7 +376,8 @@ impl State {
         State { touches, now: vec![NONE; open.len()], readers }
     }
 
-    fn fits(&self, t: u32) -> bool {
+    /// May it come next: does it find what it found, and overwrite nothing that is still to be read?
+    pub(super) fn fits(&self, t: u32) -> bool {
         self.touches[t as usize].iter().all(|(key, found, writes)| {
             let now = self.now[*key];
             let waiting = self.readers.get(&(*key, now)).copied().unwrap_or(0);
@@ -346,14 +386,38 @@ impl State {
         })
     }
 
-    fn put(&mut self, t: u32) {
-        for (key, found, writes) in std::mem::take(&mut self.touches[t as usize]) {
-            if let Some(left) = found.and_then(|f| self.readers.get_mut(&(key, f))) {
+    fn wrote(&self, t: u32, key: usize) -> bool {
+        self.touches[t as usize].iter().any(|(k, _, writes)| *writes && *k == key)
+    }
+
+    /// Does it change any of the keys?
+    pub(super) fn writes(&self, t: u32) -> bool {
+        self.touches[t as usize].iter().any(|(_, _, writes)| *writes)
+    }
+
+    /// Adds its effects, and gives the keys that it wrote with what they held.
+    pub(super) fn put(&mut self, t: u32) -> Vec<(usize, u32)> {
+        let mut overwritten = Vec::new();
+        for (key, found, writes) in &self.touches[t as usize] {
+            if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
                 *left -= 1;
             }
-            if writes {
-                self.now[key] = t;
+            if *writes {
+                overwritten.push((*key, std::mem::replace(&mut self.now[*key], t)));
             }
+        }
+        overwritten
+    }
+
+    /// Takes its effects back.
+    pub(super) fn undo(&mut self, t: u32, overwritten: &[(usize, u32)]) {
+        for (key, found, _) in &self.touches[t as usize] {
+            if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
+                *left += 1;
+            }
+        }
+        for (key, was) in overwritten {
+            self.now[*key] = *was;
         }
     }
 }

@@ -134,3 +134,22 @@ fn agrees_with_its_slow_twin() {
     }
     assert!(compared > 6_000 && unknown < 100, "{compared} {unknown}");
 }
+
+/// A healthy history is valid, however long it is: nobody tells the order of its versions, and the
+/// search for one must not end with its budget.
+#[test]
+fn long_healthy_histories_are_valid() {
+    for (seed, sessions) in [(1, 3), (2, 10), (3, 20)] {
+        let load = Load::new(3_000).sessions(sessions).outcomes(0.02, 0.02).seed(seed);
+        let history = load.history(Shape::Registers, Store::StrictSerializable);
+        for model in [
+            Isolation::StrictSerializable,
+            Isolation::Serializable,
+            Isolation::SnapshotIsolation,
+            Isolation::ReadCommitted,
+        ] {
+            let verdict = rw_register().model(model).check(&history);
+            assert!(verdict.is_valid(), "{model}, {sessions} sessions: {:?}", verdict.reasons);
+        }
+    }
+}

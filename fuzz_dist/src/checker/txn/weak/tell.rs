@@ -215,7 +215,7 @@ fn visible(
         (first..node).rev().map(|n| base.txn[n as usize])
     };
     match level {
-        Level::ReadCommitted => {
+        Level::AxiomaticReadCommitted => {
             let at = sources(txns, r).filter(|s| s.1 == key && s.2 == t1).map(|s| s.0).max()?;
             let before = sources(txns, r).any(|(i, _, from)| from == w && i < at);
             before.then(|| direct(r)).flatten().map(|t| format!("it {t} earlier"))

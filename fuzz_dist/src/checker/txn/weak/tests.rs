@@ -6,7 +6,7 @@ use crate::checker::txn::generate::{
     HIDDEN_CYCLE, HIDDEN_INITIAL, Load, PLANTS, Store, plant, script,
 };
 use crate::checker::txn::twin as plain;
-use crate::checker::txn::{Shape, Transactions, Weak};
+use crate::checker::txn::{Isolation, Shape, Transactions, Weak, rw_register};
 use crate::checker::{Checker, Validity, Verdict};
 use crate::history::History;
 use crate::op::Value;
@@ -43,10 +43,28 @@ fn the_initial_value_precedes_every_session() {
     let own = "0: w x 1\n0: r x nil";
     assert!(!holds(own).contains(&"read-atomic"));
     assert!(!holds(own).contains(&"causal") && !holds(own).contains(&"weak-causal"));
-    assert!(holds(own).contains(&"read-committed"));
+    assert!(holds(own).contains(&"axiomatic-read-committed"));
     let chain = "0: w x 1\n1: r x 1\n1: w y 1\n2: r y 1\n2: r x nil";
     assert!(holds(chain).contains(&"read-atomic"));
     assert!(!holds(chain).contains(&"causal") && !holds(chain).contains(&"weak-causal"));
+}
+
+/// One name, one meaning: PL-2 lets a transaction read backwards, the axiom does not, and each has
+/// a name of its own.
+#[test]
+fn read_committed_is_pl_2_and_the_axiom_has_another_name() {
+    let backwards = "0: w x 1\n0: w x 2\n1: r x 2, r x 1";
+    let pl_2 = rw_register().model("read-committed".parse::<Isolation>().unwrap());
+    assert!(pl_2.check(&script(backwards).unwrap()).is_valid());
+    let axiom = weak("axiomatic-read-committed".parse().unwrap());
+    assert!(says(&axiom, backwards).is_invalid());
+    let why = "read-committed".parse::<Level>().unwrap_err();
+    assert!(why.contains("PL-2") && why.contains("axiomatic-read-committed"), "{why}");
+    for level in Level::ALL {
+        let same = level.as_str().parse::<Isolation>();
+        let known = [Level::AxiomaticReadCommitted, Level::WeakCausal, Level::CausalMemory];
+        assert_eq!(same.is_err(), known.contains(&level), "{}", level.as_str());
+    }
 }
 
 #[test]
@@ -63,7 +81,7 @@ fn a_value_that_nobody_wrote_is_invalid_at_every_level() {
 
 #[test]
 fn writers_that_only_their_session_orders_violate_read_committed_when_read_backwards() {
-    let verdict = says(&weak(Level::ReadCommitted), "0: w x 1\n0: w x 2\n1: r x 2, r x 1");
+    let verdict = says(&weak(Level::AxiomaticReadCommitted), "0: w x 1\n0: w x 2\n1: r x 2, r x 1");
     assert_eq!(&*verdict.anomalies[0].kind, "stale-read");
     let told = &verdict.anomalies[0].explanation;
     assert!(
@@ -72,7 +90,10 @@ fn writers_that_only_their_session_orders_violate_read_committed_when_read_backw
         ),
         "{told}"
     );
-    assert!(says(&weak(Level::ReadCommitted), "0: w x 1\n0: w x 2\n1: r x 1, r x 2").is_valid());
+    assert!(
+        says(&weak(Level::AxiomaticReadCommitted), "0: w x 1\n0: w x 2\n1: r x 1, r x 2")
+            .is_valid()
+    );
 }
 
 #[test]

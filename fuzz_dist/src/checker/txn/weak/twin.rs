@@ -114,7 +114,7 @@ impl<'a> Twin<'a> {
         let so = |a: usize, b: usize| self.so.contains(&(a, b));
         let all = 0..self.txns.len();
         match level {
-            Level::ReadCommitted => {
+            Level::AxiomaticReadCommitted => {
                 self.sources.iter().any(|s| s.0 == *t3 && s.3 == Some(t2) && s.1 < *at)
             }
             Level::ReadAtomic => so(t2, *t3) || reads(*t3, t2),
