@@ -35,14 +35,14 @@ async fn up(test: Test) -> Result<Running, Error> {
 }
 
 /// Has the whole machine for as long as it is let.
-#[fuzz_dist::test(db = "hostile", workload = "g_set", nodes = 1, ignore, exclusive = true)]
+#[fuzz_dist::test(db = "hostile", nodes = 1, ignore, exclusive = true)]
 async fn occupies(test: Test) -> Outcome {
     let _running = up(test).await?;
     println!("occupied");
     std::future::pending().await
 }
 
-#[fuzz_dist::test(db = "hostile", workload = "g_set", nodes = 1)]
+#[fuzz_dist::test(db = "hostile", nodes = 1)]
 async fn comes_up(test: Test) -> Outcome {
     drop(up(test).await?);
     Err(Error::usage("it came up, which is enough").into())

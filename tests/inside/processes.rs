@@ -48,7 +48,7 @@ async fn suspended_processes_stand_still_and_go_on(test: Test) -> Outcome {
     fault.heal().await?;
     assert_eq!([ask("n1").await, ask("n2").await], ["answered", "answered"]);
     let nobody = cluster.inject(suspend_process("inside_nobody")).await;
-    assert!(nobody.is_err_and(|e| e.to_string().contains("not seen to act")));
+    assert!(nobody.is_err_and(|e| e.to_string().contains("did not take effect")));
     ends(cluster, &[]).await
 }
 
@@ -114,7 +114,7 @@ async fn purged_code_takes_who_lingers_there(test: Test) -> Outcome {
     eventually("the worker, or another one", async || answer().await == "answered").await;
     assert_ne!(pid(&cluster, "inside_worker").await, worker, "it waited in the former code");
     let unknown = cluster.inject(purge_module("inside_unknown")).await;
-    assert!(unknown.is_err_and(|e| e.to_string().contains("not seen to act")));
+    assert!(unknown.is_err_and(|e| e.to_string().contains("did not take effect")));
     cluster.client("n1").invoke(Add(1)).await?;
     cluster.check(fuzz_dist::checker::set_full()).await
 }

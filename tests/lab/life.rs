@@ -70,11 +70,11 @@ fn marked(marker: &str) -> Vec<i32> {
     found
 }
 
-/// Process group and session of a process.
-fn group_and_session(pid: i32) -> (i32, i32) {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+/// Process group and session of a process; nothing of one that has ended.
+fn group_and_session(pid: i32) -> Option<(i32, i32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after = stat.rsplit_once(") ").unwrap().1.split(' ').collect::<Vec<_>>();
-    (after[2].parse().unwrap(), after[3].parse().unwrap())
+    Some((after[2].parse().unwrap(), after[3].parse().unwrap()))
 }
 
 /// A process shows no environment while it executes another program.
@@ -154,9 +154,12 @@ fn a_signal_to_the_group_spares_the_lab() {
     let (folder, marker) = (Folder::new(), format!("group-{}", std::process::id()));
     let mut child = holding(&folder, &marker);
     let harness = child.id() as i32;
-    let (group, session) = group_and_session(harness);
-    let others: Vec<_> =
-        marked(&marker).into_iter().filter(|pid| *pid != harness).map(group_and_session).collect();
+    let (group, session) = group_and_session(harness).expect("this process");
+    let others: Vec<_> = marked(&marker)
+        .into_iter()
+        .filter(|pid| *pid != harness)
+        .filter_map(group_and_session)
+        .collect();
     assert!(others.iter().all(|(other, _)| *other != group), "{group}: {others:?}");
     // Only the outer agent, in a group of its own, is in the harness's session.
     assert_eq!(others.iter().filter(|(_, other)| *other == session).count(), 1, "{others:?}");

@@ -184,7 +184,7 @@ pub(crate) fn a_release_that_exits_at_once_is_told_at_once() {
     let release = release(&place, "echo no memory left >&2; exit 3");
     run(&place, "data_centres", &release)
         .ended_with(101)
-        .says("exited unexpectedly before it was ready; logs: ");
+        .says("exited unexpectedly before it was ready: no memory left; logs: ");
     let said = find(&place.store, "antidote.err").expect("its standard error was captured");
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
 }
