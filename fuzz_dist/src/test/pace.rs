@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// So many tasks for each core are an ordinary busy machine, on which limits hold as they are.
-const ORDINARY: f64 = 2.0;
-
-/// A run that went slower than this was on an overloaded machine.
-const OVERLOADED: f64 = 2.0;
+const ORDINARY: f64 = 4.0;
 
 /// A limit is never stretched by more than this.
 pub(super) const STRETCH_MAX: u32 = 4;
+
+/// A run that went slower than this was on an overloaded machine: what is stretched by less has
+/// been given the time that it lacks, and a loss on a busy machine is still called one.
+const OVERLOADED: f64 = STRETCH_MAX as f64;
 
 /// The scale of the slowness that is kept.
 const MILLI: f64 = 1000.0;
