@@ -19,7 +19,7 @@ pub struct Power {
 /// Judges whether a run had the power to find anything at all: an operation of every declared
 /// kind succeeded, one succeeded on every node while no fault was active (final reads count),
 /// every fault was seen undone at its end, and where faults were asked for, some operation
-/// overlapped one that was seen to act. `unknown` otherwise, never `invalid`.
+/// overlapped one that took effect. `unknown` otherwise, never `invalid`.
 ///
 /// Nodes that serve nothing by design are named in the history's `idle_nodes`.
 ///

@@ -58,7 +58,7 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
     let resolved = resolve(session, plan)?;
     let store = session.store()?;
     if resolved.db.facts().net_ticktime.is_some() {
-        // Beside everything else until the nodes are up. What goes wrong is told then; it must not
+        // Beside everything else until the nodes are up. Errors are reported then; they must not
         // keep them from that.
         tokio::spawn(modules::prepare());
     }

@@ -13,7 +13,7 @@ use super::intern::FastMap;
 use super::serial;
 use super::txns::{NONE, Transactions};
 
-/// Writes of a key of which nobody knows the order, at least not of all.
+/// Writes of a key whose order is not known, or only in part.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     pub(crate) key: u32,

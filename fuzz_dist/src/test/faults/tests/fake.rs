@@ -145,7 +145,7 @@ pub(super) enum Act {
     SaysNoOnce,
 }
 
-/// A fault that does what it is told, and says what it did.
+/// A fault that follows a script and records each of its steps.
 #[derive(Clone)]
 pub(super) struct Fake {
     pub(super) name: &'static str,
