@@ -471,7 +471,7 @@ fn compressed_files_are_known_by_their_names_and_say_when_they_are_damaged() {
 fn a_small_file_that_stands_for_a_huge_one_does_not_fill_the_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let blank = " ".repeat(1 << 20) + "\n";
-    let text = history(&[ADD]) + &blank.repeat(192) + &event("invoke", 9, "read", "nil", 9);
+    let text = history(&[ADD]) + &blank.repeat(96) + &event("invoke", 9, "read", "nil", 9);
     for (kind, bytes) in compressed(&text) {
         let file = folder.path().join(kind);
         std::fs::write(&file, &bytes).expect("a file");

@@ -367,3 +367,110 @@ fn output_that_cannot_be_written_is_an_error() {
     }
     std::fs::remove_file(&path).expect("the history goes");
 }
+
+/// A run's folder with this history and, where there are some, the results of its checkers.
+fn folder(history: (&str, &str), results: Option<&str>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(history.0), history.1).expect("a history");
+    if let Some(results) = results {
+        std::fs::write(folder.path().join("results.json"), results).expect("results");
+    }
+    folder
+}
+
+#[test]
+fn a_run_is_judged_as_it_was() {
+    // Stale, which the run had asked for.
+    let stale =
+        done(0, "add", "1", "1") + &done(1, "read", "nil", "#{}") + &done(1, "read", "nil", "#{1}");
+    let results = |kept: &str| {
+        let asked = r#"{"checker":"set_full","verdict":"invalid","results":{"arguments":{"checker":"set_full","options":{"linearizable":"true"}}},"parts":[]}"#;
+        format!(r#"{{"verdict":"invalid","checkers":[{asked}{kept}]}}"#)
+    };
+    let run = folder(("history.edn", &stale), Some(&results("")));
+    let check = format!("check {}", run.path().display());
+    let ended = program::run(&check, "");
+    assert_eq!(ended.code, INVALID, "{}{}", ended.out, ended.err);
+    contains(&ended.out, &["history.edn\tinvalid\tset_full", "stale"]);
+    contains(&ended.err, &["note: the history is", "judged by set_full -o linearizable=true"]);
+    // Another checker may be asked, with its own options.
+    expect(VALID, &format!("{check} --checker set-full"), "");
+    expect(WRONG, &format!("{check} -o linearizable"), "");
+    // What the command does not have keeps its verdict.
+    let power = r#",{"checker":"power","verdict":"unknown","reasons":["no fault"],"results":{},"parts":[]}"#;
+    let healthy = done(0, "add", "1", "1") + &done(1, "read", "nil", "#{1}");
+    let run = folder(("history.edn", &healthy), Some(&results(power)));
+    let text = expect(UNKNOWN, &format!("check {}", run.path().display()), "");
+    contains(&text, &["  set_full: valid\n  power: unknown\n", "no fault (as the run said)"]);
+    let text = expect(UNKNOWN, &format!("check {} --format json", run.path().display()), "");
+    let json: Json = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&json["parts"][0]["verdict"], &json["verdict"]),
+        (&"valid".into(), &"unknown".into())
+    );
+}
+
+#[test]
+fn a_folder_has_a_history_or_says_what_is_missing() {
+    let add = "0\t:invoke\t:add\t1\n0\t:ok\t:add\t1\n0\t:invoke\t:read\tnil\n0\t:ok\t:read\t[1]\n";
+    let jepsen = folder(("history.txt", add), None);
+    let path = jepsen.path().display().to_string();
+    let text = expect(WRONG, &format!("check {path}"), "");
+    contains(&text, &[&path, "does not say which checker", "set-full"]);
+    contains(&expect(VALID, &format!("check {path} --checker set"), ""), &["history.txt\tvalid"]);
+    // EDN has more than the text; the text of a log is the last that is asked.
+    std::fs::write(jepsen.path().join("jepsen.log"), "no history").expect("a log");
+    let edn = done(0, "add", "1", "1") + &done(0, "read", "nil", "#{}");
+    std::fs::write(jepsen.path().join("history.edn"), edn).expect("a history");
+    let text = expect(INVALID, &format!("check {path} --checker set"), "");
+    contains(&text, &["history.edn\tinvalid"]);
+    // Results that are not ours say nothing.
+    std::fs::write(jepsen.path().join("results.json"), "{\"checkers\": [7, {}]").expect("results");
+    contains(&expect(WRONG, &format!("check {path}"), ""), &["does not say which checker"]);
+    let binary = folder(("test.jepsen", "JEPSEN"), None);
+    let text = expect(WRONG, &format!("check {} --checker set", binary.path().display()), "");
+    contains(&text, &["test.jepsen", "Jepsen alone reads", "history.edn"]);
+    let empty = tempfile::tempdir().expect("a folder");
+    let text = expect(WRONG, &format!("check {} --checker set", empty.path().display()), "");
+    contains(&text, &["has no history", "history.jsonl", "`latest`"]);
+    expect(WRONG, &format!("convert {} --to json", empty.path().display()), "");
+    let text = expect(VALID, &format!("convert {path} --to json"), "");
+    contains(&text, &["fuzz_dist_history"]);
+}
+
+/// What is offered on the command line stands in its help and on its page, and what stands there is
+/// offered.
+#[test]
+fn commands_and_flags_are_documented() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checkers.md"));
+    let page = page.expect("the page");
+    let help = expect(VALID, "--help", "");
+    let offered = |message: &str| -> Vec<String> {
+        let list = message.split_once("(there is ").expect("a list").1;
+        let list = list.split_once(')').expect("its end").0;
+        list.split(", ").map(String::from).collect()
+    };
+    let commands = offered(&expect(WRONG, "chekc", ""));
+    let flags = offered(&expect(WRONG, "check - --chekc", ""));
+    assert!(commands.len() >= 3 && flags.len() >= 7, "{commands:?} {flags:?}");
+    for word in commands.iter().chain(&flags) {
+        contains(&help, &[word]);
+        assert!(page.contains(word.as_str()), "docs/checkers.md does not have {word}");
+    }
+    for command in &commands {
+        // The help of each subcommand is the help.
+        assert_eq!(expect(VALID, &format!("{command} --help"), ""), help);
+        contains(&help, &[&format!("cargo fuzz-dist {command}")]);
+    }
+    // What the help and the page show is known.
+    let is_flag = |word: &&str| word.starts_with("--") && word.len() > 2;
+    let shown = help.lines().chain(page.lines().filter(|l| l.starts_with("cargo fuzz-dist ")));
+    let words = shown.flat_map(|l| l.split(|c: char| c != '-' && !c.is_alphanumeric()));
+    for word in words.filter(is_flag) {
+        assert!(flags.iter().any(|flag| flag == word), "{word} is shown and not known");
+    }
+    for format in Format::ALL {
+        contains(&help, &[format.as_str()]);
+        assert!(page.contains(&format!("| `{format}` |")), "docs/checkers.md lacks {format}");
+    }
+}

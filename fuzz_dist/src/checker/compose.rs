@@ -45,12 +45,14 @@ impl Compose {
 impl Checker for Compose {
     fn check(&self, history: &History) -> Verdict {
         let parts = self.parts.iter().map(|(name, checker)| {
-            catch_unwind(AssertUnwindSafe(|| checker.check(history))).unwrap_or_else(|panic| {
-                let said = (panic.downcast_ref::<&str>().map(|s| (*s).to_string()))
-                    .or_else(|| panic.downcast_ref::<String>().cloned())
-                    .unwrap_or_else(|| "nothing".into());
-                Verdict::unknown(name.clone(), format!("the checker {name} panicked: {said}"))
-            })
+            catch_unwind(AssertUnwindSafe(|| checker.check(history)))
+                .unwrap_or_else(|panic| {
+                    let said = (panic.downcast_ref::<&str>().map(|s| (*s).to_string()))
+                        .or_else(|| panic.downcast_ref::<String>().cloned())
+                        .unwrap_or_else(|| "nothing".into());
+                    Verdict::unknown(name.clone(), format!("the checker {name} panicked: {said}"))
+                })
+                .asked(checker.arguments())
         });
         Verdict::compose("compose", parts)
     }

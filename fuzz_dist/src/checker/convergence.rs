@@ -4,6 +4,7 @@
 //! types", 2011): replicas that have received the same updates are equal. The run gives them
 //! time after the heal; then each node's final read is compared, as a value, with the others'.
 
+use super::Arguments;
 use std::collections::BTreeMap;
 
 use super::calls::OpenUpdates;
@@ -101,6 +102,11 @@ impl Checker for Convergence {
             None => verdict,
         };
         Faults::of(history).state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let convergence = Arguments::of("convergence").flag("ordered", self.ordered);
+        Some(convergence.option("read", &self.read, "read"))
     }
 }
 

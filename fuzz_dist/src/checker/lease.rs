@@ -1,5 +1,6 @@
 //! `lease`: at most one client holds a lease (a lock, the leader's role) at any time.
 
+use super::Arguments;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
 use super::recheck::{self, rechecked};
@@ -126,6 +127,14 @@ impl Checker for Lease {
         let verdict = verdict.with("hold_count", count_of).with("overlap_count", total);
         let verdict = rechecked(history, verdict, |f, a| recheck::lease(f, a, self.ttl_ms));
         faults.state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let lease = Arguments::of("lease");
+        Some(match self.ttl_ms {
+            Some(ms) => lease.option("ttl-ms", ms, ""),
+            None => lease,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `liveness`: every node works again soon after the faults are over.
 
+use super::Arguments;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -108,6 +109,12 @@ impl Checker for Liveness {
         let within = self.within;
         let verdict = rechecked(history, verdict, |f, a| recheck::liveness(f, a, within));
         faults.state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let liveness = Arguments::of("liveness");
+        let within = self.within.as_millis();
+        self.kinds.is_empty().then(|| liveness.option("within-ms", within, 10_000))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `log_pattern`: nothing alarming stands in what the nodes logged.
 
+use super::Arguments;
 use super::evidence::{count, node_of};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use crate::history::{History, View};
@@ -60,6 +61,13 @@ impl Checker for LogPattern {
         };
         verdict.anomalies = found;
         verdict.counted("log_line", matches).with("line_count", lines).with("match_count", matches)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let one = |text: &String| !text.contains(',');
+        let all = self.patterns.join(",");
+        let asked = Arguments::of("log_pattern").option("patterns", all, "");
+        self.patterns.iter().all(one).then_some(asked)
     }
 }
 

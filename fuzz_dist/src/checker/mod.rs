@@ -2,6 +2,7 @@
 
 use crate::history::History;
 
+mod arguments;
 mod atomic;
 mod calls;
 mod causes;
@@ -37,6 +38,7 @@ mod unique_ids;
 mod unordered_queue;
 mod verdict;
 
+pub use arguments::Arguments;
 pub use atomic::{Atomic, atomic};
 pub use causes::{Cause, CauseKind, explained};
 pub use compose::{Compose, compose};
@@ -67,6 +69,7 @@ pub use unordered_queue::{UnorderedQueue, unordered_queue};
 pub use verdict::{Anomaly, Validity, Verdict};
 
 pub(crate) use uniform::mixed;
+pub(crate) use verdict::ARGUMENTS;
 
 #[cfg(test)]
 pub(crate) use set_full::random_history as set_full_random_history;
@@ -110,6 +113,13 @@ pub trait Checker: Send + Sync {
     /// need the whole history. See the option `stop = "first_anomaly"`.
     fn online(&self, history: &History) -> Option<Box<dyn Online>> {
         let _ = history;
+        None
+    }
+
+    /// How `cargo fuzz-dist check` is asked for this checker, where that knows it. A run stores it beside
+    /// the verdict.
+    #[doc(hidden)]
+    fn arguments(&self) -> Option<Arguments> {
         None
     }
 

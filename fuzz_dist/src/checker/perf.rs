@@ -1,5 +1,6 @@
 //! `perf`: latencies and rates over time.
 
+use super::Arguments;
 use std::collections::BTreeMap;
 use std::iter::once;
 
@@ -79,6 +80,10 @@ impl Checker for Perf {
             .map(|(f, windows)| (f, windows.into_iter().map(|w| self.figures(w)).collect()))
             .collect();
         Verdict::valid("perf").with("window_ms", self.window_ms).with("functions", figures)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("perf").option("window-ms", self.window_ms, 1000))
     }
 }
 

@@ -3,6 +3,7 @@
 //! After Jepsen's jepsen.checker/set: only the read that was invoked last counts (per node,
 //! the last final read, where the run has final reads).
 
+use super::Arguments;
 use super::calls::{Outcome, calls};
 use super::evidence::{count, listed, node_of};
 use super::finals::Finals;
@@ -132,6 +133,11 @@ impl Checker for Set {
             .with("resurrected_count", counts[2])
             .with("recovered_count", recovered.iter().filter(|r| **r).count());
         rechecked(history, verdict, |f, a| recheck::set(f, a, &self.add, &self.read))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let set = Arguments::of("set").option("add", &self.add, "add");
+        Some(set.option("read", &self.read, "read"))
     }
 }
 

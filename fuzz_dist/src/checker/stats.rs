@@ -1,5 +1,6 @@
 //! Counts, rates and latencies per operation and per node.
 
+use super::Arguments;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -114,6 +115,10 @@ impl Checker for Stats {
             .with("functions", by_function)
             .with("nodes", by_node)
             .with("ok_per_second", seconds.map(|s| done as f64 / s))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("stats"))
     }
 }
 

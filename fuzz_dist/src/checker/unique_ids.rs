@@ -1,5 +1,6 @@
 //! `unique_ids`: no identifier is given out twice.
 
+use super::Arguments;
 use std::collections::BTreeMap;
 
 use super::calls::calls;
@@ -111,6 +112,10 @@ impl Checker for UniqueIds {
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {
         Some(Box::new(OnlineIds::new(&self.generate)))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("unique_ids").option("generate", &self.generate, "generate"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `unordered_queue`: a linearizable queue whose elements may come out in any order.
 
+use super::Arguments;
 use std::collections::BTreeMap;
 
 use super::calls::{Call, Outcome, calls};
@@ -128,6 +129,10 @@ impl Checker for UnorderedQueue {
             .with("indeterminate_dequeue_count", open.len());
         let verdict = rechecked(history, verdict, recheck::unordered_queue);
         Faults::of(history).state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("unordered_queue"))
     }
 }
 

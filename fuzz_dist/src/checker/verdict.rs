@@ -6,9 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::Cause;
+use super::{Arguments, Cause};
 use crate::op::{Name, NodeId, Value};
 use crate::time::Time;
+
+/// The result that says how the command is asked for the checker.
+pub(crate) const ARGUMENTS: &str = "arguments";
 
 /// The lattice of verdicts: composing takes the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -193,6 +196,15 @@ impl Verdict {
             self.results.insert(name.into(), json);
         }
         self
+    }
+
+    /// With how the command is asked for the checker, where that is known.
+    #[must_use]
+    pub(crate) fn asked(self, arguments: Option<Arguments>) -> Verdict {
+        match arguments {
+            Some(arguments) => self.with(ARGUMENTS, arguments),
+            None => self,
+        }
     }
 
     /// With the number of anomalies of a kind, of which `anomalies` may have only some.

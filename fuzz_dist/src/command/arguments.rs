@@ -24,7 +24,8 @@ pub(super) enum Task {
 pub(super) struct Check {
     pub(super) source: String,
     pub(super) from: Option<Format>,
-    pub(super) checker: String,
+    /// Nothing where those of the run are asked for.
+    pub(super) checker: Option<String>,
     pub(super) options: Vec<(String, String)>,
     pub(super) json: bool,
 }
@@ -117,13 +118,10 @@ impl Found {
             Some("json") => true,
             Some(other) => return Err(format!("expected --format text or json, not {other}")),
         };
-        let checker = self.checker.ok_or_else(|| {
-            format!("expected --checker with one of: {}", super::checkers::names().join(", "))
-        })?;
         Ok(Ask::Do(Task::Check(Check {
             source,
             from: self.from,
-            checker,
+            checker: self.checker,
             options: self.options,
             json,
         })))

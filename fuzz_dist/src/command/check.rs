@@ -7,10 +7,36 @@ use super::checkers::{self, Entry, Judges};
 use super::given::Given;
 use super::output::{self, Judged};
 use super::progress::Progress;
-use super::{INVALID, UNKNOWN, VALID, input};
+use super::{INVALID, UNKNOWN, VALID, folder, input};
 use crate::checker::{Validity, Verdict, explained, mixed};
 use crate::history::{History, PROCESSES, REAL_TIME};
 use crate::op::{Kind, Value};
+
+/// A checker with its options.
+struct Asked {
+    entry: &'static Entry,
+    options: Vec<(String, String)>,
+}
+
+impl Asked {
+    fn new(checker: &str, options: Vec<(String, String)>) -> Result<Asked, String> {
+        let asked = Asked { entry: checkers::find(checker, &options)?, options };
+        // Wrong options are told before a long history is read.
+        asked.entry.build(&asked.given(true, true))?;
+        Ok(asked)
+    }
+
+    fn given(&self, real_time: bool, processes: bool) -> Given<'_> {
+        Given { options: &self.options, real_time, processes }
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.entry.name)?;
+        self.options.iter().try_for_each(|(key, value)| write!(f, " -o {key}={value}"))
+    }
+}
 
 /// Judges a history, prints the verdict, and gives the exit code.
 ///
@@ -18,33 +44,73 @@ use crate::op::{Kind, Value};
 ///
 /// Where the arguments or the history are not what they should be, in words for people.
 pub(super) fn check(ask: &Check) -> Result<u8, String> {
-    let entry = checkers::find(&ask.checker, &ask.options)?;
-    let mut given = Given { options: &ask.options, real_time: true, processes: true };
-    // Wrong options are told before a long history is read.
-    entry.build(&given)?;
+    let folder = folder::find(&ask.source)?;
+    let (source, run) = match folder {
+        Some(folder) => (folder.history, Some(folder.judged)),
+        None => (ask.source.clone(), None),
+    };
+    let of_run = run.is_some();
+    let (asked, kept) = match (&ask.checker, run) {
+        (Some(checker), _) => (vec![Asked::new(checker, ask.options.clone())?], Vec::new()),
+        (None, run) => checkers_of(run, ask)?,
+    };
+    if of_run {
+        let names: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        eprintln!("note: the history is {source}, judged by {}", names.join(", "));
+    }
     let progress = Progress::start();
-    let (loaded, format) = input::load(&ask.source, ask.from, &progress)?;
-    progress.doing(format!("checking {} events with {}", loaded.history.len(), entry.name));
-    let known = |fact| loaded.history.meta(fact) != Some(&Value::Bool(false));
-    (given.real_time, given.processes) = (known(REAL_TIME), known(PROCESSES));
-    let verdict = judge(entry, &given, &loaded.history);
+    let (loaded, format) = input::load(&source, ask.from, &progress)?;
+    let history = &loaded.history;
+    let known = |fact| history.meta(fact) != Some(&Value::Bool(false));
+    let (real_time, processes) = (known(REAL_TIME), known(PROCESSES));
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for one in &asked {
+        progress.doing(format!("checking {} events with {}", history.len(), one.entry.name));
+        verdicts.push(judge(one.entry, &one.given(real_time, processes), history));
+    }
     drop(progress);
+    verdicts.extend(kept);
+    let names: Vec<&str> = asked.iter().map(|one| one.entry.name).collect();
+    let (verdict, composed) = match verdicts.len() {
+        1 => (verdicts.remove(0), false),
+        _ => (Verdict::compose(names.join(","), verdicts), true),
+    };
     if let Some(torn) = loaded.torn {
         eprintln!("note: line {} is torn, and no part of the history", torn.line);
     }
-    let judged = Judged {
-        source: &ask.source,
-        format,
-        checker: entry.name,
-        history: &loaded.history,
-        verdict: &verdict,
-    };
+    let checker = names.join(",");
+    let judged =
+        Judged { source: &source, format, checker: &checker, history, verdict: &verdict, composed };
     super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) })?;
     Ok(match verdict.validity {
         Validity::Valid => VALID,
         Validity::Invalid => INVALID,
         Validity::Unknown => UNKNOWN,
     })
+}
+
+/// The checkers that judged a run, and what was said by those that the command does not have.
+fn checkers_of(
+    run: Option<folder::Judged>,
+    ask: &Check,
+) -> Result<(Vec<Asked>, Vec<Verdict>), String> {
+    let names = || checkers::names().join(", ");
+    let Some(run) = run else {
+        return Err(format!("expected --checker with one of: {}", names()));
+    };
+    if let Some((key, _)) = ask.options.first() {
+        return Err(format!("expected --checker with the option {key}"));
+    }
+    if run.again.is_empty() {
+        return Err(format!(
+            "the folder {} does not say which checker judged the run; expected --checker with one of: {}",
+            ask.source,
+            names()
+        ));
+    }
+    let asked =
+        run.again.into_iter().map(|a| Asked::new(&a.checker, a.options.into_iter().collect()));
+    Ok((asked.collect::<Result<_, String>>()?, run.kept))
 }
 
 fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {

@@ -7,11 +7,11 @@ use super::given::Given;
 use super::kv::KeyValue;
 use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append, rw_register};
 use crate::checker::{
-    self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, MultiRegister,
-    Registers, SetModel, StartingAt, Verdict, any_checker, atomic, convergence, counter,
-    distinct_register, fifo, independent, jobs, lease, linearizable, liveness, log_pattern,
-    offset_log, or_set, perf, pn_counter, replicated_register, sequential, set, set_full, stats,
-    total_queue, unique_ids, unordered_queue,
+    self, AnyChecker, Arguments, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model,
+    MultiRegister, Registers, SetModel, StartingAt, Verdict, any_checker, atomic, convergence,
+    counter, distinct_register, fifo, independent, jobs, lease, linearizable, liveness,
+    log_pattern, offset_log, or_set, perf, pn_counter, replicated_register, sequential, set,
+    set_full, stats, total_queue, unique_ids, unordered_queue,
 };
 use crate::history::History;
 use crate::op::Value;
@@ -183,6 +183,10 @@ impl Checker for Shared {
     fn check(&self, history: &History) -> Verdict {
         self.0.check(history)
     }
+
+    fn arguments(&self) -> Option<Arguments> {
+        self.0.arguments()
+    }
 }
 
 fn done(checker: impl Checker + 'static) -> Result<AnyChecker, String> {
@@ -296,24 +300,13 @@ fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> String {
     all.iter().map(|t| word(*t)).collect::<Vec<_>>().join("|")
 }
 
-const TYPES: [(&str, Crdt); 8] = [
-    ("grow-set", Crdt::GrowSet),
-    ("pn-counter", Crdt::PnCounter),
-    ("lww-register", Crdt::LwwRegister),
-    ("mv-register", Crdt::MvRegister),
-    ("add-wins-set", Crdt::AddWinsSet),
-    ("remove-wins-set", Crdt::RemoveWinsSet),
-    ("enable-wins-flag", Crdt::EnableWinsFlag),
-    ("disable-wins-flag", Crdt::DisableWinsFlag),
-];
-
 fn replicated(given: &Given<'_>) -> Result<AnyChecker, String> {
     let kind = |word: &str| {
-        let found = TYPES.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
-        found.ok_or_else(|| unknown("type", word, &TYPES.map(|(name, _)| name)))
+        let found = Crdt::ALL.into_iter().find(|kind| kind.as_str() == word);
+        found.ok_or_else(|| unknown("type", word, &Crdt::ALL.map(Crdt::as_str)))
     };
     let all = given.word("type").ok_or_else(|| {
-        format!("expected -o type= with one of {}", TYPES.map(|(name, _)| name).join(", "))
+        format!("expected -o type= with one of {}", Crdt::ALL.map(Crdt::as_str).join(", "))
     })?;
     let mut checker = crdt_causal(kind(all)?);
     for pair in given.word("keys").into_iter().flat_map(|keys| keys.split(',')) {
@@ -357,4 +350,63 @@ fn accounts_of(text: &str) -> Result<Vec<Value>, String> {
 /// A key or an account: a number where it looks like one.
 fn value(word: &str) -> Value {
     word.parse::<i64>().map_or_else(|_| word.into(), Value::Int)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something for each option of each checker.
+    fn value_of(checker: &str, option: &str) -> &'static str {
+        match (checker, option) {
+            ("linearizable" | "sequential", "model") => "fifo",
+            (_, "model") => "snapshot-isolation",
+            ("causal", "level") => "causal-memory",
+            (_, "level") => "monotonic-reads",
+            ("linearizable" | "sequential", "initial") => "0",
+            (_, "type") => "mv-register",
+            (_, "keys") => "7:pn-counter,x:grow-set",
+            (_, "accounts") => "0-2",
+            (_, "patterns") => "crash,oops",
+            (_, "total" | "ttl-ms" | "window-ms" | "within-ms" | "budget") => "77",
+            (_, "add" | "read" | "generate") => "other",
+            _ => "true",
+        }
+    }
+
+    fn built(name: &str, options: &[(String, String)]) -> AnyChecker {
+        let entry = find(name, options).unwrap_or_else(|why| panic!("{name} {options:?}: {why}"));
+        let given = Given { options, real_time: true, processes: true };
+        entry.build(&given).unwrap_or_else(|why| panic!("{name} {options:?}: {why}"))
+    }
+
+    #[test]
+    fn a_checker_says_how_it_is_asked_for() {
+        const NEEDED: [&str; 6] = ["model", "level", "type", "accounts", "total", "patterns"];
+        let mut silent = Vec::new();
+        for entry in CHECKERS {
+            let all = entry.options.iter().chain(&["independent"]);
+            for option in all.map(|o| Some(*o)).chain([None]) {
+                let needed = NEEDED.iter().filter(|o| entry.options.contains(o));
+                let mut options: Vec<(String, String)> = (needed.copied().chain(option))
+                    .map(|o| (o.to_string(), value_of(entry.name, o).to_string()))
+                    .collect();
+                if option == Some("initial") && entry.name != "cas_register" {
+                    options.retain(|(key, _)| key != "model");
+                    options.push(("model".into(), "cas-register".into()));
+                }
+                let Some(says) = built(entry.name, &options).arguments() else {
+                    silent.push((entry.name, option));
+                    continue;
+                };
+                let again: Vec<(String, String)> = says.options.clone().into_iter().collect();
+                assert_eq!(built(&says.checker, &again).arguments(), Some(says.clone()));
+                let chosen = option.filter(|o| *o != "model");
+                let kept = chosen.is_none_or(|o| says.options.contains_key(o));
+                assert!(kept, "{} lost {option:?}: {says:?}", entry.name);
+            }
+        }
+        // A register with an initial value is the only thing that nothing stands for.
+        assert!(silent.iter().all(|(_, option)| *option == Some("initial")), "{silent:?}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::checker::Model;
+use crate::checker::{Arguments, Model};
 use crate::op::Value;
 
 /// Text that begins empty.
@@ -53,5 +53,9 @@ impl Model for KeyValue {
 
     fn is_pure(&self, op: &Op) -> bool {
         matches!(op, Op::Get(_))
+    }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "kv", ""))
     }
 }

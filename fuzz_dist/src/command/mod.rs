@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod checkers;
 mod compressed;
+mod folder;
 mod given;
 mod input;
 mod kv;
@@ -23,11 +24,22 @@ pub const HELP: &str = "\
 Judges histories of operations on a distributed system.
 
 usage: cargo fuzz-dist check HISTORY --checker NAME [-o KEY=VALUE ...] [--format text|json]
+       cargo fuzz-dist check FOLDER
        cargo fuzz-dist convert HISTORY --to json|edn
        cargo fuzz-dist checkers
+       cargo fuzz-dist --help | --version
 
-HISTORY is a file, or - for the standard input. Its notation is found by its text and its
-name, or is said with --from json|edn|jepsen-json|jepsen-log|plume|awdit|dbcop.
+HISTORY is a file, which may be compressed with gzip or zstd, or - for the standard input. The
+command detects its notation from its text and its name; --from names it:
+json|edn|jepsen-json|jepsen-log|plume|awdit|dbcop.
+FOLDER is that of a run, target/fuzz_dist/TEST/TIME or Jepsen's store/TEST/TIME, or that of a
+test, of which the latest run is taken. Without --checker a run is judged as it was judged
+before, by the checkers in its results.json. Jepsen's results do not name checkers.
+
+-c is --checker, and -o is --option. For example:
+  cargo fuzz-dist check store/latest --checker list-append -o model=snapshot-isolation
+  cargo fuzz-dist check history.edn.gz --checker set-full --format json
+docs/checkers.md of the repository says which checker fits which workload of Jepsen.
 
 exit codes: 0 valid; 1 invalid; 2 unknown, also where the history cannot be judged;
             3 wrong arguments, a malformed history, or output that cannot be written
@@ -70,7 +82,8 @@ fn ended(done: Result<u8, String>) -> u8 {
 
 fn convert(source: &str, from: Option<Format>, to: Format) -> Result<u8, String> {
     let progress = progress::Progress::start();
-    let (loaded, _) = input::load(source, from, &progress)?;
+    let source = folder::find(source)?.map_or(source.into(), |folder| folder.history);
+    let (loaded, _) = input::load(&source, from, &progress)?;
     drop(progress);
     let mut out = std::io::stdout().lock();
     match loaded.history.export(&mut out, to).and_then(|()| out.flush()) {

@@ -22,6 +22,8 @@ pub(super) struct Judged<'a> {
     pub(super) checker: &'a str,
     pub(super) history: &'a History,
     pub(super) verdict: &'a Verdict,
+    /// Are its parts checkers of their own?
+    pub(super) composed: bool,
 }
 
 #[derive(Serialize)]
@@ -159,6 +161,9 @@ fn line(history: &History, i: usize) -> Line<'_> {
 pub(super) fn text(judged: &Judged<'_>) -> String {
     let Judged { history, verdict, .. } = judged;
     let mut text = format!("{}\t{}\t{}\n", judged.source, verdict.validity, judged.checker);
+    for part in verdict.parts.iter().filter(|_| judged.composed) {
+        put(&mut text, format_args!("  {}: {}\n", part.checker, part.validity));
+    }
     for reason in &verdict.reasons {
         put(&mut text, format_args!("  {reason}\n"));
     }

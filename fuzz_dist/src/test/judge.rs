@@ -71,6 +71,7 @@ fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Durati
                 true => checked(&name, &checker, &history),
                 false => in_a_process(&name, &checker, &history, deadline),
             };
+            let verdict = verdict.asked(checker.arguments());
             // Before the verdict is known: what comes next may end the runtime.
             drop(checker);
             // The receiver is gone when the limit has passed.
@@ -289,6 +290,18 @@ mod tests {
         let composed = crate::checker::compose().with("x", Says(|| Verdict::valid("x")));
         assert!(!is_own(name(Arc::new(composed))));
         assert_eq!(short_name("a::b::Independent<c::Register, d::E>"), "Independent<Register, E>");
+    }
+
+    #[test]
+    fn a_verdict_says_how_the_command_is_asked_for_it() {
+        let checker = crate::checker::independent(crate::checker::offset_log());
+        let history = Arc::new(History::new(["n1"]));
+        let checkers = vec![crate::checker::any_checker(checker)];
+        let verdict = judge_within(&history, checkers, Duration::from_secs(5));
+        let expected = serde_json::json!({
+            "checker": "offset_log", "options": { "independent": "true" }
+        });
+        assert_eq!(verdict.parts[0].results["arguments"], expected);
     }
 
     #[test]

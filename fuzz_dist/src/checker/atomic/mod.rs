@@ -18,6 +18,7 @@ mod reads;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use std::collections::HashMap;
 
 use super::calls::{Call, Outcome, calls};
@@ -138,6 +139,11 @@ impl Checker for Atomic {
         let functions = [&*self.write, &*self.abort, &*self.read];
         let verdict = rechecked(history, verdict, |f, a| recheck::atomic(f, a, functions));
         told.faults.state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let usual = [&*self.write, &*self.abort, &*self.read] == ["write", "abort", "read"];
+        usual.then(|| Arguments::of("atomic"))
     }
 }
 

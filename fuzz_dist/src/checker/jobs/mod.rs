@@ -4,6 +4,7 @@ mod executions;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
@@ -122,6 +123,10 @@ impl Checker for JobsChecker {
         let verdict = counts.into_iter().fold(verdict, |v, (name, n)| v.with(name, n));
         let verdict = rechecked(history, verdict, recheck::jobs);
         faults.state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("jobs").flag("at-least-once", self.at_least_once))
     }
 }
 

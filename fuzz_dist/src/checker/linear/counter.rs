@@ -1,12 +1,14 @@
 //! `counter`: a linearizable counter. Where no order is found that explains all reads, bounds
 //! tell which ones are impossible, and the search which ones contradict each other.
 
+use super::super::Arguments;
 use super::super::calls::{Outcome, calls};
 use super::super::evidence::{Faults, node_of};
 use super::super::pn_counter::ranges::Ranges;
 use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use super::model::CounterOp;
+use super::search::STEPS_MAX;
 use super::search::Stuck;
 use super::sums::{End, Ended, explained};
 use super::{CounterModel, Linearizable, Model as _, Step, linearizable};
@@ -39,7 +41,7 @@ pub struct Counter {
 /// assert!(counter().check(&r.history()).is_invalid());
 /// ```
 pub fn counter() -> Counter {
-    Counter { search: linearizable(CounterModel), steps_max: 50_000_000 }
+    Counter { search: linearizable(CounterModel), steps_max: STEPS_MAX }
 }
 
 impl Counter {
@@ -119,6 +121,10 @@ impl Checker for Counter {
         let verdict = verdict.with("impossible_value_count", impossible);
         let verdict = verdict.counted("impossible_value", impossible);
         rechecked(history, verdict, recheck::counter)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("counter").option("budget", self.steps_max, STEPS_MAX))
     }
 }
 

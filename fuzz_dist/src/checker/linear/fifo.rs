@@ -10,6 +10,7 @@
 //! This costs O(n), whatever the number of clients. Dequeues of unknown outcome may have taken
 //! elements that never came out; `fifo_open.rs` matches them exactly.
 
+use super::super::Arguments;
 use super::super::calls::{Call, Outcome, call, invoked};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
@@ -125,6 +126,10 @@ impl Checker for FifoQueue {
             .with("empty_count", way.empties.len())
             .with("unknown_dequeue_count", way.open.len());
         rechecked(history, verdict, recheck::fifo)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("fifo").flag("per-producer", self.per_producer))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `independent`: one checker for each key, in parallel.
 
+use super::super::Arguments;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,6 +65,10 @@ impl<C: Checker + 'static> Checker for Independent<C> {
 
     fn online(&self, history: &History) -> Option<Box<dyn Online>> {
         Some(Box::new(Keyed::new(&self.checker, history)?))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        self.checker.arguments().map(|asked| asked.flag("independent", true))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Models: what an object does when operations come one after the other.
 
+use super::super::Arguments;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -77,6 +78,12 @@ pub trait Model: Send + Sync {
     /// that begin as nil. From that alone much of the order is known, without a search. `None` is
     /// always right.
     fn access(&self, _op: &Self::Op) -> Option<Access> {
+        None
+    }
+
+    /// How the command is asked for a search in this model, where it knows the model.
+    #[doc(hidden)]
+    fn arguments(&self, _asked: Arguments) -> Option<Arguments> {
         None
     }
 }
@@ -203,6 +210,10 @@ impl Model for CasRegister {
     fn access(&self, op: &RegisterOp) -> Option<Access> {
         Some(op.access(Value::Nil))
     }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "cas-register", ""))
+    }
 }
 
 /// A lock under `acquire` and `release`: what is acquired cannot be acquired again.
@@ -227,6 +238,10 @@ impl Model for Mutex {
 
     fn step(&self, held: &bool, acquires: &bool) -> Option<bool> {
         (held != acquires).then_some(*acquires)
+    }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "mutex", ""))
     }
 }
 
@@ -299,6 +314,10 @@ impl Model for SetModel {
     fn is_pure(&self, op: &SetOp) -> bool {
         matches!(op, SetOp::Read(_))
     }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "set", ""))
+    }
 }
 
 /// A first-in-first-out queue under `enqueue v` and `dequeue`, which gives nil when empty.
@@ -347,6 +366,10 @@ impl Model for Fifo {
     fn bytes(&self, state: &VecDeque<Value>) -> usize {
         size_of_val(state) + state.len() * size_of::<Value>()
     }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "fifo", ""))
+    }
 }
 
 /// A counter under `add n` (or `decrement n`) and `read`; it begins as 0.
@@ -393,5 +416,9 @@ impl Model for CounterModel {
 
     fn is_pure(&self, op: &CounterOp) -> bool {
         matches!(op, CounterOp::Read(_))
+    }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "counter", ""))
     }
 }

@@ -1,6 +1,7 @@
 //! Several registers that each operation reads and writes at one moment: the model of Jepsen's and
 //! Knossos's multi-register histories.
 
+use super::super::Arguments;
 use std::sync::Arc;
 
 use super::Model;
@@ -112,6 +113,18 @@ impl Model for MultiRegister {
 
     fn bytes(&self, state: &Self::State) -> usize {
         size_of_val(state) + state.len() * size_of::<(Value, Value)>()
+    }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        let asked = asked.option("model", "multi-register", "");
+        match &self.initial {
+            Value::Nil => Some(asked),
+            Value::Int(n) => Some(asked.option("initial", n, "")),
+            Value::Text(t) if !t.is_empty() && t.parse::<i64>().is_err() => {
+                Some(asked.option("initial", t, ""))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! and no backward zone lies inside a forward one. That costs O(n), whatever the number of
 //! clients.
 
+use super::super::Arguments;
 use super::super::calls::{Call, Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
@@ -101,6 +102,10 @@ impl Checker for DistinctRegister {
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {
         Some(Box::<OnlineRegister>::default())
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("distinct_register"))
     }
 }
 

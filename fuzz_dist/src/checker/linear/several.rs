@@ -1,5 +1,6 @@
 //! Several registers side by side: the model for sequential consistency.
 
+use super::super::Arguments;
 use super::model::RegisterOp;
 use super::{Access, Model};
 use crate::op::Value;
@@ -100,5 +101,9 @@ impl Model for Registers {
                     RegisterOp::Write(_) => false,
                 }
         })
+    }
+
+    fn arguments(&self, asked: Arguments) -> Option<Arguments> {
+        Some(asked.option("model", "registers", ""))
     }
 }

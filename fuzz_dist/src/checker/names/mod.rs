@@ -4,6 +4,7 @@ mod sightings;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::evidence::{Faults, count, listed, node_name, node_of, seconds_ms};
@@ -84,6 +85,10 @@ impl Checker for NamesChecker {
             found.finals(history, &all, &finals);
         }
         found.verdict(history, self.always, &all, &finals, &faults)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("names").flag("always", self.always))
     }
 }
 

@@ -199,7 +199,8 @@ impl Cluster {
             let real = self.real.entry(key).or_default();
             // Marks of transactions take offsets, too.
             let offset = real.last().map_or(0, |(o, _)| o + 1 + i64::from(s.chance(0.3)));
-            let offset = if s.chance(0.03) { offset - 1 } else { offset };
+            // A negative offset says that none is known.
+            let offset = if s.chance(0.03) { (offset - 1).max(0) } else { offset };
             let told = s.chance(0.95);
             let happened = roll < 0.8 || s.chance(if roll < 0.9 { 0.05 } else { 0.5 });
             sent.push((value, (roll < 0.8 && told).then_some(offset), !(0.8..0.9).contains(&roll)));

@@ -5,6 +5,7 @@
 //! Jepsen's kafka workload names, for one log (`independent` judges several). Histories of that
 //! workload itself are translated into this notation first (`kafka.rs`).
 
+use super::Arguments;
 use std::sync::Arc;
 
 use super::evidence::count;
@@ -82,6 +83,10 @@ impl Checker for OffsetLog {
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {
         Some(Box::<OnlineLog>::default())
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("offset_log").flag("from-start", self.from_start))
     }
 }
 

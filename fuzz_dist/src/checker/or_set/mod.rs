@@ -24,6 +24,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use std::collections::BTreeMap;
 
 use super::calls::{Call, Outcome, calls};
@@ -237,6 +238,12 @@ impl Checker for OrSet {
             recheck::or_set(f, a, functions, self.sequential_nodes)
         });
         facts.faults.state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let usual = [&*self.add, &*self.remove, &*self.read] == ["add", "remove", "read"];
+        let flags = Arguments::of("or_set").flag("sessions", self.sessions);
+        usual.then(|| flags.flag("sequential-nodes", self.sequential_nodes))
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) mod ranges;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use super::calls::{Outcome, calls};
 use super::dense::{self, Clients};
 use super::evidence::{Faults, node_of};
@@ -234,6 +235,11 @@ impl Checker for PnCounter {
         finals.apply(&mut verdict);
         let verdict = rechecked(history, verdict, |f, a| recheck::pn_counter(f, a, &self.read));
         faults.state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let pn_counter = Arguments::of("pn_counter").flag("sessions", self.sessions);
+        (*self.read == *"read").then_some(pn_counter)
     }
 }
 

@@ -15,6 +15,7 @@ mod naive;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use std::collections::{BTreeSet, HashMap};
 
 use super::calls::{Call, Outcome, calls};
@@ -163,6 +164,10 @@ impl Checker for ReplicatedRegister {
         let verdict = verdict.with("write_count", writes.of_value.len()).with("read_count", reads);
         let verdict = rechecked(history, verdict, recheck::replicated_register);
         Faults::of(history).state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("replicated_register"))
     }
 }
 

@@ -23,6 +23,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+use super::Arguments;
 use super::calls::Outcome;
 use super::evidence::{Faults, count, healed_at, listed, node_of};
 use super::finals::Finals;
@@ -159,5 +160,11 @@ impl Checker for SetFull {
     fn online(&self, history: &History) -> Option<Box<dyn Online>> {
         let sessions = self.sessions || history.meta("sessions") == Some(&Value::Bool(true));
         Some(Box::new(OnlineSet::new(&self.add, &self.read, sessions)))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let flags = Arguments::of("set_full").flag("linearizable", self.linearizable);
+        let flags = flags.flag("sessions", self.sessions);
+        Some(flags.option("add", &self.add, "add").option("read", &self.read, "read"))
     }
 }

@@ -1,5 +1,6 @@
 //! `total_queue`: what goes into a queue comes out, once, in whatever order.
 
+use super::Arguments;
 use super::calls::call;
 use super::dense::NONE;
 use super::evidence::{count, listed, node_of};
@@ -86,6 +87,10 @@ impl Checker for TotalQueue {
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {
         Some(Box::new(OnlineQueue::new(self.redelivery)))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("total_queue").flag("redelivery", self.redelivery))
     }
 }
 

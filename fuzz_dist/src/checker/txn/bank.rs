@@ -1,5 +1,6 @@
 //! `bank`: transfers keep the total, and every read of all accounts shows it.
 
+use super::super::Arguments;
 use crate::checker::online::OnlineBank;
 use crate::checker::recheck::{self, rechecked};
 use crate::checker::{Anomaly, Checker, Online, Verdict};
@@ -139,6 +140,21 @@ impl Checker for Bank {
 
     fn online(&self, history: &History) -> Option<Box<dyn Online>> {
         Some(Box::new(OnlineBank::new(self, history)))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let names: Option<Vec<String>> = (self.accounts.iter())
+            .map(|account| match account {
+                Value::Int(n) => Some(n.to_string()),
+                // Numbers in text would be numbers.
+                Value::Text(t) if t.parse::<i64>().is_err() && !t.contains([',', '-']) => {
+                    Some(t.to_string())
+                }
+                _ => None,
+            })
+            .collect();
+        let bank = Arguments::of("bank").option("accounts", names?.join(","), "");
+        Some(bank.option("total", self.total, "").flag("negative", self.negative))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Checkers that look for one pattern: `long_fork`, `write_skew` and `monotonic`.
 
+use super::super::Arguments;
 use std::collections::BTreeMap;
 
 use crate::checker::{Anomaly, Checker, Verdict};
@@ -102,6 +103,10 @@ impl Checker for LongFork {
             Ok((anomalies, count, groups.len()))
         })
     }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("long_fork"))
+    }
 }
 
 /// Judges pairs of transactions; see [`write_skew`].
@@ -150,6 +155,10 @@ impl Checker for WriteSkew {
             let anomalies = told.map(|p| tell_pair(txns, "write-skew", *p, why)).collect();
             Ok((anomalies, pairs.len(), txns.len()))
         })
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("write_skew"))
     }
 }
 
@@ -235,6 +244,10 @@ impl Checker for Monotonic {
             let count = anomalies.len();
             Ok((anomalies, count, reads.len()))
         })
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("monotonic"))
     }
 }
 

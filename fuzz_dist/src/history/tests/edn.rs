@@ -204,7 +204,8 @@ fn wrong_lines_are_named_with_what_was_expected() {
     check("{:type :ok, :f :add, :process 5}", "but has invoked none");
     check("{:type :maybe, :f :add, :process 0}", ":invoke, :ok, :fail or :info, not \"maybe\"");
     check("{:type :ok, :f :add}", "a :process");
-    check("{:type :ok, :process 0}", "a function :f");
+    check("{:type :ok, :process 5}", "a function :f");
+    check("{:type :invoke, :process 5}", "a function :f");
     check("{:type :ok, :f :add, :process -1}", "a :process, that is, a number");
     check("{:type :ok, :f :add, :process 0, :time :now}", "a time in nanoseconds, not \"now\"");
     check("{:type :ok, :f :add :process 0 :value [}", "a value, not the end");

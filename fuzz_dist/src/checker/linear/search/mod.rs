@@ -4,6 +4,7 @@ mod pending;
 mod run;
 mod tell;
 
+use super::super::Arguments;
 use super::super::evidence::Faults;
 use super::super::{Checker, Verdict};
 use super::Model;
@@ -18,6 +19,9 @@ pub struct Linearizable<M> {
     model: M,
     budget: Budget,
 }
+
+/// How many steps a search takes where no option says otherwise.
+pub(super) const STEPS_MAX: u64 = 50_000_000;
 
 /// What a search may use.
 #[derive(Clone, Debug)]
@@ -44,7 +48,7 @@ struct Budget {
 /// assert_eq!(&*verdict.anomalies[0].kind, "not_linearizable");
 /// ```
 pub fn linearizable<M: Model>(model: M) -> Linearizable<M> {
-    Linearizable { model, budget: Budget { steps: 50_000_000, configurations: 1_000_000 } }
+    Linearizable { model, budget: Budget { steps: STEPS_MAX, configurations: 1_000_000 } }
 }
 
 impl<M> Linearizable<M> {
@@ -105,5 +109,10 @@ impl<M: Model> Checker for Linearizable<M> {
             .with("steps", search.taken)
             .with("peak_configurations", search.peak);
         Faults::of(history).state(history, verdict)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let asked = self.model.arguments(Arguments::of("linearizable"))?;
+        Some(asked.option("budget", self.budget.steps, STEPS_MAX))
     }
 }

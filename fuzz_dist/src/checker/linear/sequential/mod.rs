@@ -23,11 +23,13 @@ mod tests;
 mod times;
 mod witness;
 
+use super::super::Arguments;
 use super::super::evidence::{count, node_of};
 use super::super::{Anomaly, Verdict};
 use super::super::{AnyChecker, Checker, Validity, any_checker};
 use super::Model;
 use super::decoded::{Decoded, Operation, decoded, unknown};
+use super::search::STEPS_MAX;
 use crate::history::History;
 use crate::op::Value;
 use order::decide;
@@ -78,7 +80,7 @@ pub struct Sequential<M> {
 /// assert!(sequential(Registers).check(&history).is_valid());
 /// ```
 pub fn sequential<M: Model>(model: M) -> Sequential<M> {
-    Sequential { model, steps_max: 50_000_000, bytes_max: 1 << 30, weaker: None }
+    Sequential { model, steps_max: STEPS_MAX, bytes_max: 1 << 30, weaker: None }
 }
 
 impl<M> Sequential<M> {
@@ -154,6 +156,11 @@ impl<M: Model> Checker for Sequential<M> {
             .with("operation_count", work.len())
             .with("session_count", sessions.len())
             .with("steps", taken)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let asked = self.model.arguments(Arguments::of("sequential"))?;
+        Some(asked.option("budget", self.steps_max, STEPS_MAX))
     }
 }
 

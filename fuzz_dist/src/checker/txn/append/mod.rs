@@ -13,6 +13,7 @@ mod tests;
 mod twin;
 mod why;
 
+use super::super::Arguments;
 use crate::checker::{Checker, Verdict};
 use crate::history::History;
 
@@ -122,5 +123,10 @@ impl Checker for ListAppend {
             }
             Err(why) => Verdict::unknown("list_append", why.to_string()),
         }
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let asked = Arguments::of("list_append").option("model", self.model.as_str(), "");
+        Some(asked.option("budget", self.budget, BUDGET_STEPS))
     }
 }

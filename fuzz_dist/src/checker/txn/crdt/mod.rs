@@ -18,6 +18,7 @@ mod together;
 
 pub(crate) use eval::{Act, evaluate};
 
+use super::super::Arguments;
 use crate::checker::{Anomaly, Checker, Verdict};
 use crate::history::History;
 use crate::op::Value;
@@ -47,6 +48,34 @@ pub enum Crdt {
     EnableWinsFlag,
     /// `enable`, `disable`; read as a truth value.
     DisableWinsFlag,
+}
+
+impl Crdt {
+    /// All of them.
+    pub const ALL: [Crdt; 8] = [
+        Crdt::GrowSet,
+        Crdt::PnCounter,
+        Crdt::LwwRegister,
+        Crdt::MvRegister,
+        Crdt::AddWinsSet,
+        Crdt::RemoveWinsSet,
+        Crdt::EnableWinsFlag,
+        Crdt::DisableWinsFlag,
+    ];
+
+    /// As it is written in options.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Crdt::GrowSet => "grow-set",
+            Crdt::PnCounter => "pn-counter",
+            Crdt::LwwRegister => "lww-register",
+            Crdt::MvRegister => "mv-register",
+            Crdt::AddWinsSet => "add-wins-set",
+            Crdt::RemoveWinsSet => "remove-wins-set",
+            Crdt::EnableWinsFlag => "enable-wins-flag",
+            Crdt::DisableWinsFlag => "disable-wins-flag",
+        }
+    }
 }
 
 /// Judges histories of transactions over replicated data types; see [`crdt_causal`].
@@ -187,5 +216,18 @@ impl Checker for CrdtCausal {
         let exact = exact || verdict.is_invalid();
         let verdict = verdict.with("exact", exact);
         if verdict.is_invalid() { verdict.with("witness_checked", checked) } else { verdict }
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let key = |(key, kind): &(Value, Crdt)| match key {
+            Value::Int(n) => Some(format!("{n}:{}", kind.as_str())),
+            Value::Text(t) if t.parse::<i64>().is_err() && !t.contains([',', ':']) => {
+                Some(format!("{t}:{}", kind.as_str()))
+            }
+            _ => None,
+        };
+        let keys: Option<Vec<String>> = self.keys.iter().map(key).collect();
+        let asked = Arguments::of(NAME).option("type", self.default.as_str(), "");
+        Some(asked.option("keys", keys?.join(","), ""))
     }
 }

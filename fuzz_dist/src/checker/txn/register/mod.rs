@@ -13,6 +13,7 @@ mod twin;
 mod versions;
 mod why;
 
+use super::super::Arguments;
 use crate::checker::{Checker, Verdict};
 use crate::history::History;
 
@@ -163,5 +164,13 @@ impl Checker for RwRegister {
             }
             Err(why) => Verdict::unknown("rw_register", why.to_string()),
         }
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let asked = Arguments::of("rw_register").option("model", self.model.as_str(), "");
+        let keys = asked.flag("linearizable-keys", self.infer.linearizable_keys);
+        let keys = keys.flag("sequential-keys", self.infer.sequential_keys);
+        let keys = keys.flag("wfr-keys", self.infer.wfr_keys);
+        Some(keys.option("budget", self.budget, BUDGET_STEPS))
     }
 }

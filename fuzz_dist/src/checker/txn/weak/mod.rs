@@ -17,6 +17,7 @@ pub(crate) mod tests;
 #[cfg(test)]
 mod twin;
 
+use super::super::Arguments;
 use std::collections::BTreeMap;
 
 use crate::checker::online::Rejudged;
@@ -184,7 +185,7 @@ pub struct Weak {
 /// assert_eq!(&*verdict.anomalies[0].kind, "stale-initial-read");
 /// ```
 pub fn weak(level: Level) -> Weak {
-    Weak { level, memory_bytes: 4 << 30, budget: 200_000_000 }
+    Weak { level, memory_bytes: 4 << 30, budget: BUDGET }
 }
 
 /// The level [`Level::AxiomaticReadCommitted`].
@@ -201,6 +202,9 @@ pub fn read_atomic() -> Weak {
 pub fn causal() -> Weak {
     weak(Level::Causal)
 }
+
+/// How many steps are taken where no option says otherwise.
+const BUDGET: u64 = 200_000_000;
 
 impl Weak {
     /// How much memory the clocks may take before the answer is *unknown*: number of
@@ -384,6 +388,11 @@ impl Checker for Weak {
             Err(why) => Verdict::unknown(self.level.checker(), why.to_string()),
         }
     }
+
+    fn arguments(&self) -> Option<Arguments> {
+        let weak = Arguments::of("weak").option("level", self.level.as_str(), "");
+        Some(weak.option("budget", self.budget, BUDGET))
+    }
 }
 
 /// The four session guarantees, each a part of the verdict; see [`session_guarantees`].
@@ -415,6 +424,10 @@ impl Checker for SessionGuarantees {
         // A read of what nobody has written so far may be of a write that comes.
         let check = |history: &History| session_guarantees().check(history);
         Some(Box::new(Rejudged::new(history, &["thin-air"], check)))
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of("session_guarantees"))
     }
 }
 
