@@ -28,7 +28,7 @@ fn is_micro_operations(value: View<'_>) -> bool {
         let f = op.as_list().and_then(|op| op.iter().next());
         matches!(f.and_then(View::as_text), Some("send" | "poll"))
     };
-    value.as_list().is_some_and(|ops| ops.len() > 0 && ops.iter().all(is_one))
+    value.as_list().is_some_and(|ops| !ops.is_empty() && ops.iter().all(is_one))
 }
 
 /// A history in the log's own notation.

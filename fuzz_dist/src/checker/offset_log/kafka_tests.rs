@@ -57,8 +57,9 @@ fn polls(between: &str, all: &[&[(i64, i64)]]) -> Verdict {
 #[test]
 fn a_position_may_be_any_after_a_rebalance() {
     let kinds = |v: &Verdict| v.anomalies.iter().map(|a| a.kind.to_string()).collect::<Vec<_>>();
-    let (all, back): ([&[(i64, i64)]; 2], [&[(i64, i64)]; 2]) =
-        ([&[(0, 10)], &[(1, 11), (2, 12)]], [&[(0, 10), (1, 11), (2, 12)], &[(0, 10)]]);
+    type Two = [&'static [(i64, i64)]; 2];
+    let all: Two = [&[(0, 10)], &[(1, 11), (2, 12)]];
+    let back: Two = [&[(0, 10), (1, 11), (2, 12)], &[(0, 10)]];
     assert!(polls("", &all).is_valid());
     let verdict = polls("", &back);
     assert_eq!(kinds(&verdict), ["non_monotonic"]);

@@ -52,6 +52,7 @@ impl Fields {
     fn set(&mut self, field: &[u8], value: Value) -> Result<(), String> {
         match field {
             b"type" => self.kind = Some(kind(&value)?),
+            b"f" if value.is_nil() => self.f = None,
             b"f" => {
                 self.f = Some(match value {
                     Value::Text(name) => name,
@@ -60,6 +61,7 @@ impl Fields {
             }
             b"value" => self.value = Some(value),
             b"key" => self.key = Some(value),
+            b"process" if value.is_nil() => self.process = None,
             b"process" => self.process = Some(process(&value)?),
             b"time" => {
                 let time = value.as_int().and_then(|n| u64::try_from(n).ok());
