@@ -18,6 +18,7 @@ use crate::workload::Workload;
 mod announce;
 mod calls;
 pub mod cancel;
+mod ended;
 mod faults;
 mod inject;
 mod judge;
