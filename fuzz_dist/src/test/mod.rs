@@ -38,6 +38,7 @@ mod session;
 mod settle;
 mod spec;
 mod states;
+mod waiting;
 
 pub use calls::{Blocked, Calls};
 pub use inject::{ArmedFault, RunningFault};
