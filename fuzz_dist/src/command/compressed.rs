@@ -3,7 +3,9 @@
 //! What is decompressed is never held as a whole, so that a small file which stands for a huge text
 //! takes no more memory than that text would.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::Read;
+#[cfg(feature = "compressed")]
+use std::io::{self, BufRead, BufReader};
 
 /// What the first bytes of a file say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
