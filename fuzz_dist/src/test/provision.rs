@@ -212,7 +212,7 @@ async fn bring_up(
     .await?;
     session.enter("waiting until the nodes are ready");
     let limit = effective.setup_limit;
-    // A little of it is left, so that what a node said last is told, and not only that it passed.
+    // A little of it is left, so that the error has the last output of a node, and not only the limit.
     let left = limit.saturating_sub(begun.elapsed()).mul_f64(0.9);
     let left = Duration::from_millis(left.as_millis() as u64);
     each(&cluster, |node| {
