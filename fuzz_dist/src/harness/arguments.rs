@@ -4,7 +4,7 @@ use libtest_mimic::{Arguments, Trial};
 
 /// What the command line and the environment say about running trials.
 pub(super) struct HarnessArguments {
-    /// What libtest-mimic is told.
+    /// The arguments of libtest-mimic.
     pub(super) mimic: Arguments,
     /// All filters: libtest takes several, libtest-mimic one.
     filters: Vec<String>,

@@ -72,7 +72,7 @@ pub(super) fn attempt(
     let runtime = runtime.enable_all().thread_keep_alive(END_LIMIT).build()?;
     // What blocks is queued for the threads that there are where another one is refused, and waits for
     // ever where there is none: this one stays.
-    let _ = runtime.spawn_blocking(|| ());
+    drop(runtime.spawn_blocking(|| ()));
     let (done, results) = channel();
     let attempt = Attempt {
         spec: spec.clone(),

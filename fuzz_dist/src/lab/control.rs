@@ -37,7 +37,7 @@ pub(super) enum Lost {
     NotSent(io::Error),
 }
 
-/// What is told of an agent without having been asked for.
+/// Events of an agent that answer no request.
 pub(super) trait Listener: Send + Sync {
     /// An event, or an answer before its asker hears it (so that no event overtakes it).
     fn hear(&self, reply: &mut Reply, fds: &mut Vec<OwnedFd>);

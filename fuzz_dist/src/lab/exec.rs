@@ -99,7 +99,7 @@ fn take_uid(proc: &Proc, uid: u32) -> io::Result<()> {
 
 /// Shows this process, just moved into a user namespace, its user and group as `uid`.
 pub(super) fn map_to(proc: &Proc, uid: u32) -> io::Result<()> {
-    // A process may already be unable to set its groups; then it need not be told again.
+    // Where setting groups is denied already, it cannot be denied again, and need not.
     match proc.write("self/setgroups", "deny") {
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
         _ => {}

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// Lays everything; what had to be done in another way than asked for is told in `notes`.
+/// Lays everything; what had to be done in another way than asked for is reported in `notes`.
 pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<Proc, Failure> {
     let proc = kernel::mount_proc(notes)?;
     kernel::mount_terminals(notes);

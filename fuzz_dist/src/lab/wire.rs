@@ -109,7 +109,7 @@ impl Receiver {
         };
         let mut received = rustix::io::retry_on_intr(&mut once);
         if matches!(received, Err(Errno::CONNRESET)) {
-            // An end that closed without having read everything is told of first; what it had to
+            // An end that closed without having read everything is reported first; what it had to
             // say before is still there.
             received = rustix::io::retry_on_intr(&mut once);
         }

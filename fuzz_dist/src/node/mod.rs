@@ -213,7 +213,7 @@ impl Node {
     pub async fn kill(&self) -> Result<bool, Error> {
         let gone = self.signal(Signal::Kill, |s| s == ProcessState::Dead).await?;
         // The kernel knows of an end before the handles do: who asks `is_running` right after a
-        // kill must not be told of processes that are gone.
+        // kill must not be given processes that are gone.
         let ended = async {
             for process in self.processes() {
                 process.wait().await;

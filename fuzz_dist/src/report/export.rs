@@ -1,7 +1,7 @@
 //! A run's trace over HTTP to an OpenTelemetry collector, where the environment names one.
 //!
 //! The variables are those of OpenTelemetry's specification (protocol exporter, version 1). What goes
-//! wrong is told in the report; no verdict depends on it, and nothing waits for it longer than a limit.
+//! wrong is reported; no verdict depends on it, and nothing waits for it longer than a limit.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const TOTAL_LIMIT: Duration = Duration::from_secs(30);
 /// The specification's default for one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// So much of what a collector says is told.
+/// So much of a collector's answer is reported.
 const TOLD_MAX: usize = 200;
 
 /// Where traces go, and how.

@@ -1,4 +1,4 @@
-//! The screenful that people read when a run has ended.
+//! The report of a run.
 
 mod again;
 mod export;

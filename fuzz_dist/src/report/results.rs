@@ -109,7 +109,7 @@ fn zones(verdict: Option<&Verdict>, history: &History) -> Vec<Json> {
         .collect()
 }
 
-/// How many of the anomalies that are told came from the faults of a zone.
+/// How many of the reported anomalies came from the faults of a zone.
 pub(super) fn anomalies_of(zone: &ZoneCount, verdict: &Verdict) -> usize {
     let from = |a: &&Anomaly| a.fault.is_some_and(|id| zone.faults.contains(&id));
     verdict.anomalies.iter().filter(from).count()

@@ -157,7 +157,7 @@ impl Announcements {
     }
 
     /// What people should know of it: on which nodes announcements were lost, and why. Not of faults
-    /// alone: one that takes a node down cannot be told there.
+    /// alone: one that takes a node down cannot be announced there.
     pub(super) fn notes(&self, live: &Live) -> Vec<String> {
         let mut notes = Vec::new();
         if self.what != Announce::Operations {

@@ -7,7 +7,7 @@ static WISH: LazyLock<Wish> = LazyLock::new(Wish::new);
 
 /// Asks everything in this process to stop; `why` names the cause, as `SIGTERM`.
 ///
-/// The first cause is kept. Nothing takes the wish back: a process that was told to stop, stops.
+/// The first cause is kept. Nothing takes the wish back: a process that was requested to stop, stops.
 pub fn request(why: &'static str) {
     WISH.request(why);
 }

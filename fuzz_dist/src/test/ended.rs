@@ -1,12 +1,32 @@
 //! What there is to say of a node whose processes ended although nobody ended them.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::env::threads;
-use crate::node::Node;
+use crate::error::Error;
+use crate::node::{Cluster, Node};
 
 /// So much of the end of what a process wrote is repeated.
 const CHARS_MAX: usize = 400;
+
+/// The end of a process is heard of a moment after whoever was connected to it noticed.
+const HEAR_LIMIT: Duration = Duration::from_secs(1);
+
+/// The error that has to do with nodes, or that the processes of one of them ended, which explains it.
+pub(super) async fn or(cluster: &Cluster, error: Error) -> Error {
+    let begun = Instant::now();
+    loop {
+        let mut nodes = cluster.nodes().iter();
+        if let Some(node) = nodes.find(|n| n.failed_process().is_some() || !n.is_running()) {
+            return Error::new(error.kind(), format!("{error}; {}{}", what(node), said(node)));
+        }
+        if begun.elapsed() > HEAR_LIMIT {
+            return error;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
 
 /// Which processes did.
 pub(super) fn what(node: &Node) -> String {

@@ -232,7 +232,7 @@ impl Live {
     }
 
     /// Nodes whose processes ended although no fault killed them, in sentences. Those that are hit by
-    /// a fault that was not seen undone are its work.
+    /// a fault that was not verified as removed are its work.
     pub(super) fn ended_by_themselves(&self) -> Vec<String> {
         let hit = self.faults.board().hit();
         let dead = self.cluster.nodes().iter();

@@ -142,7 +142,7 @@ impl Watch {
         if agent.facts().get("system_monitor").is_some_and(|owner| owner == "owned") {
             self.note(format!(
                 "system_monitor on {} belongs to the application and was left to it: no long \
-                 collections or blocked senders are told of that node",
+                 collections or blocked senders are reported of that node",
                 self.node.name()
             ));
         }
@@ -153,7 +153,7 @@ impl Watch {
         self.record(None, "observed", Value::map(facts));
     }
 
-    /// What the node's kernel was told: facts of the run, and the source of draws near a boundary.
+    /// The settings of the node's kernel: facts of the run, and the source of draws near a boundary.
     fn settings(&self, facts: &BTreeMap<String, String>) {
         let Some(live) = self.live.upgrade() else { return };
         let fact = |name| facts.get(name).map_or("", String::as_str);

@@ -1,4 +1,4 @@
-//! What a test may be told (rates, limits, seeds), the defaults, and who overrides whom.
+//! The options of a test (rates, limits, seeds), the defaults, and who overrides whom.
 //!
 //! The environment beats the builder (`test.rate(..)`), which beats the attribute, which beats
 //! the defaults: who runs a test has the last word on how.

@@ -212,7 +212,7 @@ async fn bring_up(
     .await?;
     session.enter("waiting until the nodes are ready");
     let limit = effective.setup_limit;
-    // A little of it is left, so that what a node said last is told, and not only that it passed.
+    // A little of it is left, so that the error has the last output of a node, and not only the limit.
     let left = limit.saturating_sub(begun.elapsed()).mul_f64(0.9);
     let left = Duration::from_millis(left.as_millis() as u64);
     each(&cluster, |node| {
@@ -229,21 +229,17 @@ async fn bring_up(
     })
     .await?;
     session.enter("forming the cluster");
-    db.form(&cluster).await.map_err(|e| {
-        let ended = cluster.nodes().iter().find(|node| !node.is_running());
-        let why = ended.map(|node| format!("; {}{}", ended::what(node), ended::said(node)));
-        match why {
-            Some(why) => Error::setup(format!("{e}{why}")),
-            None => e,
-        }
-        .context("forming the cluster")
-    })?;
+    if let Err(error) = db.form(&cluster).await {
+        return Err(ended::or(&cluster, error).await.context("forming the cluster"));
+    }
     // Otherwise every operation of the main phase would fail for want of a client.
     if let Some(node) = cluster.nodes().first().filter(|_| !is_scenario) {
         let calls = session.calls();
         let open = || open(calls, effective.op_limit, &db, &workload, node).map(drop);
         // What panics here does so in the main phase, too, where it is recorded.
-        catch_unwind(AssertUnwindSafe(open)).unwrap_or(Ok(()))?;
+        if let Err(error) = catch_unwind(AssertUnwindSafe(open)).unwrap_or(Ok(())) {
+            return Err(ended::or(&cluster, error).await);
+        }
     }
 
     let (cancelled, _) = watch::channel(false);

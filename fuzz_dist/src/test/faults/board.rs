@@ -24,7 +24,7 @@ impl Board {
         self.lock().shown.clone()
     }
 
-    /// The nodes that are hit by faults that were not seen undone.
+    /// The nodes that are hit by faults that were not verified as removed.
     pub(in crate::test) fn hit(&self) -> BTreeSet<NodeId> {
         self.lock().hit.clone()
     }

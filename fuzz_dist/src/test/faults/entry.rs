@@ -45,7 +45,7 @@ pub(super) enum State {
     Acting,
     /// `stop` runs.
     Stopping { task: AbortHandle, until: Instant },
-    /// It was ended; was it seen undone?
+    /// It was ended; was its removal verified?
     Over(FaultStatus),
 }
 
@@ -55,7 +55,7 @@ impl Entry {
         matches!(self.state, State::Over(_))
     }
 
-    /// Was it seen undone?
+    /// Was its removal verified?
     pub(super) fn is_undone(&self) -> bool {
         matches!(self.state, State::Over(FaultStatus::Installed))
     }
@@ -82,7 +82,7 @@ impl Entry {
     }
 
     /// Enters the next edge of its life. Edges come in their order, each once; only a fault that was
-    /// not seen undone is ended again.
+    /// not verified as removed is ended again.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl Entry {
     }
 }
 
-/// The nodes that are hit by faults that were not seen undone.
+/// The nodes that are hit by faults that were not verified as removed.
 pub(super) fn hit(entries: &[Entry]) -> BTreeSet<NodeId> {
     let acting = entries.iter().filter(|e| !e.is_undone());
     acting.flat_map(|e| e.plan.hit().nodes.iter().copied()).collect()

@@ -13,7 +13,7 @@ use crate::op::Value;
 
 /// How long the proof, and reconnecting the nodes, may take.
 const STEP_LIMIT: Duration = Duration::from_secs(90);
-/// How often `stop` is run for a fault that is not seen undone.
+/// How often `stop` is run for a fault that is not verified as removed.
 const STOPS_MAX: u32 = 2;
 
 /// How far the heal is.
@@ -88,7 +88,7 @@ impl Owner {
             self.end_those_that_can();
             return;
         }
-        // One that was not seen undone has another chance, now that the others are gone.
+        // One that was not verified as removed has another chance, now that the others are gone.
         let again = |e: &super::entry::Entry| !e.is_undone() && e.stops < STOPS_MAX;
         if let Some(i) = self.entries.iter().rposition(again) {
             self.stop(i);
@@ -140,7 +140,7 @@ impl Owner {
         }
     }
 
-    /// Records whether the heal is proved: the network is whole, and every fault was seen undone.
+    /// Records whether the heal is proved: the network is whole, and every fault was verified as removed.
     fn proved(&mut self, whole: bool, evidence: Value) {
         assert!(
             self.entries.iter().all(|e| e.is_over()),

@@ -74,7 +74,7 @@ impl Live {
             let then = self.after_nodedown(&lane, (i, k), &occurrence, from, end, &mut stop).await;
             let stopped = self.stopped_before(end, &mut stop).await;
             for held in std::iter::once(held).chain(then) {
-                // Whether it was seen undone is in the history, and judged there.
+                // Whether it was verified as removed is in the history, and judged there.
                 self.faults.end(held.keep()).await;
             }
             if stopped {

@@ -168,7 +168,7 @@ impl Faults {
         ended.await.unwrap_or(FaultStatus::Indeterminate)
     }
 
-    /// Ends all faults, heals the links and proves it; was everything seen undone? From then on no
+    /// Ends all faults, heals the links and proves it; was the removal of everything verified? From then on no
     /// fault begins. It goes on when the caller is dropped, and may be called again. With a `limit`,
     /// what is not over by then is recorded as not undone.
     pub(super) async fn heal(&self, limit: Option<Duration>) -> bool {

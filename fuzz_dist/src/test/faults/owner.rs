@@ -311,7 +311,7 @@ impl Owner {
         }
     }
 
-    /// Runs `stop`: for the first time, or again where the fault was not seen undone.
+    /// Runs `stop`: for the first time, or again where the fault was not verified as removed.
     pub(super) fn stop(&mut self, i: usize) {
         let until = self.step_limit(STOP_LEAST);
         let entry = &mut self.entries[i];
