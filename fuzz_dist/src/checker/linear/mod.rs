@@ -20,6 +20,7 @@ mod fifo;
 mod fifo_open;
 mod independent;
 mod model;
+mod pairs;
 mod registers;
 mod search;
 mod sequential;
