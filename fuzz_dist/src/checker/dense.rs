@@ -72,6 +72,11 @@ impl<'a> Dense<'a> {
         *slot
     }
 
+    /// The number of a whole number, where it has one.
+    pub(crate) fn find_int(&self, n: i64) -> Option<u32> {
+        Some(self.ints.get(n)).filter(|id| *id != NONE)
+    }
+
     fn other(&mut self, word: Word) -> u32 {
         if let Some(n) = self.history.int_of(word) {
             return self.int(n);
@@ -167,6 +172,13 @@ impl Ints {
             Some(slot) => slot,
             None => self.far.entry(n).or_insert(NONE),
         }
+    }
+
+    /// What is known by a number, [`NONE`] where that is nothing.
+    #[inline]
+    pub(crate) fn get(&self, n: i64) -> u32 {
+        let near = self.table.get(n.wrapping_sub(self.low) as u64 as usize).copied();
+        near.or_else(|| self.far.get(&n).copied()).unwrap_or(NONE)
     }
 
     /// What is known, by ascending numbers.

@@ -16,8 +16,10 @@ pub(crate) struct Latencies {
 }
 
 /// Buckets per doubling of a latency, as a power of two.
-const FINE: u32 = 4;
+const FINE: u32 = 5;
 const BUCKETS: usize = ((65 - FINE) as usize) << FINE;
+/// Buckets before this one hold one latency each: their own number.
+const EXACT: usize = 2 << FINE;
 
 impl Latencies {
     /// How many there are.
@@ -27,12 +29,17 @@ impl Latencies {
 
     /// One more.
     pub(crate) fn push(&mut self, ns: u64) {
-        // The place of the highest bit, and the `FINE` bits below it: a greater latency is never
-        // in an earlier bucket.
-        let shift = (u64::BITS - 1 - FINE) - (ns | (1 << FINE)).leading_zeros();
         self.ns.push(ns);
-        self.buckets.push(((shift << FINE) as u64 + (ns >> shift)) as u16);
+        self.buckets.push(bucket(ns));
     }
+}
+
+/// The place of the highest bit, and the `FINE` bits below it: a greater latency is never in an
+/// earlier bucket.
+#[inline]
+fn bucket(ns: u64) -> u16 {
+    let shift = (u64::BITS - 1 - FINE) - (ns | (1 << FINE)).leading_zeros();
+    ((shift << FINE) as u64 + (ns >> shift)) as u16
 }
 
 impl FromIterator<u64> for Latencies {
@@ -54,8 +61,24 @@ impl Quantiles {
     /// What lies in several lists is neither copied nor moved: counting the buckets tells which
     /// few hold the quantiles, and only what these hold is looked into.
     pub(crate) fn of<'a>(lists: impl Iterator<Item = &'a Latencies> + Clone) -> Quantiles {
+        let buckets = lists.clone().flat_map(|l| l.buckets.iter().copied());
+        Quantiles::with(buckets, || {
+            lists.flat_map(|list| list.buckets.iter().copied().zip(list.ns.iter().copied()))
+        })
+    }
+
+    /// The same of latencies that cost less to find again than to keep: `all` gives them each time.
+    pub(crate) fn of_each<I: Iterator<Item = u64>>(all: impl Fn() -> I) -> Quantiles {
+        Quantiles::with(all().map(bucket), || all().map(|ns| (bucket(ns), ns)))
+    }
+
+    /// From the bucket of each, and, once it is known which of them count, each with its bucket.
+    fn with<I: Iterator<Item = (u16, u64)>>(
+        buckets: impl Iterator<Item = u16>,
+        all: impl FnOnce() -> I,
+    ) -> Quantiles {
         let mut counts = [0u32; BUCKETS];
-        lists.clone().flat_map(|l| &l.buckets).for_each(|b| counts[usize::from(*b)] += 1);
+        buckets.for_each(|bucket| counts[usize::from(bucket)] += 1);
         let n = counts.iter().map(|c| *c as usize).sum::<usize>();
         if n == 0 {
             return Quantiles::default();
@@ -73,20 +96,20 @@ impl Quantiles {
         // What such a bucket holds goes to the first quantile that lies in it.
         const NO_QUANTILE: u8 = u8::MAX;
         let mut first = [NO_QUANTILE; BUCKETS];
-        for (i, (bucket, _)) in places.iter().enumerate().rev() {
+        for (i, (bucket, _)) in places.iter().enumerate().rev().filter(|(_, (b, _))| *b >= EXACT) {
             first[*bucket] = i as u8;
         }
         let mut held = QUANTILES.map(|_| Vec::new());
-        for list in lists {
-            for (bucket, ns) in list.buckets.iter().zip(&list.ns) {
-                let quantile = first[usize::from(*bucket)];
-                if quantile != NO_QUANTILE {
-                    held[usize::from(quantile)].push(*ns);
-                }
+        for (bucket, ns) in all() {
+            let quantile = first[usize::from(bucket)];
+            if quantile != NO_QUANTILE {
+                held[usize::from(quantile)].push(ns);
             }
         }
-        let values = places
-            .map(|(bucket, place)| *held[usize::from(first[bucket])].select_nth_unstable(place).1);
+        let values = places.map(|(bucket, place)| match bucket < EXACT {
+            true => bucket as u64,
+            false => *held[usize::from(first[bucket])].select_nth_unstable(place).1,
+        });
         Quantiles(QUANTILES.iter().zip(values).map(|((name, _), value)| (*name, value)).collect())
     }
 }
@@ -116,6 +139,7 @@ mod tests {
             let (a, b) = all.split_at(s.index(all.len()));
             let lists = [a, b].map(|part| part.iter().copied().collect::<Latencies>());
             let found = Quantiles::of(lists.iter()).0;
+            assert_eq!(Quantiles::of_each(|| all.iter().copied()).0, found);
             all.sort_unstable();
             for (name, q) in QUANTILES {
                 let place = (all.len() - 1).min((all.len() as f64 * q).floor() as usize);

@@ -45,7 +45,7 @@ pub(crate) fn mixed(history: &History) -> Option<String> {
         let role = (history.function_index(i), history.kind(i) == Kind::Ok, None);
         let clash = match history.view(i) {
             Some(value) => seen.value(role, history.function(i), value, i),
-            None if history.set_read(i).is_some_and(|s| s.len > 0) => {
+            None if history.set_size(i).is_some_and(|size| size > 0) => {
                 seen.add(role, Type::Number, i)
             }
             None => None,

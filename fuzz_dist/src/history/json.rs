@@ -96,14 +96,14 @@ fn write_event_value(out: &mut Vec<u8>, history: &History, i: usize) {
         return;
     };
     match read.base {
-        None => write_set(out, read.added),
+        None => write_set(out, &read.added),
         Some(base) => {
             out.extend_from_slice(b"{\"base\":");
             digits::write(out, base as u64);
             out.extend_from_slice(b",\"+\":[");
-            separated(out, read.added, |out, n| digits::write_signed(out, *n));
+            separated(out, &read.added[..], |out, n| digits::write_signed(out, *n));
             out.extend_from_slice(b"],\"-\":[");
-            separated(out, read.removed, |out, n| digits::write_signed(out, *n));
+            separated(out, &read.removed[..], |out, n| digits::write_signed(out, *n));
             out.extend_from_slice(b"]}");
         }
     }

@@ -1,6 +1,9 @@
 //! The column of sets: each read as a difference to the former one of the same node.
 
+use std::borrow::Cow;
+
 use super::hash::FastMap;
+use super::runs::{Packed, pack};
 use super::words::Form;
 use super::{History, NONE};
 use crate::op::{IntSet, NodeId};
@@ -11,14 +14,14 @@ use crate::op::{IntSet, NodeId};
 const CHAIN_MAX: u32 = 256;
 
 /// A read of a set as it is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetRead<'a> {
     /// The event whose set this one differs from; `None` where `added` is the whole set.
     pub base: Option<usize>,
     /// What this read has and its base does not, ascending; once for each multiplicity.
-    pub added: &'a [i64],
+    pub added: Cow<'a, [i64]>,
     /// What the base has and this read does not, ascending.
-    pub removed: &'a [i64],
+    pub removed: Cow<'a, [i64]>,
     /// The size of the whole set, multiplicities counted.
     pub len: usize,
 }
@@ -36,7 +39,8 @@ pub(super) struct StoredSet<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct SetColumn {
     records: Vec<Record>,
-    elements: Vec<i64>,
+    /// The numbers of all records, packed.
+    elements: Vec<u8>,
     last: FastMap<(Option<NodeId>, u16), Last>,
 }
 
@@ -45,7 +49,8 @@ struct Record {
     event: u32,
     /// Index of the record that this one differs from.
     base: u32,
-    start: u32,
+    /// Where its numbers begin.
+    start: u64,
     added: u32,
     removed: u32,
     len: u32,
@@ -61,43 +66,30 @@ struct Last {
 
 impl SetColumn {
     pub(super) fn push(&mut self, event: u32, node: Option<NodeId>, f: u16, set: IntSet) -> u32 {
-        let id = self.records.len() as u32;
-        let start = self.elements.len() as u32;
         let len = set.as_slice().len();
         let key = (node, f);
-        let mut next = Last { record: id, set, chain: 0, changes: 0 };
-        let mut base = NONE;
-        let mut removed = Vec::new();
+        let mut next = Last { record: self.records.len() as u32, set, chain: 0, changes: 0 };
+        let mut base = None;
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
         if let Some(last) = self.last.get(&key).filter(|l| l.chain < CHAIN_MAX) {
             let budget = len.saturating_sub(last.changes);
             if difference(
                 last.set.as_slice(),
                 next.set.as_slice(),
-                &mut self.elements,
+                &mut added,
                 &mut removed,
                 budget,
             ) {
-                base = last.record;
+                base = Some(last.record);
                 next.chain = last.chain + 1;
-                next.changes = last.changes + self.elements.len() - start as usize + removed.len();
-            } else {
-                self.elements.truncate(start as usize);
-                removed.clear();
+                next.changes = last.changes + added.len() + removed.len();
             }
         }
-        if base == NONE {
-            self.elements.extend_from_slice(next.set.as_slice());
-        }
-        let added = self.elements.len() as u32 - start;
-        self.elements.extend_from_slice(&removed);
-        self.records.push(Record {
-            event,
-            base,
-            start,
-            added,
-            removed: removed.len() as u32,
-            len: len as u32,
-        });
+        let (added, removed) = match base {
+            None => (next.set.as_slice(), &[][..]),
+            Some(_) => (&added[..], &removed[..]),
+        };
+        let id = self.push_stored(StoredSet { event, base, added, removed, len });
         self.last.insert(key, next);
         id
     }
@@ -106,9 +98,9 @@ impl SetColumn {
     /// function through [`SetColumn::push`] is stored whole.
     pub(super) fn push_stored(&mut self, set: StoredSet<'_>) -> u32 {
         let id = self.records.len() as u32;
-        let start = self.elements.len() as u32;
-        self.elements.extend_from_slice(set.added);
-        self.elements.extend_from_slice(set.removed);
+        let start = self.elements.len() as u64;
+        pack(set.added, &mut self.elements);
+        pack(set.removed, &mut self.elements);
         self.records.push(Record {
             event: set.event,
             base: set.base.unwrap_or(NONE),
@@ -122,11 +114,31 @@ impl SetColumn {
 
     pub(super) fn get(&self, id: u32) -> SetRead<'_> {
         let r = self.records[id as usize];
-        let (added, removed) = self.elements
-            [r.start as usize..(r.start + r.added + r.removed) as usize]
-            .split_at(r.added as usize);
-        let base = (r.base != NONE).then(|| self.records[r.base as usize].event as usize);
+        let mut packed = Packed::new(r.added as usize, &self.elements[r.start as usize..]);
+        let added = Cow::Owned(packed.by_ref().collect());
+        let removed = Cow::Owned(packed.then(r.removed as usize).collect());
+        let base = self.base(id);
         SetRead { base, added, removed, len: r.len as usize }
+    }
+
+    /// The event whose set this one differs from.
+    pub(super) fn base(&self, id: u32) -> Option<usize> {
+        let base = self.records[id as usize].base;
+        (base != NONE).then(|| self.records[base as usize].event as usize)
+    }
+
+    /// The size of the whole set.
+    pub(super) fn size(&self, id: u32) -> usize {
+        self.records[id as usize].len as usize
+    }
+
+    /// Is a number among what this read has and its base does not, and the other way round?
+    pub(super) fn changes(&self, id: u32, n: i64) -> (bool, bool) {
+        let r = self.records[id as usize];
+        let mut packed = Packed::new(r.added as usize, &self.elements[r.start as usize..]);
+        let came = packed.by_ref().any(|m| m == n);
+        packed.by_ref().for_each(drop);
+        (came, packed.then(r.removed as usize).any(|m| m == n))
     }
 
     /// The whole set, ascending.
@@ -135,8 +147,8 @@ impl SetColumn {
         let mut next = id;
         while next != NONE {
             let read = self.get(next);
-            added.extend_from_slice(read.added);
-            removed.extend_from_slice(read.removed);
+            added.extend_from_slice(&read.added);
+            removed.extend_from_slice(&read.removed);
             next = self.records[next as usize].base;
         }
         // Both consist of few ascending runs, which is what this way of sorting is quick at.
@@ -169,7 +181,7 @@ impl Wholes {
                 set.retain(|n| gone.next_if_eq(n).is_none());
             }
             // Two ascending runs, which are merged.
-            set.extend_from_slice(read.added);
+            set.extend_from_slice(&read.added);
             set.sort();
         }
         *event = i;

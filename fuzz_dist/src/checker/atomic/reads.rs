@@ -123,7 +123,7 @@ impl<'a> View<'a> {
         if read.base.is_some() && read.base == picture.event {
             read.removed.iter().for_each(|m| picture.change(txns, *m, false));
             read.added.iter().for_each(|m| picture.change(txns, *m, true));
-            self.marks(i, read.added);
+            self.marks(i, &read.added);
         } else {
             *picture = Picture::default();
             let value = history.value(i);

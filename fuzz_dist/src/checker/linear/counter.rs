@@ -1,5 +1,6 @@
 //! `counter`: a linearizable counter. Where no order is found that explains all reads, bounds
-//! tell which ones are impossible, and the search which ones contradict each other.
+//! tell which ones are impossible, and the search which ones contradict each other; where it is not
+//! finished, bounds for two reads at a time do.
 
 use super::super::Arguments;
 use super::super::calls::{Outcome, calls};
@@ -8,8 +9,8 @@ use super::super::pn_counter::ranges::Ranges;
 use super::super::recheck::{self, rechecked};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use super::model::CounterOp;
-use super::search::STEPS_MAX;
-use super::search::Stuck;
+use super::pairs;
+use super::search::{STEPS_MAX, Stuck};
 use super::sums::{End, Ended, explained};
 use super::{CounterModel, Linearizable, Model as _, Step, linearizable};
 use crate::history::History;
@@ -114,6 +115,11 @@ impl Checker for Counter {
             let (initial, possible) = (wide(initial), wide(sums));
             let stuck = Stuck { model: &CounterModel, invoked, completed, from, initial, possible };
             searched(stuck.verdict(history, steps_of(history)))
+        } else if let Some(pair) = pairs::contradiction(history) {
+            let why = "a read contradicts an earlier one";
+            let mut verdict = searched(Verdict::invalid("counter", why));
+            verdict.anomalies.push(pair.explained(history));
+            verdict
         } else {
             self.search.check(history)
         };

@@ -21,6 +21,7 @@ mod fifo_open;
 mod independent;
 mod model;
 mod multi;
+mod pairs;
 mod registers;
 mod search;
 mod sequential;

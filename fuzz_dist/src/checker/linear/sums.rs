@@ -7,17 +7,25 @@
 //! can do all that the other can, which is dropped: mostly one is left. Of equal increments that
 //! are pending, the one that completes first can take effect first: in any order in which another
 //! one does, the two can change places. So what matters is hardly more than how many of each size
-//! took effect.
+//! took effect. Increments of unknown outcome never complete, so that of each size they are only
+//! counted. Where there are too many configurations, some are left out: an order that is found is one
+//! all the same, but that none is found proves nothing then.
 
 use super::configurations::{self, Seen};
 use crate::history::{History, Word};
 use crate::op::Kind;
 
-/// The most operations that can be pending at a time, those of unknown outcome included.
+/// The most operations that can be pending at a time.
 const SLOTS: usize = u64::BITS as usize;
 
-/// The most configurations that are kept.
+/// Increments of unknown outcome of so many sizes are counted, others take a slot for ever as long as
+/// no more slots are taken than these.
+const SIZES: usize = 6;
+const UNKNOWN_MAX: usize = 48;
+
+/// The most configurations that are kept; where there are more, so many go on.
 const CONFIGURATIONS_MAX: usize = 1024;
+const CONFIGURATIONS_LEFT: usize = 64;
 
 /// The most configurations that are looked at for one completion.
 const SEEN_MAX: usize = 1 << 16;
@@ -77,6 +85,18 @@ struct Configuration {
     /// The slots of pending increments that took effect, and of pending reads that are explained.
     done: u64,
     sum: i64,
+    /// Per size: how many increments of unknown outcome took effect.
+    used: [u16; SIZES],
+}
+
+/// Increments of unknown outcome of one size. They are pending for ever, so it does not matter which
+/// of them took effect.
+#[derive(Clone, Copy)]
+struct Size {
+    number: i64,
+    begun: u16,
+    /// The slots of equal increments that complete, and so can come first.
+    twins: u64,
 }
 
 pub(super) struct Search {
@@ -91,6 +111,10 @@ pub(super) struct Search {
     /// The slots of pending increments, and of reads.
     adds: u64,
     reads: u64,
+    /// Increments of unknown outcome.
+    sizes: Vec<Size>,
+    /// Was something left out, so that there may be an order where none was found?
+    incomplete: bool,
     configurations: Vec<Configuration>,
     /// When nothing was pending, and the sums that were possible.
     quiet: (usize, Vec<i64>),
@@ -156,7 +180,11 @@ fn size(history: &History, i: usize) -> Option<i64> {
 impl From<Configuration> for configurations::Configuration {
     /// The sum follows from what is done.
     fn from(c: Configuration) -> Self {
-        Self { done: c.done.into(), ..Self::default() }
+        let used = |sizes: std::ops::Range<usize>| {
+            c.used[sizes].iter().rev().fold(0u64, |all, used| all << 16 | u64::from(*used))
+        };
+        let done = u128::from(c.done) | u128::from(used(0..4)) << 64;
+        Self { done, state: used(4..SIZES) as u32, ..Self::default() }
     }
 }
 
@@ -169,7 +197,9 @@ impl Search {
             twins: [0; SLOTS],
             adds: 0,
             reads: 0,
-            configurations: vec![Configuration { done: 0, sum: 0 }],
+            sizes: Vec::new(),
+            incomplete: false,
+            configurations: vec![Configuration { done: 0, sum: 0, used: [0; SIZES] }],
             quiet: (0, vec![0]),
             operations: 0,
             steps: 0,
@@ -194,13 +224,14 @@ impl Search {
                     continue;
                 }
                 match self.complete(slot.into()) {
-                    Some(true) if self.steps <= steps_max => continue,
+                    true if self.steps <= steps_max => continue,
+                    true => return Ok(End::Unknown),
                     // What is under way may be explained by what makes the sum smaller later on.
-                    Some(false) if self.only_grows && shrinks(history, &roles, i) => {
+                    false if self.only_grows && shrinks(history, &roles, i) => {
                         return Err(Shrinks);
                     }
-                    Some(false) => return Ok(self.stuck(history, invoked, i)),
-                    _ => return Ok(End::Unknown),
+                    false if self.incomplete => return Ok(End::Unknown),
+                    false => return Ok(self.stuck(history, invoked, i)),
                 }
             }
             let done = history.completion(i);
@@ -209,31 +240,43 @@ impl Search {
             if outcome == Kind::Fail || matches!(role, Role::Read) && outcome != Kind::Ok {
                 continue;
             }
-            let slot = (!(self.adds | self.reads)).trailing_zeros() as usize;
-            let Some((is_read, number)) = number(history, role, i, done).filter(|_| slot < SLOTS)
-            else {
+            let Some((is_read, number)) = number(history, role, i, done) else {
                 return Ok(End::Unknown);
             };
             self.operations += 1;
             acknowledged += usize::from(outcome == Kind::Ok);
-            if self.adds | self.reads == 0 {
+            if self.adds | self.reads == 0 && self.sizes.is_empty() {
                 self.quiet.0 = i;
                 self.quiet.1.clear();
                 self.quiet.1.extend(self.configurations.iter().map(|c| c.sum));
             }
-            slots[i] = slot as u8;
-            if is_read {
-                self.read(slot, number, done.unwrap_or(i));
+            if !is_read {
+                farthest += i128::from(number.unsigned_abs());
+                if farthest > i64::MAX.into() {
+                    return Ok(End::Unknown);
+                }
+                if self.only_grows && number < 0 {
+                    return Err(Shrinks);
+                }
+                if outcome != Kind::Ok && self.count(number) {
+                    continue;
+                }
+            }
+            let slot = (!(self.adds | self.reads)).trailing_zeros() as usize;
+            let taken = (self.adds | self.reads).count_ones() as usize;
+            if outcome != Kind::Ok && taken >= UNKNOWN_MAX {
+                // It may never take effect, and would take up the room of what does.
+                self.incomplete = true;
                 continue;
             }
-            farthest += i128::from(number.unsigned_abs());
-            if farthest > i64::MAX.into() {
+            if slot == SLOTS {
                 return Ok(End::Unknown);
             }
-            if self.only_grows && number < 0 {
-                return Err(Shrinks);
+            slots[i] = slot as u8;
+            match is_read {
+                true => self.read(slot, number, done.unwrap_or(i)),
+                false => self.add(slot, number, done.filter(|_| outcome == Kind::Ok)),
             }
-            self.add(slot, number, done.filter(|_| outcome == Kind::Ok));
         }
         Ok(if acknowledged > 0 { End::Explained } else { End::Unknown })
     }
@@ -254,8 +297,27 @@ impl Search {
         End::Stuck { invoked, completed, sums, quiet }
     }
 
+    /// Counts an increment of unknown outcome, unless there are too many sizes, or of that size.
+    fn count(&mut self, number: i64) -> bool {
+        if let Some(size) = self.sizes.iter_mut().find(|size| size.number == number) {
+            let room = size.begun < u16::MAX;
+            size.begun += u16::from(room);
+            return room;
+        }
+        if self.sizes.len() == SIZES {
+            return false;
+        }
+        let equal = bits(self.adds).filter(|add| self.number[*add] == number);
+        let twins = equal.fold(0, |twins, add| twins | 1 << add);
+        self.sizes.push(Size { number, begun: 1, twins });
+        true
+    }
+
     fn add(&mut self, slot: usize, number: i64, completed: Option<usize>) {
         let (bit, deadline) = (1 << slot, completed.unwrap_or(usize::MAX));
+        for size in &mut self.sizes {
+            size.twins = size.twins & !bit | if size.number == number { bit } else { 0 };
+        }
         (self.number[slot], self.deadline[slot], self.twins[slot]) = (number, deadline, 0);
         for other in bits(self.adds) {
             self.twins[other] &= !bit;
@@ -277,21 +339,20 @@ impl Search {
         }
     }
 
-    /// Keeps what explains the history with the operation done by now. Is anything left? `None`
-    /// where it would be too much.
-    fn complete(&mut self, slot: usize) -> Option<bool> {
+    /// Keeps what explains the history with the operation done by now. Is anything left?
+    fn complete(&mut self, slot: usize) -> bool {
         let bit = 1 << slot;
-        if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot)? {
-            return Some(false);
+        if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot) {
+            return false;
         }
         self.configurations.iter_mut().for_each(|c| c.done &= !bit);
         self.adds &= !bit;
         self.reads &= !bit;
-        Some(true)
+        true
     }
 
     /// Does the operation in all configurations that have not, in every way that matters.
-    fn catch_up(&mut self, slot: usize) -> Option<bool> {
+    fn catch_up(&mut self, slot: usize) -> bool {
         let bit = 1u64 << slot;
         let is_read = self.reads & bit != 0;
         self.kept.clear();
@@ -329,25 +390,57 @@ impl Search {
                     self.stack.push((to, (to.done ^ c.done) & self.reads != 0));
                 }
             }
+            for size in 0..self.sizes.len() {
+                let Size { begun, twins, .. } = self.sizes[size];
+                if c.used[size] == begun || twins & self.adds & !c.done != 0 {
+                    continue;
+                }
+                self.steps += 1;
+                let to = self.after_unknown(c, size);
+                if to.done & bit != 0 {
+                    self.keep(to);
+                } else if !self.is_past(to) && self.seen.insert(to.into()) {
+                    self.stack.push((to, (to.done ^ c.done) & self.reads != 0));
+                }
+            }
             if self.kept.len() > CONFIGURATIONS_MAX || self.seen.len() > SEEN_MAX {
-                return None;
+                // Those with most left to take effect can explain most.
+                self.incomplete = true;
+                self.kept.sort_by_key(|c| c.used.iter().map(|n| u64::from(*n)).sum::<u64>());
+                self.kept.truncate(CONFIGURATIONS_LEFT);
+                break;
             }
         }
         if self.kept.is_empty() {
-            return Some(false);
+            return false;
         }
         std::mem::swap(&mut self.configurations, &mut self.kept);
         self.peak = self.peak.max(self.configurations.len());
-        Some(true)
+        true
     }
 
     /// The configuration in which this increment has taken effect, too.
     fn after(&self, c: Configuration, add: usize) -> Configuration {
-        let (mut done, sum) = (c.done | 1 << add, c.sum + self.number[add]);
-        for read in bits(self.reads & !done) {
-            done |= u64::from(self.number[read] == sum) << read;
+        self.explained(Configuration {
+            done: c.done | 1 << add,
+            sum: c.sum + self.number[add],
+            ..c
+        })
+    }
+
+    /// The same for one of unknown outcome, of this size.
+    fn after_unknown(&self, mut c: Configuration, size: usize) -> Configuration {
+        c.used[size] += 1;
+        c.sum += self.sizes[size].number;
+        self.explained(c)
+    }
+
+    /// With the reads that gave its sum.
+    fn explained(&self, mut c: Configuration) -> Configuration {
+        for read in bits(self.reads & !c.done) {
+            c.done |= u64::from(self.number[read] == c.sum) << read;
         }
-        Configuration { done, sum }
+        c
     }
 
     /// Is one of these reads among the sums that some of these increments can make?
@@ -356,6 +449,11 @@ impl Search {
         for add in bits(adds) {
             low += self.number[add].min(0);
             high += self.number[add].max(0);
+        }
+        for (size, used) in self.sizes.iter().zip(c.used) {
+            let all = size.number * i64::from(size.begun - used);
+            low += all.min(0);
+            high += all.max(0);
         }
         bits(reads).any(|read| (low..=high).contains(&self.number[read]))
     }
@@ -372,6 +470,7 @@ impl Search {
         let (adds, reads) = (self.adds, self.reads);
         let can_all = |a: &Configuration, b: &Configuration| {
             a.done & !b.done & adds | b.done & !a.done & reads == 0
+                && a.used.iter().zip(b.used).all(|(a, b)| *a <= b)
         };
         if !self.kept.iter().any(|known| can_all(known, &new)) {
             self.kept.retain(|known| !can_all(&new, known));

@@ -13,13 +13,11 @@ impl Facts<'_> {
         let h = self.history;
         let mut has = vec![false; h.len()];
         for i in self.all_ok(read) {
-            has[i] = match (h.set_read(i), value) {
-                (Some(set), Value::Int(n)) => {
-                    let gone = set.removed.binary_search(n).is_ok();
-                    let came = set.added.binary_search(n).is_ok();
-                    came || set.base.is_some_and(|b| has[b]) && (!gone || self.count(i, value) > 0)
+            has[i] = match (value.as_int().map(|n| h.set_change(i, n)), h.set_size(i)) {
+                (Some(Some((base, came, gone))), _) => {
+                    came || base.is_some_and(|b| has[b]) && (!gone || self.count(i, value) > 0)
                 }
-                (Some(_), _) => false,
+                (_, Some(_)) => false,
                 _ => self.count(i, value) > 0,
             };
         }

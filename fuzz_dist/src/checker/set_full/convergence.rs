@@ -1,7 +1,7 @@
 //! When did all nodes agree on everything that was acknowledged?
 
 use super::super::evidence::healed_at;
-use super::super::sets::{Adds, NONE, Streams};
+use super::super::sets::{Adds, NONE, Sights, Streams};
 use crate::history::History;
 use crate::op::{NodeId, Phase, Value};
 use crate::time::Time;
@@ -21,7 +21,7 @@ pub(super) struct Convergence {
 pub(super) fn convergence(
     history: &History,
     adds: &Adds,
-    streams: &Streams,
+    streams: &Streams<Sights>,
 ) -> Option<Convergence> {
     let start = healed_at(history)?;
     let acknowledged = (0..adds.len()).filter(|id| adds.acknowledged(*id) != NONE).count() as u32;
@@ -72,7 +72,7 @@ pub(super) fn convergence(
 
 /// Which streams count, and how many a round needs: one for every node that serves, or that of
 /// reads whose node is not known where that is all there is.
-fn serving(history: &History, streams: &Streams) -> (Vec<bool>, usize) {
+fn serving(history: &History, streams: &Streams<Sights>) -> (Vec<bool>, usize) {
     let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
     let serves = |n: NodeId| !idle.iter().any(|v| v.as_text() == Some(history.node_name(n)));
     let named = streams.streams.iter().any(|s| s.node.is_some());

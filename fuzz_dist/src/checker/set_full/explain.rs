@@ -3,7 +3,7 @@
 use super::super::Anomaly;
 use super::super::calls::Outcome;
 use super::super::evidence::{Faults, node_name, node_of};
-use super::super::sets::{Adds, Elements, NONE, Stream, Streams};
+use super::super::sets::{Adds, Elements, NONE, Sights, Stream, Streams};
 use super::analysis::Analysis;
 use crate::history::History;
 use crate::history::hash::FastMap;
@@ -15,12 +15,12 @@ pub(super) struct Facts<'a> {
     pub(super) history: &'a History,
     pub(super) adds: &'a Adds,
     pub(super) elements: &'a Elements<'a>,
-    pub(super) streams: &'a Streams,
+    pub(super) streams: &'a Streams<Sights>,
     pub(super) analysis: &'a Analysis,
     pub(super) faults: &'a Faults,
 }
 
-/// An element's life on every node, gathered for the few elements that are explained.
+/// An element's life on every node, for the few elements that are explained.
 pub(super) struct Life {
     /// Per stream, the runs of reads that have it.
     runs: Vec<Vec<(u32, u32)>>,
@@ -47,21 +47,13 @@ impl Facts<'_> {
         self.elements.name(id as usize)
     }
 
-    /// Gathers the lives of a few elements in one pass over all changes.
+    /// The lives of some elements.
     pub(super) fn lives(&self, ids: impl IntoIterator<Item = u32>) -> FastMap<u32, Life> {
-        let mut slots: FastMap<u32, usize> = FastMap::default();
-        for id in ids {
-            let slot = slots.len();
-            slots.entry(id).or_insert(slot);
-        }
-        let mut lives: Vec<Life> = slots.values().map(|_| Life { runs: Vec::new() }).collect();
-        for stream in &self.streams.streams {
-            for (slot, runs) in stream.runs(&slots).into_iter().enumerate() {
-                lives[slot].runs.push(runs);
-            }
-        }
-        let mut lives: Vec<Option<Life>> = lives.into_iter().map(Some).collect();
-        slots.into_iter().filter_map(|(id, slot)| Some((id, lives[slot].take()?))).collect()
+        let streams = &self.streams.streams;
+        let life = |id: u32| Life {
+            runs: streams.iter().map(|s| s.changes.with_runs(id, <[_]>::to_vec)).collect(),
+        };
+        ids.into_iter().map(|id| (id, life(id))).collect()
     }
 
     /// Known, and gone from everywhere that a late read looked at.
@@ -69,7 +61,7 @@ impl Facts<'_> {
         let seen = self.last_seen(life);
         // Where some read began later and has it, what the nodes read in the end proves it, or
         // else the absent read that began last.
-        let last = |stream: &Stream| {
+        let last = |stream: &Stream<Sights>| {
             Some(stream.completed[stream.final_read(self.history)? as usize] as usize)
         };
         let ended = || self.streams.streams.iter().find_map(last);

@@ -1,7 +1,6 @@
 //! The verdict of `set_full`, its anomalies and its figures.
 
 use std::collections::BTreeMap;
-use std::iter::once;
 
 use serde_json::{Value as Json, json};
 
@@ -306,11 +305,11 @@ impl Report<'_> {
 
     fn latencies(&self, verdict: Verdict) -> Verdict {
         let (history, a) = (self.facts.history, self.facts.analysis);
-        let of = |fate: Fate, last: &[u32]| {
-            let ns = self.ids(fate).filter(|id| a.known[*id as usize] != NONE);
-            let ns = ns.map(|id| latency_ns(history, last[id as usize], a.known[id as usize]));
-            Quantiles::of(once(&ns.collect()))
-        };
+        let latency = |(last, known)| (known != NONE).then(|| latency_ns(history, last, known));
+        let stable = || self.ids(Fate::Stable).map(|id| id as usize);
+        let stable = || stable().map(|id| (a.last_absent[id], a.known[id])).filter_map(latency);
+        let lost = || a.lost_present.iter().map(|(id, last)| (*last, a.known[*id as usize]));
+        let lost = || lost().filter_map(latency);
         let mut worst: Vec<(u64, u32)> = (a.stale.iter())
             .map(|id| {
                 (latency_ns(history, a.last_absent[*id as usize], a.known[*id as usize]), *id)
@@ -331,8 +330,8 @@ impl Report<'_> {
             })
             .collect();
         verdict
-            .with("stable_latencies_ns", of(Fate::Stable, &a.last_absent))
-            .with("lost_latencies_ns", of(Fate::Lost, &a.last_present))
+            .with("stable_latencies_ns", Quantiles::of_each(stable))
+            .with("lost_latencies_ns", Quantiles::of_each(lost))
             .with("worst_stale", worst)
     }
 

@@ -6,7 +6,7 @@
 //! client has read is in its later reads). *Flutter* is a monotonic-reads violation whose
 //! element comes back. Reads on different nodes are compared node by node.
 
-use super::super::sets::{Adds, NONE, Stream, Streams};
+use super::super::sets::{Adds, NONE, Sights, Stream, Streams};
 use crate::history::History;
 use crate::history::hash::FastMap;
 
@@ -32,7 +32,7 @@ pub(super) struct Sessions {
 }
 
 /// Finds the violations of session guarantees.
-pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams) -> Sessions {
+pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams<Sights>) -> Sessions {
     let mut found = Sessions::default();
     let mut by_adder: FastMap<u32, Vec<u32>> = FastMap::default();
     for id in (0..adds.len()).filter(|id| adds.acknowledged(*id) != NONE) {
@@ -40,7 +40,6 @@ pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams) -> Ses
     }
     let mut budget = BUDGET;
     for stream in &streams.streams {
-        let runs = Runs::of(stream, adds.len());
         let mut places: FastMap<u32, Vec<u32>> = FastMap::default();
         for (place, completed) in stream.completed.iter().enumerate() {
             let process = history.process(*completed as usize).0;
@@ -48,8 +47,13 @@ pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams) -> Ses
         }
         let mut places: Vec<(u32, Vec<u32>)> = places.into_iter().collect();
         places.sort_unstable();
+        let vanishing = stream.changes.vanishing().iter();
+        let mut vanishing: Vec<(u32, &[(u32, u32)])> =
+            vanishing.map(|(id, runs)| (*id, &runs[..])).collect();
+        vanishing.retain(|(id, _)| (*id as usize) < adds.len());
+        vanishing.sort_unstable_by_key(|(id, _)| *id);
         for (process, places) in &places {
-            let view = View { stream, runs: &runs, process: *process, places };
+            let view = View { stream, vanishing: &vanishing, process: *process, places };
             if let Some(own) = by_adder.get(process) {
                 view.own_writes(adds, own, &mut found);
             }
@@ -62,35 +66,11 @@ pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams) -> Ses
     found
 }
 
-/// Where each element first appears, and all runs of those that also vanish.
-struct Runs {
-    first: Vec<u32>,
-    vanishing: FastMap<u32, usize>,
-    runs: Vec<Vec<(u32, u32)>>,
-}
-
-impl Runs {
-    fn of(stream: &Stream, n: usize) -> Runs {
-        let mut first = vec![NONE; n];
-        let mut vanishing: FastMap<u32, usize> = FastMap::default();
-        for change in stream.changes.iter().filter(|c| (c.id as usize) < n) {
-            if change.appears() {
-                let first = &mut first[change.id as usize];
-                *first = (*first).min(change.read());
-            } else {
-                let slot = vanishing.len();
-                vanishing.entry(change.id).or_insert(slot);
-            }
-        }
-        let runs = stream.runs(&vanishing);
-        Runs { first, vanishing, runs }
-    }
-}
-
 /// One client's reads of one node.
 struct View<'a> {
-    stream: &'a Stream,
-    runs: &'a Runs,
+    stream: &'a Stream<Sights>,
+    /// The elements that some read lacks after an earlier one had them, and the runs of reads with them.
+    vanishing: &'a [(u32, &'a [(u32, u32)])],
     process: u32,
     places: &'a [u32],
 }
@@ -102,13 +82,13 @@ impl View<'_> {
             let next =
                 self.places.partition_point(|p| self.stream.invoked[*p as usize] < acknowledged);
             let later = &self.places[next..];
-            let lacks = match self.runs.vanishing.get(id) {
-                None => later.first().copied().filter(|p| *p < self.runs.first[*id as usize]),
-                Some(slot) => {
-                    let runs = &self.runs.runs[*slot];
-                    later.iter().copied().find(|p| !runs.iter().any(|r| r.0 <= *p && *p < r.1))
-                }
-            };
+            let all = self.stream.len() as u32;
+            let lacks = self.stream.changes.with_runs(*id, |runs| match runs {
+                [] => later.first().copied(),
+                // What stays once it is there may lack in the first one only.
+                [(from, to)] if *to == all => later.first().copied().filter(|p| p < from),
+                runs => later.iter().copied().find(|p| !runs.iter().any(|r| r.0 <= *p && *p < r.1)),
+            });
             if let Some(place) = lacks {
                 let events = vec![acknowledged, self.stream.completed[place as usize]];
                 found.read_your_writes.push(Finding { process: self.process, id: *id, events });
@@ -118,8 +98,7 @@ impl View<'_> {
 
     fn vanishing(&self, found: &mut Sessions, budget: &mut usize) {
         let (Some(first), Some(last)) = (self.places.first(), self.places.last()) else { return };
-        for (id, slot) in &self.runs.vanishing {
-            let runs = &self.runs.runs[*slot];
+        for (id, runs) in self.vanishing {
             if runs[0].0 > *last || runs[0].1 == self.stream.len() as u32 {
                 continue;
             }

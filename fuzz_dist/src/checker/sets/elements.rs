@@ -103,6 +103,11 @@ impl<'a> Elements<'a> {
         self.numbers.int(n)
     }
 
+    /// The number of a whole number that was added or read before.
+    pub(crate) fn find_int(&self, n: i64) -> Option<u32> {
+        self.numbers.find_int(n)
+    }
+
     /// The number of any value of the history; a new one where it was never added.
     pub(crate) fn word(&mut self, word: Word) -> u32 {
         self.numbers.word(word)

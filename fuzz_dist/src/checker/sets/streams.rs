@@ -4,22 +4,25 @@
 //! keeps that: per read only what appeared and what vanished, so that judging costs about as
 //! much as there are changes, and never the number of elements times the number of reads.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::Elements;
 use crate::history::hash::FastMap;
-use crate::history::{History, View};
+use crate::history::{History, View, Word};
 use crate::op::{Kind, NodeId, Phase, Value};
 
-/// The successful reads of a node in the order of their completion.
+/// The successful reads of a node in the order of their completion, and what changed between them:
+/// [`Change`]s one by one, or [`Sights`](super::Sights) by element.
 #[derive(Clone, Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Stream<C = Vec<Change>> {
     /// The node that served them.
     pub(crate) node: Option<NodeId>,
     /// The event of each invocation.
     pub(crate) invoked: Vec<u32>,
     /// The event of each completion; ascending.
     pub(crate) completed: Vec<u32>,
-    /// What appeared and vanished, in the order of the reads.
-    pub(crate) changes: Vec<Change>,
+    /// What appeared and vanished.
+    pub(crate) changes: C,
     /// A number that differs, but for a chance of about 2^-64, where the sets read differ.
     pub(crate) fingerprint: Vec<u64>,
     /// How many of the acknowledged elements each read has.
@@ -36,8 +39,8 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    fn new(id: u32, read: usize, present: bool) -> Change {
-        Change { id, place: (read as u32) << 1 | u32::from(present) }
+    fn new(id: u32, read: u32, present: bool) -> Change {
+        Change { id, place: read << 1 | u32::from(present) }
     }
 
     /// The place of the read in its stream.
@@ -51,7 +54,29 @@ impl Change {
     }
 }
 
-impl Stream {
+/// Keeps what appears in a stream's reads and vanishes from them, in the order of the reads.
+pub(crate) trait Keep: Send {
+    /// Nothing of so many elements yet.
+    fn new(elements: usize) -> Self;
+    /// An element appears in a read, or is gone.
+    fn keep(&mut self, id: u32, read: u32, appears: bool);
+    /// There are so many reads.
+    fn finish(&mut self, reads: u32);
+}
+
+impl Keep for Vec<Change> {
+    fn new(_: usize) -> Vec<Change> {
+        Vec::new()
+    }
+
+    fn keep(&mut self, id: u32, read: u32, appears: bool) {
+        self.push(Change::new(id, read, appears));
+    }
+
+    fn finish(&mut self, _: u32) {}
+}
+
+impl<C> Stream<C> {
     /// How many reads there are.
     pub(crate) fn len(&self) -> usize {
         self.invoked.len()
@@ -78,23 +103,6 @@ impl Stream {
         (0..self.len() as u32)
             .filter(|r| history.phase(self.invoked[*r as usize] as usize) == Phase::Final)
             .max_by_key(|r| self.invoked[*r as usize])
-    }
-
-    /// The runs of reads that have each of the elements `ids`, as half-open ranges of places.
-    pub(crate) fn runs(&self, ids: &FastMap<u32, usize>) -> Vec<Vec<(u32, u32)>> {
-        let mut runs: Vec<Vec<(u32, u32)>> = vec![Vec::new(); ids.len()];
-        for change in &self.changes {
-            let Some(slot) = ids.get(&change.id) else { continue };
-            match change.appears() {
-                true => runs[*slot].push((change.read(), self.len() as u32)),
-                false => {
-                    if let Some(last) = runs[*slot].last_mut() {
-                        last.1 = change.read();
-                    }
-                }
-            }
-        }
-        runs
     }
 }
 
@@ -144,20 +152,45 @@ pub(crate) struct Duplicate {
     pub(crate) times: u32,
 }
 
+impl Duplicate {
+    fn join(&mut self, other: Duplicate) {
+        self.times = self.times.max(other.times);
+        self.event = self.event.min(other.event);
+    }
+}
+
 /// A successful read whose value is no set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unreadable(pub(crate) usize);
 
 /// All reads of a history.
-#[derive(Debug, Default)]
-pub(crate) struct Streams {
+#[derive(Debug)]
+pub(crate) struct Streams<C = Vec<Change>> {
     /// One per node that served a read, in the order of the nodes.
-    pub(crate) streams: Vec<Stream>,
+    pub(crate) streams: Vec<Stream<C>>,
     /// Elements that were read more than once at a time.
     pub(crate) duplicates: FastMap<u32, Duplicate>,
 }
 
-impl Streams {
+/// From so many events on the nodes' reads are gathered in parallel; in tests some are that short.
+const PARALLEL_MIN: usize = if cfg!(test) { 60 } else { 100_000 };
+
+/// A read has an element that was never added, and has no number.
+struct Stranger;
+
+/// What keeps a stream from being built.
+enum Failed {
+    Unreadable(Unreadable),
+    Stranger,
+}
+
+impl From<Stranger> for Failed {
+    fn from(Stranger: Stranger) -> Failed {
+        Failed::Stranger
+    }
+}
+
+impl<C: Keep> Streams<C> {
     /// Gathers the successful reads by node; `counted` tells which elements are acknowledged.
     ///
     /// # Errors
@@ -168,34 +201,146 @@ impl Streams {
         read: &str,
         elements: &mut Elements<'_>,
         counted: &[bool],
-    ) -> Result<Streams, Unreadable> {
-        let mut all = Streams::default();
-        let mut by_node: Vec<Vec<u32>> = Vec::new();
-        let function = history.find_function(read);
-        for i in 0..history.len() {
-            if Some(history.function_index(i)) == function
-                && history.kind(i) == Kind::Ok
-                && history.process(i).is_client()
-            {
-                let slot = history.node(i).map_or(0, |n| n.index() + 1);
-                if by_node.len() <= slot {
-                    by_node.resize_with(slot + 1, Vec::new);
-                }
-                by_node[slot].push(i as u32);
+    ) -> Result<Streams<C>, Unreadable> {
+        let nodes = reads_by_node(history, read);
+        if history.len() >= PARALLEL_MIN
+            && nodes.len() > 1
+            && let Some(all) = Streams::in_parallel(history, elements, counted, &nodes)
+        {
+            return Ok(all);
+        }
+        let numbers = Growing(elements);
+        let mut builder = Builder { history, numbers, counted, state: State::default() };
+        let (mut streams, mut duplicates) = (Vec::new(), FastMap::default());
+        for (node, events) in nodes {
+            match builder.stream(node, events, &mut duplicates) {
+                Ok(stream) => streams.push(stream),
+                Err(Failed::Unreadable(read)) => return Err(read),
+                Err(Failed::Stranger) => unreachable!("strangers are numbered"),
             }
         }
-        let mut builder = Builder { history, elements, counted, state: State::default() };
-        for (slot, events) in by_node.into_iter().enumerate().filter(|(_, e)| !e.is_empty()) {
-            let node = slot.checked_sub(1).map(|n| NodeId(n as u16));
-            all.streams.push(builder.stream(node, events, &mut all.duplicates)?);
+        Ok(Streams { streams, duplicates })
+    }
+
+    /// The same by several threads, which number nothing: `None` where something was read that was
+    /// never added, or is unreadable.
+    fn in_parallel(
+        history: &History,
+        elements: &Elements<'_>,
+        counted: &[bool],
+        nodes: &[(Option<NodeId>, Vec<u32>)],
+    ) -> Option<Streams<C>> {
+        type Built<C> = (usize, Option<Stream<C>>, FastMap<u32, Duplicate>);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let numbers = Known(elements);
+            let mut builder = Builder { history, numbers, counted, state: State::default() };
+            let mut built: Vec<Built<C>> = Vec::new();
+            while let Some((i, (node, events))) = {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                nodes.get(i).map(|node| (i, node))
+            } {
+                let mut duplicates = FastMap::default();
+                let stream = builder.stream(*node, events.clone(), &mut duplicates).ok();
+                if stream.is_none() {
+                    next.store(nodes.len(), Ordering::Relaxed);
+                }
+                built.push((i, stream, duplicates));
+            }
+            built
+        };
+        let mut built: Vec<Built<C>> =
+            in_threads(nodes.len(), &work).into_iter().flatten().collect();
+        built.sort_by_key(|(i, ..)| *i);
+        let (mut streams, mut duplicates) = (Vec::new(), FastMap::default());
+        for (_, stream, found) in built {
+            streams.push(stream?);
+            for (id, new) in found {
+                duplicates.entry(id).or_insert(new).join(new);
+            }
         }
-        Ok(all)
+        (streams.len() == nodes.len()).then_some(Streams { streams, duplicates })
     }
 }
 
-struct Builder<'a, 'h> {
+/// What each of as many threads gives as there are processors, but at most so many.
+pub(crate) fn in_threads<T: Send>(most: usize, work: &(impl Fn() -> T + Sync)) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(most);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut all = vec![work()];
+        for other in others {
+            all.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    })
+}
+
+/// The successful reads of each node that served one, by their completion.
+fn reads_by_node(history: &History, read: &str) -> Vec<(Option<NodeId>, Vec<u32>)> {
+    let mut by_node: Vec<Vec<u32>> = Vec::new();
+    let function = history.find_function(read);
+    for i in 0..history.len() {
+        if Some(history.function_index(i)) == function
+            && history.kind(i) == Kind::Ok
+            && history.process(i).is_client()
+        {
+            let slot = history.node(i).map_or(0, |n| n.index() + 1);
+            if by_node.len() <= slot {
+                by_node.resize_with(slot + 1, Vec::new);
+            }
+            by_node[slot].push(i as u32);
+        }
+    }
+    let nodes = by_node.into_iter().enumerate().filter(|(_, events)| !events.is_empty());
+    nodes.map(|(slot, events)| (slot.checked_sub(1).map(|n| NodeId(n as u16)), events)).collect()
+}
+
+/// The numbers of elements, while reads are gathered.
+trait Numbers {
+    fn int(&mut self, n: i64) -> Result<u32, Stranger>;
+    fn word(&mut self, word: Word) -> Result<u32, Stranger>;
+    /// How many elements have a number.
+    fn len(&self) -> usize;
+}
+
+/// What was never added gets a number.
+struct Growing<'a, 'h>(&'a mut Elements<'h>);
+
+impl Numbers for Growing<'_, '_> {
+    fn int(&mut self, n: i64) -> Result<u32, Stranger> {
+        Ok(self.0.int(n))
+    }
+
+    fn word(&mut self, word: Word) -> Result<u32, Stranger> {
+        Ok(self.0.word(word))
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What was never added has none. Only whole numbers are looked up.
+struct Known<'a, 'h>(&'a Elements<'h>);
+
+impl Numbers for Known<'_, '_> {
+    fn int(&mut self, n: i64) -> Result<u32, Stranger> {
+        self.0.find_int(n).ok_or(Stranger)
+    }
+
+    fn word(&mut self, word: Word) -> Result<u32, Stranger> {
+        self.int(word.as_small().ok_or(Stranger)?)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+struct Builder<'a, N> {
     history: &'a History,
-    elements: &'a mut Elements<'h>,
+    numbers: N,
     counted: &'a [bool],
     state: State,
 }
@@ -214,53 +359,56 @@ struct State {
     acknowledged: u32,
 }
 
-impl Builder<'_, '_> {
-    fn stream(
+impl<N: Numbers> Builder<'_, N> {
+    fn stream<C: Keep>(
         &mut self,
         node: Option<NodeId>,
         events: Vec<u32>,
         duplicates: &mut FastMap<u32, Duplicate>,
-    ) -> Result<Stream, Unreadable> {
+    ) -> Result<Stream<C>, Failed> {
         self.reset();
         let mut stream = Stream {
             node,
             invoked: Vec::with_capacity(events.len()),
             completed: Vec::new(),
-            changes: Vec::new(),
+            changes: C::new(self.numbers.len()),
             fingerprint: Vec::with_capacity(events.len()),
             acknowledged: Vec::with_capacity(events.len()),
             latest: Vec::with_capacity(events.len()),
         };
         let mut former = None;
-        for (place, event) in events.iter().enumerate() {
+        for (place, event) in (0u32..).zip(&events) {
             let i = *event as usize;
             let invoked = self.history.invocation(i).unwrap_or(i) as u32;
             stream.invoked.push(invoked);
             let latest = stream.latest.last().copied().unwrap_or(0);
             let newer = invoked >= stream.invoked[latest as usize];
-            stream.latest.push(if newer { place as u32 } else { latest });
+            stream.latest.push(if newer { place } else { latest });
             let mut sink = Sink { changes: &mut stream.changes, duplicates, place, event: *event };
             match self.history.set_read(i) {
                 Some(read) if read.base.is_some() && read.base == former => {
-                    self.difference(read.added, read.removed, &mut sink);
+                    self.difference(&read.added, &read.removed, &mut sink)?;
                 }
                 Some(read) if read.base.is_none() => {
-                    self.whole(read.added, |e, n| e.int(*n), &mut sink);
+                    self.whole(&read.added, |e, n| e.int(*n), &mut sink)?;
                 }
                 Some(_) => {
-                    let Value::Set(set) = self.history.value(i) else { return Err(Unreadable(i)) };
-                    self.whole(set.as_slice(), |e, n| e.int(*n), &mut sink);
+                    let Value::Set(set) = self.history.value(i) else {
+                        return Err(Failed::Unreadable(Unreadable(i)));
+                    };
+                    self.whole(set.as_slice(), |e, n| e.int(*n), &mut sink)?;
                 }
                 None => {
-                    let items =
-                        self.history.view(i).and_then(View::as_list).ok_or(Unreadable(i))?;
-                    self.whole(items.words(), |e, w| e.word(*w), &mut sink);
+                    let items = self.history.view(i).and_then(View::as_list);
+                    let items = items.ok_or(Failed::Unreadable(Unreadable(i)))?;
+                    self.whole(items.words(), |e, w| e.word(*w), &mut sink)?;
                 }
             }
             stream.fingerprint.push(self.state.fingerprint);
             stream.acknowledged.push(self.state.acknowledged);
             former = Some(i);
         }
+        stream.changes.finish(events.len() as u32);
         stream.completed = events;
         Ok(stream)
     }
@@ -271,39 +419,46 @@ impl Builder<'_, '_> {
             s.count[id as usize] = 0;
         }
         (s.fingerprint, s.acknowledged) = (0, 0);
-        s.reach(self.elements.len());
+        s.reach(self.numbers.len());
     }
 
-    fn difference(&mut self, added: &[i64], removed: &[i64], sink: &mut Sink<'_>) {
+    fn difference(
+        &mut self,
+        added: &[i64],
+        removed: &[i64],
+        sink: &mut Sink<'_, impl Keep>,
+    ) -> Result<(), Stranger> {
         for n in removed {
-            let id = self.elements.int(*n);
+            let id = self.numbers.int(*n)?;
+            self.state.reach(self.numbers.len());
             let count = self.state.count[id as usize].saturating_sub(1);
             self.state.set(id, count, self.counted, sink);
         }
         for n in added {
-            let id = self.elements.int(*n);
-            self.state.reach(self.elements.len());
+            let id = self.numbers.int(*n)?;
+            self.state.reach(self.numbers.len());
             let count = self.state.count[id as usize] + 1;
             if count == 1 {
                 self.state.present.push(id);
             }
             self.state.set(id, count, self.counted, sink);
         }
+        Ok(())
     }
 
     fn whole<T>(
         &mut self,
         items: &[T],
-        number: impl Fn(&mut Elements<'_>, &T) -> u32,
-        sink: &mut Sink<'_>,
-    ) {
+        number: impl Fn(&mut N, &T) -> Result<u32, Stranger>,
+        sink: &mut Sink<'_, impl Keep>,
+    ) -> Result<(), Stranger> {
         let mut present = std::mem::take(&mut self.state.spare);
         present.clear();
         self.state.stamp += 1;
         let stamp = self.state.stamp;
         for item in items {
-            let id = number(self.elements, item);
-            self.state.reach(self.elements.len());
+            let id = number(&mut self.numbers, item)?;
+            self.state.reach(self.numbers.len());
             let first = self.state.seen[id as usize] != stamp;
             if first {
                 self.state.seen[id as usize] = stamp;
@@ -322,39 +477,42 @@ impl Builder<'_, '_> {
             }
         }
         self.state.spare = former;
+        Ok(())
     }
 }
 
-struct Sink<'a> {
-    changes: &'a mut Vec<Change>,
+struct Sink<'a, C> {
+    changes: &'a mut C,
     duplicates: &'a mut FastMap<u32, Duplicate>,
-    place: usize,
+    place: u32,
     event: u32,
 }
 
 impl State {
     fn reach(&mut self, len: usize) {
-        if self.count.len() < len {
+        if self.count.is_empty() {
+            // Zeros of which most are never touched take no memory.
+            (self.count, self.seen) = (vec![0; len], vec![0; len]);
+        } else if self.count.len() < len {
             self.count.resize(len, 0);
             self.seen.resize(len, 0);
         }
     }
 
-    fn set(&mut self, id: u32, count: u32, counted: &[bool], sink: &mut Sink<'_>) {
+    fn set(&mut self, id: u32, count: u32, counted: &[bool], sink: &mut Sink<'_, impl Keep>) {
         let former = std::mem::replace(&mut self.count[id as usize], count);
         let step = i64::from(count) - i64::from(former);
         self.fingerprint = self.fingerprint.wrapping_add(scramble(id).wrapping_mul(step as u64));
         if (former == 0) != (count == 0) {
-            sink.changes.push(Change::new(id, sink.place, count > 0));
+            sink.changes.keep(id, sink.place, count > 0);
             if counted.get(id as usize) == Some(&true) {
                 let n = i64::from(self.acknowledged) + if count > 0 { 1 } else { -1 };
                 self.acknowledged = n as u32;
             }
         }
         if count > 1 {
-            let d = sink.duplicates.entry(id).or_insert(Duplicate { event: sink.event, times: 0 });
-            d.times = d.times.max(count);
-            d.event = d.event.min(sink.event);
+            let new = Duplicate { event: sink.event, times: count };
+            sink.duplicates.entry(id).or_insert(new).join(new);
         }
     }
 }

@@ -19,9 +19,15 @@ pub(super) struct Begun<'a> {
     hash: u64,
     /// Per operation: how often something is not done that comes before it.
     waits: Vec<u32>,
-    /// What waits for nothing, by invocation: pure operations, and others.
+    /// What waits for nothing, by invocation: pure operations, and of the others those that would
+    /// overwrite nothing that somebody still has to read.
     pure: BTreeSet<usize>,
-    others: BTreeSet<usize>,
+    allowed: BTreeSet<usize>,
+    /// Of the latter those that may be free. What was found not to be is looked at again only after
+    /// something happened to it, to its register, or to who reads it.
+    fresh: BTreeSet<usize>,
+    /// Per register: the operations that would write it and wait for nothing.
+    writing: Vec<Vec<u32>>,
     /// Per register: how many still have to read what has been written, or what it began with.
     open: Vec<u32>,
 }
@@ -39,14 +45,16 @@ impl<'a> Begun<'a> {
             hash: 0,
             waits: order.known.waits(),
             pure: BTreeSet::new(),
-            others: BTreeSet::new(),
+            allowed: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            writing: vec![Vec::new(); order.reads.clear.len()],
             open: vec![0; order.reads.clear.len()],
         };
         for read in &order.reads.known {
             begun.open[read.key] += u32::from(read.from.is_none());
         }
         for i in order.lanes.operations().filter(|i| begun.waits[*i] == 0).collect::<Vec<_>>() {
-            begun.ready(i).insert(i);
+            begun.ready(i);
         }
         begun
     }
@@ -55,21 +63,85 @@ impl<'a> Begun<'a> {
         self.done.capacity() * size_of::<usize>() + self.waits.len() * 6
     }
 
-    fn ready(&mut self, i: usize) -> &mut BTreeSet<usize> {
-        if self.is_pure[i] { &mut self.pure } else { &mut self.others }
+    /// It waits for nothing.
+    fn ready(&mut self, i: usize) {
+        if self.is_pure[i] {
+            self.pure.insert(i);
+            return;
+        }
+        if let Some(key) = self.order.reads.written[i] {
+            self.writing[key].push(i as u32);
+        }
+        if self.allows(i) {
+            self.allow(i);
+        }
     }
 
-    /// What takes no possibility away, if its result fits: pure operations, and writes whose readers
-    /// can all come right after them.
-    pub(super) fn free(&self) -> impl Iterator<Item = usize> {
-        let writes = self.others.iter().copied().filter(|i| self.allows(*i) && self.is_free(*i));
-        self.pure.iter().copied().chain(writes)
+    /// It waits for something, or is done.
+    fn unready(&mut self, i: usize) {
+        if self.is_pure[i] {
+            self.pure.remove(&i);
+            return;
+        }
+        if let Some(key) = self.order.reads.written[i] {
+            let at = self.writing[key].iter().position(|other| *other as usize == i);
+            at.map(|at| self.writing[key].swap_remove(at));
+        }
+        self.forbid(i);
+    }
+
+    fn allow(&mut self, i: usize) {
+        if self.allowed.insert(i) {
+            self.fresh.insert(i);
+        }
+    }
+
+    fn forbid(&mut self, i: usize) {
+        if self.allowed.remove(&i) {
+            self.fresh.remove(&i);
+        }
+    }
+
+    /// More or fewer still have to read what a register holds.
+    fn opened(&mut self, key: usize, change: impl FnOnce(&mut u32)) {
+        let former = self.open[key];
+        change(&mut self.open[key]);
+        // An operation is allowed if nobody has to, or only itself.
+        if former == self.open[key] || former.min(self.open[key]) > 1 {
+            return;
+        }
+        let writing = std::mem::take(&mut self.writing[key]);
+        for i in writing.iter().map(|i| *i as usize) {
+            if self.allows(i) { self.allow(i) } else { self.forbid(i) }
+        }
+        self.writing[key] = writing;
+    }
+
+    /// The first operation that takes no possibility away, and what `step` gives for it: pure
+    /// operations, and writes whose readers can all come right after them.
+    pub(super) fn free<T>(
+        &mut self,
+        mut step: impl FnMut(usize) -> Option<T>,
+    ) -> Option<(usize, T)> {
+        if let Some(found) = self.pure.iter().find_map(|i| Some((*i, step(*i)?))) {
+            return Some(found);
+        }
+        let mut from = 0;
+        while let Some(i) = self.fresh.range(from..).next().copied() {
+            from = i + 1;
+            if !self.is_free(i) {
+                self.fresh.remove(&i);
+            } else if let Some(next) = step(i) {
+                return Some((i, next));
+            }
+        }
+        None
     }
 
     /// What may come next, by invocation, after what was tried before.
     pub(super) fn choices(&self, tried: Option<usize>) -> impl Iterator<Item = usize> {
         let from = tried.map_or(0, |i| i + 1);
-        self.others.range(from..).copied().filter(|i| self.allows(*i))
+        self.allowed.range(from..).copied()
     }
 
     /// The register of which it read a known version.
@@ -100,22 +172,27 @@ impl<'a> Begun<'a> {
     }
 
     pub(super) fn put(&mut self, i: usize) {
-        self.ready(i).remove(&i);
+        self.unready(i);
         self.done.push(i);
         self.left -= usize::from(self.is_certain[i]);
         self.places[self.order.lanes.of(i).0] += 1;
         self.hash = self.hash.wrapping_add(spread(i));
-        if let Some(key) = self.read(i) {
-            self.open[key] -= 1;
-        }
-        if let Some(key) = self.order.reads.written[i] {
-            self.open[key] += self.order.reads.readers(i).len() as u32;
-        }
         let order = self.order;
+        if let Some(key) = self.read(i) {
+            self.opened(key, |open| *open -= 1);
+        }
+        if let Some(key) = order.reads.written[i] {
+            self.opened(key, |open| *open += order.reads.readers(i).len() as u32);
+        }
         for next in order.known.after(i) {
             self.waits[next] -= 1;
             if self.waits[next] == 0 {
-                self.ready(next).insert(next);
+                self.ready(next);
+            }
+            // Who wrote what it reads may be free now.
+            let writer = order.reads.of(next).and_then(|read| read.from);
+            if let Some(writer) = writer.filter(|writer| self.allowed.contains(writer)) {
+                self.fresh.insert(writer);
             }
         }
     }
@@ -131,20 +208,20 @@ impl<'a> Begun<'a> {
         let order = self.order;
         for next in order.known.after(i) {
             if self.waits[next] == 0 {
-                self.ready(next).remove(&next);
+                self.unready(next);
             }
             self.waits[next] += 1;
         }
         if let Some(key) = order.reads.written[i] {
-            self.open[key] -= self.order.reads.readers(i).len() as u32;
+            self.opened(key, |open| *open -= order.reads.readers(i).len() as u32);
         }
         if let Some(key) = self.read(i) {
-            self.open[key] += 1;
+            self.opened(key, |open| *open += 1);
         }
         self.hash = self.hash.wrapping_sub(spread(i));
         self.places[order.lanes.of(i).0] -= 1;
         self.left += usize::from(self.is_certain[i]);
-        self.ready(i).insert(i);
+        self.ready(i);
     }
 }
 

@@ -8,6 +8,7 @@
 //! there is a budget. Of registers most is decided by what must come before what, without a search.
 
 mod begun;
+mod cells;
 mod choices;
 mod cycle;
 mod graph;

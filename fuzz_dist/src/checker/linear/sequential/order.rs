@@ -2,10 +2,11 @@
 
 use super::super::Model;
 use super::Work;
+use super::cells::Cells;
 use super::graph::Graph;
 use super::known::{Contradiction, derive, linked};
 use super::lanes::Lanes;
-use super::reads::Reads;
+use super::reads::{Accesses, Reads};
 use super::search::{End, Limits, search};
 use super::times::times;
 
@@ -28,17 +29,33 @@ pub(super) fn decide<M: Model>(
     limits: Limits,
     taken: &mut u64,
 ) -> End {
-    let reads = Reads::new(model, work);
+    let accesses = Accesses::new(model, work);
+    let reads = Reads::new(work, &accesses);
     if let Some(read) = reads.unwritten {
         return End::None { needed: reads.with_observers([read].into()) };
     }
-    let times = times(work, &reads);
+    // Registers are searched by number: their states are small, however many there are.
+    match Cells::of(work, &accesses) {
+        Some((cells, work)) => order(&cells, &work, &reads, limits, taken),
+        None => order(model, work, &reads, limits, taken),
+    }
+}
+
+/// The same, where it is known what reads saw.
+fn order<M: Model>(
+    model: &M,
+    work: &[Work<M::Op>],
+    reads: &Reads,
+    limits: Limits,
+    taken: &mut u64,
+) -> End {
+    let times = times(work, reads);
     let bytes = limits.bytes.saturating_sub(work.len() * BYTES_EACH);
     let (began, mut explained) = (*taken, 0);
     let mut look = |lanes: &Lanes, known: Graph, patience: u64| {
         let steps = limits.steps.saturating_sub(*taken - began);
         let limits = Limits { patience, steps, bytes: bytes.saturating_sub(known.bytes()) };
-        let end = search(model, work, &Order { lanes, reads: &reads, known }, limits, taken);
+        let end = search(model, work, &Order { lanes, reads, known }, limits, taken);
         if let End::Budget { furthest } = end {
             explained = furthest.max(explained);
             return End::Budget { furthest: explained };
@@ -46,15 +63,15 @@ pub(super) fn decide<M: Model>(
         end
     };
     let mut slack = 0;
-    let mut lanes = Lanes::new(work, &reads, &times, slack);
+    let mut lanes = Lanes::new(work, reads, &times, slack);
     // Most databases do not stray far from real time, and then that is all it takes.
     if limits.patience > 0
-        && let End::Order = look(&lanes, linked(&lanes, &reads), limits.patience)
+        && let End::Order = look(&lanes, linked(&lanes, reads), limits.patience)
     {
         return End::Order;
     }
     loop {
-        match derive(&lanes, &reads, &times, bytes) {
+        match derive(&lanes, reads, &times, bytes) {
             Ok(known) => match look(&lanes, known, u64::MAX) {
                 End::None { .. } if lanes.assume() => slack = usize::MAX,
                 end => return end,
@@ -64,6 +81,6 @@ pub(super) fn decide<M: Model>(
                 slack = slack.max(gap).saturating_mul(2).saturating_add(1);
             }
         }
-        lanes = Lanes::new(work, &reads, &times, slack);
+        lanes = Lanes::new(work, reads, &times, slack);
     }
 }

@@ -1,9 +1,10 @@
 //! Whose write a read of a register saw, where only one can have been it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::super::Model;
 use super::Work;
+use crate::history::hash::FastMap;
 use crate::op::Value;
 
 /// A read whose writer is known; `None` is the beginning.
@@ -34,48 +35,71 @@ pub(super) struct Reads {
     pub(super) clear: Vec<bool>,
 }
 
-/// What an operation read and wrote of which register, as numbers.
-#[derive(Clone, Copy)]
-struct Numbered {
-    key: usize,
-    read: Option<usize>,
-    write: Option<usize>,
+/// What an operation read and wrote of which register: the number of the version, which is 0 for
+/// nil, which all registers begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Numbered {
+    pub(super) key: usize,
+    pub(super) read: Option<u32>,
+    pub(super) write: Option<u32>,
+}
+
+/// What all operations did with registers, where a model says so.
+pub(super) struct Accesses {
+    pub(super) of: Vec<Option<Numbered>>,
+    /// How many registers there are.
+    pub(super) keys: usize,
+    /// How many versions, nil of each register included.
+    versions: usize,
 }
 
 #[derive(Default)]
 struct Numbers {
-    keys: HashMap<Value, usize>,
+    keys: FastMap<Value, usize>,
     /// By key and value.
-    versions: HashMap<(usize, Value), usize>,
-    /// Per version: is it nil, which the register may have begun with?
-    nil: Vec<bool>,
+    versions: FastMap<(usize, Value), u32>,
 }
 
 impl Numbers {
-    fn version(&mut self, key: usize, value: Value) -> usize {
-        let is_nil = value.is_nil();
-        let next = self.versions.len();
-        let version = *self.versions.entry((key, value)).or_insert(next);
-        if version == next {
-            self.nil.push(is_nil);
-        }
-        version
-    }
-
     fn of<M: Model>(&mut self, model: &M, op: &M::Op) -> Option<Numbered> {
         let access = model.access(op)?;
         let next = self.keys.len();
         let key = *self.keys.entry(access.key).or_insert(next);
-        let mut version = |value: Option<Value>| value.map(|value| self.version(key, value));
-        Some(Numbered { key, read: version(access.read), write: version(access.write) })
+        let mut version = |value: Value| {
+            let next = self.versions.len() as u32 + 1;
+            if value.is_nil() { 0 } else { *self.versions.entry((key, value)).or_insert(next) }
+        };
+        let (read, write) = (access.read.map(&mut version), access.write.map(&mut version));
+        Some(Numbered { key, read, write })
+    }
+}
+
+impl Accesses {
+    pub(super) fn new<M: Model>(model: &M, work: &[Work<M::Op>]) -> Accesses {
+        let mut numbers = Numbers::default();
+        let of = work.iter().map(|w| numbers.of(model, &w.op)).collect();
+        let (keys, versions) = (numbers.keys.len(), numbers.versions.len());
+        Accesses { of, keys, versions: keys + versions }
+    }
+
+    /// The place of a version among those of all registers.
+    fn place(&self, key: usize, version: u32) -> usize {
+        if version == 0 { key } else { self.keys + version as usize - 1 }
+    }
+
+    fn read(&self, i: usize) -> Option<usize> {
+        let access = self.of[i]?;
+        Some(self.place(access.key, access.read?))
+    }
+
+    fn written(&self, i: usize) -> Option<usize> {
+        let access = self.of[i]?;
+        Some(self.place(access.key, access.write?))
     }
 }
 
 impl Reads {
-    pub(super) fn new<M: Model>(model: &M, work: &[Work<M::Op>]) -> Reads {
-        let mut numbers = Numbers::default();
-        let accesses: Vec<Option<Numbered>> =
-            work.iter().map(|w| numbers.of(model, &w.op)).collect();
+    pub(super) fn new<O>(work: &[Work<O>], accesses: &Accesses) -> Reads {
         let mut reads = Reads {
             known: Vec::new(),
             of: vec![None; work.len()],
@@ -84,16 +108,15 @@ impl Reads {
             unwritten: None,
             counted: work.iter().map(|w| w.completed.is_some()).collect(),
             observer: vec![None; work.len()],
-            idle: idle(work, &accesses, numbers.nil.len()),
-            written: accesses
-                .iter()
+            idle: idle(work, accesses),
+            written: (accesses.of.iter())
                 .map(|a| a.filter(|a| a.write.is_some()).map(|a| a.key))
                 .collect(),
-            clear: vec![true; numbers.keys.len()],
+            clear: vec![true; accesses.keys],
         };
-        reads.find_writers(&accesses, &numbers.nil);
+        reads.find_writers(accesses);
         reads.index();
-        for (i, access) in accesses.iter().enumerate() {
+        for (i, access) in accesses.of.iter().enumerate() {
             if let Some(access) =
                 access.filter(|a| a.read.is_some() && reads.of[i].is_none() && !reads.idle[i])
             {
@@ -103,25 +126,27 @@ impl Reads {
         reads
     }
 
-    fn find_writers(&mut self, accesses: &[Option<Numbered>], nil: &[bool]) {
-        // Per version: who wrote it.
-        let mut writers: Vec<Vec<usize>> = vec![Vec::new(); nil.len()];
-        for (i, access) in accesses.iter().enumerate() {
-            if let Some(version) = access.and_then(|a| a.write) {
-                writers[version].push(i);
+    fn find_writers(&mut self, accesses: &Accesses) {
+        // Per version: who wrote it, if only one did.
+        let mut writers = vec![Writer::Nobody; accesses.versions];
+        for i in 0..accesses.of.len() {
+            if let Some(version) = accesses.written(i) {
+                writers[version] = match writers[version] {
+                    Writer::Nobody => Writer::One(i as u32),
+                    _ => Writer::Several,
+                };
             }
         }
-        let mut left: Vec<usize> = (0..accesses.len()).filter(|i| self.counted[*i]).collect();
+        let mut left: Vec<usize> = (0..accesses.of.len()).filter(|i| self.counted[*i]).collect();
         while let Some(op) = left.pop() {
-            let Some(Numbered { key, read: Some(version), .. }) = accesses[op] else { continue };
-            let from = match writers[version][..] {
-                [] if nil[version] => None,
+            let Some(Numbered { key, read: Some(version), .. }) = accesses.of[op] else { continue };
+            let from = match (writers[accesses.place(key, version)], version) {
+                (Writer::Nobody, 0) => None,
                 // It may also be what the register began with, or each of several.
-                [_, ..] if nil[version] => continue,
-                [_, _, ..] => continue,
-                [writer] if writer != op => Some(writer),
+                (_, 0) | (Writer::Several, _) => continue,
+                (Writer::One(writer), _) if writer as usize != op => Some(writer as usize),
                 // Nobody wrote it, or nobody but itself.
-                [] | [_] => {
+                (Writer::Nobody | Writer::One(_), _) => {
                     self.unwritten = Some(op);
                     return;
                 }
@@ -176,25 +201,35 @@ impl Reads {
     }
 }
 
+/// Who wrote a version.
+#[derive(Clone, Copy)]
+enum Writer {
+    Nobody,
+    One(u32),
+    Several,
+}
+
 /// Those whose effect nobody saw but others of which nobody saw anything.
-fn idle<O>(work: &[Work<O>], accesses: &[Option<Numbered>], versions: usize) -> Vec<bool> {
+fn idle<O>(work: &[Work<O>], accesses: &Accesses) -> Vec<bool> {
     let mut idle = vec![false; work.len()];
-    let mut readers = vec![0u32; versions];
-    accesses.iter().flatten().filter_map(|a| a.read).for_each(|v| readers[v] += 1);
+    let mut readers = vec![0u32; accesses.versions];
+    (0..work.len()).filter_map(|i| accesses.read(i)).for_each(|v| readers[v] += 1);
     let mut left: Vec<usize> = (0..work.len()).filter(|i| work[*i].completed.is_none()).collect();
-    let mut writers: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut writers: FastMap<usize, Vec<usize>> = FastMap::default();
     for i in &left {
-        if let Some(version) = accesses[*i].and_then(|a| a.write) {
+        if let Some(version) = accesses.written(*i) {
             writers.entry(version).or_default().push(*i);
         }
     }
     while let Some(i) = left.pop() {
-        let Some(access) = accesses[i].filter(|_| !idle[i]) else { continue };
-        if access.write.is_some_and(|version| readers[version] > 0) {
+        if accesses.of[i].is_none() || idle[i] {
+            continue;
+        }
+        if accesses.written(i).is_some_and(|version| readers[version] > 0) {
             continue;
         }
         idle[i] = true;
-        if let Some(read) = access.read {
+        if let Some(read) = accesses.read(i) {
             readers[read] -= 1;
             left.extend(writers.get(&read).into_iter().flatten().filter(|_| readers[read] == 0));
         }

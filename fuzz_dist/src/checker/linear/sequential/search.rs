@@ -45,11 +45,7 @@ pub(super) fn search<M: Model>(
     let mut reached = Some(model.initial());
     loop {
         if let Some(mut state) = reached.take() {
-            loop {
-                let mut free = begun.free();
-                let next = free.find_map(|i| Some((i, model.step(&state, &work[i].op)?)));
-                drop(free);
-                let Some((i, next)) = next else { break };
+            while let Some((i, next)) = begun.free(|i| model.step(&state, &work[i].op)) {
                 *taken += 1;
                 state = next;
                 begun.put(i);

@@ -154,7 +154,7 @@ fn a_contradiction_that_follows_over_several_rounds_is_witnessed() {
 
 /// Is something assumed at first, and in vain?
 fn assumed(work: &[Work<<Registers as Model>::Op>]) -> [bool; 2] {
-    let reads = reads::Reads::new(&Registers, work);
+    let reads = reads::Reads::new(work, &reads::Accesses::new(&Registers, work));
     let times = times::times(work, &reads);
     let lanes = lanes::Lanes::new(work, &reads, &times, 0);
     let known = known::derive(&lanes, &reads, &times, 1 << 20);
