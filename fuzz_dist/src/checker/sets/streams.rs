@@ -6,7 +6,7 @@
 
 use super::Elements;
 use crate::history::hash::FastMap;
-use crate::history::{History, View};
+use crate::history::{History, View, Word};
 use crate::op::{Kind, NodeId, Phase, Value};
 
 /// The successful reads of a node in the order of their completion.
@@ -254,7 +254,8 @@ impl Builder<'_, '_> {
                 None => {
                     let items =
                         self.history.view(i).and_then(View::as_list).ok_or(Unreadable(i))?;
-                    self.whole(items.words(), |e, w| e.word(*w), &mut sink);
+                    let items: Vec<Word> = items.words().collect();
+                    self.whole(&items, |e, w| e.word(*w), &mut sink);
                 }
             }
             stream.fingerprint.push(self.state.fingerprint);
