@@ -144,7 +144,7 @@ impl Checker for Set {
 /// Which elements a read has.
 fn members(history: &History, read: usize, numbers: &mut Elements<'_>) -> Option<Vec<bool>> {
     let ids: Vec<u32> = match history.view(read) {
-        Some(View::List(items)) => items.words().iter().map(|w| numbers.word(*w)).collect(),
+        Some(View::List(items)) => items.words().map(|w| numbers.word(w)).collect(),
         Some(_) => return None,
         None => match history.value(read) {
             Value::Set(set) => set.as_slice().iter().map(|n| numbers.int(*n)).collect(),

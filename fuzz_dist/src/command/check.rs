@@ -82,6 +82,8 @@ pub(super) fn check(ask: &Check) -> Result<u8, String> {
     let judged =
         Judged { source: &source, format, checker: &checker, history, verdict: &verdict, composed };
     super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) })?;
+    // The process ends now: its memory is gone without being given back piece by piece.
+    std::mem::forget(loaded);
     Ok(match verdict.validity {
         Validity::Valid => VALID,
         Validity::Invalid => INVALID,

@@ -134,7 +134,7 @@ fn write_view(out: &mut Vec<u8>, value: View<'_>) {
             out.push(b'[');
             separated(out, items.words(), |out, word| match word.as_small() {
                 Some(n) => digits::write_signed(out, n),
-                None => write_view(out, items.view(*word)),
+                None => write_view(out, items.view(word)),
             });
             out.push(b']');
         }

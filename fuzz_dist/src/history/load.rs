@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::cursor::Cursor;
 use super::hash::FastMap;
 use super::line::{Line, Stored};
+use super::part::{Part, Seed, SetOf};
+use super::parts::threads;
+use super::pieces::Pieces;
 use super::quick::{Quick, Scratch};
 use super::sets::{SetColumn, StoredSet};
-use super::words::{Form, Word};
+use super::words::{Form, Word, Words};
 use super::{History, json};
 use crate::op::{Event, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
@@ -86,55 +89,162 @@ impl History {
         path: &Path,
         line_max: u64,
     ) -> Result<Loaded, LoadError> {
-        let refused = |source| LoadError::Refused { path: path.into(), source };
-        let mut loader = Loader::default();
-        let mut text = Vec::new();
-        let mut line = 0;
-        loop {
-            // What is usual is read where it stands, what is not, or goes on in the next buffer,
-            // line by line.
-            let buffer = file.fill_buf().map_err(refused)?;
-            let (mut passed, mut taken) = (0, 1);
-            while taken > 0 {
-                let malformed =
-                    |expected| LoadError::Malformed { path: path.into(), line: line + 1, expected };
-                taken = loader.quick(&buffer[passed..]).map_err(malformed)?;
-                passed += taken;
-                line += usize::from(taken > 0);
-            }
-            file.consume(passed);
-            text.clear();
-            if file.take(line_max).read_until(b'\n', &mut text).map_err(refused)? == 0 {
-                break;
-            }
-            line += 1;
-            let malformed = |expected| LoadError::Malformed { path: path.into(), line, expected };
-            if text.len() as u64 == line_max && !text.ends_with(b"\n") {
-                return Err(malformed(format!("a line of less than {line_max} bytes")));
-            }
-            if loader.quick(&text).map_err(malformed)? > 0 {
-                continue;
-            }
-            match serde_json::from_slice::<Line<'_>>(&text) {
-                Ok(parsed) => loader.line(parsed).map_err(malformed)?,
-                Err(_) if !text.ends_with(b"\n") => {
-                    if loader.history.is_none() {
-                        return Err(malformed(HEADER.into()));
-                    }
-                    let torn = Some(Torn { line, bytes: text.len() });
-                    return Ok(Loaded { history: loader.history.unwrap_or_default(), torn });
-                }
-                Err(error) => return Err(malformed(format!("{EVENT}: {error}"))),
-            }
-        }
-        match loader.history {
-            Some(history) => Ok(Loaded { history, torn: None }),
-            None => {
-                let (path, expected) = (path.into(), HEADER.into());
-                Err(LoadError::Malformed { path, line: 1, expected })
-            }
+        let pieces = Pieces { first: FIRST, size: PIECE, threads: threads() };
+        History::read_pieces(file, path, line_max, pieces)
+    }
+
+    /// The same, in pieces of so many bytes and by so many threads.
+    pub(super) fn read_pieces(
+        file: &mut dyn BufRead,
+        path: &Path,
+        line_max: u64,
+        pieces: Pieces,
+    ) -> Result<Loaded, LoadError> {
+        Reading { loader: Loader::default(), lines: 0, path, line_max }.read(file, pieces)
+    }
+}
+
+/// So much is read before it is known what functions, nodes and texts there are.
+const FIRST: usize = 1 << 18;
+/// So much is read at a time for other threads.
+const PIECE: usize = 1 << 21;
+
+/// A history that is being read from lines.
+pub(super) struct Reading<'a> {
+    loader: Loader,
+    /// How many lines were taken.
+    lines: usize,
+    path: &'a Path,
+    line_max: u64,
+}
+
+impl Reading<'_> {
+    fn read(mut self, file: &mut dyn BufRead, pieces: Pieces) -> Result<Loaded, LoadError> {
+        let rest = pieces.read(file, &mut self)?;
+        let torn = self.last(&rest)?;
+        match self.loader.history {
+            Some(history) => Ok(Loaded { history, torn }),
+            None => Err(self.malformed(1, HEADER)),
         }
     }
+
+    pub(super) fn refused(&self, source: io::Error) -> LoadError {
+        LoadError::Refused { path: self.path.into(), source }
+    }
+
+    fn malformed(&self, line: usize, expected: impl Into<String>) -> LoadError {
+        LoadError::Malformed { path: self.path.into(), line, expected: expected.into() }
+    }
+
+    fn too_long(&self, line: usize) -> LoadError {
+        self.malformed(line, format!("a line of less than {} bytes", self.line_max))
+    }
+
+    /// How long a line may be.
+    pub(super) fn line_max(&self) -> usize {
+        usize::try_from(self.line_max).unwrap_or(usize::MAX)
+    }
+
+    /// Takes whole lines.
+    pub(super) fn whole(&mut self, text: &[u8]) -> Result<(), LoadError> {
+        let mut at = 0;
+        while at < text.len() {
+            // What is usual is read where it stands, what is not, line by line.
+            let taken = self.loader.quick(&text[at..]);
+            let taken = taken.map_err(|expected| self.malformed(self.lines + 1, expected))?;
+            if taken > 0 {
+                self.lines += 1;
+                at += taken;
+                continue;
+            }
+            let end =
+                text[at..].iter().position(|b| *b == b'\n').map_or(text.len(), |n| at + n + 1);
+            self.line(&text[at..end])?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, text: &[u8]) -> Result<(), LoadError> {
+        self.lines += 1;
+        if text.len() > self.line_max() {
+            return Err(self.too_long(self.lines));
+        }
+        let parsed = serde_json::from_slice::<Line<'_>>(text);
+        let parsed =
+            parsed.map_err(|error| self.malformed(self.lines, format!("{EVENT}: {error}")))?;
+        self.loader.line(parsed).map_err(|expected| self.malformed(self.lines, expected))
+    }
+
+    /// Takes what stands behind the last whole line.
+    fn last(&mut self, text: &[u8]) -> Result<Option<Torn>, LoadError> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let line = self.lines + 1;
+        if text.len() >= self.line_max() {
+            return Err(self.too_long(line));
+        }
+        if serde_json::from_slice::<Line<'_>>(text).is_ok() {
+            return self.line(text).map(|()| None);
+        }
+        match &self.loader.history {
+            None => Err(self.malformed(line, HEADER)),
+            Some(_) => Ok(Some(Torn { line, bytes: text.len() })),
+        }
+    }
+
+    /// What other threads need to know to read lines.
+    pub(super) fn seed(&self) -> Option<Seed> {
+        Seed::of(self.loader.history.as_ref()?)
+    }
+
+    /// Takes lines of which other threads read what they could.
+    pub(super) fn part(&mut self, part: Part, text: &[u8]) -> Result<(), LoadError> {
+        let Some(history) = &mut self.loader.history else { return self.whole(text) };
+        let Part { first, rows, values, errors, sets, numbers, words, interned, taken } = part;
+        // Where there are more texts than cells can name, the words of the part cannot be renamed.
+        let fits = history.words.has_room_for(&words);
+        let (words, interned) = if fits { (words, interned) } else { (Words::default(), [0; 2]) };
+        let adopted = history.words.adopt(words, interned);
+        let mut left = text;
+        if fits && first == history.len() as u64 {
+            left = &text[taken..];
+            let (mut errors, mut sets) =
+                (errors.into_iter().peekable(), sets.into_iter().peekable());
+            for (i, (row, word)) in rows.into_iter().zip(values).enumerate() {
+                let name = || history.functions[row.function as usize].clone();
+                let partner = history.partner_of(row.process, row.kind, Some(row.function), name);
+                let Ok(partner) = partner else {
+                    // Whoever reads it slowly says what is wrong.
+                    left = behind_lines(text, i);
+                    break;
+                };
+                let index = history.len();
+                let error = errors.next_if(|(at, _)| *at == i).map(|(_, error)| error);
+                history.append(row, partner, adopted.word(word), error);
+                self.lines += 1;
+                if let Some(SetOf { base, added, removed, .. }) = sets.next_if(|set| set.row == i) {
+                    let [added, removed] = [&numbers[added], &numbers[removed]];
+                    let set = set(history, &mut self.loader.sets, index, base, added, removed);
+                    if let Err(expected) = set {
+                        return Err(self.malformed(self.lines, expected));
+                    }
+                }
+            }
+        }
+        self.whole(left)
+    }
+}
+
+/// What stands behind so many lines.
+fn behind_lines(text: &[u8], lines: usize) -> &[u8] {
+    let mut left = text;
+    for _ in 0..lines {
+        let end = left.iter().position(|b| *b == b'\n').map_or(left.len(), |n| n + 1);
+        left = &left[end..];
+    }
+    left
 }
 
 /// A read of a hundred million numbers, written out, is about so long.
@@ -258,7 +368,8 @@ impl Loader {
         let Some(history) = &mut self.history else { return Ok(0) };
         let mark = history.words.mark();
         let mut cursor = Cursor::new(text);
-        let paired = self.scratch.read(history, &mut cursor).and_then(|line| {
+        let next = Some(history.len() as u64);
+        let paired = self.scratch.read(history, next, &mut cursor).and_then(|line| {
             let row = line.row;
             let name = || history.functions[row.function as usize].clone();
             let partner = history.partner_of(row.process, row.kind, Some(row.function), name);

@@ -40,7 +40,7 @@ impl Cursor<'_> {
     ) -> Option<Word> {
         let (before, mark, from) = (*self, words.mark(), stack.len());
         let read = self.micro_ops::<N>(words, stack);
-        let list = read.map(|()| words.list(&stack[from..]));
+        let list = read.map(|()| words.transaction(&stack[from..]));
         stack.truncate(from);
         if list.is_none() {
             *self = before;
@@ -58,7 +58,7 @@ impl Cursor<'_> {
             self.byte(N::SEPARATOR)?;
             let value = self.part::<N>(words)?;
             self.byte(b']')?;
-            stack.push(words.triple([f, key, value]));
+            stack.extend_from_slice(&[f, key, value]);
             match self.peek()? {
                 b']' => {
                     self.advance();

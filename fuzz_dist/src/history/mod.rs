@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
 
+mod cells;
 mod cursor;
 mod digits;
 mod disk;
@@ -22,6 +23,9 @@ mod line;
 mod load;
 mod micro;
 mod pairs;
+mod part;
+mod parts;
+mod pieces;
 mod process;
 mod quick;
 mod recorder;
@@ -41,6 +45,7 @@ use hash::FastMap;
 pub use import::Format;
 pub use load::{LoadError, Loaded, Torn};
 pub use pairs::{DownMatrix, PairLife};
+pub(crate) use parts::in_parts;
 pub(crate) use process::ByProcess;
 pub use recorder::{Recorder, WriteError};
 pub use runtime::{MnesiaSplit, NodeDown};
@@ -264,6 +269,17 @@ impl History {
         self.function.push(row.function);
         self.partner.push(partner);
         self.value.push(word);
+    }
+
+    /// Makes room for so many more events.
+    fn reserve(&mut self, events: usize) {
+        self.time.reserve(events);
+        self.process.reserve(events);
+        self.node.reserve(events);
+        self.tag.reserve(events);
+        self.function.reserve(events);
+        self.partner.reserve(events);
+        self.value.reserve(events);
     }
 
     /// The word of a set that is the value of the next event.

@@ -30,6 +30,7 @@ pub(super) enum Quick {
 
 /// An event that is not recorded yet.
 pub(super) struct QuickLine {
+    pub(super) index: u64,
     pub(super) row: Row,
     pub(super) value: Quick,
     pub(super) error: Option<OpError>,
@@ -37,14 +38,16 @@ pub(super) struct QuickLine {
 
 impl Scratch {
     /// The event of the line that stands at the cursor, up to its end, where it is as this crate
-    /// writes it, its function and node are known, and it comes next.
+    /// writes it, its function and node are known, and its index is `next`, unless any will do.
     pub(super) fn read(
         &mut self,
         history: &mut History,
+        next: Option<u64>,
         cursor: &mut Cursor<'_>,
     ) -> Option<QuickLine> {
         cursor.literal(b"{\"index\":")?;
-        if cursor.natural()? != history.len() as u64 {
+        let index = cursor.natural()?;
+        if next.is_some_and(|next| next != index) {
             return None;
         }
         cursor.literal(b",\"time\":")?;
@@ -78,7 +81,7 @@ impl Scratch {
         let phase = phase(cursor.short::<Quoted>()?)?;
         cursor.literal(b"}\n")?;
         let row = Row { time, process, node, kind, function, phase };
-        Some(QuickLine { row, value, error })
+        Some(QuickLine { index, row, value, error })
     }
 
     fn value(&mut self, history: &mut History, cursor: &mut Cursor<'_>) -> Option<Quick> {

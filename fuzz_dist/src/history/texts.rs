@@ -44,6 +44,16 @@ impl Texts {
         })
     }
 
+    /// How many texts there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.texts.len()
+    }
+
+    /// The texts from a number on.
+    pub(super) fn from(&self, id: usize) -> &[Name] {
+        &self.known.texts[id..]
+    }
+
     pub(super) fn get(&self, id: usize) -> &Name {
         &self.known.texts[id]
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::cells::Cells;
 use super::words::{Word, Words};
 use crate::op::{IntSet, Name, Value};
 
@@ -41,7 +42,13 @@ pub enum View<'a> {
 #[derive(Clone, Copy)]
 pub struct List<'a> {
     words: &'a Words,
-    items: &'a [Word],
+    items: Items<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Items<'a> {
+    Words(&'a [Word]),
+    Cells(Cells<'a>),
 }
 
 /// The keys and values of a map.
@@ -54,7 +61,12 @@ pub struct Entries<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn list(words: &'a Words, items: &'a [Word]) -> View<'a> {
-        View::List(List { words, items })
+        View::List(List { words, items: Items::Words(items) })
+    }
+
+    #[inline]
+    pub(super) fn cells(words: &'a Words, cells: Cells<'a>) -> View<'a> {
+        View::List(List { words, items: Items::Cells(cells) })
     }
 
     pub(super) fn map(words: &'a Words, items: &'a [Word]) -> View<'a> {
@@ -116,31 +128,74 @@ impl<'a> View<'a> {
 impl<'a> List<'a> {
     /// How many items there are.
     pub fn len(self) -> usize {
-        self.items.len()
+        match self.items {
+            Items::Words(items) => items.len(),
+            Items::Cells(cells) => cells.len(),
+        }
     }
 
     /// Are there none?
     pub fn is_empty(self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 
     /// The items in order.
     pub fn iter(self) -> impl ExactSizeIterator<Item = View<'a>> {
-        self.items.iter().map(move |item| self.words.view(*item))
+        self.words().map(move |word| self.words.view(word))
     }
 
     /// The items, where there are so many.
     pub fn array<const N: usize>(self) -> Option<[View<'a>; N]> {
-        let items: &[Word; N] = self.items.try_into().ok()?;
-        Some(items.map(|item| self.words.view(item)))
+        self.word_array().map(|words| words.map(|word| self.words.view(word)))
     }
 
     /// The items as words.
-    pub(crate) fn words(self) -> &'a [Word] {
-        self.items
+    #[inline]
+    pub(crate) fn words(self) -> impl ExactSizeIterator<Item = Word> + Clone + use<'a> {
+        (0..self.len()).map(move |i| self.word(i))
+    }
+
+    /// The items as words, where there are so many.
+    #[inline]
+    pub(crate) fn word_array<const N: usize>(self) -> Option<[Word; N]> {
+        (self.len() == N).then(|| std::array::from_fn(|i| self.word(i)))
+    }
+
+    /// Item `i` as a word.
+    #[inline]
+    pub(crate) fn word(self, i: usize) -> Word {
+        match self.items {
+            Items::Words(items) => items[i],
+            Items::Cells(cells) => cells.word(self.words, i),
+        }
+    }
+
+    /// The parts of item `i`, where that is a list of three.
+    #[inline]
+    pub(crate) fn triple(self, i: usize) -> Option<[Word; 3]> {
+        if let Items::Cells(cells) = self.items
+            && let Some(parts) = cells.triple(self.words, i)
+        {
+            return Some(parts);
+        }
+        self.words.view(self.word(i)).as_list()?.word_array()
+    }
+
+    /// Are all items small numbers?
+    #[inline]
+    pub(crate) fn is_numbers(self) -> bool {
+        // The lowest bit of no small number is set.
+        match self.items {
+            Items::Words(items) => items.iter().fold(0, |all, word| all | word.bits()) & 1 == 0,
+            Items::Cells(Cells::List(cells)) => {
+                cells.iter().fold(0, |all, cell| all | cell.0) & 1 == 0
+            }
+            Items::Cells(_) => self.words().all(|word| word.as_small().is_some()),
+        }
     }
 
     /// What a word of this history stands for.
+    #[inline]
     pub(crate) fn view(self, word: Word) -> View<'a> {
         self.words.view(word)
     }

@@ -181,7 +181,7 @@ impl<'a> Log<'a> {
             _ => return None,
         };
         for record in records.iter() {
-            let [offset, value] = *record.as_list()?.words() else { return None };
+            let [offset, value] = record.as_list()?.word_array()?;
             let place = Place { offset: history.int_of(offset)?, event: event as u32 };
             let id = self.seen(value, place);
             self.polled += 1;

@@ -401,7 +401,8 @@ impl<N: Numbers> Builder<'_, N> {
                 None => {
                     let items = self.history.view(i).and_then(View::as_list);
                     let items = items.ok_or(Failed::Unreadable(Unreadable(i)))?;
-                    self.whole(items.words(), |e, w| e.word(*w), &mut sink)?;
+                    let items: Vec<Word> = items.words().collect();
+                    self.whole(&items, |e, w| e.word(*w), &mut sink)?;
                 }
             }
             stream.fingerprint.push(self.state.fingerprint);

@@ -105,7 +105,7 @@ impl<'a> Elements<'a> {
             Some(View::Nil) => {}
             Some(View::List(items)) if self.drains(call) => {
                 for word in items.words() {
-                    let id = self.numbers.word(*word);
+                    let id = self.numbers.word(word);
                     tell(self, id);
                 }
             }

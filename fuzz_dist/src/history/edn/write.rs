@@ -86,7 +86,7 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
                 if let Some(n) = word.as_small() {
                     return digits::write_signed(out, n);
                 }
-                match items.view(*word) {
+                match items.view(word) {
                     View::List(parts) if micro => write_micro(out, parts),
                     item => write_value(out, item, false),
                 }
@@ -110,17 +110,17 @@ fn write_value(out: &mut Vec<u8>, value: View<'_>, micro: bool) {
 
 /// A micro-operation, where the list is one: its function is a name.
 fn write_micro(out: &mut Vec<u8>, parts: List<'_>) {
-    let first = parts.words().first().map(|word| parts.view(*word));
-    let (Some(View::Text(f)), Some(rest)) = (first, parts.words().get(1..)) else {
+    let mut words = parts.words();
+    let Some(View::Text(f)) = words.next().map(|word| parts.view(word)) else {
         return write_value(out, View::List(parts), false);
     };
     out.push(b'[');
     name(out, f);
-    for word in rest {
+    for word in words {
         out.push(b' ');
         match word.as_small() {
             Some(n) => digits::write_signed(out, n),
-            None => write_value(out, parts.view(*word), false),
+            None => write_value(out, parts.view(word), false),
         }
     }
     out.push(b']');

@@ -10,6 +10,7 @@ use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 use std::str::FromStr;
 
+use super::cursor::Cursor;
 use super::edn::{self, Failure, Notation};
 use super::sets::Wholes;
 use super::{History, LoadError, Loaded, json};
@@ -227,16 +228,48 @@ impl Read for Plain<'_> {
     }
 }
 
+/// A notation of lines.
+trait Lines {
+    /// Takes the line at the cursor where it is written as usual, and passes over its end. Where this
+    /// gives `None`, nothing happened.
+    fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()>;
+    /// Takes any line that is not blank, or says what it expected instead of a wrong one.
+    fn line(&mut self, line: &str) -> Result<(), String>;
+}
+
 /// Gives every line that is not blank to `take`, which says what it expected of a wrong one.
 fn each_line(
     source: &mut dyn BufRead,
-    mut take: impl FnMut(&str) -> Result<(), String>,
+    take: impl FnMut(&str) -> Result<(), String>,
 ) -> Result<(), Failure> {
+    struct Slowly<F>(F);
+    impl<F: FnMut(&str) -> Result<(), String>> Lines for Slowly<F> {
+        fn quick(&mut self, _: &mut Cursor<'_>) -> Option<()> {
+            None
+        }
+        fn line(&mut self, line: &str) -> Result<(), String> {
+            (self.0)(line)
+        }
+    }
+    each_line_of(source, &mut Slowly(take))
+}
+
+/// Gives every line to `lines`, where it can be from the buffer of the source.
+fn each_line_of(source: &mut dyn BufRead, lines: &mut impl Lines) -> Result<(), Failure> {
     /// No line of these formats is nearly as long.
     const LINE_MAX: u64 = 64 << 20;
     let mut line = Vec::new();
     let mut number = 0;
     loop {
+        let buffer = source.fill_buf()?;
+        let mut cursor = Cursor::new(buffer);
+        let mut left = buffer.len();
+        while lines.quick(&mut cursor).is_some() {
+            left = cursor.left();
+            number += 1;
+        }
+        let passed = buffer.len() - left;
+        source.consume(passed);
         line.clear();
         number += 1;
         if source.take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
@@ -248,7 +281,7 @@ fn each_line(
         }
         let text = std::str::from_utf8(&line).map_err(|_| wrong("text in UTF-8"))?.trim();
         if !text.is_empty() {
-            take(text).map_err(|expected| Failure::Line(number, expected))?;
+            lines.line(text).map_err(|expected| Failure::Line(number, expected))?;
         }
     }
 }

@@ -4,20 +4,61 @@
 use std::io::BufRead;
 
 use super::super::History;
+use super::super::cursor::Cursor;
 use super::super::edn::Failure;
 use super::super::hash::FastMap;
-use super::each_line;
-use super::sessions::{MicroOp, Sessions, Txn};
-use crate::op::Value;
+use super::sessions::{At, Sessions};
+use super::{Lines, each_line_of};
 
 /// Reads lines `w(key,value,session,transaction)`; a transaction -1 was aborted, and every key
 /// begins as 0.
 pub(super) fn read_plume(source: &mut dyn BufRead) -> Result<History, Failure> {
-    const LINE: &str = "a line such as w(key,value,session,transaction) of whole numbers";
-    let mut sessions = Sessions::default();
-    // A transaction's place within its session.
-    let mut places: FastMap<(u64, i64), usize> = FastMap::default();
-    each_line(source, |line| {
+    let mut plume = Plume::default();
+    plume.sessions.zero_is_initial();
+    each_line_of(source, &mut plume)?;
+    plume.sessions.history().map_err(|expected| Failure::Line(1, expected))
+}
+
+#[derive(Default)]
+struct Plume {
+    sessions: Sessions,
+    /// Per session.
+    known: Vec<Known>,
+    /// The session and transaction of the last line.
+    last: Option<(u64, i64, At)>,
+}
+
+/// The places of a session's transactions.
+#[derive(Default)]
+struct Known {
+    /// Those that are greater than all before them, which is what they mostly are.
+    ascending: Vec<(i64, u32)>,
+    others: FastMap<i64, u32>,
+}
+
+impl Lines for Plume {
+    fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        let write = match cursor.peek()? {
+            b'w' => true,
+            b'r' => false,
+            _ => return None,
+        };
+        cursor.advance();
+        cursor.byte(b'(')?;
+        let key = cursor.number()?;
+        cursor.byte(b',')?;
+        let value = cursor.number()?;
+        cursor.byte(b',')?;
+        let session = cursor.natural()?;
+        cursor.byte(b',')?;
+        let txn = cursor.number()?;
+        cursor.literal(b")\n")?;
+        self.micro_op(write, key, value, (session, txn));
+        Some(())
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        const LINE: &str = "a line such as w(key,value,session,transaction) of whole numbers";
         let (write, rest) = match line.split_at_checked(1) {
             Some(("w", rest)) => (true, rest),
             Some(("r", rest)) => (false, rest),
@@ -27,40 +68,94 @@ pub(super) fn read_plume(source: &mut dyn BufRead) -> Result<History, Failure> {
         let mut parts = inside.split(',').map(str::trim);
         let mut next = || parts.next().and_then(number).ok_or(LINE);
         let (key, value, session, txn) = (next()?, next()?, next()?, next()?);
-        let (Ok(session_id), None) = (u64::try_from(session), parts.next()) else {
+        let (Ok(session), None) = (u64::try_from(session), parts.next()) else {
             return Err(LINE.into());
         };
-        let session = sessions.session(session_id);
-        let aborted = txn == -1;
-        let place = if aborted {
-            session.push(Txn { ops: Vec::new(), aborted });
-            session.len() - 1
-        } else {
-            *places.entry((session_id, txn)).or_insert_with(|| {
-                session.push(Txn::default());
-                session.len() - 1
-            })
-        };
-        session[place].ops.push(MicroOp { write, key: key.into(), value: value.into() });
+        self.micro_op(write, key, value, (session, txn));
         Ok(())
-    })?;
-    sessions.zero_is_initial();
-    sessions.history().map_err(|expected| Failure::Line(1, expected))
+    }
+}
+
+impl Plume {
+    #[inline]
+    fn micro_op(&mut self, write: bool, key: i64, value: i64, (session, txn): (u64, i64)) {
+        let at = match self.last {
+            Some((s, t, at)) if (s, t) == (session, txn) && txn != -1 => at,
+            _ => self.transaction(session, txn),
+        };
+        self.last = Some((session, txn, at));
+        self.sessions.micro_op(at, write, key, value);
+    }
+
+    /// The place of a transaction, which may be new, and is where it was aborted.
+    fn transaction(&mut self, session: u64, txn: i64) -> At {
+        if txn == -1 {
+            return self.sessions.begin(session, true);
+        }
+        let id = self.sessions.id(session);
+        if self.known.len() <= id as usize {
+            self.known.resize_with(id as usize + 1, Known::default);
+        }
+        let known = &mut self.known[id as usize];
+        let is_new = known.ascending.last().is_none_or(|(last, _)| *last < txn);
+        if !is_new {
+            let at = known.ascending.binary_search_by_key(&txn, |(txn, _)| *txn);
+            let place = match at {
+                Ok(at) => Some(known.ascending[at].1),
+                Err(_) => known.others.get(&txn).copied(),
+            };
+            if let Some(place) = place {
+                return At { session: id, place };
+            }
+        }
+        let at = self.sessions.begin(session, false);
+        match is_new {
+            true => known.ascending.push((txn, at.place)),
+            false => drop(known.others.insert(txn, at.place)),
+        }
+        at
+    }
 }
 
 /// Reads lines `w key value`, with dashes between transactions and equals signs between sessions.
 pub(super) fn read_awdit(source: &mut dyn BufRead) -> Result<History, Failure> {
-    const LINE: &str = "`w key value`, `r key value`, or a line of dashes or equals signs";
-    let mut sessions = Sessions::default();
-    let (mut session, mut txn) = (Vec::new(), Txn::default());
-    each_line(source, |line| {
+    let mut awdit = Awdit::default();
+    awdit.sessions.push(Vec::new());
+    each_line_of(source, &mut awdit)?;
+    awdit.sessions.history().map_err(|expected| Failure::Line(1, expected))
+}
+
+#[derive(Default)]
+struct Awdit {
+    sessions: Sessions,
+    /// The transaction that is being read.
+    txn: Option<At>,
+}
+
+impl Lines for Awdit {
+    fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        let write = match cursor.peek()? {
+            b'w' => true,
+            b'r' => false,
+            _ => return None,
+        };
+        cursor.advance();
+        cursor.byte(b' ')?;
+        let key = cursor.number()?;
+        cursor.byte(b' ')?;
+        let value = cursor.number()?;
+        cursor.byte(b'\n')?;
+        self.micro_op(write, key, value);
+        Some(())
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        const LINE: &str = "`w key value`, `r key value`, or a line of dashes or equals signs";
         let all = |sign| line.chars().all(|c| c == sign);
         if all('-') || all('=') {
-            if !txn.ops.is_empty() {
-                session.push(std::mem::take(&mut txn));
-            }
+            self.txn = None;
             if all('=') {
-                sessions.push(std::mem::take(&mut session));
+                self.sessions.push(Vec::new());
             }
             return Ok(());
         }
@@ -74,12 +169,16 @@ pub(super) fn read_awdit(source: &mut dyn BufRead) -> Result<History, Failure> {
         let (Some(key), Some(value)) = (number(key), number(value)) else {
             return Err(LINE.into());
         };
-        txn.ops.push(MicroOp { write: f == "w", key: key.into(), value: Value::Int(value) });
+        self.micro_op(f == "w", key, value);
         Ok(())
-    })?;
-    session.extend(Some(txn).filter(|t| !t.ops.is_empty()));
-    sessions.push(session);
-    sessions.history().map_err(|expected| Failure::Line(1, expected))
+    }
+}
+
+impl Awdit {
+    fn micro_op(&mut self, write: bool, key: i64, value: i64) {
+        let at = *self.txn.get_or_insert_with(|| self.sessions.begin_in_last());
+        self.sessions.micro_op(at, write, key, value);
+    }
 }
 
 /// A whole number; those of unsigned 64 bits that have no sign are kept apart all the same.

@@ -123,7 +123,8 @@ fn lines_in_the_usual_form_are_read_without_a_detour() {
     let mut read = |history: &mut History, line: &str| {
         let line = format!("{line}\n{{\"meta\":");
         let mut cursor = cursor::Cursor::new(line.as_bytes());
-        let read = scratch.read(history, &mut cursor);
+        let next = Some(history.len() as u64);
+        let read = scratch.read(history, next, &mut cursor);
         read.map(|_| assert!(line[line.len() - cursor.left()..].starts_with("{\"meta")))
     };
     let lines: Vec<&str> = text.lines().skip(1).filter(|l| l.contains("index")).collect();

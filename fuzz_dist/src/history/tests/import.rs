@@ -42,6 +42,76 @@ fn plume_gives_sessions_and_the_initial_zero() {
     assert_eq!((history.kind(0), history.kind(1)), (Kind::Invoke, Kind::Invoke));
 }
 
+/// A line of Plume: is it a write, key, value, session, transaction.
+type PlumeLine = (bool, i64, i64, u64, i64);
+
+fn plume_line() -> impl Strategy<Value = PlumeLine> {
+    let number = || {
+        let far = prop_oneof![Just(1i64 << 30), Just(-1 << 30), Just(-1 << 31), Just(i64::MAX)];
+        prop_oneof![12 => 0i64..4, 1 => far]
+    };
+    (any::<bool>(), number(), number(), 0u64..3, -1i64..4)
+}
+
+/// The transactions of each session with what they did, and whether they were aborted.
+fn plume_sessions(lines: &[PlumeLine]) -> Vec<Vec<(Vec<PlumeLine>, bool)>> {
+    let mut numbers: Vec<u64> = Vec::new();
+    let mut sessions: Vec<Vec<(Vec<PlumeLine>, bool)>> = Vec::new();
+    for line in lines {
+        let at = numbers.iter().position(|n| *n == line.3).unwrap_or_else(|| {
+            numbers.push(line.3);
+            sessions.push(Vec::new());
+            numbers.len() - 1
+        });
+        let known = sessions[at].iter_mut().find(|(ops, _)| line.4 != -1 && ops[0].4 == line.4);
+        match known {
+            Some((ops, _)) => ops.push(*line),
+            None => sessions[at].push((vec![*line], line.4 == -1)),
+        }
+    }
+    sessions
+}
+
+proptest! {
+    #[test]
+    fn lines_of_plume_are_transactions_in_whatever_order_they_stand(
+        lines in prop::collection::vec(plume_line(), 1..40),
+        blanks in any::<[bool; 40]>(),
+    ) {
+        let text: String = lines.iter().zip(blanks).map(|((write, k, v, s, t), blank)| {
+            // A blank is none of the quick reader's business.
+            let (f, blank) = (if *write { "w" } else { "r" }, if blank { " " } else { "" });
+            format!("{f}({k},{blank}{v},{s},{t})\n")
+        }).collect();
+        let history = import(Format::Plume, &text);
+        let sessions = plume_sessions(&lines);
+        let zeros: Vec<i64> =
+            lines.iter().filter(|l| l.0 && l.2 == 0).map(|l| l.1).collect();
+        let value = |ops: &[PlumeLine], known: bool| {
+            let one = |(write, key, value, ..): &PlumeLine| {
+                let nil = !write && (!known || *value == 0 && !zeros.contains(key));
+                let value = if nil { Value::Nil } else { Value::Int(*value) };
+                Value::list([Value::from(if *write { "w" } else { "r" }), Value::Int(*key), value])
+            };
+            Value::List(ops.iter().map(one).collect())
+        };
+        let mut i = 0;
+        for n in 0..sessions.iter().map(Vec::len).max().unwrap_or(0) {
+            for kind in [Kind::Invoke, Kind::Ok] {
+                for (process, session) in sessions.iter().enumerate() {
+                    let Some((ops, aborted)) = session.get(n) else { continue };
+                    let kind = if kind == Kind::Ok && *aborted { Kind::Fail } else { kind };
+                    prop_assert_eq!(history.kind(i), kind);
+                    prop_assert_eq!(history.process(i), Process(process as u32));
+                    prop_assert_eq!(history.value(i), value(ops, kind == Kind::Ok));
+                    i += 1;
+                }
+            }
+        }
+        prop_assert_eq!(history.len(), i);
+    }
+}
+
 #[test]
 fn the_json_of_dbcop_is_its_text() {
     let text = import(Format::Dbcop, "[x:=1 y==?][x==1]!\n---\n[y:=2 z==0]\n");

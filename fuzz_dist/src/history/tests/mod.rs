@@ -8,6 +8,7 @@ mod disk;
 mod edn;
 mod import;
 mod killed;
+mod pieces;
 
 fn event(process: u32, kind: Kind, f: &str, value: Value) -> Event {
     Event {

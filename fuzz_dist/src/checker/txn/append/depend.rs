@@ -112,6 +112,21 @@ pub(super) fn open(txns: &Transactions, places: &Places) -> Vec<Open> {
     all
 }
 
+/// Adds the edges of one order of these appends, by the middle between the invocation and the end of
+/// each.
+pub(super) fn guess(txns: &Transactions, open: &[Open], edges: &mut Edges) {
+    let end = |t: u32| if txns.is_ok(t) { txns.complete[t as usize] } else { txns.events as u32 };
+    for open in open {
+        let mut writers = open.writers.clone();
+        writers.sort_by_key(|t| (end(*t) / 2 + txns.invoke[*t as usize] / 2, *t));
+        if let Some(first) = writers.first() {
+            open.before.iter().for_each(|w| edges.push(Rel::Ww, *w, *first));
+            open.early.iter().for_each(|r| edges.push(Rel::Rw, *r, *first));
+        }
+        writers.windows(2).for_each(|pair| edges.push(Rel::Ww, pair[0], pair[1]));
+    }
+}
+
 /// All edges of the data, and those of processes.
 pub(super) fn edges(txns: &Transactions, places: &Places) -> Edges {
     let mut edges = Edges::with_capacity(txns.order.len() + txns.ops.len() + txns.len());

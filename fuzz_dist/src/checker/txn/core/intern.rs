@@ -42,10 +42,17 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// The word of an item.
-    pub(crate) fn word(&mut self, items: List<'_>, i: usize) -> Word {
-        let word = items.words()[i];
-        if word.as_small().is_some() || (!word.is_compound() && self.values.contains_key(&word)) {
+    /// The word for all words that are equal to this one of the list's history.
+    #[inline]
+    pub(crate) fn word(&mut self, items: List<'_>, word: Word) -> Word {
+        match word.as_small() {
+            Some(_) => word,
+            None => self.other(items, word),
+        }
+    }
+
+    fn other(&mut self, items: List<'_>, word: Word) -> Word {
+        if !word.is_compound() && self.values.contains_key(&word) {
             return word;
         }
         let value = items.view(word).to_value();
@@ -100,6 +107,13 @@ impl Keys {
         id
     }
 
+    /// The number of a key that is a whole number in the table, and known.
+    #[inline]
+    pub(crate) fn find(&self, word: Word) -> Option<u32> {
+        let id = self.table.get(usize::try_from(word.as_small()?).ok()?)?;
+        id.checked_sub(1)
+    }
+
     pub(crate) fn get(&self, id: u32) -> &Value {
         &self.keys[id as usize]
     }
@@ -133,9 +147,17 @@ impl Default for Versions {
 }
 
 impl Versions {
+    /// Makes room for so many, so that the table does not have to grow step by step.
+    pub(crate) fn expect(&mut self, count: usize) {
+        while self.cells.len() * 3 < count * 4 {
+            self.resize((count * 4 / 3 + 1).next_power_of_two());
+        }
+        self.words.reserve(count.saturating_sub(self.words.len()));
+    }
+
     pub(crate) fn id(&mut self, key: u32, word: Word) -> u32 {
         if self.words.len() * 4 >= self.cells.len() * 3 {
-            self.grow();
+            self.resize(self.cells.len() * 2);
         }
         let mut at = self.home(key, word);
         loop {
@@ -151,6 +173,12 @@ impl Versions {
             }
             at = (at + 1) & (self.cells.len() - 1);
         }
+    }
+
+    /// Something of the cell where a look-up begins, so that it is in the cache for one.
+    #[inline]
+    pub(crate) fn touch(&self, key: u32, word: Word) -> u32 {
+        self.cells[self.home(key, word)].id
     }
 
     pub(crate) fn word(&self, id: u32) -> Word {
@@ -169,9 +197,8 @@ impl Versions {
         mix(word.bits(), u64::from(key) << 32 | 0x5bd1) as usize & (self.cells.len() - 1)
     }
 
-    fn grow(&mut self) {
-        let old = std::mem::take(&mut self.cells);
-        self.cells = vec![FREE; old.len() * 2];
+    fn resize(&mut self, cells: usize) {
+        let old = std::mem::replace(&mut self.cells, vec![FREE; cells]);
         for cell in old.into_iter().filter(|c| c.id != u32::MAX) {
             let mut at = self.home(cell.key, cell.word);
             while self.cells[at].id != u32::MAX {

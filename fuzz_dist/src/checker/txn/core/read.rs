@@ -1,6 +1,6 @@
 //! From a history to columns of transactions.
 
-use crate::history::{History, List, View, Word};
+use crate::history::{History, Invocation, List, View, Word};
 use crate::op::Kind;
 
 use super::intern::{FastMap, Keys, Versions, Words};
@@ -18,14 +18,18 @@ impl Transactions {
     /// [`Unjudgeable`] where the history says something else, or nothing.
     pub fn read(history: &History, shape: Shape) -> Result<Transactions, Unjudgeable> {
         let mut reader = Reader::new(history, shape)?;
-        for i in 0..history.len() {
-            if history.process(i).is_client() && history.kind(i) == Kind::Invoke {
-                reader.transaction(history, i)?;
+        for invocation in history.invocations() {
+            if reader.txns.len() == SAMPLE {
+                reader.expect(history.len());
             }
+            reader.transaction(history, invocation)?;
         }
         reader.finish()
     }
 }
+
+/// After so many transactions it is known about how much room the others take.
+const SAMPLE: usize = 4096;
 
 struct Reader {
     txns: Transactions,
@@ -74,8 +78,23 @@ impl Reader {
         })
     }
 
-    fn transaction(&mut self, history: &History, i: usize) -> Result<(), Unjudgeable> {
-        let completion = history.completion(i);
+    /// Makes room for the transactions of so many events, which are like those before.
+    fn expect(&mut self, events: usize) {
+        let txns = &mut self.txns;
+        let read = txns.complete.iter().filter(|c| **c != NONE).max().map_or(0, |c| *c as usize);
+        let times = (events / (read + 1)).min(SAMPLE * SAMPLE);
+        txns.versions.expect(txns.versions.len() * times);
+        txns.writer.reserve(txns.writer.len() * times);
+        txns.last_write.reserve(txns.writer.len() * times);
+        txns.ops.reserve(txns.ops.len() * times);
+    }
+
+    fn transaction(
+        &mut self,
+        history: &History,
+        invocation: Invocation,
+    ) -> Result<(), Unjudgeable> {
+        let Invocation { event: i, completion, process, .. } = invocation;
         let status = match completion.map(|c| history.kind(c)) {
             Some(Kind::Ok) => Status::Ok,
             Some(Kind::Fail) => Status::Fail,
@@ -95,14 +114,16 @@ impl Reader {
                 if f == "txn"
                     || matches!(f, "read" | "write") && items.is_some_and(|i| self.is_micro(i)) =>
             {
-                for op in items.ok_or_else(|| unlike(MICRO_OPS))?.iter() {
-                    self.micro_op(event, status, op)?;
+                let items = items.ok_or_else(|| unlike(MICRO_OPS))?;
+                self.touch(items);
+                for i in 0..items.len() {
+                    self.micro_op(event, status, items, i)?;
                 }
             }
             (f @ ("read" | "write"), Shape::Registers) => {
-                let pair = items.filter(|items| items.len() == 2);
-                let pair = pair.ok_or_else(|| unlike("a pair [key value]"))?;
-                self.register_op(event, status, f == "write", pair, 0)?;
+                let pair = items.and_then(|items| Some((items, items.word_array::<2>()?)));
+                let (items, pair) = pair.ok_or_else(|| unlike("a pair [key value]"))?;
+                self.register_op(event, status, f == "write", items, pair)?;
             }
             (f, shape) => {
                 return Err(Unjudgeable::UnknownFunction {
@@ -120,7 +141,6 @@ impl Reader {
         if txns.ops.len() >= STRAY as usize {
             return Err(Unjudgeable::TooLong { what: "the number of micro-operations" });
         }
-        let process = history.process(i);
         let session = *self.sessions.entry(process.0).or_insert_with(|| {
             txns.processes.push(process);
             txns.processes.len() as u32 - 1
@@ -133,60 +153,81 @@ impl Reader {
         self.mark_last_writes(t, i)
     }
 
-    /// Jepsen's long fork calls its transactions by what they do.
-    fn is_micro(&self, items: List<'_>) -> bool {
-        let is_one = |op: View<'_>| {
-            let parts = op.as_list().filter(|parts| parts.len() == 3);
-            parts.is_some_and(|parts| self.functions.contains(&Some(parts.words()[0])))
-        };
-        !items.is_empty() && items.iter().all(is_one)
+    /// Loads where the versions of a transaction are looked up, of all at once: one after the other,
+    /// each look-up would wait for the memory by itself.
+    #[inline]
+    fn touch(&self, items: List<'_>) {
+        let mut all = 0;
+        for i in 0..items.len() {
+            if let Some([_, key, value]) = items.triple(i)
+                && value.as_small().is_some()
+                && let Some(key) = self.txns.keys.find(key)
+            {
+                all ^= self.txns.versions.touch(key, value);
+            }
+        }
+        std::hint::black_box(all);
     }
 
-    fn micro_op(&mut self, event: usize, status: Status, op: View<'_>) -> Result<(), Unjudgeable> {
-        let parts = op.as_list().filter(|parts| parts.len() == 3);
-        let parts = parts.ok_or_else(|| other(event, op, MICRO_OPS))?;
-        let f = Some(parts.words()[0]);
+    /// Jepsen's long fork calls its transactions by what they do.
+    fn is_micro(&self, items: List<'_>) -> bool {
+        let is_one = |i| items.triple(i).is_some_and(|[f, ..]| self.functions.contains(&Some(f)));
+        !items.is_empty() && (0..items.len()).all(is_one)
+    }
+
+    fn micro_op(
+        &mut self,
+        event: usize,
+        status: Status,
+        items: List<'_>,
+        i: usize,
+    ) -> Result<(), Unjudgeable> {
+        let wrong = |expected| other(event, items.view(items.word(i)), expected);
+        let [f, key, value] = items.triple(i).ok_or_else(|| wrong(MICRO_OPS))?;
+        let f = Some(f);
         let [append, r, w] = self.functions;
         match self.txns.shape {
             Shape::Lists if f == append => {
-                self.write(parts, 1);
+                self.write(items, [key, value]);
                 Ok(())
             }
             Shape::Lists if f == r && status != Status::Ok => Ok(()),
-            Shape::Lists if f == r => self.list_read(event, parts),
+            Shape::Lists if f == r => self.list_read(event, items, [key, value]),
             Shape::Registers if f == w || f == r => {
-                self.register_op(event, status, f == w, parts, 1)
+                self.register_op(event, status, f == w, items, [key, value])
             }
-            Shape::Lists => Err(other(event, op, "`append` or `r` as a micro-operation's f")),
-            Shape::Registers => Err(other(event, op, "`w` or `r` as a micro-operation's f")),
+            Shape::Lists => Err(wrong("`append` or `r` as a micro-operation's f")),
+            Shape::Registers => Err(wrong("`w` or `r` as a micro-operation's f")),
         }
     }
 
-    /// A read or write of the key that stands at `at` of `items`, with the value behind it.
+    /// A read or write of a key and a value, which are words of the history of `items`.
     fn register_op(
         &mut self,
         event: usize,
         status: Status,
         write: bool,
         items: List<'_>,
-        at: usize,
+        [key, value]: [Word; 2],
     ) -> Result<(), Unjudgeable> {
-        let nil = items.words()[at + 1] == Word::NIL;
         if write {
-            if nil {
+            if value == Word::NIL {
                 return Err(other(event, View::Nil, "a value other than nil in a write"));
             }
-            self.write(items, at);
+            self.write(items, [key, value]);
         } else if status == Status::Ok {
-            let k = self.key(items, at);
-            let version = if nil { NONE } else { self.version(k, items, at + 1) };
+            let k = self.key(items, key);
+            let version = match value {
+                Word::NIL => NONE,
+                value => self.version(k, items, value),
+            };
             self.txns.ops.push(Op::new(true, k, version));
         }
         Ok(())
     }
 
-    fn key(&mut self, items: List<'_>, at: usize) -> u32 {
-        let word = self.txns.words.word(items, at);
+    fn key(&mut self, items: List<'_>, word: Word) -> u32 {
+        let word = self.txns.words.word(items, word);
         let k = self.txns.keys.id(&self.txns.words, word);
         if k as usize == self.longest.len() {
             self.longest.push(Vec::new());
@@ -194,8 +235,8 @@ impl Reader {
         k
     }
 
-    fn version(&mut self, key: u32, items: List<'_>, at: usize) -> u32 {
-        let word = self.txns.words.word(items, at);
+    fn version(&mut self, key: u32, items: List<'_>, word: Word) -> u32 {
+        let word = self.txns.words.word(items, word);
         self.version_of_word(key, word)
     }
 
@@ -208,30 +249,33 @@ impl Reader {
         version
     }
 
-    fn write(&mut self, items: List<'_>, at: usize) {
-        let k = self.key(items, at);
-        let version = self.version(k, items, at + 1);
+    fn write(&mut self, items: List<'_>, [key, value]: [Word; 2]) {
+        let k = self.key(items, key);
+        let version = self.version(k, items, value);
         self.txns.ops.push(Op::new(false, k, version));
     }
 
     /// Compares a list with the longest one so far instead of storing it: a correct database's
     /// reads are prefixes of each other.
-    fn list_read(&mut self, event: usize, parts: List<'_>) -> Result<(), Unjudgeable> {
-        let k = self.key(parts, 1);
-        let list: &[Word] = match parts.view(parts.words()[2]) {
-            View::Nil => &[],
-            View::List(items) if items.words().iter().all(|w| w.as_small().is_some()) => {
-                items.words()
-            }
-            View::List(items) => {
-                self.scratch.clear();
-                for i in 0..items.len() {
-                    self.scratch.push(self.txns.words.word(items, i));
+    fn list_read(
+        &mut self,
+        event: usize,
+        items: List<'_>,
+        [key, value]: [Word; 2],
+    ) -> Result<(), Unjudgeable> {
+        let k = self.key(items, key);
+        self.scratch.clear();
+        match items.view(value) {
+            View::Nil => {}
+            View::List(list) if list.is_numbers() => self.scratch.extend(list.words()),
+            View::List(list) => {
+                for word in list.words() {
+                    self.scratch.push(self.txns.words.word(list, word));
                 }
-                &self.scratch
             }
             value => return Err(other(event, value, "a list as the value of a read")),
         };
+        let list = &self.scratch[..];
         let longest = &mut self.longest[k as usize];
         let common = longest.len().min(list.len());
         let arg = if longest[..common] == list[..common] {

@@ -160,7 +160,7 @@ impl<'a> Judge<'a> {
 
     /// Does `a` happen before `b`?
     fn before(&self, a: u32, b: u32) -> bool {
-        a != b && self.clocks.row(b)[self.base.session[a as usize] as usize] > a as i32
+        a != b && self.clocks.precedes(self.base, a, b)
     }
 
     /// What an operation at `(node, place)` can know of an update.

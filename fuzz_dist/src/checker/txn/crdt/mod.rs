@@ -192,7 +192,7 @@ impl Checker for CrdtCausal {
         let mut checked = true;
         let unknown = weak(Level::Causal).orders(&base, &mut findings).err();
         if unknown.is_none()
-            && let Some(clocks) = causal::clocks(&base, |_, _| {})
+            && let Some(clocks) = causal::clocks(&base)
         {
             checked = judge::judge(history, &parsed, &base, &clocks, &mut findings);
             if findings.is_empty() {

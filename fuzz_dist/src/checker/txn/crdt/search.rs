@@ -136,8 +136,8 @@ impl Search<'_> {
     /// it must see was not.
     fn snapshots(&mut self, node: u32) -> Option<Vec<Seen>> {
         let base = self.base;
-        let row = self.clocks.row(node);
-        let mut least: Seen = (0..base.sessions()).map(|s| row[s] as u32 - base.first[s]).collect();
+        let visible = |s| self.clocks.end(base, node, s) - base.first[s];
+        let mut least: Seen = (0..base.sessions()).map(visible).collect();
         let put: Vec<u32> = (0..base.sessions()).map(|s| self.done(s)).collect();
         if least.iter().zip(&put).any(|(l, p)| l > p) {
             return Some(Vec::new());

@@ -3,29 +3,116 @@
 use super::axioms::Forced;
 use super::base::{Base, INIT};
 
-/// Vector clocks: per node and session the first node of that session that does *not* happen
-/// before it. Nodes of a session are a range, so one comparison tells what is visible.
-pub(crate) struct Clocks {
-    lanes: usize,
-    rows: Vec<i32>,
+/// A number of transactions of a session, or a session.
+pub(crate) trait Lane: Copy + Ord + Default {
+    fn of(n: u32) -> Self;
+    fn get(self) -> u32;
+}
+
+impl Lane for u16 {
+    #[inline]
+    fn of(n: u32) -> u16 {
+        n as u16
+    }
+    #[inline]
+    fn get(self) -> u32 {
+        self.into()
+    }
+}
+
+impl Lane for u32 {
+    #[inline]
+    fn of(n: u32) -> u32 {
+        n
+    }
+    #[inline]
+    fn get(self) -> u32 {
+        self
+    }
+}
+
+/// One line of the cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Tile<T, const N: usize>([T; N]);
+
+/// A row of lanes for each node.
+pub(crate) struct Rows<T, const N: usize> {
+    /// Tiles in a row.
+    tiles: usize,
+    rows: Vec<Tile<T, N>>,
+}
+
+/// Vector clocks: per node and session how many transactions of that session happen before it, which
+/// are its first ones. Sessions are mostly so short that 16 bits suffice, and memory is what clocks
+/// cost.
+pub(crate) enum Clocks {
+    Short(Rows<u16, 32>),
+    Long(Rows<u32, 16>),
+}
+
+fn are_short(base: &Base<'_>) -> bool {
+    let longest = base.first.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    longest.max(base.sessions() as u32) < u32::from(u16::MAX)
 }
 
 impl Clocks {
-    pub(crate) fn row(&self, node: u32) -> &[i32] {
-        &self.rows[node as usize * self.lanes..(node as usize + 1) * self.lanes]
+    pub(super) fn bytes_for(base: &Base<'_>) -> usize {
+        let lanes = if are_short(base) { 32 } else { 16 };
+        base.len() * base.sessions().div_ceil(lanes) * 64
     }
 
-    pub(super) fn bytes_for(base: &Base<'_>) -> usize {
-        base.len() * base.sessions().next_multiple_of(4) * 4
+    /// The first node of a session that does not happen before `node`.
+    pub(crate) fn end(&self, base: &Base<'_>, node: u32, session: usize) -> u32 {
+        let count = match self {
+            Clocks::Short(rows) => rows.get(node, session).get(),
+            Clocks::Long(rows) => rows.get(node, session),
+        };
+        base.first[session] + count
+    }
+
+    /// Does `a` happen before `b`?
+    pub(crate) fn precedes(&self, base: &Base<'_>, a: u32, b: u32) -> bool {
+        self.end(base, b, base.session[a as usize] as usize) > a
     }
 }
 
+impl<T: Lane, const N: usize> Rows<T, N> {
+    #[inline]
+    fn row(&self, node: u32) -> &[Tile<T, N>] {
+        &self.rows[node as usize * self.tiles..(node as usize + 1) * self.tiles]
+    }
+
+    #[inline]
+    fn get(&self, node: u32, session: usize) -> T {
+        lane(self.row(node), session)
+    }
+
+    fn set(&mut self, node: u32, session: usize, count: u32) {
+        self.rows[node as usize * self.tiles + session / N].0[session % N] = T::of(count);
+    }
+}
+
+#[inline]
+fn lane<T: Lane, const N: usize>(row: &[Tile<T, N>], session: usize) -> T {
+    row[session / N].0[session % N]
+}
+
 /// The clocks of all nodes, or `None` where what they read from and their sessions are cyclic.
-///
+pub(crate) fn clocks(base: &Base<'_>) -> Option<Clocks> {
+    match are_short(base) {
+        true => rows(base, |_, _| {}).map(Clocks::Short),
+        false => rows(base, |_, _| {}).map(Clocks::Long),
+    }
+}
+
 /// `visit` is called for each node when its clock is known, after those of all nodes before it.
-pub(crate) fn clocks(base: &Base<'_>, mut visit: impl FnMut(u32, &Clocks)) -> Option<Clocks> {
-    let lanes = base.sessions().next_multiple_of(4);
-    let mut clocks = Clocks { lanes, rows: vec![0; base.len() * lanes] };
+fn rows<T: Lane, const N: usize>(
+    base: &Base<'_>,
+    mut visit: impl FnMut(u32, &Rows<T, N>),
+) -> Option<Rows<T, N>> {
+    let tiles = base.sessions().div_ceil(N);
+    let mut rows = Rows { tiles, rows: vec![Tile([T::default(); N]); base.len() * tiles] };
     let mut done: Vec<u32> = base.first[..base.sessions()].to_vec();
     let mut waiting = vec![false; base.sessions()];
     let mut stack: Vec<(u32, u32)> = Vec::new();
@@ -51,8 +138,8 @@ pub(crate) fn clocks(base: &Base<'_>, mut visit: impl FnMut(u32, &Clocks)) -> Op
                 .find(|r| r.from != INIT && done[base.session[r.from as usize] as usize] <= r.from);
             match missing {
                 None => {
-                    clock(base, &mut clocks, next);
-                    visit(next, &clocks);
+                    clock(base, &mut rows, next);
+                    visit(next, &rows);
                     done[session as usize] += 1;
                 }
                 Some(read) => {
@@ -66,18 +153,15 @@ pub(crate) fn clocks(base: &Base<'_>, mut visit: impl FnMut(u32, &Clocks)) -> Op
             }
         }
     }
-    Some(clocks)
+    Some(rows)
 }
 
-fn clock(base: &Base<'_>, clocks: &mut Clocks, node: u32) {
-    let lanes = clocks.lanes;
+fn clock<T: Lane, const N: usize>(base: &Base<'_>, rows: &mut Rows<T, N>, node: u32) {
+    let tiles = rows.tiles;
     let own = base.session[node as usize] as usize;
-    let at = node as usize * lanes;
-    if base.is_first(node) {
-        let first = base.first.iter().map(|f| *f as i32);
-        clocks.rows[at..at + base.sessions()].iter_mut().zip(first).for_each(|(c, f)| *c = f);
-    } else {
-        clocks.rows.copy_within(at - lanes..at, at);
+    let at = node as usize * tiles;
+    if !base.is_first(node) {
+        rows.rows.copy_within(at - tiles..at, at);
     }
     let mut last = INIT;
     for read in base.reads_of(node) {
@@ -86,27 +170,30 @@ fn clock(base: &Base<'_>, clocks: &mut Clocks, node: u32) {
         }
         last = read.from;
         let session = base.session[last as usize] as usize;
+        let place = last - base.first[session];
         // Seen already, with all that precedes it.
-        if clocks.rows[at + session] > last as i32 {
+        if rows.get(node, session).get() > place {
             continue;
         }
-        let from = last as usize * lanes;
+        let from = last as usize * tiles;
         if from < at {
-            let (low, high) = clocks.rows.split_at_mut(at);
-            join(&mut high[..lanes], &low[from..from + lanes]);
+            let (low, high) = rows.rows.split_at_mut(at);
+            join(&mut high[..tiles], &low[from..from + tiles]);
         } else {
-            let (low, high) = clocks.rows.split_at_mut(from);
-            join(&mut low[at..at + lanes], &high[..lanes]);
+            let (low, high) = rows.rows.split_at_mut(from);
+            join(&mut low[at..at + tiles], &high[..tiles]);
         }
-        let mine = &mut clocks.rows[at + session];
-        *mine = (*mine).max(last as i32 + 1);
+        // What was read from does not happen before itself.
+        rows.set(node, session, rows.get(node, session).get().max(place + 1));
     }
-    clocks.rows[at + own] = node as i32;
+    rows.set(node, own, node - base.first[own]);
 }
 
-fn join(a: &mut [i32], b: &[i32]) {
-    for (x, y) in a.iter_mut().zip(b) {
-        *x = (*x).max(*y);
+fn join<T: Lane, const N: usize>(a: &mut [Tile<T, N>], b: &[Tile<T, N>]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        for (x, y) in a.0.iter_mut().zip(b.0) {
+            *x = (*x).max(y);
+        }
     }
 }
 
@@ -114,29 +201,40 @@ fn join(a: &mut [i32], b: &[i32]) {
 /// wrote the key commits before the one that was read from. Orders that happening-before implies
 /// already are left out. `None` where happening-before is cyclic.
 pub(super) fn forced(base: &Base<'_>) -> Option<(Vec<Forced>, Clocks)> {
-    let writers = Writers::new(base);
     let mut forced = Vec::new();
-    let initial: Vec<i32> = base.first.iter().map(|f| *f as i32).collect();
-    let clocks = clocks(base, |node, clocks| {
-        let now = clocks.row(node);
+    let clocks = match are_short(base) {
+        true => Clocks::Short(forced_by(base, &mut forced)?),
+        false => Clocks::Long(forced_by(base, &mut forced)?),
+    };
+    Some((forced, clocks))
+}
+
+fn forced_by<T: Lane, const N: usize>(
+    base: &Base<'_>,
+    forced: &mut Vec<Forced>,
+) -> Option<Rows<T, N>> {
+    let writers = Writers::<T>::new(base);
+    let initial = vec![Tile([T::default(); N]); base.sessions().div_ceil(N)];
+    rows(base, |node, rows| {
+        let now = rows.row(node);
         for (i, read) in base.reads_of(node).iter().enumerate() {
             let at = base.read_start[node as usize] + i as u32;
-            let covered = if read.from == INIT { &initial[..] } else { clocks.row(read.from) };
-            writers.uncovered(read.key, now, covered, |writer| {
+            let covered = if read.from == INIT { &initial[..] } else { rows.row(read.from) };
+            writers.uncovered(read.key, now, covered, |session, place| {
+                let writer = base.first[session] + place;
                 if writer != read.from && writer != node {
                     forced.push(Forced { from: writer, to: read.from, read: at });
                 }
             });
         }
-    })?;
-    Some((forced, clocks))
+    })
 }
 
 /// Who writes each key, session by session.
-struct Writers {
+struct Writers<T> {
     start: Vec<u32>,
-    /// (node, its session), ascending.
-    nodes: Vec<(i32, u32)>,
+    /// (place in its session, session), ascending by session.
+    nodes: Vec<(T, T)>,
     /// Where the sessions of keys with many writers begin: per key and one more.
     run_start: Vec<u32>,
     /// (session, first place in `nodes`, one behind the last).
@@ -146,18 +244,21 @@ struct Writers {
 /// Up to so many writers of a key are simply looked through.
 const SCAN_MAX: usize = 128;
 
-impl Writers {
-    fn new(base: &Base<'_>) -> Writers {
+impl<T: Lane> Writers<T> {
+    fn new(base: &Base<'_>) -> Writers<T> {
         let (start, nodes) = base.writers();
-        let nodes: Vec<(i32, u32)> =
-            nodes.into_iter().map(|n| (n as i32, base.session[n as usize])).collect();
+        let place = |n: u32| {
+            let session = base.session[n as usize];
+            (T::of(n - base.first[session as usize]), T::of(session))
+        };
+        let nodes: Vec<(T, T)> = nodes.into_iter().map(place).collect();
         let (mut run_start, mut runs) = (vec![0u32], Vec::new());
         for key in start.windows(2) {
             let (from, to) = (key[0] as usize, key[1] as usize);
             if to - from > SCAN_MAX {
                 let mut at = from;
                 for run in nodes[from..to].chunk_by(|a, b| a.1 == b.1) {
-                    runs.push((run[0].1, at as u32, (at + run.len()) as u32));
+                    runs.push((run[0].1.get(), at as u32, (at + run.len()) as u32));
                     at += run.len();
                 }
             }
@@ -166,36 +267,45 @@ impl Writers {
         Writers { start, nodes, run_start, runs }
     }
 
-    /// The last writer of a key in each session that is before `now` and not before `covered`.
-    fn uncovered(&self, key: u32, now: &[i32], covered: &[i32], mut each: impl FnMut(u32)) {
+    /// The last writer of a key in each session that is before `now` and not before `covered`: its
+    /// session, and its place there.
+    #[inline]
+    fn uncovered<const N: usize>(
+        &self,
+        key: u32,
+        now: &[Tile<T, N>],
+        covered: &[Tile<T, N>],
+        mut each: impl FnMut(usize, u32),
+    ) {
         let key = key as usize;
         let (from, to) = (self.start[key] as usize, self.start[key + 1] as usize);
         if to - from > SCAN_MAX {
             let runs = self.run_start[key] as usize..self.run_start[key + 1] as usize;
             for (session, from, to) in &self.runs[runs] {
                 let s = *session as usize;
-                if now[s] > covered[s] {
+                let (now, covered) = (lane(now, s), lane(covered, s));
+                if now > covered {
                     let run = &self.nodes[*from as usize..*to as usize];
-                    let before = run.partition_point(|(w, _)| *w < now[s]);
-                    if let Some((w, _)) = run[..before].last().filter(|(w, _)| *w >= covered[s]) {
-                        each(*w as u32);
+                    let before = run.partition_point(|(w, _)| *w < now);
+                    if let Some((w, _)) = run[..before].last().filter(|(w, _)| *w >= covered) {
+                        each(s, w.get());
                     }
                 }
             }
             return;
         }
-        let mut last = (-1i32, u32::MAX);
+        let mut last: Option<(T, T)> = None;
         for (w, session) in &self.nodes[from..to] {
-            let s = *session as usize;
-            if *w < now[s] && *w >= covered[s] {
-                if last.1 != *session && last.0 >= 0 {
-                    each(last.0 as u32);
+            let s = session.get() as usize;
+            if *w < lane(now, s) && *w >= lane(covered, s) {
+                if let Some((before, other)) = last.filter(|(_, other)| other != session) {
+                    each(other.get() as usize, before.get());
                 }
-                last = (*w, *session);
+                last = Some((*w, *session));
             }
         }
-        if last.0 >= 0 {
-            each(last.0 as u32);
+        if let Some((w, session)) = last {
+            each(session.get() as usize, w.get());
         }
     }
 }

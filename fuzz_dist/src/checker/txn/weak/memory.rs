@@ -84,7 +84,7 @@ impl<'a> View<'a> {
         let mut reads: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
         for node in own.clone() {
             for (s, from) in known.iter_mut().enumerate() {
-                let to = clocks.row(node)[s] as u32;
+                let to = clocks.end(base, node, s);
                 level[*from as usize..(to.max(*from)) as usize].fill(node);
                 *from = to.max(*from);
             }
@@ -114,7 +114,7 @@ impl<'a> View<'a> {
 
     /// Does causality alone put `a` before `b`?
     fn causally_before(&self, a: u32, b: u32) -> bool {
-        a != b && self.clocks.row(b)[self.base.session[a as usize] as usize] > a as i32
+        a != b && self.clocks.precedes(self.base, a, b)
     }
 
     /// Draws conclusions until there are no more.

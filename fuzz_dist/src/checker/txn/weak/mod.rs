@@ -294,8 +294,7 @@ impl Weak {
         {
             // Without one order for all, only what was overwritten by something visible that
             // happened after it is wrong.
-            forced
-                .retain(|f| clocks.row(f.from)[base.session[f.to as usize] as usize] > f.to as i32);
+            forced.retain(|f| clocks.precedes(base, f.to, f.from));
         }
         let mut edges = Edges::with_capacity(base.len() + base.reads.len() + forced.len());
         tell::causality(base, &mut edges);

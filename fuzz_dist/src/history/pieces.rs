@@ -1,0 +1,209 @@
+//! The lines of a history in pieces, each of which some thread reads while others wait for theirs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, BufRead};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::LoadError;
+use super::load::Reading;
+use super::part::{self, Part, Seed};
+
+/// How a source is divided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pieces {
+    /// So many bytes are read in order, at least.
+    pub(super) first: usize,
+    /// So many are given to a thread at a time.
+    pub(super) size: usize,
+    /// How many threads there are, the one that asks included.
+    pub(super) threads: usize,
+}
+
+impl Pieces {
+    /// Gives all whole lines to `reading`, in order, and returns what stands behind the last one.
+    pub(super) fn read(
+        self,
+        file: &mut dyn BufRead,
+        reading: &mut Reading<'_>,
+    ) -> Result<Vec<u8>, LoadError> {
+        let mut source = Source { file, rest: Vec::new(), ended: false };
+        let mut text = Vec::new();
+        loop {
+            let found = source.lines(&mut text, self.first, reading.line_max());
+            if !found.map_err(|error| reading.refused(error))? {
+                return Ok(source.rest);
+            }
+            reading.whole(&text)?;
+            // The first piece may be a header alone.
+            match reading.seed().filter(|_| self.threads > 1) {
+                Some(seed) if seed.functions() > 0 => {
+                    self.in_parallel(&mut source, reading, seed)?;
+                    return Ok(source.rest);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn in_parallel(
+        self,
+        source: &mut Source<'_>,
+        reading: &mut Reading<'_>,
+        seed: Seed,
+    ) -> Result<(), LoadError> {
+        let shared = Shared::new(seed);
+        std::thread::scope(|scope| {
+            let end = End(&shared);
+            for _ in 1..self.threads {
+                scope.spawn(|| shared.work());
+            }
+            let result = self.lead(source, reading, &shared);
+            drop(end);
+            result
+        })
+    }
+
+    /// Takes parts in order; while none is there, reads on, and then helps.
+    fn lead(
+        self,
+        source: &mut Source<'_>,
+        reading: &mut Reading<'_>,
+        shared: &Shared,
+    ) -> Result<(), LoadError> {
+        let (mut read, mut taken) = (0, 0);
+        let mut used: Vec<Vec<u8>> = Vec::new();
+        loop {
+            let mut state = shared.lock();
+            if let Some((text, part)) = state.done.remove(&taken) {
+                let known = state.seed.functions();
+                drop(state);
+                reading.part(part, &text)?;
+                if let Some(seed) = reading.seed().filter(|seed| seed.functions() > known) {
+                    shared.lock().seed = Arc::new(seed);
+                }
+                used.push(text);
+                taken += 1;
+            } else if !source.ended && state.waiting.len() < self.threads {
+                drop(state);
+                let mut text = used.pop().unwrap_or_default();
+                let found = source.lines(&mut text, self.size, reading.line_max());
+                if found.map_err(|error| reading.refused(error))? {
+                    shared.lock().waiting.push_back((read, text));
+                    shared.changed.notify_all();
+                    read += 1;
+                }
+            } else if let Some((number, text)) = state.waiting.pop_front() {
+                let seed = Arc::clone(&state.seed);
+                drop(state);
+                let part = part_of(&seed, number, &text);
+                shared.lock().done.insert(number, (text, part));
+            } else if taken == read {
+                return Ok(());
+            } else {
+                drop(shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    }
+}
+
+/// What the threads share.
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    seed: Arc<Seed>,
+    waiting: VecDeque<(usize, Vec<u8>)>,
+    done: BTreeMap<usize, (Vec<u8>, Part)>,
+    ended: bool,
+}
+
+/// Ends the threads, also where the one that leads them panics.
+struct End<'a>(&'a Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn new(seed: Seed) -> Shared {
+        let (waiting, done) = (VecDeque::new(), BTreeMap::new());
+        let state = State { seed: Arc::new(seed), waiting, done, ended: false };
+        Shared { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut state = self.lock();
+        while !state.ended {
+            let Some((number, text)) = state.waiting.pop_front() else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let seed = Arc::clone(&state.seed);
+            drop(state);
+            let part = part_of(&seed, number, &text);
+            state = self.lock();
+            state.done.insert(number, (text, part));
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// The part of a piece; segment 0 is the one of the thread that leads.
+fn part_of(seed: &Seed, number: usize, text: &[u8]) -> Part {
+    // A part that nothing was read of is read by whoever takes it.
+    let read = || part::read(seed, number + 1, text);
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
+}
+
+/// Lines that are read piece by piece.
+struct Source<'a> {
+    file: &'a mut dyn BufRead,
+    /// What was read behind the last whole line.
+    rest: Vec<u8>,
+    ended: bool,
+}
+
+impl Source<'_> {
+    /// Makes `text` the next whole lines, about `size` bytes of them; gives whether there are any.
+    /// A line of `line_max` bytes, whole or not, is the end.
+    fn lines(&mut self, text: &mut Vec<u8>, size: usize, line_max: usize) -> io::Result<bool> {
+        let mut filled = self.rest.len();
+        text.resize(text.len().max(size).max(filled), 0);
+        text[..filled].copy_from_slice(&self.rest);
+        self.rest.clear();
+        loop {
+            let from = filled;
+            while filled < text.len() && !self.ended {
+                match self.file.read(&mut text[filled..]) {
+                    Ok(count) => {
+                        filled += count;
+                        self.ended = count == 0;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let end = text[from..filled].iter().rposition(|b| *b == b'\n').map(|n| from + n + 1);
+            if end.is_none() && filled < line_max && !self.ended {
+                let more = text.len().max(1);
+                text.resize(text.len() + more, 0);
+                continue;
+            }
+            self.ended |= end.is_none();
+            let end = end.unwrap_or(0);
+            self.rest.extend_from_slice(&text[end..filled]);
+            text.truncate(end);
+            return Ok(end > 0);
+        }
+    }
+}
