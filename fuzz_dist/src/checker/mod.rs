@@ -36,6 +36,7 @@ mod uniform;
 mod unique_ids;
 mod unordered_queue;
 mod verdict;
+mod within;
 
 pub use atomic::{Atomic, atomic};
 pub use causes::{Cause, CauseKind, explained};

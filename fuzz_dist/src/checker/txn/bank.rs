@@ -1,5 +1,7 @@
 //! `bank`: transfers keep the total, and every read of all accounts shows it.
 
+use std::collections::BTreeMap;
+
 use crate::checker::online::OnlineBank;
 use crate::checker::recheck::{self, rechecked};
 use crate::checker::{Anomaly, Checker, Online, Verdict};
@@ -92,6 +94,7 @@ pub(crate) fn same_account(name: &Value, shown: &Value) -> bool {
 impl Checker for Bank {
     fn check(&self, history: &History) -> Verdict {
         let (mut reads, mut bad) = (0usize, 0usize);
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         let mut anomalies = Vec::new();
         for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
             let f = &**history.function(i);
@@ -113,6 +116,7 @@ impl Checker for Bank {
             reads += 1;
             let Some((kind, why)) = self.problem(balances) else { continue };
             bad += 1;
+            *kinds.entry(kind).or_default() += 1;
             if anomalies.len() < TOLD_MAX {
                 let text =
                     format!("client {} read {}: {why}", history.process(i), history.value(i));
@@ -131,6 +135,7 @@ impl Checker for Bank {
             _ => Verdict::invalid(NAME, format!("{bad} of {reads} reads are wrong")),
         };
         verdict.anomalies = anomalies;
+        kinds.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         let verdict = verdict.with("reads", reads).with("bad_reads", bad);
         rechecked(history, verdict, |f, a| {
             recheck::bank(f, a, &self.accounts, self.total, self.negative)

@@ -132,6 +132,7 @@ impl<'a> Report<'a> {
                 .with("at_best", names(&Isolation::at_best(kinds.iter().copied())));
         }
         verdict.anomalies = self.anomalies;
+        self.counts.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         verdict
     }
 }
