@@ -7,7 +7,7 @@ use crate::checker::evidence::{count, node_of};
 use crate::checker::recheck::{self, rechecked};
 use crate::checker::{Anomaly, Checker, Verdict};
 use crate::history::History;
-use crate::op::{Kind, Value};
+use crate::op::Value;
 
 #[cfg(test)]
 mod tests;

@@ -372,7 +372,7 @@ impl Search<'_> {
 const LOOKED_MAX: usize = 64;
 
 /// What one transaction after the other leaves in the open keys.
-pub(super) struct State {
+struct State {
     /// Per transaction and key: whose version it found, if it read it, and whether it writes.
     touches: Vec<Vec<(usize, Option<u32>, bool)>>,
     /// Per key: who wrote what is there, [`NONE`] at first.
@@ -402,7 +402,7 @@ impl State {
     }
 
     /// May it come next: does it find what it found, and overwrite nothing that is still to be read?
-    pub(super) fn fits(&self, t: u32) -> bool {
+    fn fits(&self, t: u32) -> bool {
         self.touches[t as usize].iter().all(|(key, found, writes)| {
             let now = self.now[*key];
             let waiting = self.readers.get(&(*key, now)).copied().unwrap_or(0);
@@ -415,34 +415,15 @@ impl State {
         self.touches[t as usize].iter().any(|(k, _, writes)| *writes && *k == key)
     }
 
-    /// Does it change any of the keys?
-    pub(super) fn writes(&self, t: u32) -> bool {
-        self.touches[t as usize].iter().any(|(_, _, writes)| *writes)
-    }
-
-    /// Adds its effects, and gives the keys that it wrote with what they held.
-    pub(super) fn put(&mut self, t: u32) -> Vec<(usize, u32)> {
-        let mut overwritten = Vec::new();
+    /// Adds its effects.
+    fn put(&mut self, t: u32) {
         for (key, found, writes) in &self.touches[t as usize] {
             if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
                 *left -= 1;
             }
             if *writes {
-                overwritten.push((*key, std::mem::replace(&mut self.now[*key], t)));
+                self.now[*key] = t;
             }
-        }
-        overwritten
-    }
-
-    /// Takes its effects back.
-    pub(super) fn undo(&mut self, t: u32, overwritten: &[(usize, u32)]) {
-        for (key, found, _) in &self.touches[t as usize] {
-            if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
-                *left += 1;
-            }
-        }
-        for (key, was) in overwritten {
-            self.now[*key] = *was;
         }
     }
 }

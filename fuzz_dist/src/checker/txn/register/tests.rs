@@ -206,3 +206,22 @@ fn what_is_planted_among_a_hundred_clients_is_found() {
         assert!(verdict.is_invalid(), "{text}: {:?}", verdict.reasons);
     }
 }
+
+/// The number of anomalies is the number that there is, and where a search ended before, it says so.
+#[test]
+fn what_is_left_out_of_the_sample_is_counted() {
+    let mut history = script("9: w z 1").unwrap();
+    let count = 40;
+    for n in 0..count {
+        let text = format!(
+            "0: w a{n} 1, r b{n} 1\n1: w b{n} 1, r a{n} 1\n2: w c{n} 1\n3: r c{n} 1, r d{n} 7"
+        );
+        history = splice(&history, history.len(), &script(&text).unwrap());
+    }
+    let verdict = rw_register().model(Isolation::ReadCommitted).check(&history);
+    assert_eq!(verdict.count("thin-air"), count);
+    assert_eq!(verdict.anomalies.iter().filter(|a| &*a.kind == "thin-air").count(), 16);
+    assert_eq!(verdict.count("G1c"), 16);
+    let says = verdict.reasons.iter().any(|r| r.ends_with("there may be more of G1c"));
+    assert!(says, "{:?}", verdict.reasons);
+}
