@@ -168,6 +168,12 @@ const ROWS: &[Row] = &[
     ),
     row("write-skew", &[W, R], &[W, W_TEXT], &[W, W]),
     row("monotonic", &[W, R], &[W, W_TEXT], &[W, W]),
+    row(
+        "g2",
+        &[("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("read", "[1 nil]", "[1 [1]]")],
+        &[("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("insert", "[2 [nil \"a\"]]", "[2 [nil \"a\"]]")],
+        &[("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("insert", "[1 [1 nil]]", "[1 [1 nil]]")],
+    ),
 ];
 
 /// Checkers that judge whatever there is: no operation is unknown to them.
@@ -318,6 +324,7 @@ fn reads_of_what_nobody_wrote_are_invalid() {
         ("long-fork", [W, ("txn", "[[:r :x nil]]", "[[:r :x 7]]")]),
         ("write-skew", [W, ("txn", "[[:r :x nil]]", "[[:r :x 7]]")]),
         ("monotonic", [W, ("txn", "[[:r :x nil]]", "[[:r :x 7]]")]),
+        ("g2", [("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("read", "[1 nil]", "[1 [1 7]]")]),
         (
             "crdt-causal -o type=grow-set",
             [

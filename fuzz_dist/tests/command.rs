@@ -111,6 +111,7 @@ fn what_cannot_be_judged_is_unknown() {
         "long-fork",
         "write-skew",
         "monotonic",
+        "g2",
     ] {
         check(name, "[]", "unknown");
         check(name, &only_failures, "unknown");

@@ -124,6 +124,27 @@ pub(crate) fn node_of(history: &History, event: usize) -> String {
     node_name(history, history.node(event))
 }
 
+/// More nodes than this are counted, not named.
+const NAMED_MAX: usize = 5;
+
+/// `n2 or n4`; a number where they are many.
+pub(crate) fn any_of<'a>(
+    history: &History,
+    nodes: impl Iterator<Item = &'a Option<NodeId>>,
+) -> String {
+    let names: Vec<String> = nodes.map(|node| node_name(history, *node)).collect();
+    match names.split_last() {
+        Some(_) if names.len() > NAMED_MAX => format!("{} nodes", names.len()),
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// ` between 10.247 s and 14.368 s`
+pub(crate) fn between(from: Time, to: Time) -> String {
+    if from == to { format!(" at {from}") } else { format!(" between {from} and {to}") }
+}
+
 /// A duration in ms for people.
 pub(crate) fn seconds_ms(ms: u64) -> String {
     format!("{}.{:03} s", ms / 1000, ms % 1000)

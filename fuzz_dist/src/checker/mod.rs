@@ -37,6 +37,7 @@ mod uniform;
 mod unique_ids;
 mod unordered_queue;
 mod verdict;
+mod within;
 
 pub use arguments::Arguments;
 pub use atomic::{Atomic, atomic};

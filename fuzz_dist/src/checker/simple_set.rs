@@ -9,7 +9,7 @@ use super::evidence::{count, listed, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::sets::Elements;
-use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict};
+use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict, within};
 use crate::history::{History, View};
 use crate::op::{Name, Value};
 
@@ -125,6 +125,9 @@ impl Checker for Set {
         for (kind, n) in ["lost", "unexpected", "resurrected"].into_iter().zip(counts) {
             verdict.count_of(kind, n);
         }
+        within::narrow(history, &mut verdict, &self.read, &["lost"], |a, value| {
+            within::has(value, &a.subject)
+        });
         finals.apply(&mut verdict);
         let verdict = verdict
             .with("attempt_count", adds.len())

@@ -215,7 +215,7 @@ impl Verdict {
     }
 
     /// Takes note of the number of anomalies of a kind.
-    pub(super) fn count_of(&mut self, kind: impl Into<Name>, count: usize) {
+    pub(in crate::checker) fn count_of(&mut self, kind: impl Into<Name>, count: usize) {
         if count > 0 {
             self.counts.insert(kind.into(), count);
         }

@@ -91,6 +91,7 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("bank", "transfers keep the total", &["accounts", "total", "negative"], Only(&["transfer", "read"]), bank),
     entry("long_fork", "two reads of a group in contradicting orders", &[], Itself, |_| done(txn::long_fork())),
     entry("write_skew", "two transactions that each overwrite what the other read", &[], Itself, |_| done(txn::write_skew())),
+    entry("g2", "inserts of which a predicate allows one for each key", &[], Only(&["insert", "read"]), |_| done(txn::g2())),
     entry("monotonic", "values that only grow", &[], Itself, |_| done(txn::monotonic())),
     entry("convergence", "all nodes read the same in the end", &["read", "ordered"], Anything, |o| done(convergence().read(o.word_or("read", "read")).ordered(o.flag("ordered")?))),
     entry("log_pattern", "no node logged one of these texts", &["patterns"], Anything, |o| done(log_pattern(o.word("patterns").ok_or("expected -o patterns=TEXT,TEXT")?.split(',')))),

@@ -81,6 +81,7 @@ pub(crate) fn build(name: &str, option: &str) -> AnyChecker {
         "long_fork" => any_checker(txn::long_fork()),
         "write_skew" => any_checker(txn::write_skew()),
         "monotonic" => any_checker(txn::monotonic()),
+        "g2" => any_checker(txn::g2()),
         "crdt_causal" => any_checker(txn::crdt_causal(crdt(value))),
         other => panic!("no checker `{other}`"),
     }

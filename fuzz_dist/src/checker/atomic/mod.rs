@@ -25,7 +25,7 @@ use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, within};
 use crate::history::History;
 use crate::op::{Kind, Name, Value};
 use reads::{Finding, Findings, View};
@@ -135,6 +135,9 @@ impl Checker for Atomic {
         own_unread(history, &txns).into_iter().for_each(|f| findings.add(f));
         let told = Told { history, txns: &txns, faults: Faults::of(history) };
         let mut verdict = told.verdict(read_count, &findings);
+        within::narrow(history, &mut verdict, &self.read, &["lost", "fractured"], |a, value| {
+            within::has(value, &a.subject)
+        });
         finals.apply(&mut verdict);
         let functions = [&*self.write, &*self.abort, &*self.read];
         let verdict = rechecked(history, verdict, |f, a| recheck::atomic(f, a, functions));

@@ -32,7 +32,7 @@ use super::evidence::{Faults, count, listed};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
-use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict};
+use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict, within};
 use crate::history::History;
 use crate::op::{Name, Value};
 use sessions::View;
@@ -230,6 +230,10 @@ impl Checker for OrSet {
                 listed(&names)
             ));
         }
+        let vanished = ["lost", "missing", "differs", "own_add_unread"];
+        within::narrow(history, &mut verdict, &self.read, &vanished, |a, value| {
+            within::has(value, &a.subject)
+        });
         finals.apply(&mut verdict);
         let verdict = verdict.with("unsure_count", unsure.len());
         let verdict = facts.figures(verdict, &findings, &sessions);

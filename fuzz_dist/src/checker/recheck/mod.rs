@@ -6,6 +6,7 @@
 //! instead of accusing the database.
 
 mod numbers;
+mod predicates;
 mod queues;
 mod registers;
 mod services;
@@ -14,6 +15,7 @@ mod sets;
 mod tests;
 
 pub(super) use numbers::{bank, counter, pn_counter};
+pub(super) use predicates::g2;
 pub(super) use queues::{fifo, offset_log, total_queue};
 pub(super) use registers::{distinct_register, lease, replicated_register, unique_ids};
 pub(super) use services::{jobs, liveness, names, unordered_queue};

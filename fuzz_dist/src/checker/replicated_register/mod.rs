@@ -22,7 +22,7 @@ use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
-use super::{Anomaly, Checker, Verdict};
+use super::{Anomaly, Checker, Verdict, within};
 use crate::history::History;
 use crate::op::{Kind, Value};
 
@@ -160,6 +160,16 @@ impl Checker for ReplicatedRegister {
             (n, _) => Verdict::invalid(name, format!("{} no write explains", count(n, "read"))),
         };
         verdict.sample(anomalies);
+        within::narrow(
+            history,
+            &mut verdict,
+            "read",
+            &["lost", "overwritten"],
+            |a, value| match &*a.kind {
+                "lost" => *value != Value::Nil && *value != Value::set([]),
+                _ => within::has(value, &history.value(a.events[0])),
+            },
+        );
         finals.apply(&mut verdict);
         let verdict = verdict.with("write_count", writes.of_value.len()).with("read_count", reads);
         let verdict = rechecked(history, verdict, recheck::replicated_register);

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::calls::Outcome;
-use super::super::evidence::node_name;
+use super::super::evidence::{any_of, between};
 use super::explain::{Facts, Life};
 use crate::history::hash::FastMap;
 use crate::op::NodeId;
 use crate::time::Time;
-
-/// More nodes than this are counted, not named.
-const NAMED_MAX: usize = 5;
 
 /// A few words about many elements: `of 737 acknowledged; all of these by n2 or n4 between 10.247 s
 /// and 14.368 s; n3 had 200 of them and lost them between 14.4 s and 20.2 s, and never had 46`.
@@ -36,7 +33,7 @@ pub(super) fn shared(
         let known: usize = by.values().sum();
         let all =
             if known == ids.len() { "all of these".into() } else { format!("{known} of these") };
-        parts.push(format!("{all} by {}{}", nodes(facts, by.keys()), between(from, to)));
+        parts.push(format!("{all} by {}{}", any_of(history, by.keys()), between(from, to)));
     }
     parts.extend(fate(facts, ids, lives, streams));
     parts.join("; ")
@@ -76,20 +73,6 @@ fn fate(
         (_, 0) => format!("all had been read there, and vanished{when}"),
         _ => format!("{had} had been read there and vanished{when}, {never} never were"),
     })
-}
-
-fn between(from: Time, to: Time) -> String {
-    if from == to { format!(" at {from}") } else { format!(" between {from} and {to}") }
-}
-
-/// `n2 or n4`; a number where they are many.
-fn nodes<'a>(facts: &Facts<'_>, nodes: impl Iterator<Item = &'a Option<NodeId>>) -> String {
-    let names: Vec<String> = nodes.map(|node| node_name(facts.history, *node)).collect();
-    match names.split_last() {
-        Some(_) if names.len() > NAMED_MAX => format!("{} nodes", names.len()),
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => names.concat(),
-    }
 }
 
 /// The first of every group in turn, at most `max` of them: a sample that is spread.

@@ -1,11 +1,15 @@
 //! `bank`: transfers keep the total, and every read of all accounts shows it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::Arguments;
+use crate::checker::evidence::{any_of, between};
 use crate::checker::online::OnlineBank;
 use crate::checker::recheck::{self, rechecked};
 use crate::checker::{Anomaly, Checker, Online, Verdict};
 use crate::history::{Entries, History, View};
-use crate::op::{Kind, Value};
+use crate::op::{Kind, NodeId, Value};
+use crate::time::Time;
 
 const NAME: &str = "bank";
 const TOLD_MAX: usize = 16;
@@ -93,6 +97,9 @@ pub(crate) fn same_account(name: &Value, shown: &Value) -> bool {
 impl Checker for Bank {
     fn check(&self, history: &History) -> Verdict {
         let (mut reads, mut bad) = (0usize, 0usize);
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut on: BTreeSet<Option<NodeId>> = BTreeSet::new();
+        let mut when: Option<(Time, Time)> = None;
         let mut anomalies = Vec::new();
         for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
             let f = &**history.function(i);
@@ -114,6 +121,10 @@ impl Checker for Bank {
             reads += 1;
             let Some((kind, why)) = self.problem(balances) else { continue };
             bad += 1;
+            *kinds.entry(kind).or_default() += 1;
+            on.insert(history.node(i));
+            let time = history.time(i);
+            when = Some(when.map_or((time, time), |(first, _)| (first, time)));
             if anomalies.len() < TOLD_MAX {
                 let text =
                     format!("client {} read {}: {why}", history.process(i), history.value(i));
@@ -129,9 +140,15 @@ impl Checker for Bank {
         let mut verdict = match (reads, bad) {
             (0, _) => Verdict::unknown(NAME, "no read succeeded"),
             (_, 0) => Verdict::valid(NAME),
-            _ => Verdict::invalid(NAME, format!("{bad} of {reads} reads are wrong")),
+            (_, 1) => Verdict::invalid(NAME, format!("1 of {reads} reads are wrong")),
+            _ => {
+                let when = when.map_or(String::new(), |(from, to)| between(from, to));
+                let on = any_of(history, on.iter());
+                Verdict::invalid(NAME, format!("{bad} of {reads} reads are wrong, by {on}{when}"))
+            }
         };
         verdict.anomalies = anomalies;
+        kinds.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         let verdict = verdict.with("reads", reads).with("bad_reads", bad);
         rechecked(history, verdict, |f, a| {
             recheck::bank(f, a, &self.accounts, self.total, self.negative)
@@ -196,6 +213,21 @@ mod tests {
         }
         let below = reads(&[vec![(1, 11.into()), (2, (-1).into())]]);
         assert!(bank([1, 2], 10).allow_negative().check(&below).is_valid());
+    }
+
+    /// All wrong reads are counted, by kind, and the reason says where and when they were.
+    #[test]
+    fn many_wrong_reads_are_counted_and_summed_up() {
+        let mut all = vec![vec![(1, 4.into()), (2, 5.into())]; 40];
+        all.extend(vec![vec![(1, 10.into())]; 30]);
+        let history = reads(&all);
+        let verdict = bank([1, 2], 10).check(&history);
+        let counts = ["wrong-total", "missing-account"].map(|kind| verdict.count(kind));
+        assert_eq!((counts, verdict.anomalies.len()), ([40, 30], TOLD_MAX));
+        let (from, to) = (history.time(1), history.time(history.len() - 1));
+        let on = history.node(1).map_or("an unnamed node", |n| history.node_name(n));
+        let why = format!("70 of 70 reads are wrong, by {on}{}", between(from, to));
+        assert_eq!(verdict.reasons, [why]);
     }
 
     #[test]

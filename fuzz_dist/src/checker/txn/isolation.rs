@@ -75,7 +75,7 @@ isolation! {
     /// Every transaction reads from a snapshot, and of two that write the same one fails.
     SnapshotIsolation = "snapshot-isolation" | "PL-SI", weaker [ForwardConsistentView MonotonicAtomicView MonotonicSnapshotRead ParallelSnapshotIsolation Prefix], forbids ["internal" "G-nonadjacent"];
     /// PL-3: as if one after the other.
-    Serializable = "serializable" | "PL-3" | "conflict-serializable" | "view-serializable" | "1SR", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["internal" "G2-item"];
+    Serializable = "serializable" | "PL-3" | "conflict-serializable" | "view-serializable" | "1SR", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["internal" "G2-item" "G2"];
     /// Whoever wrote something reads it, or what came later (Terry et al., 1994, for these four).
     ReadYourWrites = "read-your-writes", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
     /// Whoever read something does not read what came before it.

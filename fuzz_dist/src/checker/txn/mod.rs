@@ -8,6 +8,7 @@ pub mod generate;
 mod isolation;
 mod named;
 mod patterns;
+mod predicates;
 mod register;
 mod report;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub use core::{Shape, Status, Transactions, Unjudgeable};
 pub use crdt::{Crdt, CrdtCausal, crdt_causal};
 pub use isolation::Isolation;
 pub use patterns::{LongFork, Monotonic, WriteSkew, long_fork, monotonic, write_skew};
+pub(in crate::checker) use predicates::row as predicate_row;
+pub use predicates::{G2, g2};
 pub use register::{RwRegister, rw_register};
 pub use weak::{
     Level, SessionGuarantees, Weak, axiomatic_read_committed, causal, read_atomic,

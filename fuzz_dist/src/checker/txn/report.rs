@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::checker::{Anomaly, Verdict};
 
-use super::core::cycles::{Found, Step};
+use super::core::cycles::{Class, Found, PER_CLASS_MAX, Step};
 use super::core::decide::Decision;
 use super::core::proof;
 use super::core::{Status, Transactions, tell};
@@ -20,6 +20,8 @@ pub(crate) struct Report<'a> {
     anomalies: Vec<Anomaly>,
     counts: std::collections::BTreeMap<&'static str, usize>,
     unknown: Vec<String>,
+    /// Classes of cycles of which the search may have left some out.
+    more: Vec<&'static str>,
     bytes: usize,
 }
 
@@ -32,6 +34,7 @@ impl<'a> Report<'a> {
             anomalies: Vec::new(),
             counts: std::collections::BTreeMap::new(),
             unknown: Vec::new(),
+            more: Vec::new(),
             bytes: 0,
         }
     }
@@ -60,6 +63,12 @@ impl<'a> Report<'a> {
                 )),
             }
         }
+        self.more = Class::all()
+            .filter(|c| {
+                found.cycles.iter().filter(|(class, _)| class == c).count() >= PER_CLASS_MAX
+            })
+            .map(Class::name)
+            .collect();
         if found.gave_up {
             let explained = match found.clean_until {
                 Some(event) => format!("; the transactions before event {event} have no cycle"),
@@ -116,6 +125,12 @@ impl<'a> Report<'a> {
             Verdict::unknown(self.name, self.unknown.remove(0))
         };
         verdict.reasons.append(&mut self.unknown);
+        if !self.more.is_empty() {
+            verdict.reasons.push(format!(
+                "the search ends after {PER_CLASS_MAX} cycles of a kind: there may be more of {}",
+                self.more.join(", ")
+            ));
+        }
         let count = |s| self.txns.status.iter().filter(|x| **x == s).count();
         verdict = verdict
             .with("model", model.as_str())
@@ -132,6 +147,7 @@ impl<'a> Report<'a> {
                 .with("at_best", names(&Isolation::at_best(kinds.iter().copied())));
         }
         verdict.anomalies = self.anomalies;
+        self.counts.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         verdict
     }
 }

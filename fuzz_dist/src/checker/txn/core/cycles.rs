@@ -132,7 +132,7 @@ pub(crate) struct Found {
     pub(crate) clean_until: Option<u32>,
 }
 
-const PER_CLASS_MAX: usize = 16;
+pub(crate) const PER_CLASS_MAX: usize = 16;
 /// After a first cycle, so many more steps may be spent on a shorter one.
 const SHORTER_STEPS_MAX: u64 = 2_000_000;
 

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use super::cycles::{self, Class, Step};
+use super::cycles::{self, Class, Level, Step};
 use super::graph::{Edges, Graph, Rel};
 use super::intern::FastMap;
-use super::serial;
+use super::serial::{self, First, Form};
 use super::txns::{NONE, Transactions};
 
 /// Writes of a key whose order is not known, or only in part.
@@ -111,8 +111,8 @@ const STEPS_MAX: u64 = 40_000_000;
 const TRIALS_MIN: u64 = 8;
 
 /// For each transaction so many steps are taken to find a serial order, and some more in any case.
-const SERIAL_STEPS: u64 = 64;
-const SERIAL_STEPS_MIN: u64 = 1_000_000;
+const SERIAL_STEPS: u64 = 128;
+const SERIAL_STEPS_MIN: u64 = 4_000_000;
 
 /// So many orders are tried one in the other.
 const DEPTH_MAX: usize = 8;
@@ -228,13 +228,13 @@ impl Search<'_> {
     /// An order of the writers of each open key, which agrees with what is known where that has an
     /// order at all, and follows the times otherwise.
     fn guess(&self) -> Vec<Vec<u32>> {
-        let n = self.txns.len();
-        let graph = Graph::new(n, self.known());
         if self.taken.is_empty()
-            && let Some(place) = self.serial()
+            && let Some(place) = self.ordered()
         {
             return self.sorted(&place);
         }
+        let n = self.txns.len();
+        let graph = Graph::new(n, self.known());
         let serial = self.wanted.iter().any(|c| c.base == cycles::Base::G2Item);
         let mask = match serial {
             true => u8::MAX,
@@ -270,13 +270,39 @@ impl Search<'_> {
         self.sorted(&place)
     }
 
-    /// An order of all transactions, one after the other.
-    fn serial(&self) -> Option<Vec<u32>> {
+    /// An order of all transactions that satisfies the level.
+    fn ordered(&self) -> Option<Vec<u32>> {
+        let wants = |level| self.wanted.iter().any(|c| c.level >= level);
+        let serial = self.wanted.iter().any(|c| c.base == cycles::Base::G2Item);
+        let edges = self.implied(wants(Level::Process));
         let steps = SERIAL_STEPS_MIN + SERIAL_STEPS * self.txns.len() as u64;
+        let times = if wants(Level::Realtime) { &[true][..] } else { &[true, false] };
+        let kinds = if serial { &[false][..] } else { &[false, true] };
+        for first in [First::Middle, First::Latest, First::Earliest] {
+            // Mostly the first one finds what there is.
+            let steps = if first == First::Middle { steps } else { steps / 4 };
+            for realtime in times {
+                for snapshots in kinds {
+                    let form = Form { snapshots: *snapshots, realtime: *realtime, first };
+                    let steps = steps.min(self.left);
+                    let found = serial::order(self.txns, &edges, self.open, form, steps);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The edges that are known, and what follows where transactions take effect as a whole: whoever
+    /// reads a version of a key, and something else from another writer of that key, tells that the other
+    /// one wrote before.
+    fn implied(&self, sessions: bool) -> Edges {
+        let mut edges = Edges::with_capacity(self.base.len());
+        let known = self.base.iter().filter(|(rel, ..)| sessions || *rel != Rel::Process);
+        known.for_each(|(rel, from, to)| edges.push(rel, from, to));
         let state = State::of(self.txns.len(), self.open);
-        let mut edges = self.known();
-        // Whoever reads a version of a key, and something else from another writer of that key, tells
-        // that the other one wrote before.
         for (key, open) in self.open.iter().enumerate() {
             for (writer, readers) in open.writers.iter().zip(&open.readers) {
                 let sources = readers.iter().flat_map(|r| &state.touches[*r as usize]);
@@ -287,8 +313,7 @@ impl Search<'_> {
                 }
             }
         }
-        let graph = Graph::new(self.txns.len(), edges);
-        serial::order(&graph, self.txns, self.open, &self.middle, state, steps.min(self.left))
+        edges
     }
 
     /// The writers of each key by these places.
@@ -347,7 +372,7 @@ impl Search<'_> {
 const LOOKED_MAX: usize = 64;
 
 /// What one transaction after the other leaves in the open keys.
-pub(super) struct State {
+struct State {
     /// Per transaction and key: whose version it found, if it read it, and whether it writes.
     touches: Vec<Vec<(usize, Option<u32>, bool)>>,
     /// Per key: who wrote what is there, [`NONE`] at first.
@@ -377,7 +402,7 @@ impl State {
     }
 
     /// May it come next: does it find what it found, and overwrite nothing that is still to be read?
-    pub(super) fn fits(&self, t: u32) -> bool {
+    fn fits(&self, t: u32) -> bool {
         self.touches[t as usize].iter().all(|(key, found, writes)| {
             let now = self.now[*key];
             let waiting = self.readers.get(&(*key, now)).copied().unwrap_or(0);
@@ -390,34 +415,15 @@ impl State {
         self.touches[t as usize].iter().any(|(k, _, writes)| *writes && *k == key)
     }
 
-    /// Does it change any of the keys?
-    pub(super) fn writes(&self, t: u32) -> bool {
-        self.touches[t as usize].iter().any(|(_, _, writes)| *writes)
-    }
-
-    /// Adds its effects, and gives the keys that it wrote with what they held.
-    pub(super) fn put(&mut self, t: u32) -> Vec<(usize, u32)> {
-        let mut overwritten = Vec::new();
+    /// Adds its effects.
+    fn put(&mut self, t: u32) {
         for (key, found, writes) in &self.touches[t as usize] {
             if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
                 *left -= 1;
             }
             if *writes {
-                overwritten.push((*key, std::mem::replace(&mut self.now[*key], t)));
+                self.now[*key] = t;
             }
-        }
-        overwritten
-    }
-
-    /// Takes its effects back.
-    pub(super) fn undo(&mut self, t: u32, overwritten: &[(usize, u32)]) {
-        for (key, found, _) in &self.touches[t as usize] {
-            if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
-                *left += 1;
-            }
-        }
-        for (key, was) in overwritten {
-            self.now[*key] = *was;
         }
     }
 }

@@ -55,6 +55,9 @@ impl Edges {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Rel, u32, u32)> + '_ {
+        self.0.iter().map(|(from, to)| (Rel::ALL[(to >> KIND_SHIFT) as usize], *from, to & NODE))
+    }
 }
 
 /// A graph whose successors stand in one array.

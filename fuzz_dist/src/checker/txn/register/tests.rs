@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Infer, depend, twin, versions};
 use crate::checker::txn::core::cycles::{self, Class};
 use crate::checker::txn::core::graph::Graph;
-use crate::checker::txn::generate::{Load, PLANTS, Store, plant, script};
+use crate::checker::txn::generate::{Load, PLANTS, Store, plant, script, splice};
 use crate::checker::txn::report::Report;
 use crate::checker::txn::twin as plain;
 use crate::checker::txn::weak::tests::small;
@@ -152,4 +152,76 @@ fn long_healthy_histories_are_valid() {
             assert!(verdict.is_valid(), "{model}, {sessions} sessions: {:?}", verdict.reasons);
         }
     }
+}
+
+/// So it is with a hundred clients on ten keys, where about ten writes of each key are concurrent.
+#[test]
+fn healthy_histories_of_a_hundred_clients_are_valid() {
+    for (seed, (info, fail)) in (0..6).zip([(0.0, 0.0), (0.02, 0.02), (0.1, 0.02)].repeat(2)) {
+        let load = Load::new(1_500).sessions(100).outcomes(info, fail).seed(seed);
+        let load = if seed < 3 { load } else { load.writes_per_key(u32::MAX) };
+        let history = load.history(Shape::Registers, Store::StrictSerializable);
+        for model in [
+            Isolation::StrictSerializable,
+            Isolation::StrongSessionSerializable,
+            Isolation::Serializable,
+            Isolation::SnapshotIsolation,
+        ] {
+            let verdict = rw_register().model(model).check(&history);
+            assert!(verdict.is_valid(), "{model}, seed {seed}: {:?}", verdict.reasons);
+        }
+    }
+}
+
+/// Where transactions read from snapshots, those of one hot key conflict, and no serial order is there.
+#[test]
+fn healthy_snapshots_of_many_clients_are_valid() {
+    for seed in 0..3 {
+        let load = Load::new(1_500).sessions(50).outcomes(0.02, 0.02).seed(seed);
+        let history = load.history(Shape::Registers, Store::Snapshot);
+        let verdict = rw_register().model(Isolation::SnapshotIsolation).check(&history);
+        assert!(verdict.is_valid(), "seed {seed}: {:?}", verdict.reasons);
+        let serial = rw_register().model(Isolation::Serializable).check(&history);
+        assert!(!serial.is_valid(), "seed {seed}");
+    }
+}
+
+/// What is wrong is found among a hundred clients on hot keys, also where only all orders of versions
+/// together refute it.
+#[test]
+fn what_is_planted_among_a_hundred_clients_is_found() {
+    let load = Load::new(600).sessions(100).outcomes(0.02, 0.02);
+    let base = load.history(Shape::Registers, Store::StrictSerializable);
+    for p in PLANTS.iter().filter(|p| p.checker == "rw_register" && p.option.is_empty()) {
+        let verdict = rw_register().check(&plant(&base, base.len() / 2, p));
+        let named = verdict.anomalies.iter().any(|a| &*a.kind == p.name);
+        assert!(verdict.is_invalid() && named, "{}: {:?}", p.name, verdict.reasons);
+    }
+    let either = "0: w px 1, w py 1\n1: w px 2, w py 2\n2: r px 1, r py 2";
+    let crossed = "0: w px 1\n1: w px 2\n2: r px 1, w py 1\n3: r px 2, w py 2\n4: r px 2, r py 1\n\
+        5: r px 1, r py 2";
+    for text in [either, crossed] {
+        let wrong = splice(&base, base.len() / 2, &script(text).unwrap());
+        let verdict = rw_register().model(Isolation::Serializable).check(&wrong);
+        assert!(verdict.is_invalid(), "{text}: {:?}", verdict.reasons);
+    }
+}
+
+/// The number of anomalies is the number that there is, and where a search ended before, it says so.
+#[test]
+fn what_is_left_out_of_the_sample_is_counted() {
+    let mut history = script("9: w z 1").unwrap();
+    let count = 40;
+    for n in 0..count {
+        let text = format!(
+            "0: w a{n} 1, r b{n} 1\n1: w b{n} 1, r a{n} 1\n2: w c{n} 1\n3: r c{n} 1, r d{n} 7"
+        );
+        history = splice(&history, history.len(), &script(&text).unwrap());
+    }
+    let verdict = rw_register().model(Isolation::ReadCommitted).check(&history);
+    assert_eq!(verdict.count("thin-air"), count);
+    assert_eq!(verdict.anomalies.iter().filter(|a| &*a.kind == "thin-air").count(), 16);
+    assert_eq!(verdict.count("G1c"), 16);
+    let says = verdict.reasons.iter().any(|r| r.ends_with("there may be more of G1c"));
+    assert!(says, "{:?}", verdict.reasons);
 }

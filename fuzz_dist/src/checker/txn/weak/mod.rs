@@ -364,6 +364,9 @@ impl Findings {
             Verdict::valid(name)
         };
         verdict.anomalies = self.anomalies;
+        if verdict.is_invalid() {
+            self.counts.iter().for_each(|(kind, n)| verdict.count_of(*kind, *n));
+        }
         let count = |s| base.txns.status.iter().filter(|x| **x == s).count();
         verdict
             .with("level", level)
