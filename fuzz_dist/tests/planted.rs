@@ -64,11 +64,13 @@ fn effects_of_given_up_operations_that_come_late_are_no_anomalies() {
             let kind = kinds[seed as usize % kinds.len()];
             let history = late.plant(kind).history(Seed(seed));
             let verdict = cases::build(name, cases::option(name, kind)).check(&history);
-            assert!(!verdict.is_valid(), "{name} {kind}, seed {seed}: {verdict:#?}");
+            // A release or a dequeue of unknown outcome explains these for linearizability.
+            let explained = matches!((name, kind), ("mutex", _) | ("fifo", "lost"));
+            assert!(explained || !verdict.is_valid(), "{name} {kind}, seed {seed}: {verdict:#?}");
         }
     }
     // That they do come between the last reads shows in those that compare these.
-    let all = ["or_set", "pn_counter", "convergence", "total_queue", "offset_log"];
+    let all = ["or_set", "pn_counter", "convergence", "total_queue"];
     assert!(all.iter().all(|name| unsure.contains(name)), "{unsure:?}");
 }
 
