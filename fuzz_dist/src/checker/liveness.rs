@@ -303,6 +303,31 @@ mod tests {
         assert_eq!(judged(&[(6900, 7600, 0, 'o')]).validity, Validity::Unknown);
     }
 
+    /// Both ends of the time belong to it.
+    #[test]
+    fn what_happens_at_the_heal_or_at_the_limit_counts() {
+        assert!(judged(&[(1500, 2000, 0, 'o')]).is_valid());
+        assert!(judged(&[(2500, 7000, 0, 'o')]).is_valid());
+        assert!(judged(&[(2000, 2600, 0, 'i')]).is_invalid());
+        assert!(judged(&[(7000, 7600, 0, 'i')]).is_invalid());
+        assert_eq!(judged(&[(1999, 2600, 0, 'i')]).validity, Validity::Unknown);
+        assert_eq!(judged(&[(7001, 7600, 0, 'i')]).validity, Validity::Unknown);
+        // A history that ends at the limit was long enough; a fault that begins then is one too early.
+        for (end, next, heals) in
+            [(7000, None, 1), (6999, None, 0), (9000, Some(7000), 0), (9000, Some(7001), 1)]
+        {
+            let mut hand = Hand::new();
+            hand.fault(1000, 0, &BEGIN);
+            hand.fault(2000, 0, &END);
+            if let Some(next) = next {
+                hand.fault(next, 1, &BEGIN);
+            }
+            hand.at(end).invoke(0, "add", 1);
+            let verdict = liveness(Duration::from_secs(5)).check(&hand.0.history());
+            assert_eq!(verdict.results["heal_count"], heals, "{end} {next:?}: {verdict:#?}");
+        }
+    }
+
     #[test]
     fn a_heal_is_one_only_where_no_other_fault_acts() {
         let mut hand = Hand::new();
@@ -356,6 +381,20 @@ mod tests {
                 () => Validity::Unknown,
             };
             assert_eq!(verdict.validity, expected, "seed {seed} {ops:?}: {verdict:#?}");
+            // The slowest is the later of the first ones that worked.
+            let first = |node| {
+                let here = ops.iter().filter(|op| op.2 % 2 == node && op.3 != 'i');
+                here.map(|op| op.1).filter(|done| (2000..=7000).contains(done)).min()
+            };
+            let slowest = (0..2).filter_map(first).max().map(|done| done - 2000);
+            assert_eq!(verdict.results["slowest_ms"].as_u64(), slowest, "seed {seed} {ops:?}");
+            let judged_count = states.iter().flatten().count();
+            assert_eq!(verdict.results["judged_count"], judged_count, "seed {seed} {ops:?}");
+            let told: Vec<(&str, Option<NodeId>)> =
+                verdict.anomalies.iter().map(|a| (&*a.kind, a.node)).collect();
+            let dead = (0..2u16).filter(|n| states[usize::from(*n)] == Some(false));
+            let dead = dead.map(|n| ("not_recovered", Some(NodeId(n))));
+            assert_eq!(told, dead.collect::<Vec<_>>(), "seed {seed} {ops:?}: {verdict:#?}");
             seen[expected as usize] += 1;
         }
         assert!(seen.iter().all(|n| *n > 100), "{seen:?}");

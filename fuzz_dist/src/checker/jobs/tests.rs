@@ -1,5 +1,7 @@
 //! Jobs by hand, and against an oracle that counts by definition.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::checker::Validity;
 use crate::checker::histories::Recorder;
@@ -76,6 +78,37 @@ fn nothing_is_lost_before_the_final_reads_and_duplicates_may_be_allowed() {
     assert!(jobs().at_least_once(true).check(&history).is_valid());
 }
 
+/// A node may forget, or be read before it has done all: it executed what any read of it shows.
+#[test]
+fn the_read_that_shows_most_of_a_node_counts() {
+    for shown in [[1, 2], [2, 1], [2, 2], [1, 1]] {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "submit", 7);
+        r.done(0);
+        for times in shown {
+            r.invoke(0, "executed", Value::Nil);
+            r.ok(0, Value::list(vec![Value::Int(7); times]));
+        }
+        let verdict = jobs().check(&r.history());
+        let most = shown.into_iter().max();
+        assert_eq!(verdict.results["execution_count"].as_u64(), most.map(|n| n as u64));
+        assert_eq!(verdict.is_invalid(), most == Some(2), "{shown:?}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn nothing_is_lost_where_no_node_gave_a_final_read() {
+    let mut r = Recorder::new(["n1"]);
+    r.invoke(0, "submit", 7);
+    r.done(0);
+    r.invoke(0, "executed", Value::Nil);
+    r.ok(0, Value::list::<Value>([]));
+    r.phase = Phase::Final;
+    r.invoke(0, "executed", Value::Nil);
+    r.fail(0);
+    assert_eq!(jobs().check(&r.history()).validity, Validity::Unknown);
+}
+
 #[test]
 fn a_job_that_is_executed_before_it_is_submitted_is_early() {
     let mut r = Recorder::new(["n1"]);
@@ -142,6 +175,33 @@ fn the_oracle_agrees_on_random_histories() {
                 verdict.validity, expected,
                 "seed {seed} {words:?} {finals:?}: {verdict:#?}"
             );
+            let of = |job: usize, outcomes: &str| {
+                submits.iter().filter(|s| s.0 == job && outcomes.contains(s.1)).count()
+            };
+            let named: BTreeSet<(&str, usize)> = (0..4)
+                .filter_map(|job| {
+                    let executed = finals.iter().flatten().filter(|j| **j == job).count();
+                    let kind = match (of(job, "oif"), of(job, "oi")) {
+                        _ if executed < of(job, "o") => "lost",
+                        _ if executed == 0 => return None,
+                        (0, _) => "unexpected",
+                        (_, 0) => "resurrected",
+                        (_, possible) if executed > possible && !at_least_once => "duplicate",
+                        _ => return None,
+                    };
+                    Some((kind, job))
+                })
+                .collect();
+            for (name, n) in [
+                ("submit_count", submits.len()),
+                ("acknowledged_count", submits.iter().filter(|s| s.1 == 'o').count()),
+                ("execution_count", finals.iter().map(Vec::len).sum()),
+            ] {
+                assert_eq!(verdict.results[name], n, "seed {seed} {name} {words:?} {finals:?}");
+            }
+            let job = |a: &Anomaly| a.subject.as_int().unwrap() as usize;
+            let found = verdict.anomalies.iter().map(|a| (&*a.kind, job(a))).collect();
+            assert_eq!(named, found, "seed {seed} {words:?} {finals:?}: {verdict:#?}");
             seen[usize::from(at_least_once)][expected as usize] += 1;
         }
     }

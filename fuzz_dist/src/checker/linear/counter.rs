@@ -371,7 +371,10 @@ mod tests {
         let mut process: Vec<u32> = (0..clients as u32).collect();
         let mut open: Vec<Option<Option<i64>>> = vec![None; clients];
         let mut sum = 0;
+        // What was given up and has not taken effect: at any later time, or never.
+        let mut given_up: Vec<i64> = Vec::new();
         for _ in 0..s.index(events) {
+            sum += given_up.extract_if(.., |_| s.chance(0.1)).sum::<i64>();
             let c = s.index(clients);
             match open[c].take() {
                 None => {
@@ -391,8 +394,10 @@ mod tests {
                         r.info(process[c]);
                         process[c] += clients as u32;
                     }
-                    if roll < 0.78 || (roll > 0.9 && s.chance(0.5)) {
+                    if roll < 0.78 || (roll >= 0.9 && s.chance(0.4)) {
                         sum += n;
+                    } else if roll >= 0.9 {
+                        given_up.push(n);
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! Linearizability on vectors, and the search and the zones against the independent check.
 
+use std::collections::BTreeSet;
+
 use super::super::calls::{Outcome, calls};
 use super::super::histories::Recorder;
 use super::super::{Checker, Validity};
@@ -43,7 +45,8 @@ fn random(
     crowded(seed, (5, 30), op, act)
 }
 
-/// The same with up to so many clients and moments.
+/// The same with up to so many clients and moments. What is given up takes effect before, afterwards,
+/// at any later time, or never.
 fn crowded(
     seed: Seed,
     (clients, events): (usize, usize),
@@ -56,13 +59,23 @@ fn crowded(
     let mut process: Vec<u32> = (0..clients as u32).collect();
     type Open = Option<(&'static str, Value, Option<Option<Value>>)>;
     let mut open: Vec<Open> = vec![None; clients];
+    let mut given_up: Vec<(&'static str, Value)> = Vec::new();
     for n in 0..s.index(events) {
+        let late: Vec<_> = given_up.extract_if(.., |_| s.chance(0.08)).collect();
+        for (f, value) in late {
+            act(&mut s, f, &value);
+        }
         let c = s.index(clients);
         match open[c].take() {
             None => {
                 let (f, value) = op(&mut s, n);
                 r.invoke(process[c], f, value.clone());
                 open[c] = Some((f, value, None));
+            }
+            Some((f, value, None)) if s.chance(0.08) => {
+                given_up.push((f, value));
+                r.info(process[c]);
+                process[c] += clients as u32;
             }
             Some((f, value, None)) => {
                 let result = act(&mut s, f, &value);
@@ -196,9 +209,8 @@ fn queues_of_distinct_elements_agree_without_a_search() {
         if calls(&h, &["dequeue"]).any(|c| c.outcome == Outcome::Open) {
             open[expected as usize] += 1;
         }
-        let agrees = verdict.is_invalid() == (expected == Validity::Invalid);
         let events = || shown(&h);
-        assert!(agrees, "seed {seed}: {expected} {:#?} {:?}", events(), verdict.anomalies);
+        assert_eq!(verdict.validity, expected, "seed {seed}: {:#?} {verdict:#?}", events());
         seen[expected as usize] += 1;
     }
     assert!(seen[0] > 500 && seen[2] > 100, "{seen:?}");
@@ -246,7 +258,7 @@ fn zones_agree_with_the_independent_check() {
             Some(if s.chance(0.1) { former.1.clone() } else { former.0.clone() })
         })
     };
-    let mut seen = [0usize; 3];
+    let (mut seen, mut named) = ([0usize; 3], [0usize; 2]);
     for seed in 0..10_000 {
         let h = history(Seed(seed));
         let verdict = distinct_register().check(&h);
@@ -259,9 +271,31 @@ fn zones_agree_with_the_independent_check() {
             events(),
             verdict.anomalies
         );
+        let thin: BTreeSet<(&str, Value)> = thin_air(&h).collect();
+        let found: BTreeSet<(&str, Value)> =
+            verdict.anomalies.iter().map(|a| (&*a.kind, a.subject.clone())).collect();
+        match thin.is_empty() {
+            true => assert!(found.iter().all(|(kind, _)| *kind == "not_linearizable"), "{found:?}"),
+            false => assert_eq!(found, thin, "seed {seed}: {:#?}", events()),
+        }
+        named[usize::from(thin.is_empty())] += found.len();
         seen[expected as usize] += 1;
     }
     assert!(seen[0] > 500 && seen[2] > 500, "{seen:?}");
+    assert!(named.iter().all(|n| *n > 200), "{named:?}");
+}
+
+/// What was read though nobody had begun to write it by then.
+fn thin_air(h: &History) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+    let reads = calls(h, &["read"]).filter_map(|c| c.acknowledged());
+    reads.filter(|done| !h.value(*done).is_nil()).filter_map(|done| {
+        let mut writes = calls(h, &["write"])
+            .filter(|c| c.outcome != Outcome::Failed && h.value(c.invoked) == h.value(done));
+        match writes.next() {
+            None => Some(("thin_air", h.value(done))),
+            Some(write) => (write.invoked > done).then(|| ("early", h.value(done))),
+        }
+    })
 }
 
 #[test]

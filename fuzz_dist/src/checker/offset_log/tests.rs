@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::Validity;
 use super::super::histories::Recorder;
 use super::*;
-use crate::op::Value;
+use crate::op::{Kind, Process, Value};
 use crate::random::Seed;
 
 #[test]
@@ -15,6 +15,50 @@ fn nonsense_and_nothing_are_unknown() {
     r.ok(0, 5);
     assert_eq!(offset_log().check(&r.history()).validity, Validity::Unknown);
     assert_eq!(offset_log().check(&History::new(["n1"])).validity, Validity::Unknown);
+    let mut r = Recorder::new(["n1"]);
+    r.invoke(0, "send", 7);
+    r.ok(0, "first");
+    assert_eq!(offset_log().check(&r.history()).validity, Validity::Unknown);
+}
+
+/// What stands beside another value at an offset was not passed over by who polled the other one.
+#[test]
+fn a_record_whose_offset_another_one_has_is_not_passed_over() {
+    let mut r = Recorder::new(["n1"]);
+    for offset in 0..4 {
+        r.invoke(0, "send", 10 + offset);
+        r.ok(0, offset);
+    }
+    r.invoke(1, "send", 14);
+    r.info(1);
+    r.invoke(2, "poll", Value::Nil);
+    r.ok(2, Value::list([[1, 14], [3, 13]].map(Value::list)));
+    let verdict = offset_log().check(&r.history());
+    let named: Vec<(&str, i64)> =
+        verdict.anomalies.iter().map(|a| (&*a.kind, a.subject.as_int().unwrap())).collect();
+    assert_eq!(named, [("inconsistent", 1), ("lost", 12), ("skipped", 12)], "{verdict:#?}");
+    assert_eq!(verdict.results["unsure_count"], 2, "10 and 11");
+}
+
+/// A send may be acknowledged without its offset, a poll may give nothing, and what others than clients
+/// call send and poll is neither.
+#[test]
+fn what_says_nothing_is_passed_over() {
+    let mut r = Recorder::new(["n1"]);
+    for (value, offset) in [(7, Value::Nil), (8, Value::Int(1))] {
+        r.invoke(0, "send", value);
+        r.ok(0, offset);
+    }
+    for f in ["send", "poll"] {
+        r.event(Process::NEMESIS, None, Kind::Info, f.into(), Value::from("anything"));
+        r.event(Process::NEMESIS, None, Kind::Invoke, f.into(), Value::Int(7));
+    }
+    for records in [Value::Nil, Value::list([Value::list([0, 7]), Value::list([1, 8])])] {
+        r.invoke(1, "poll", Value::Nil);
+        r.ok(1, records);
+    }
+    let verdict = offset_log().check(&r.history());
+    assert!(verdict.is_valid() && verdict.results["polled_count"] == 2, "{verdict:#?}");
 }
 
 #[test]
@@ -89,14 +133,18 @@ fn the_twin_agrees_on_random_histories() {
     let mut totals = [0usize; 7];
     for seed in 0..10_000 {
         let (history, sent, polls) = random_history(Seed(seed));
-        let verdict = offset_log().check(&history);
+        // Whoever polls from the start passes over what is before its first record.
+        let start = seed % 3 == 0;
+        let verdict = offset_log().from_start(start).check(&history);
+        let polled = polls.iter().flat_map(|(_, records)| records).map(Vec::len).sum::<usize>();
+        assert_eq!(verdict.results["polled_count"], polled, "seed {seed}");
         for (i, kind) in KINDS.iter().chain([&"unsure"]).enumerate() {
             let found = verdict.results[&*format!("{kind}_count")].as_u64().unwrap() as usize;
-            let expected = twin(kind, &sent, &polls);
+            let expected = twin(kind, &sent, &polls, start);
             assert_eq!(found, expected, "seed {seed} {kind}: {sent:?} {polls:?}");
             totals[i] += expected.min(1);
         }
-        let count = |kind| twin(kind, &sent, &polls);
+        let count = |kind| twin(kind, &sent, &polls, start);
         let expected = match KINDS.iter().map(|kind| count(kind)).sum::<usize>() {
             0 if count("unsure") > 0 || verdict.results["polled_count"] == 0 => Validity::Unknown,
             0 => Validity::Valid,
@@ -112,7 +160,9 @@ pub(super) type Sent = Vec<(i64, Option<i64>, bool)>;
 pub(super) type Polls = Vec<(u32, Option<Vec<(i64, i64)>>)>;
 
 /// Sends one after the other (value, offset where acknowledged, whether it may have
-/// happened before the polls), then polls, then perhaps a send that comes too late.
+/// happened before the polls), then polls, then perhaps a send that comes too late. Sends of unknown
+/// outcome are in the log from their invocation on, from some later time on, also between polls, or
+/// never.
 ///
 /// The history has other offsets and values than are given back, as near or far, and of
 /// whatever type; their order and what is equal are the same.
@@ -129,7 +179,12 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
     };
     let mut r = Recorder::new(["n1"]);
     let (mut sent, mut polls, mut log): (Sent, Polls, Vec<(i64, i64)>) = Default::default();
+    let mut late: Vec<i64> = Vec::new();
+    let arrive = |log: &mut Vec<(i64, i64)>, value: i64| {
+        log.push((log.last().map_or(0, |(o, _)| o + 1), value));
+    };
     for value in 0..s.below(6) as i64 {
+        late.extract_if(.., |_| s.chance(0.3)).for_each(|value| arrive(&mut log, value));
         r.invoke(value as u32, "send", value_of(value));
         let offset = log.last().map_or(0, |(o, _)| o + 1 + i64::from(s.chance(0.1)));
         let offset = if s.chance(0.04) { offset - 1 } else { offset };
@@ -146,6 +201,8 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
         }
         if roll < 0.8 || s.chance(0.3) {
             log.push((offset, value));
+        } else if roll >= 0.9 {
+            late.push(value);
         }
     }
     if s.chance(0.1) {
@@ -154,6 +211,7 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
     let mut place = [0usize; 2];
     let mut process = [10u32, 11];
     for _ in 0..s.index(5) {
+        late.extract_if(.., |_| s.chance(0.3)).for_each(|value| arrive(&mut log, value));
         let client = s.index(2);
         let mut records = Vec::new();
         for _ in 0..s.index(4) {
@@ -185,7 +243,7 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
     (r.history(), sent, polls)
 }
 
-pub(super) fn twin(kind: &str, sent: &Sent, polls: &Polls) -> usize {
+pub(super) fn twin(kind: &str, sent: &Sent, polls: &Polls, start: bool) -> usize {
     let acked: Vec<(i64, i64)> = sent.iter().filter_map(|(v, o, _)| Some(((*o)?, *v))).collect();
     let polled: Vec<(i64, i64)> =
         polls.iter().flat_map(|(_, r)| r.clone().unwrap_or_default()).collect();
@@ -215,7 +273,14 @@ pub(super) fn twin(kind: &str, sent: &Sent, polls: &Polls) -> usize {
         "lost" | "unsure" => {
             let last = polled.iter().map(|r| r.0).max();
             let below = |r: &&(i64, i64)| last.is_some_and(|l| r.0 < l);
-            let over = |o: i64| steps(&|a, b| a < o && o < b) > 0;
+            let starts_behind = |o: i64| {
+                clients.iter().any(|c| {
+                    let own = polls.iter().filter(|(p, _)| p == c);
+                    let first = own.flat_map(|(_, r)| r.iter().flatten()).next();
+                    first.is_some_and(|(at, _)| *at > o)
+                })
+            };
+            let over = |o: i64| steps(&|a, b| a < o && o < b) > 0 || start && starts_behind(o);
             let taken = |o: i64| {
                 polls.iter().filter(|(_, r)| r.is_none()).any(|(open, _)| {
                     let own = polls.iter().filter(|(p, _)| p == open);

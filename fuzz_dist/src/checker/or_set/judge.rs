@@ -225,12 +225,9 @@ impl Facts<'_> {
     }
 }
 
+/// Of an operation that was acknowledged.
 fn did(h: &History, verb: &str, call: &Call) -> String {
-    let what = match call.outcome {
-        Outcome::Acknowledged => "acknowledged",
-        Outcome::Failed => "refused",
-        Outcome::Open => "left without an answer",
-    };
     let at = h.time(call.completed.unwrap_or(call.invoked));
-    format!("{verb} by client {} ({what} by {} at {at})", call.process, node_of(h, call.invoked))
+    let node = node_of(h, call.invoked);
+    format!("{verb} by client {} (acknowledged by {node} at {at})", call.process)
 }

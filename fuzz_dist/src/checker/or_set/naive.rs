@@ -12,8 +12,11 @@ struct Read {
     items: Vec<i64>,
 }
 
-/// The number of findings of each kind.
-pub(super) fn expected(h: &History, sequential_nodes: bool) -> BTreeMap<&'static str, usize> {
+/// The number of findings of each kind about each element.
+pub(super) fn expected(
+    h: &History,
+    sequential_nodes: bool,
+) -> BTreeMap<(&'static str, i64), usize> {
     let reads: Vec<Read> = calls(h, &["read"])
         .filter_map(|call| {
             let i = call.acknowledged()?;
@@ -27,7 +30,7 @@ pub(super) fn expected(h: &History, sequential_nodes: bool) -> BTreeMap<&'static
             reads.iter().filter(last).max_by_key(|r| r.call.invoked)
         })
         .collect();
-    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, i64), usize> = BTreeMap::new();
     for v in 0..9 {
         let of =
             |f: &str| calls(h, &[f]).filter(|c| h.int(c.invoked) == Some(v)).collect::<Vec<Call>>();
@@ -35,7 +38,7 @@ pub(super) fn expected(h: &History, sequential_nodes: bool) -> BTreeMap<&'static
         let (adds, removes) = (of("add"), of("remove"));
         let live: Vec<&Call> = adds.iter().filter(may).collect();
         let removes: Vec<&Call> = removes.iter().filter(may).collect();
-        let mut add = |kind, n| *found.entry(kind).or_default() += n;
+        let mut add = |kind, n| *found.entry((kind, v)).or_default() += n;
         let count = |r: &Read| r.items.iter().filter(|x| **x == v).count();
         add("duplicate", usize::from(reads.iter().any(|r| count(r) > 1)));
         let completed = |r: &Read| r.call.completed.unwrap();

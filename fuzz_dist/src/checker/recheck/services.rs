@@ -160,7 +160,7 @@ pub(in crate::checker) fn unordered_queue(facts: &Facts<'_>, a: &Anomaly) -> Hel
                     && &**h.function(*i) == "dequeue"
                     && !matches!(end, Some(Kind::Ok | Kind::Fail))
             };
-            let takers = (0..done).filter(unknown).count();
+            let takers: Vec<usize> = (0..done).filter(unknown).collect();
             // In each gap between two events of the dequeue's time something is left.
             let left = |gap: usize| {
                 let inside = sure.iter().filter(|(put, _)| *put <= gap);
@@ -171,7 +171,7 @@ pub(in crate::checker) fn unordered_queue(facts: &Facts<'_>, a: &Anomaly) -> Hel
                         None => stayed += 1,
                     }
                 }
-                sure_of_one || stayed > takers
+                sure_of_one || stayed > takers.iter().filter(|taker| **taker <= gap).count()
             };
             that((facts.invoked(done)..done).all(left), "some element was in at every moment")
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::super::Verdict;
 use super::super::histories::Recorder;
+use super::super::{Validity, Verdict};
 use crate::history::History;
 use crate::op::{Kind, Phase, Value};
 use crate::random::Seed;
@@ -28,6 +28,10 @@ impl Read {
 /// What differs between the verdict and what the definitions say; `None` for nothing.
 pub(super) fn difference(h: &History, verdict: &Verdict) -> Option<String> {
     let expected = expected(h);
+    let validity = validity(h, &expected);
+    if verdict.validity != validity {
+        return Some(format!("it should be {validity} and is {}", verdict.validity));
+    }
     for (name, figure) in &expected {
         let actual = verdict.results.get(&**name).cloned().unwrap_or(json!([]));
         if actual != *figure {
@@ -35,6 +39,24 @@ pub(super) fn difference(h: &History, verdict: &Verdict) -> Option<String> {
         }
     }
     None
+}
+
+/// What the figures mean for the verdict.
+fn validity(h: &History, figures: &BTreeMap<String, Json>) -> Validity {
+    let count = |name: &str| figures[&format!("{name}_count")].as_u64().unwrap();
+    let wrong = ["lost", "missing", "resurrected", "early", "unexpected", "duplicate"];
+    let is_final = |i: &usize| {
+        let began = h.invocation(*i).filter(|_| h.kind(*i) == Kind::Ok);
+        &**h.function(*i) == "read" && began.is_some_and(|began| h.phase(began) == Phase::Final)
+    };
+    let finals: BTreeSet<_> = (0..h.len()).filter(is_final).map(|i| h.node(i)).collect();
+    let ended = (0..h.len()).any(|i| h.phase(i) >= Phase::Heal);
+    match () {
+        () if wrong.iter().any(|name| count(name) > 0) => Validity::Invalid,
+        () if count("stable") == 0 || count("unsure") > 0 => Validity::Unknown,
+        () if ended && finals.len() < h.nodes().len() => Validity::Unknown,
+        () => Validity::Valid,
+    }
 }
 
 fn expected(h: &History) -> BTreeMap<String, Json> {

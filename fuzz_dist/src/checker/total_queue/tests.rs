@@ -1,5 +1,7 @@
 //! Vectors of queues, and an oracle that tries every way.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::Validity;
 use super::super::histories::Recorder;
 use super::*;
@@ -36,7 +38,11 @@ fn run(acts: &[Act]) -> (History, Vec<(usize, usize)>) {
             spans[client].1 = match (act.outcome, act.f) {
                 ('f', _) => r.fail(client as u32),
                 ('i', _) => r.info(client as u32),
-                (_, "drain") => r.ok(client as u32, Value::list(act.out.iter().copied())),
+                // What a drain gave may be a list or a set.
+                (_, "drain") if client % 2 == 0 => {
+                    r.ok(client as u32, Value::list(act.out.iter().copied()))
+                }
+                (_, "drain") => r.ok(client as u32, Value::set(act.out.iter().copied())),
                 (_, "enqueue") => r.done(client as u32),
                 _ => r.ok(client as u32, act.out.first().map_or(Value::Nil, |n| Value::Int(*n))),
             };
@@ -77,6 +83,99 @@ fn nothing_is_lost_from_a_queue_that_nobody_drained() {
     assert_eq!(check(&[took, act("drain", 0, &[2], 'o')]), Validity::Valid);
 }
 
+/// What did not come out, who may have taken it, and after what nobody drained the queue.
+#[test]
+fn what_nobody_knows_is_said_with_all_of_its_numbers() {
+    let put = |v| act("enqueue", v, &[], 'o');
+    let (took, unknown) = (act("dequeue", 0, &[1], 'o'), act("dequeue", 0, &[], 'i'));
+    let (drain, lost_drain) = (act("drain", 0, &[], 'o'), act("drain", 0, &[], 'i'));
+    for (acts, reason) in [
+        (
+            vec![put(1), put(2), took.clone()],
+            "1 acknowledged element did not come out; the queue was not drained after 1 of them",
+        ),
+        (
+            vec![put(1), put(2), unknown.clone(), took.clone(), drain.clone()],
+            "1 acknowledged element did not come out; 1 indeterminate (`info`) dequeue may have taken them",
+        ),
+        (
+            vec![
+                put(1),
+                put(2),
+                put(3),
+                lost_drain,
+                unknown.clone(),
+                drain.clone(),
+                put(4),
+                took.clone(),
+            ],
+            "3 acknowledged elements did not come out; the queue was not drained after 1 of them; \
+             1 indeterminate (`info`) dequeue and 1 indeterminate (`info`) drain may have taken them",
+        ),
+    ] {
+        let verdict = judge(&acts);
+        assert_eq!(
+            (verdict.validity, &*verdict.reasons),
+            (Validity::Unknown, &[reason.into()][..])
+        );
+    }
+    // Of lost ones it is said how many can have been taken, where any can.
+    let all = [put(1), put(2), put(3)];
+    for (acts, taken) in [(vec![took.clone(), drain.clone()], 0), (vec![took, unknown, drain], 1)] {
+        let verdict = judge(&[&all[..], &acts].concat());
+        let said =
+            "indeterminate (`info`) dequeues can have taken 1 of those that are lost at most";
+        assert_eq!(verdict.reasons.iter().any(|r| r == said), taken == 1, "{:?}", verdict.reasons);
+        assert_eq!(verdict.results["possibly_taken_count"], taken);
+        assert_eq!(verdict.reasons[0], "2 elements lost: 2 3");
+    }
+}
+
+#[test]
+fn each_finding_says_what_happened_to_the_element() {
+    let put = |v, outcome| act("enqueue", v, &[], outcome);
+    let took = |v| act("dequeue", 0, &[v], 'o');
+    let nowhere = "was dequeued without having been enqueued";
+    for (acts, said) in [
+        (
+            vec![put(1, 'o'), put(2, 'o'), took(1), act("drain", 0, &[], 'o')],
+            "2 was lost; its enqueue was acknowledged by n1 at 0.003 s; the queue was drained on n1 at 0.007 s".into(),
+        ),
+        (
+            vec![put(1, 'f'), took(1)],
+            format!("1 {nowhere}; its enqueue had failed; dequeued on n1 at 0.003 s"),
+        ),
+        (vec![took(1)], format!("1 {nowhere}; dequeued on n1 at 0.001 s")),
+        (
+            vec![put(1, 'o'), took(1), took(1)],
+            "1 was dequeued more often than enqueued; its enqueue was acknowledged by n1 at 0.001 s; dequeued on \
+             n1 at 0.003 s, n1 at 0.005 s"
+                .into(),
+        ),
+    ] {
+        let verdict = judge(&acts);
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{verdict:#?}") };
+        assert_eq!(anomaly.explanation, said, "{acts:?}");
+    }
+}
+
+/// An element may be a list, which a dequeue gives as one, and a drain as one of many.
+#[test]
+fn elements_may_be_lists() {
+    let mut r = Recorder::new(["n1"]);
+    let element = |n: i64| Value::list([n, n + 1]);
+    for n in [1, 3] {
+        r.invoke(0, "enqueue", element(n));
+        r.done(0);
+    }
+    r.invoke(0, "dequeue", Value::Nil);
+    r.ok(0, element(1));
+    r.invoke(0, "drain", Value::Nil);
+    r.ok(0, Value::list([element(3)]));
+    let verdict = total_queue().check(&r.history());
+    assert!(verdict.is_valid(), "{verdict:#?}");
+}
+
 #[test]
 fn redelivery_may_be_allowed() {
     let twice = act("dequeue", 0, &[1], 'o');
@@ -106,21 +205,35 @@ fn excused(missing: &[usize], takers: &[(usize, bool)], latest: &dyn Fn(usize) -
 #[test]
 fn the_oracle_agrees_on_random_histories() {
     let mut seen = [0; 3];
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 0..20_000 {
         let mut s = Seed(seed).stream("total_queue");
         let mut acts: Vec<Act> = Vec::new();
         let mut held: Vec<i64> = Vec::new();
+        // Enqueues of unknown outcome that have not taken effect, and takers that have not.
+        let (mut late_puts, mut late_takers) = (Vec::new(), 0);
         for at in 0..1 + s.index(8) {
+            held.extend(late_puts.extract_if(.., |_| s.chance(0.2)));
+            if late_takers > 0 && s.chance(0.2) && !held.is_empty() {
+                late_takers -= 1;
+                held.remove(s.index(held.len()));
+            }
             let unknown = s.chance(0.15);
             let mut new = match s.index(8) {
                 0..4 => act("enqueue", s.below(4) as i64, &[], ['o', 'o', 'f'][s.index(3)]),
+                4..7 if unknown && s.chance(0.6) => {
+                    late_takers += 1;
+                    act("dequeue", 0, &[], 'o')
+                }
                 4..7 => {
                     let some = (!held.is_empty()).then(|| held.remove(s.index(held.len())));
                     act("dequeue", 0, some.as_slice(), 'o')
                 }
                 _ => act("drain", 0, &std::mem::take(&mut held), 'o'),
             };
-            if new.f == "enqueue" && (new.outcome == 'o' || s.chance(0.1)) && s.chance(0.9) {
+            if new.f == "enqueue" && unknown && s.chance(0.6) {
+                late_puts.push(new.put);
+            } else if new.f == "enqueue" && (new.outcome == 'o' || s.chance(0.1)) && s.chance(0.9) {
                 held.push(new.put);
             }
             if new.f != "enqueue" && s.chance(0.05) {
@@ -139,6 +252,7 @@ fn the_oracle_agrees_on_random_histories() {
         let of = |f: &'static str, o: &'static str| {
             (0..all.len()).filter(move |i| all[*i].f == f && o.contains(all[*i].outcome))
         };
+        let put = |v: i64, o: &'static str| of("enqueue", o).filter(|i| all[*i].put == v).count();
         let outs: Vec<(usize, i64)> = (of("dequeue", "o").chain(of("drain", "o")))
             .flat_map(|i| acts[i].out.iter().map(move |v| (i, *v)))
             .collect();
@@ -151,11 +265,11 @@ fn the_oracle_agrees_on_random_histories() {
         let takers: Vec<(usize, bool)> = (of("dequeue", "i").chain(of("drain", "i")))
             .map(|i| (spans[i].0, acts[i].f == "drain"))
             .collect();
-        let mut excess = false;
+        let mut excess: BTreeSet<(&str, i64)> = BTreeSet::new();
         let mut missing: Vec<usize> = Vec::new();
         for v in 0..5 {
             let out = outs.iter().filter(|o| o.1 == v).count();
-            let may = of("enqueue", "oi").filter(|i| acts[*i].put == v).count();
+            let may = put(v, "oi");
             let mut puts: Vec<usize> =
                 of("enqueue", "oi").filter(|i| acts[*i].put == v).map(|i| spans[i].0).collect();
             let mut came: Vec<usize> =
@@ -163,8 +277,15 @@ fn the_oracle_agrees_on_random_histories() {
             puts.sort_unstable();
             came.sort_unstable();
             // Each dequeue has an enqueue of its own that had begun.
-            let early = puts.iter().zip(&came).any(|(put, came)| came < put);
-            excess |= out > may || early;
+            let overtaken = |from| puts.iter().zip(&came).skip(from).any(|(put, came)| came < put);
+            if may == 0 && out > 0 {
+                excess.insert(("unexpected", v));
+            } else if out > may || overtaken(1) {
+                excess.insert(("duplicate", v));
+            }
+            if puts.first().zip(came.first()).is_some_and(|(put, came)| came < put) {
+                excess.insert(("early", v));
+            }
             let mut acked: Vec<usize> =
                 of("enqueue", "o").filter(|i| acts[*i].put == v).map(|i| spans[i].1).collect();
             acked.sort_unstable();
@@ -173,7 +294,8 @@ fn the_oracle_agrees_on_random_histories() {
         let latest = |ack: usize| {
             points.iter().filter(|p| p.0 > ack).map(|p| p.1).min().unwrap_or(usize::MAX)
         };
-        let expected = if excess || !excused(&missing, &takers, &latest) {
+        let lost = !excused(&missing, &takers, &latest);
+        let expected = if !excess.is_empty() || lost {
             Validity::Invalid
         } else if !missing.is_empty() || outs.is_empty() {
             Validity::Unknown
@@ -181,7 +303,39 @@ fn the_oracle_agrees_on_random_histories() {
             Validity::Valid
         };
         assert_eq!(verdict.validity, expected, "seed {seed} {acts:?} {:?}", verdict.reasons);
+        // Which of those that did not come out were taken is open.
+        let (of_lost, others): (Vec<&Anomaly>, Vec<&Anomaly>) =
+            verdict.anomalies.iter().partition(|a| &*a.kind == "lost");
+        let others: BTreeSet<(&str, i64)> =
+            others.iter().map(|a| (&*a.kind, a.subject.as_int().unwrap())).collect();
+        assert_eq!(others, excess, "seed {seed} {acts:?} {:?}", verdict.reasons);
+        assert_eq!(!of_lost.is_empty(), lost, "seed {seed} {acts:?} {:?}", verdict.reasons);
+        let undrained = missing.iter().filter(|ack| latest(**ack) == usize::MAX).count();
+        let recovered = |v: i64| {
+            let (out, may) = (outs.iter().filter(|o| o.1 == v).count(), put(v, "oi"));
+            out.min(may).saturating_sub(put(v, "o"))
+        };
+        let of_kind = |kind| excess.iter().filter(|(k, _)| *k == kind).count();
+        for (name, expected) in [
+            ("attempt_count", of("enqueue", "oif").count()),
+            ("acknowledged_count", of("enqueue", "o").count()),
+            ("dequeue_count", outs.len()),
+            ("unknown_dequeue_count", takers.len()),
+            ("missing_count", missing.len()),
+            ("undrained_count", undrained),
+            ("recovered_count", (0..5).map(recovered).sum()),
+            ("unexpected_count", of_kind("unexpected")),
+            ("duplicate_count", of_kind("duplicate")),
+            ("early_count", of_kind("early")),
+        ] {
+            assert_eq!(verdict.results[name], expected, "seed {seed} {name} {acts:?}");
+        }
+        if !lost {
+            assert_eq!(verdict.results["possibly_taken_count"], missing.len() - undrained);
+        }
         seen[expected as usize] += 1;
+        others.iter().for_each(|(kind, _)| *kinds.entry(kind.to_string()).or_default() += 1);
     }
     assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
+    assert!(kinds.len() == 3 && kinds.values().all(|n| *n > 100), "{kinds:?}");
 }

@@ -190,11 +190,11 @@ impl Driver<'_> {
                 if failing {
                     self.recorder.fail(process);
                     State::Idle
-                } else if unknown && !self.objects[at].is_certain(f) {
+                } else if unknown && (self.run.late || !self.objects[at].is_certain(f)) {
                     let by = (process, node);
                     if self.random.chance(0.5) {
                         self.objects[at].apply(by, f, &argument);
-                    } else if self.run.late {
+                    } else {
                         self.late.push(Late { object: at, by, f, argument });
                     }
                     self.recorder.info(process);
@@ -221,6 +221,9 @@ impl Driver<'_> {
         self.recorder.phase = Phase::Heal;
         self.recorder.heal(true);
         self.recorder.phase = Phase::Final;
+        if !self.run.late {
+            self.late.clear();
+        }
         let all = 0..self.run.nodes;
         let rounds = match self.run.late {
             true => all.map(|node| node..node + 1).collect(),

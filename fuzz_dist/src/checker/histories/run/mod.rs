@@ -175,7 +175,8 @@ impl Run {
         self.skew = skew.max(0.0);
         self
     }
-    /// The shares of operations of unknown outcome (half of which take effect) and of failed ones.
+    /// The shares of operations of unknown outcome and of failed ones. Of the former, half take effect
+    /// before they are given up, and others afterwards, at any later time of the run, or never.
     #[must_use]
     pub fn outcomes(mut self, unknown: f64, failing: f64) -> Run {
         (self.unknown, self.failing) = (unknown, failing);
@@ -200,8 +201,9 @@ impl Run {
         self.lag = lag;
         self
     }
-    /// Operations of unknown outcome may take effect long after they were given up, too: during the run,
-    /// or between the last reads of two nodes. Unless told, they do so before or never.
+    /// Operations of unknown outcome may take effect between the last reads of two nodes, too, and those
+    /// that take something away (of queues, logs and locks) may have unknown outcomes. No checker can
+    /// call all of these runs valid, so that they are left out unless asked for.
     #[must_use]
     pub fn late_effects(mut self, yes: bool) -> Run {
         self.late = yes;

@@ -186,17 +186,29 @@ fn a_weaker_checker_refutes_without_a_search() {
     assert_eq!(verdict.reasons[0], "not even causal");
 }
 
-/// Clients of registers that take effect in some order, mostly; some reads are disturbed.
+/// Clients of registers that take effect in some order, mostly; some reads are disturbed. What is given
+/// up takes effect before that, later than what its client and others do next, or never.
 fn random(seed: Seed, unknown: f64) -> History {
     let mut s = seed.stream("sequential");
     let mut r = Recorder::new(["n1", "n2"]);
     let clients = 1 + s.index(3);
-    let mut scripts: Vec<Vec<(&str, i64, Value)>> = vec![Vec::new(); clients];
+    let mut scripts: Vec<Vec<(&str, i64, Value, bool)>> = vec![Vec::new(); clients];
     let mut held = [Value::Nil, Value::Nil];
+    let mut given_up: Vec<(usize, Value)> = Vec::new();
     for n in 0..s.index(9) {
+        for (key, value) in given_up.extract_if(.., |_| s.chance(0.3)) {
+            held[key] = value;
+        }
         let (key, client) = (s.index(2), s.index(clients));
         let value = Value::Int(if s.chance(0.5) { n as i64 } else { s.below(2) as i64 });
-        scripts[client].push(match s.below(5) {
+        let gives_up = s.chance(unknown / 2.0);
+        let (f, key, value) = match s.below(5) {
+            0..2 if gives_up && s.chance(0.7) => {
+                if s.chance(0.6) {
+                    given_up.push((key, value.clone()));
+                }
+                ("write", key as i64, value)
+            }
             0..2 => {
                 held[key] = value.clone();
                 ("write", key as i64, value)
@@ -208,7 +220,8 @@ fn random(seed: Seed, unknown: f64) -> History {
             _ if s.chance(0.12) => ("read", key as i64, value),
             _ if s.chance(0.1) => ("read", key as i64, Value::Nil),
             _ => ("read", key as i64, held[key].clone()),
-        });
+        };
+        scripts[client].push((f, key, value, gives_up));
     }
     // In the history they run at other times, which does not matter.
     let mut left: Vec<std::collections::VecDeque<_>> =
@@ -216,8 +229,8 @@ fn random(seed: Seed, unknown: f64) -> History {
     let mut process: Vec<u32> = (0..clients as u32).collect();
     while left.iter().any(|l| !l.is_empty()) {
         let c = s.index(clients);
-        let Some((f, key, value)) = left[c].pop_front() else { continue };
-        let op = (f, key, value);
+        let Some((f, key, value, gives_up)) = left[c].pop_front() else { continue };
+        let (op, unknown) = ((f, key, value), if gives_up { 1.0 } else { unknown / 2.0 });
         step(&mut r, &mut s, &mut process[c], clients as u32, op, unknown);
     }
     r.history()

@@ -174,7 +174,13 @@ fn agrees_with_its_slow_twin() {
         let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
         let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
         let ours: BTreeSet<Class> = found.cycles.iter().map(|(c, _)| *c).collect();
-        plain::assert_same_classes(&twin::cycles(&txns, &orders), &ours, what);
+        let all = twin::cycles(&txns, &orders);
+        plain::assert_same_classes(&all, &ours, what);
+        // What the verdict names is there, too.
+        for anomaly in &verdict.anomalies {
+            let class = Class::all().find(|c| c.name() == &*anomaly.kind);
+            assert!(class.is_none_or(|c| all.contains(&c)), "{}{anomaly:?}", what());
+        }
         compared += 1;
     }
     assert!(valid > 2_000 && compared > 9_000, "{valid} valid, {compared} compared");
@@ -212,4 +218,60 @@ fn renaming_changes_nothing_and_reads_left_out_keep_it_valid() {
             assert!(!list_append().check(&fewer).is_invalid());
         }
     }
+}
+
+/// Of each component and class the shortest cycle is shown.
+#[test]
+fn the_shortest_cycle_is_shown_wherever_it_is_found() {
+    // Each transaction appends to the keys of its edges, and reads what came over them.
+    let text = |edges: &[(usize, usize)]| {
+        let txn = |t: usize| {
+            let out = edges.iter().enumerate().filter(|(_, e)| e.0 == t);
+            let out = out.map(|(k, _)| format!("append k{k} 1"));
+            let came = edges.iter().enumerate().filter(|(_, e)| e.1 == t);
+            let came = came.map(|(k, _)| format!("r k{k} [1]"));
+            let ops: Vec<String> = out.chain(came).collect();
+            format!("{t}: {}\n", ops.join(", "))
+        };
+        let last = edges.iter().map(|e| e.0.max(e.1)).max().unwrap();
+        (0..=last).map(txn).collect::<String>()
+    };
+    let three = [(0, 1), (1, 2), (2, 0)];
+    let two = [(1, 3), (3, 1)];
+    let four = [(1, 3), (3, 4), (4, 5), (5, 1)];
+    for (edges, length) in [([&three[..], &two].concat(), 2), ([&three[..], &four].concat(), 3)] {
+        let verdict = list_append().check(&script(&text(&edges)).unwrap());
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{verdict:#?}") };
+        assert_eq!((&*anomaly.kind, anomaly.events.len()), ("G1c", 2 * length), "{anomaly:?}");
+    }
+    // Of many components that have one each, at least as many are found as a verdict shows.
+    let many: Vec<_> = (0..20).flat_map(|i| [(2 * i, 2 * i + 1), (2 * i + 1, 2 * i)]).collect();
+    let history = script(&text(&many)).unwrap();
+    let columns = Transactions::read(&history, Shape::Lists).unwrap();
+    let places = super::depend::Places::new(&columns);
+    let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
+    let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
+    assert!(found.cycles.iter().all(|(class, steps)| class.name() == "G1c" && steps.len() == 2));
+    assert!(found.cycles.len() >= 16, "{}", found.cycles.len());
+}
+
+/// What a cycle of the same transactions says already is not said again.
+#[test]
+fn classes_that_a_found_one_implies_are_left_out() {
+    let g0 = "0: append x 1, append y 1\n1: append x 2, append y 2\n--\n2: r x [1 2], r y [2 1]";
+    assert_eq!(kinds(g0), ["G0"]);
+    let with_g1c = "0: append x 1, append y 1, r z [1]\n1: append x 2, append y 2, append z 1\n--\n\
+                    2: r x [1 2], r y [2 1]";
+    assert_eq!(kinds(with_g1c), ["G0", "G1c"]);
+    // A write skew beside a dirty circle, and beside a read skew, which is one anti-dependency.
+    let skew = "r a [], append b 1";
+    let g1c = format!(
+        "0: {skew}, append x 1, r y [1]\n1: r b [], append a 1, append y 1, r x [1]\n--\n2: r a [1], r b [1]"
+    );
+    assert_eq!(kinds(&g1c), ["G1c", "G-single"]);
+    let single =
+        format!("0: {skew}, append x 1\n1: r b [], append a 1, r x [1]\n--\n2: r a [1], r b [1]");
+    assert_eq!(kinds(&single), ["G-single"]);
+    let skew = format!("0: {skew}\n1: r b [], append a 1\n--\n2: r a [1], r b [1]");
+    assert_eq!(kinds(&skew), ["G2-item"]);
 }

@@ -124,7 +124,7 @@ pub(crate) struct Step {
 /// What a search gave.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// At most [`PER_CLASS_MAX`] of each class, shortest of their component.
+    /// Shortest ones of their component; a class of which there are [`PER_CLASS_MAX`] is searched for no more.
     pub(crate) cycles: Vec<(Class, Vec<Step>)>,
     /// Did the budget end before every class was either found or excluded?
     pub(crate) gave_up: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Draw, Load, Micro, Recorder};
+use super::{Draw, Effect, Load, Micro, Recorder, due};
 use crate::checker::txn::core::Shape;
 use crate::history::History;
 use crate::op::{Kind, OpError, Value};
@@ -48,11 +48,16 @@ pub(super) fn run(load: &Load, replicas: u16) -> History {
         (0..r).map(|_| Replica { keys: HashMap::new(), seen: vec![0; r], lamport: 0 }).collect();
     let mut open: Vec<Option<Vec<Micro>>> = (0..load.sessions).map(|_| None).collect();
     let mut processes: Vec<u32> = (0..load.sessions).collect();
+    // Those of unknown outcome that have not taken effect, and the replica that has them.
+    let mut late: Vec<(usize, Vec<Micro>)> = Vec::new();
     let (mut begun, mut running) = (0, 0);
     while begun < load.transactions || running > 0 {
         // Often enough that replicas keep up with each other on the whole.
         for _ in 0..=2 * r {
             exchange(&mut rng, &mut state, &log);
+        }
+        for (at, ops) in due(&mut late, &mut rng) {
+            commit(&mut state[at], &mut log[at], at, &ops);
         }
         let s = rng.index(open.len());
         let at = s % r;
@@ -74,14 +79,18 @@ pub(super) fn run(load: &Load, replicas: u16) -> History {
             continue;
         }
         let info = rng.chance(load.info);
+        let effect = if info { Effect::draw(&mut rng) } else { Effect::Before };
         let value = out.value(Shape::Registers, &ops, |i| {
             let own = ops[..i].iter().rev().filter(|o| o.key == ops[i].key).find_map(|o| o.write);
             own.or(state[at].keys.get(&ops[i].key).map(|(_, _, v)| *v)).into()
         });
-        if !info || rng.chance(0.5) {
+        if effect == Effect::Before {
             commit(&mut state[at], &mut log[at], at, &ops);
         }
         if info {
+            if effect == Effect::After {
+                late.push((at, ops));
+            }
             let error = OpError::new("timeout", "timeout");
             out.record(processes[s], at as u16, Kind::Info, asked, Some(error));
             processes[s] += load.sessions;

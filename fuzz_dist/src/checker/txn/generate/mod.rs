@@ -113,8 +113,8 @@ impl Load {
         self.writes_per_key = n.max(1);
         self
     }
-    /// The shares of transactions of unknown outcome (half of which take effect) and of failed
-    /// ones.
+    /// The shares of transactions of unknown outcome and of failed ones. Of the former a third takes
+    /// effect before it is given up, a third afterwards, at any later time, and a third never.
     #[must_use]
     pub fn outcomes(mut self, info: f64, fail: f64) -> Load {
         (self.info, self.fail) = (info, fail);
@@ -142,6 +142,27 @@ impl Load {
 struct Micro {
     key: usize,
     write: Option<i64>,
+}
+
+/// When a transaction of unknown outcome takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Before its client gives up.
+    Before,
+    /// At any time after that.
+    After,
+    Never,
+}
+
+impl Effect {
+    fn draw(rng: &mut Stream) -> Effect {
+        [Effect::Before, Effect::After, Effect::Never][rng.index(3)]
+    }
+}
+
+/// Those of the transactions that were given up that take effect now: each with this probability.
+fn due<T>(late: &mut Vec<T>, rng: &mut Stream) -> Vec<T> {
+    late.extract_if(.., |_| rng.chance(0.1)).collect()
 }
 
 /// Draws transactions: keys by skew, values that are never written twice to a key.

@@ -1,6 +1,6 @@
 //! A database of versions with timestamps: strictly serializable, or with snapshot isolation.
 
-use super::{Draw, Load, Micro, Recorder};
+use super::{Draw, Effect, Load, Micro, Recorder, due};
 use crate::checker::txn::core::Shape;
 use crate::history::History;
 use crate::op::{Kind, OpError, Value};
@@ -16,7 +16,7 @@ enum Stage {
 
 enum Outcome {
     Ok(Vec<Value>),
-    Info,
+    Info(Effect),
     Fail(&'static str),
 }
 
@@ -78,8 +78,15 @@ pub(super) fn run(load: &Load, shape: Shape, snapshots: bool) -> History {
     let mut versions = Versions::default();
     let mut stages: Vec<Stage> = (0..load.sessions).map(|_| Stage::Idle).collect();
     let mut processes: Vec<u32> = (0..load.sessions).collect();
+    // Those of unknown outcome that have not taken effect, and when they read.
+    let mut late: Vec<(Vec<Micro>, u64)> = Vec::new();
     let (mut begun, mut open) = (0, 0);
     while begun < load.transactions || open > 0 {
+        for (ops, since) in due(&mut late, &mut rng) {
+            if !snapshots || !versions.conflict(&ops, since) {
+                versions.commit(&ops);
+            }
+        }
         let s = rng.index(stages.len());
         let (process, node) = (processes[s], (s % 5) as u16);
         stages[s] = match std::mem::replace(&mut stages[s], Stage::Idle) {
@@ -93,12 +100,15 @@ pub(super) fn run(load: &Load, shape: Shape, snapshots: bool) -> History {
             }
             Stage::Invoked(ops) => {
                 let (info, fail) = (rng.chance(load.info), rng.chance(load.fail));
-                if fail || info {
-                    if info && rng.chance(0.5) && !snapshots {
+                if info {
+                    let effect = Effect::draw(&mut rng);
+                    // It began and committed at the same moment, so that nothing conflicts.
+                    if effect == Effect::Before {
                         versions.commit(&ops);
                     }
-                    let outcome = if info { Outcome::Info } else { Outcome::Fail("aborted") };
-                    Stage::Done(ops, outcome)
+                    Stage::Done(ops, Outcome::Info(effect))
+                } else if fail {
+                    Stage::Done(ops, Outcome::Fail("aborted"))
                 } else if snapshots {
                     let reads = versions.reads(shape, &ops, versions.now);
                     Stage::Begun(ops, versions.now, reads)
@@ -128,7 +138,10 @@ pub(super) fn run(load: &Load, shape: Shape, snapshots: bool) -> History {
                     Outcome::Fail(why) => {
                         out.record(process, node, Kind::Fail, asked, Some(OpError::new(why, why)));
                     }
-                    Outcome::Info => {
+                    Outcome::Info(effect) => {
+                        if effect == Effect::After {
+                            late.push((ops, versions.now));
+                        }
                         let error = OpError::new("timeout", "timeout");
                         out.record(process, node, Kind::Info, asked, Some(error));
                         processes[s] += load.sessions;
