@@ -170,7 +170,8 @@ const BY_CLIENT: [&str; 14] = [
 ];
 
 /// Checkers that need not know what happened before what.
-const WITHOUT_ORDER: [&str; 7] = [
+const WITHOUT_ORDER: [&str; 8] = [
+    "g2",
     "unique_ids",
     "bank",
     "list_append",

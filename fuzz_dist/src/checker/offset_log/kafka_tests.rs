@@ -104,7 +104,7 @@ fn the_oracle_agrees_on_random_histories() {
         let verdict = offset_log().check(&history);
         let mut counts = [0; 3];
         for (sent, polls) in logs.values() {
-            let count = |kind: &str| twin(kind, sent, polls);
+            let count = |kind: &str| twin(kind, sent, polls, false);
             let polled = polls.iter().any(|(_, r)| r.as_ref().is_some_and(|r| !r.is_empty()));
             let expected = match KINDS.iter().map(|kind| count(kind)).sum::<usize>() {
                 0 if count("unsure") > 0 || !polled => Validity::Unknown,

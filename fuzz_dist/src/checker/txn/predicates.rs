@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::checker::calls::{Call, Outcome, calls};
 use crate::checker::evidence::{count, node_of};
 use crate::checker::recheck::{self, rechecked};
-use crate::checker::{Anomaly, Checker, Verdict};
+use crate::checker::{Anomaly, Arguments, Checker, Verdict};
 use crate::history::History;
 use crate::op::Value;
 
@@ -156,6 +156,10 @@ impl Checker for G2 {
         verdict.sample(found);
         let verdict = verdict.with("keys", keys).with("committed", committed);
         rechecked(history, verdict, recheck::g2)
+    }
+
+    fn arguments(&self) -> Option<Arguments> {
+        Some(Arguments::of(NAME))
     }
 }
 
