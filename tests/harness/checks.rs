@@ -280,7 +280,7 @@ fn what_cannot_run_here_fails_or_is_counted() {
     fails.ended_with(101);
     assert_eq!(fails.trials("FAILED"), fixture(&["needs_a_permission"]));
     assert_eq!(fails.trials("ignored (no release"), fixture(&["needs_a_release"]));
-    fails.says("1 trial(s) could not run here: 1 × no release of the fixture");
+    fails.says("1 trial(s) could not run here:\n  1 × no release of the fixture");
     let ignored = Runtime::new().run(needy, &[("FUZZ_DIST_MISSING", "ignore")]);
     ignored.ended_with(0).says("2 trial(s) could not run here:");
     ignored.says("1 × no permission for namespaces");
