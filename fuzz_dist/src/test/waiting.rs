@@ -13,14 +13,27 @@ const EVERY: Duration = Duration::from_millis(300);
 /// A look at a hundred threads takes about a millisecond: it is repeated so much later.
 const PAUSE_FACTOR: u32 = 100;
 
+/// Over about so long the waiting of a thread is averaged. Of a hundred threads of a run that goes on well
+/// there is always one that has just waited for a look's whole time; no thread does so again and again.
+const MEMORY: Duration = Duration::from_secs(3);
+
 /// Watches the threads of a process and of all its descendants: of a harness, these are its own and
 /// those of the hosts' processes.
 pub(super) struct Waiting {
     root: u32,
     looked: Instant,
     pause: Duration,
-    /// For each thread, by its process and its own number: how much of its waiting has been counted.
-    counted_ns: HashMap<(u32, u32), u64>,
+    memory: Duration,
+    /// By their process and their own number.
+    threads: HashMap<(u32, u32), Thread>,
+}
+
+/// What has been counted of a thread's waiting.
+#[derive(Clone, Copy, Debug)]
+struct Thread {
+    counted_ns: u64,
+    /// Which part of the time it has been waiting lately.
+    share: f64,
 }
 
 /// What a look gave.
@@ -36,8 +49,13 @@ pub(super) enum Look {
 
 impl Waiting {
     pub(super) fn of(root: u32) -> Waiting {
-        let mut waiting =
-            Waiting { root, looked: Instant::now(), pause: EVERY, counted_ns: HashMap::new() };
+        let mut waiting = Waiting {
+            root,
+            looked: Instant::now(),
+            pause: EVERY,
+            memory: MEMORY,
+            threads: HashMap::new(),
+        };
         waiting.count(Duration::ZERO);
         waiting
     }
@@ -50,29 +68,39 @@ impl Waiting {
         self.looked += elapsed;
         // Its own waiting is no part of what a look costs.
         let begun = cpu_time();
-        let longest = self.count(elapsed);
+        let share = self.count(elapsed);
         self.pause = EVERY.max((cpu_time() - begun) * PAUSE_FACTOR);
-        longest.map_or(Look::Unknown, |waited| {
-            Look::Share(waited.as_secs_f64() / elapsed.as_secs_f64())
-        })
+        share.map_or(Look::Unknown, Look::Share)
     }
 
-    /// The longest that one thread has waited of the time that elapsed. A wait is counted by the kernel
-    /// when it is over: what is longer than that time belongs to the next looks.
-    fn count(&mut self, elapsed: Duration) -> Option<Duration> {
-        let mut longest = waited_ns(self.root, self.root).map(|_| 0);
-        let mut counted = HashMap::new();
+    /// The greatest share of a thread. A wait is counted by the kernel when it is over: what is longer than
+    /// the time that elapsed belongs to the next looks.
+    fn count(&mut self, elapsed: Duration) -> Option<f64> {
+        waited_ns(self.root, self.root)?;
+        let mut threads = HashMap::new();
         for process in family(self.root) {
-            for thread in numbers(&format!("/proc/{process}/task")) {
-                let Some(waited) = waited_ns(process, thread) else { continue };
-                let before = self.counted_ns.get(&(process, thread)).copied().unwrap_or(waited);
-                let new = waited.saturating_sub(before).min(elapsed.as_nanos() as u64);
-                counted.insert((process, thread), before + new);
-                longest = longest.map(|longest: u64| longest.max(new));
+            for number in numbers(&format!("/proc/{process}/task")) {
+                let Some(waited) = waited_ns(process, number) else { continue };
+                let unknown = Thread { counted_ns: waited, share: 0.0 };
+                let mut thread = *self.threads.get(&(process, number)).unwrap_or(&unknown);
+                thread.has_waited(waited, elapsed, self.memory);
+                threads.insert((process, number), thread);
             }
         }
-        self.counted_ns = counted;
-        longest.map(Duration::from_nanos)
+        self.threads = threads;
+        Some(self.threads.values().map(|thread| thread.share).fold(0.0, f64::max))
+    }
+}
+
+impl Thread {
+    /// Takes in for how long it has waited altogether.
+    fn has_waited(&mut self, waited_ns: u64, elapsed: Duration, memory: Duration) {
+        let elapsed_ns = elapsed.as_nanos() as u64;
+        let new = waited_ns.saturating_sub(self.counted_ns).min(elapsed_ns);
+        self.counted_ns += new;
+        let now = new as f64 / elapsed_ns.max(1) as f64;
+        let weight = elapsed.as_secs_f64() / (elapsed + memory).as_secs_f64().max(1e-9);
+        self.share += weight * (now - self.share);
     }
 }
 
@@ -154,6 +182,7 @@ mod tests {
         /// How many tasks shared the core with it, by its waiting for two seconds.
         fn tasks(&self) -> f64 {
             let mut waiting = Waiting::of(self.0.id());
+            waiting.memory = Duration::ZERO;
             std::thread::sleep(Duration::from_secs(2));
             match waiting.look() {
                 Look::Share(share) => 1.0 / (1.0 - share.min(0.999)),
@@ -219,6 +248,21 @@ mod tests {
         let tasks = burner.tasks();
         drop(burner);
         assert!(tasks > 6.0, "{tasks}");
+    }
+
+    /// One long wait is no overload, whoever it hits.
+    #[test]
+    fn a_single_wait_counts_little_and_many_count_in_full() {
+        let mut thread = Thread { counted_ns: 0, share: 0.0 };
+        let each = EVERY.as_nanos() as u64;
+        thread.has_waited(each, EVERY, MEMORY);
+        assert!(thread.share < 0.2, "{thread:?}");
+        (2..50).for_each(|n| thread.has_waited(n * each, EVERY, MEMORY));
+        assert!(thread.share > 0.95, "{thread:?}");
+        // A wait is counted when it is over: the rest of a long one belongs to the looks after it.
+        let mut thread = Thread { counted_ns: 0, share: 0.0 };
+        (0..2).for_each(|_| thread.has_waited(2 * each, EVERY, Duration::ZERO));
+        assert_eq!((thread.counted_ns, thread.share), (2 * each, 1.0));
     }
 
     #[test]
