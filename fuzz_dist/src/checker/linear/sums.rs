@@ -26,6 +26,8 @@ const UNKNOWN_MAX: usize = 48;
 /// The most configurations that are kept; where there are more, so many go on.
 const CONFIGURATIONS_MAX: usize = 1024;
 const CONFIGURATIONS_LEFT: usize = 64;
+/// And from then on only one in so many is looked at, or each completion would cost as much.
+const CROWDED: usize = 8;
 
 /// The most configurations that are looked at for one completion.
 const SEEN_MAX: usize = 1 << 16;
@@ -115,6 +117,8 @@ pub(super) struct Search {
     sizes: Vec<Size>,
     /// Was something left out, so that there may be an order where none was found?
     incomplete: bool,
+    /// Were there too many configurations?
+    crowded: bool,
     configurations: Vec<Configuration>,
     /// When nothing was pending, and the sums that were possible.
     quiet: (usize, Vec<i64>),
@@ -199,6 +203,7 @@ impl Search {
             reads: 0,
             sizes: Vec::new(),
             incomplete: false,
+            crowded: false,
             configurations: vec![Configuration { done: 0, sum: 0, used: [0; SIZES] }],
             quiet: (0, vec![0]),
             operations: 0,
@@ -403,9 +408,10 @@ impl Search {
                     self.stack.push((to, (to.done ^ c.done) & self.reads != 0));
                 }
             }
-            if self.kept.len() > CONFIGURATIONS_MAX || self.seen.len() > SEEN_MAX {
+            let less = if self.crowded { CROWDED } else { 1 };
+            if self.kept.len() > CONFIGURATIONS_MAX / less || self.seen.len() > SEEN_MAX / less {
                 // Those with most left to take effect can explain most.
-                self.incomplete = true;
+                (self.incomplete, self.crowded) = (true, true);
                 self.kept.sort_by_key(|c| c.used.iter().map(|n| u64::from(*n)).sum::<u64>());
                 self.kept.truncate(CONFIGURATIONS_LEFT);
                 break;
