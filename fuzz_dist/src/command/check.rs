@@ -40,6 +40,8 @@ pub(super) fn check(ask: &Check) -> Result<u8, String> {
         verdict: &verdict,
     };
     super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) })?;
+    // The process ends now: its memory is gone without being given back piece by piece.
+    std::mem::forget(loaded);
     Ok(match verdict.validity {
         Validity::Valid => VALID,
         Validity::Invalid => INVALID,

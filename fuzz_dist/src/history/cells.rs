@@ -36,7 +36,8 @@ const KEPT: [Kept; 8] = [
 ];
 
 impl Cell {
-    const BACK_MAX: usize = (1 << 27) - 1;
+    /// The greatest number of a text or of a large number, and the greatest distance, that a cell holds.
+    pub(super) const ID_MAX: usize = (1 << 27) - 1;
 
     /// The cell of a word, where it needs no more, and is no list.
     #[inline]
@@ -63,7 +64,7 @@ impl Cell {
 
     fn back(distance: usize) -> Option<Cell> {
         let list = Word::of(Form::List, distance).bits() as i32;
-        (distance <= Cell::BACK_MAX).then_some(Cell(list))
+        (distance <= Cell::ID_MAX).then_some(Cell(list))
     }
 
     /// The word, unless this is a list.

@@ -13,7 +13,7 @@ use super::parts::threads;
 use super::pieces::Pieces;
 use super::quick::{Quick, Scratch};
 use super::sets::{SetColumn, StoredSet};
-use super::words::{Form, Word};
+use super::words::{Form, Word, Words};
 use super::{History, json};
 use crate::op::{Event, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
@@ -203,9 +203,12 @@ impl Reading<'_> {
     pub(super) fn part(&mut self, part: Part, text: &[u8]) -> Result<(), LoadError> {
         let Some(history) = &mut self.loader.history else { return self.whole(text) };
         let Part { first, rows, values, errors, sets, numbers, words, interned, taken } = part;
+        // Where there are more texts than cells can name, the words of the part cannot be renamed.
+        let fits = history.words.has_room_for(&words);
+        let (words, interned) = if fits { (words, interned) } else { (Words::default(), [0; 2]) };
         let adopted = history.words.adopt(words, interned);
         let mut left = text;
-        if first == history.len() as u64 {
+        if fits && first == history.len() as u64 {
             left = &text[taken..];
             let (mut errors, mut sets) =
                 (errors.into_iter().peekable(), sets.into_iter().peekable());

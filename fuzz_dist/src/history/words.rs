@@ -299,6 +299,12 @@ impl Words {
         [self.texts.len(), self.large.len()]
     }
 
+    /// Do all texts and numbers of both fit into cells, whatever their numbers will be?
+    pub(super) fn has_room_for(&self, other: &Words) -> bool {
+        let both = self.interned().into_iter().zip(other.interned());
+        both.into_iter().all(|(here, there)| here + there <= Cell::ID_MAX)
+    }
+
     /// Takes over the next segment, which knew so many texts and numbers at first, and gives what its
     /// words are here.
     pub(super) fn adopt(&mut self, mut other: Words, [texts, large]: [usize; 2]) -> Adopted {
@@ -309,7 +315,6 @@ impl Words {
             let Segment { arena, cells, .. } = &mut other.current;
             arena.iter_mut().for_each(|word| *word = adopted.word(*word));
             for cell in cells {
-                // A segment that has more texts than cells can name keeps them in words.
                 if let Some(here) = Cell::of(adopted.word(cell.word())) {
                     *cell = here;
                 }
