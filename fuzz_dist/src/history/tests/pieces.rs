@@ -30,12 +30,15 @@ fn compare(text: &[u8], line_max: u64, first: usize, size: usize, threads: usize
     }
 }
 
+/// Is it an append, of which key, and the number that is appended or how many are read.
+type Micro = (bool, i64, Option<i64>);
+
 /// Transactions of a few sessions, as a file.
-fn transactions(ops: &[(u32, Vec<(bool, i64, Option<i64>)>)]) -> Vec<u8> {
+fn transactions(ops: &[(u32, Vec<Micro>)]) -> Vec<u8> {
     let mut history = History::new(["n1", "n2"]);
     for (process, ops) in ops {
         let of = |known: bool| {
-            let one = |(write, key, value): &(bool, i64, Option<i64>)| {
+            let one = |(write, key, value): &Micro| {
                 let list = |n: i64| (0..n.clamp(0, 20)).map(Value::Int).collect();
                 let (f, value) = match (write, value) {
                     (true, value) => ("append", Value::Int(value.unwrap_or(1 << 62))),
