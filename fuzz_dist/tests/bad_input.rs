@@ -171,7 +171,10 @@ const ROWS: &[Row] = &[
     row(
         "g2",
         &[("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("read", "[1 nil]", "[1 [1]]")],
-        &[("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("insert", "[2 [nil \"a\"]]", "[2 [nil \"a\"]]")],
+        &[
+            ("insert", "[1 [1 nil]]", "[1 [1 nil]]"),
+            ("insert", "[2 [nil \"a\"]]", "[2 [nil \"a\"]]"),
+        ],
         &[("insert", "[1 [1 nil]]", "[1 [1 nil]]"), ("insert", "[1 [1 nil]]", "[1 [1 nil]]")],
     ),
 ];
