@@ -29,7 +29,7 @@ collect(Limit) ->
     Collector = self(),
     Parts = [
         {connections, fun connections/0},
-        {processes, fun processes/0},
+        {processes, fun all_processes/0},
         {longest_mailboxes, fun() -> mailboxes(Collector) end},
         {mnesia, fun mnesia/0},
         {ets, fun tables/0}
@@ -77,7 +77,7 @@ queue(Port) ->
     end.
 
 %% The application's own names first: those that a node has from its start are the least of interest.
-processes() ->
+all_processes() ->
     Names = lists:sort(registered() -- ?OURS),
     {Own, Others} = lists:partition(fun is_own/1, Names),
     Shown = lists:sublist(Own ++ Others, ?PROCESSES_MAX),

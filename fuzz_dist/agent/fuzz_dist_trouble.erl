@@ -345,8 +345,9 @@ begun(gc_pressure, [], _) ->
     Keeper = self(),
     Collectors = [spawn(fun() -> collect(Keeper) end)
                   || _ <- lists:seq(1, erlang:system_info(schedulers_online))],
-    Now = collections(),
-    {Now > 10 * Usual + 100, #{collections_before => Usual, collections_during => Now}, Collectors}.
+    Enough = 10 * Usual + 100,
+    Now = collections(Enough, ?SEE_LIMIT_MS div 100),
+    {Now > Enough, #{collections_before => Usual, collections_during => Now}, Collectors}.
 
 held(deaf, Port) ->
     %% One message now and then, or the peer would be taken for dead.
@@ -465,6 +466,13 @@ collections() ->
     receive after 100 -> ok end,
     {After, _, _} = statistics(garbage_collection),
     After - Before.
+
+%% The same, once there are more than so many: on a busy machine it takes the collectors a while to begin.
+collections(Enough, Looks) ->
+    case collections() of
+        Few when Few =< Enough, Looks > 1 -> collections(Enough, Looks - 1);
+        Count -> Count
+    end.
 
 %% Collects all processes again and again, for as long as the keeper lives.
 collect(Keeper) ->

@@ -18,6 +18,7 @@ pub(crate) fn all() -> Vec<Trial> {
         filters_are_those_of_libtest,
         failures_tell_a_short_story,
         a_failure_is_printed_when_it_happens,
+        what_fails_after_the_verdict_leaves_it_standing,
         names_that_stand_for_nothing_fail_their_own_trial,
         every_cell_of_a_matrix_is_a_trial,
         snapshots_are_the_same_in_one_process_and_in_many,
@@ -132,6 +133,17 @@ fn a_failure_is_printed_when_it_happens() {
     assert_eq!(all.matches("--> tests/harness/fixture.rs").count(), 2, "once for each: {all}");
 }
 
+fn what_fails_after_the_verdict_leaves_it_standing() {
+    let ended = run("after_its_verdict --test-threads=1");
+    ended.ended_with(101);
+    let failed = ["asserts_after_its_verdict", "misses_something_after_its_verdict"];
+    assert_eq!(ended.trials("FAILED"), fixture(&failed));
+    ended.says("failed after its verdict (valid): the test panicked: the cart is full");
+    ended.says("failed after its verdict (invalid - lost 4 adds): no second release");
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!all.contains("no verdict") && !all.contains("recorded until then"), "{all}");
+}
+
 fn names_that_stand_for_nothing_fail_their_own_trial() {
     let ended = run("fixture::misspelt fixture::misspelt_nemesis fixture::passes --exact");
     ended.ended_with(101);
@@ -176,6 +188,10 @@ fn snapshots_are_the_same_in_one_process_and_in_many() {
         "{}",
         attempts.stderr
     );
+    // What cannot be numbered is explained.
+    let two = run("fixture::two_snapshots_of_every_attempt --exact");
+    two.ended_with(101).says("each snapshot needs a name");
+    assert_eq!(two.stdout.matches("compared").count(), 1, "{}", two.stderr);
     // They are compared indeed: without the cell's own file, this trial fails.
     run("fixture::snapshot_that_is_missing --exact").ended_with(101).says("snapshot assertion");
 }
@@ -215,7 +231,12 @@ fn a_known_loss_passes_with_that_verdict_alone() {
     ended.ended_with(101);
     assert_eq!(ended.trials("ok"), fixture(&["loses_as_expected"]));
     assert_eq!(ended.trials("FAILED"), fixture(&["loses_no_more"]));
-    ended.says("as expected, fixture::loses_as_expected: invalid").says("a known loss");
+    ended.says("as expected, fixture::loses_as_expected: invalid - a known loss; operations: ");
+    let all = |ended: &crate::program::Ended| format!("{}{}", ended.stdout, ended.stderr);
+    assert!(!all(&ended).contains("the promise was"), "a pass takes a line: {}", ended.stderr);
+    let verbose = [("FUZZ_DIST_VERBOSE", "1")];
+    let whole = Runtime::new().run("fixture::loses_as_expected --exact", &verbose);
+    whole.ended_with(0).says("as expected, fixture::loses_as_expected: invalid").says("again: ");
     ended.says("expected invalid, and this run is not: valid");
 }
 
@@ -224,6 +245,7 @@ fn unknown_fails_unless_told_otherwise() {
     ended.ended_with(101).says("nothing was read");
     assert_eq!(ended.trials("FAILED"), fixture(&["is_unsure"]));
     assert_eq!(ended.trials("ok"), fixture(&["is_unsure_and_may_be"]));
+    ended.says("warning: fixture::is_unsure_and_may_be: unknown - nothing was read");
 }
 
 /// The seeds that were printed, in order.
@@ -258,7 +280,7 @@ fn what_cannot_run_here_fails_or_is_counted() {
     fails.ended_with(101);
     assert_eq!(fails.trials("FAILED"), fixture(&["needs_a_permission"]));
     assert_eq!(fails.trials("ignored (no release"), fixture(&["needs_a_release"]));
-    fails.says("1 trial(s) could not run here: 1 × no release of the fixture");
+    fails.says("1 trial(s) could not run here:\n  1 × no release of the fixture");
     let ignored = Runtime::new().run(needy, &[("FUZZ_DIST_MISSING", "ignore")]);
     ignored.ended_with(0).says("2 trial(s) could not run here:");
     ignored.says("1 × no permission for namespaces");

@@ -104,6 +104,21 @@ async fn errs(_test: Test) -> Result<Judged, std::io::Error> {
     Err(std::io::Error::other("out of luck"))
 }
 
+/// The verdict stands, and the test fails all the same.
+#[fuzz_dist::test(db = "fixture")]
+async fn asserts_after_its_verdict(test: Test) -> Outcome {
+    let verdict = passing(test).await?;
+    assert!(verdict.is_invalid(), "the cart is full");
+    Ok(verdict)
+}
+
+/// What is missing afterwards hides no anomaly.
+#[fuzz_dist::test(db = "fixture")]
+async fn misses_something_after_its_verdict(test: Test) -> Outcome {
+    let _ = judged(test, Verdict::invalid("fixture", "lost 4 adds")).await?;
+    Err(Error::missing("no second release").into())
+}
+
 #[fuzz_dist::test(db = "fixture")]
 async fn panics(_test: Test) -> Outcome {
     panic!("out of order")
@@ -201,6 +216,15 @@ async fn snapshot_that_is_missing(test: Test) -> Outcome {
 #[fuzz_dist::test(db = "fixture", attempts = 3, seed = 7)]
 async fn snapshot_of_every_attempt(_test: Test) -> Outcome {
     fuzz_dist::insta::assert_snapshot!("the same");
+    println!("compared");
+    Err(Error::usage("that is all").into())
+}
+
+/// Snapshots without names are numbered, in the first attempt only.
+#[fuzz_dist::test(db = "fixture", attempts = 2, seed = 7)]
+async fn two_snapshots_of_every_attempt(_test: Test) -> Outcome {
+    fuzz_dist::insta::assert_snapshot!("one");
+    fuzz_dist::insta::assert_snapshot!("two");
     println!("compared");
     Err(Error::usage("that is all").into())
 }

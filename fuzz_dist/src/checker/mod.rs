@@ -45,8 +45,8 @@ pub use jobs::{JobsChecker, jobs};
 pub use lease::{Lease, lease};
 pub use linear::{
     Access, CasRegister, Counter, CounterModel, DistinctRegister, Fifo, FifoQueue, Independent,
-    Linearizable, Model, Mutex, Registers, Sequential, SetModel, StartingAt, Step, counter,
-    distinct_register, explains, fifo, independent, linearizable, sequential,
+    Linearizable, Model, MultiRegister, Mutex, Registers, Sequential, SetModel, StartingAt, Step,
+    counter, distinct_register, explains, fifo, independent, linearizable, sequential,
 };
 pub use liveness::{Liveness, liveness};
 pub use log_pattern::{LogPattern, log_pattern};

@@ -76,9 +76,18 @@ impl<'a> Seen<'a> {
     /// The value of an operation.
     fn value(&mut self, role: Role<'a>, f: &Name, value: View<'a>, i: usize) -> Option<Clash> {
         let View::List(items) = value else { return self.elements(role, value, i) };
-        // Jepsen's long fork calls its transactions `read` and `write`.
+        let is_log = |op: View<'_>| {
+            let f = op.as_list().and_then(|op| op.iter().next());
+            matches!(f.and_then(View::as_text), Some("send" | "poll"))
+        };
+        // Jepsen's kafka workload has lists of these whatever the function is.
+        if !items.is_empty() && items.iter().all(is_log) {
+            return items.iter().find_map(|op| self.of_log(role, op, i));
+        }
+        // Jepsen's long fork and multi-register call their transactions `read` and `write`.
         let is_micro = |op: View<'_>| {
-            op.as_array::<3>().is_some_and(|[f, ..]| matches!(f.as_text(), Some("r" | "w")))
+            op.as_array::<3>()
+                .is_some_and(|[f, ..]| matches!(f.as_text(), Some("r" | "w" | "read" | "write")))
         };
         let long_fork = matches!(&**f, "read" | "write") && !items.is_empty();
         if &**f == "txn" || long_fork && items.iter().all(is_micro) {
@@ -92,6 +101,18 @@ impl<'a> Seen<'a> {
             Some([key, value]) if key.as_list().is_none() => self.elements(role, value, i),
             _ => self.elements(role, value, i),
         }
+    }
+
+    /// The values of `[:send k v]`, `[:send k [offset v]]` and `[:poll {k [[offset v] …]}]`.
+    fn of_log(&mut self, role: Role<'a>, op: View<'a>, i: usize) -> Option<Clash> {
+        let role = (role.0, role.1, Some("send"));
+        if let Some([_, _, value]) = op.as_array() {
+            let value = value.as_array().map_or(value, |[_, value]| value);
+            return self.elements(role, value, i);
+        }
+        let [_, polled] = op.as_array()?;
+        let View::Map(keys) = polled else { return None };
+        keys.iter().find_map(|(_, records)| self.elements(role, records, i))
     }
 
     /// A value, or what is in it; of pairs the second part.

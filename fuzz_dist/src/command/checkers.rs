@@ -7,11 +7,11 @@ use super::given::Given;
 use super::kv::KeyValue;
 use crate::checker::txn::{self, Crdt, Isolation, Level, crdt_causal, list_append, rw_register};
 use crate::checker::{
-    self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, Registers,
-    SetModel, StartingAt, Verdict, any_checker, atomic, convergence, counter, distinct_register,
-    fifo, independent, jobs, lease, linearizable, liveness, log_pattern, offset_log, or_set, perf,
-    pn_counter, replicated_register, sequential, set, set_full, stats, total_queue, unique_ids,
-    unordered_queue,
+    self, AnyChecker, CasRegister, Checker, CounterModel, Fifo, Linearizable, Model, MultiRegister,
+    Registers, SetModel, StartingAt, Verdict, any_checker, atomic, convergence, counter,
+    distinct_register, fifo, independent, jobs, lease, linearizable, liveness, log_pattern,
+    offset_log, or_set, perf, pn_counter, replicated_register, sequential, set, set_full, stats,
+    total_queue, unique_ids, unordered_queue,
 };
 use crate::history::History;
 use crate::op::Value;
@@ -51,6 +51,9 @@ const fn entry(
 const SET: Judges = Only(&["add", "read"]);
 const COUNTER: Judges = Only(&["add", "increment", "inc", "decrement", "dec", "read"]);
 const PN_COUNTER: Judges = Only(&["add", "increment", "inc", "decrement", "dec", "update", "read"]);
+/// The log's own functions, and those of Jepsen's kafka workload.
+const LOG: &[&str] =
+    &["send", "poll", "txn", "assign", "subscribe", "crash", "debug-topic-partitions"];
 const TXN: &[&str] = &["model", "budget"];
 const REGISTER: &[&str] = &["model", "linearizable-keys", "sequential-keys", "wfr-keys", "budget"];
 
@@ -69,9 +72,9 @@ pub(super) const CHECKERS: &[Entry] = &[
     entry("jobs", "every job that was submitted is executed, exactly once", &["at-least-once"], Only(&["submit", "executed"]), |o| done(jobs().at_least_once(o.flag("at-least-once")?))),
     entry("names", "each name has one process, which all nodes know after the heal", &["always"], Only(&["register", "unregister", "lookup", "names"]), |o| done(checker::names().always(o.flag("always")?))),
     entry("liveness", "every node works again soon after the heal", &["within-ms"], Anything, |o| done(liveness(Duration::from_millis(o.parsed("within-ms")?.unwrap_or(10_000))))),
-    entry("offset_log", "a log whose records have offsets", &["from-start"], Only(&["send", "poll"]), |o| done(offset_log().from_start(o.flag("from-start")?))),
+    entry("offset_log", "a log whose records have offsets", &["from-start"], Only(LOG), |o| done(offset_log().from_start(o.flag("from-start")?))),
     entry("lease", "at most one holder at a time", &["ttl-ms"], Only(&["acquire", "release"]), |o| done(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?)),
-    entry("linearizable", "a search in a model: register, cas-register, mutex, set, fifo, counter or kv", &["model", "budget", "initial"], Itself, search),
+    entry("linearizable", "a search in a model: register, cas-register, multi-register, mutex, set, fifo, counter or kv", &["model", "budget", "initial"], Itself, search),
     entry("cas_register", "linearizable with the model cas-register", &["budget", "initial"], Itself, register),
     entry("mutex", "linearizable with the model mutex", &["budget"], Itself, |o| model(o, checker::Mutex)),
     entry("distinct_register", "a linearizable register whose values are distinct, without a search", &[], Itself, |_| done(distinct_register())),
@@ -196,7 +199,7 @@ fn register(given: &Given<'_>) -> Result<AnyChecker, String> {
 
 /// Only registers begin with a value.
 fn no_initial(given: &Given<'_>, model: &str) -> Result<(), String> {
-    let is_register = ["register", "cas-register"].contains(&model);
+    let is_register = ["register", "cas-register", "multi-register"].contains(&model);
     match given.word("initial") {
         Some(_) if !is_register => {
             Err(format!("option initial: the model {model} has no initial value; registers have"))
@@ -206,10 +209,15 @@ fn no_initial(given: &Given<'_>, model: &str) -> Result<(), String> {
 }
 
 fn search(given: &Given<'_>) -> Result<AnyChecker, String> {
-    const MODELS: [&str; 7] = ["register", "cas-register", "mutex", "set", "fifo", "counter", "kv"];
+    const MODELS: [&str; 8] =
+        ["register", "cas-register", "multi-register", "mutex", "set", "fifo", "counter", "kv"];
     no_initial(given, given.word_or("model", "register"))?;
     match given.word("model") {
         Some("register" | "cas-register") => register(given),
+        Some("multi-register") => match given.word("initial") {
+            None => model(given, MultiRegister::default()),
+            Some(word) => model(given, MultiRegister::starting_at(value(word))),
+        },
         Some("mutex") => model(given, checker::Mutex),
         Some("set") => model(given, SetModel),
         Some("fifo") => model(given, Fifo),
@@ -257,13 +265,25 @@ fn isolation(given: &Given<'_>) -> Result<Isolation, String> {
         let all: Vec<&str> = Isolation::ALL.iter().map(|i| i.as_str()).collect();
         word.parse().map_err(|_| unknown("model", word, &all))
     });
-    let default = match given.real_time {
-        true => Isolation::StrictSerializable,
-        false => Isolation::StrongSessionSerializable,
+    let default = match (given.real_time, given.processes) {
+        (true, _) => Isolation::StrictSerializable,
+        (false, true) => Isolation::StrongSessionSerializable,
+        (false, false) => Isolation::Serializable,
     };
     let model: Isolation = model.unwrap_or(Ok(default))?;
     if !given.real_time && model.implies(Isolation::StrongReadUncommitted) {
         return Err(format!("{model} speaks of real time, of which this history tells nothing"));
+    }
+    let of_sessions = match model {
+        Isolation::ReadAtomic | Isolation::Rola | Isolation::Pram | Isolation::Causal => true,
+        Isolation::ReadYourWrites | Isolation::MonotonicReads => true,
+        Isolation::MonotonicWrites | Isolation::WritesFollowReads => true,
+        // Real time orders what one client did, too.
+        _ if model.implies(Isolation::StrongReadUncommitted) => false,
+        _ => model.implies(Isolation::StrongSessionReadUncommitted),
+    };
+    if !given.processes && of_sessions {
+        return Err(format!("{model} speaks of sessions, and the operations have no :process"));
     }
     Ok(model)
 }

@@ -8,6 +8,8 @@ pub(super) struct Given<'a> {
     pub(super) options: &'a [(String, String)],
     /// Does the history tell what happened before what, beyond the order of each session?
     pub(super) real_time: bool,
+    /// Does it tell which operations were of one client?
+    pub(super) processes: bool,
 }
 
 impl Given<'_> {

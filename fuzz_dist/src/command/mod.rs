@@ -5,6 +5,7 @@
 mod arguments;
 mod check;
 mod checkers;
+mod compressed;
 mod given;
 mod input;
 mod kv;

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Bug, PORT};
+use crate::env::threads;
 
 /// The hidden first argument that makes a program this store.
 pub(super) const ARGUMENT: &str = "__fuzz_dist_embedded_store";
@@ -86,13 +87,18 @@ fn serve(path: &str, bug: Option<Bug>, peers: Vec<String>) -> std::io::Result<()
     let every = push_every(peers.len());
     for peer in peers {
         let shared = shared.clone();
-        thread::spawn(move || push_for_ever(&peer, &shared, every));
+        start(move || push_for_ever(&peer, &shared, every))?;
     }
     for stream in listener.incoming() {
         let (stream, shared) = (stream?, shared.clone());
-        thread::spawn(move || answer_lines(stream, &shared, bug));
+        start(move || drop(answer_lines(stream, &shared, bug)))?;
     }
     Ok(())
+}
+
+/// Starts a thread; the store ends where there is none.
+fn start(run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    thread::Builder::new().spawn(run).map(drop).map_err(threads::with_remedy)
 }
 
 /// Between two pushes to one of so many peers.

@@ -88,32 +88,31 @@ fn run_attempt(
     let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
         Ok(finished) => finished,
         Err(error) => {
-            let story = format!("the threads of the test could not be started: {error}");
+            let story = error.to_string();
             return (TrialReport::Failed(story.clone()), story);
         }
     };
     let told = tell(spec, &finished, effective, seed);
     let report = report_of(&finished, over, effective, &told.short);
-    // At once, and in one piece, since others print as well; `failures:` comes only when all is over.
-    let _ = match &report {
-        TrialReport::Passed if effective.expect == Expect::Invalid => {
-            std::io::stderr().write_all(format!("\nas expected, {}", told.whole).as_bytes())
-        }
-        TrialReport::Passed => match told.line.filter(|_| !over.verbose) {
-            Some(line) => std::io::stderr().write_all(format!("{line}\n").as_bytes()),
-            None => std::io::stderr().write_all(format!("\n{}", told.whole).as_bytes()),
-        },
-        TrialReport::Failed(_) => {
-            std::io::stderr().write_all(format!("\nFAILED {}", told.whole).as_bytes())
-        }
-        TrialReport::Ignored(_) => Ok(()),
+    let remark = match finished.outcome.as_ref().map(|verdict| verdict.validity) {
+        Ok(Validity::Invalid) => "as expected, ",
+        Ok(Validity::Unknown) => "warning: ",
+        _ => "",
     };
+    let printed = match (&report, told.line.filter(|_| !over.verbose)) {
+        (TrialReport::Passed, Some(line)) => format!("{remark}{line}\n"),
+        (TrialReport::Passed, None) => format!("\n{remark}{}", told.whole),
+        (TrialReport::Failed(_), _) => format!("\nFAILED {}", told.whole),
+        (TrialReport::Ignored(_), _) => String::new(),
+    };
+    // At once, and in one piece, since others print as well; `failures:` comes only when all is over.
+    let _ = std::io::stderr().write_all(printed.as_bytes());
     (report, told.short)
 }
 
 /// What is said of an attempt.
 struct Told {
-    /// Of one that passed, in a line; `None` where its verdict is not plainly valid.
+    /// In a line; `None` where there is no verdict.
     line: Option<String>,
     /// A screenful.
     whole: String,
@@ -147,20 +146,26 @@ fn tell(
     let (whole, what) = match &finished.outcome {
         Ok(verdict) => (screenful(verdict), report::sentence(verdict)),
         Err(error) => {
-            let mut text = format!("{}: no verdict: {error}\n  --> {}\n", spec.name, spec.location);
+            let what = match finished.judged.as_ref().filter(|_| finished.after_verdict) {
+                Some(verdict) => {
+                    format!("failed after its verdict ({}): {error}", report::sentence(verdict))
+                }
+                None => format!("no verdict: {error}"),
+            };
+            let mut text = format!("{}: {what}\n  --> {}\n", spec.name, spec.location);
             if let Some(verdict) = &finished.judged {
-                text.push_str("verdict about the history recorded until then:\n");
+                if !finished.after_verdict {
+                    text.push_str("verdict about the history recorded until then:\n");
+                }
                 text.push_str(&screenful(verdict));
             } else if let Some(folder) = &facts.folder {
                 text.push_str(&format!("  report: {}\n", folder.display()));
             }
-            (text, format!("no verdict: {error}"))
+            (text, what)
         }
     };
-    let line = match &finished.outcome {
-        Ok(verdict) if verdict.is_valid() => Some(report::line(&facts, &finished.history, verdict)),
-        _ => None,
-    };
+    let verdict = finished.outcome.as_ref().ok();
+    let line = verdict.map(|verdict| report::line(&facts, &finished.history, verdict));
     // In the store it stands whole, on the screen as far as there is room.
     let kept =
         finished.store.as_ref().and_then(|store| store.write("report.txt", whole.as_bytes()).ok());
@@ -207,7 +212,10 @@ fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str
     let verdict: &Verdict = match &finished.outcome {
         Ok(verdict) => verdict,
         Err(error) => {
+            // A run that was judged did run here, and an anomaly in it is not hidden by what was missing.
+            let found = finished.judged.as_ref().is_some_and(Verdict::is_invalid);
             return match (error.kind(), over.missing) {
+                _ if found || finished.after_verdict => failed(),
                 (ErrorKind::Missing, _) | (ErrorKind::Environment, Missing::Ignore) => {
                     TrialReport::Ignored(error.to_string())
                 }

@@ -7,11 +7,12 @@ mod signals;
 mod supervise;
 mod trials;
 
+use crate::env::threads;
 use crate::registry;
 use std::process::ExitCode;
 
-/// Threads beside the runtime's: of signals, of the trial, of the history and of the lab.
-const FURTHER_THREADS: usize = 8;
+/// Threads beside those of libtest-mimic: of signals, and of one trial.
+const FURTHER_THREADS: usize = 2;
 
 /// Runs the registered tests as the command line says; `fuzz_dist::main!()` calls it.
 ///
@@ -34,8 +35,8 @@ pub fn run_main() -> ExitCode {
         );
     }
     // What comes next panics where it is refused a thread.
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if let Some(why) = crate::env::threads::refused(cores + FURTHER_THREADS) {
+    let at_once = arguments.mimic.test_threads.unwrap_or_else(threads::cores).min(trials.len());
+    if let Some(why) = threads::refused("the harness", at_once + FURTHER_THREADS) {
         crate::sys::say::say!("fuzz_dist: {why}");
         return ExitCode::from(101);
     }

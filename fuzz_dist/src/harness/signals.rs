@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::env::threads;
 use crate::test::cancel;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,7 +21,7 @@ const SAME_REQUEST: Duration = Duration::from_secs(1);
 pub(super) fn install() {
     let (ready, installed) = channel();
     let listener = std::thread::Builder::new().name("signals".into()).spawn(|| listen(ready));
-    if let Err(error) = listener {
+    if let Err(error) = listener.map_err(threads::with_remedy) {
         crate::sys::say::say!("signals end this process at once, without tear-down: {error}");
     }
     // An error means that the thread gave up, and has said so.

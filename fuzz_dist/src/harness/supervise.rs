@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 
+use crate::env::threads;
 use crate::error::{Error, ErrorKind};
 use crate::test::options::Effective;
 use crate::test::{Blocked, Finished, Outcome, Session, TrialSpec, cancel};
 
 /// Tasks and threads that are still busy when a trial is over get so long.
 const RUNTIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// Threads of an attempt beside its runtime's: of the test function, and of a forced end.
+const OWN_THREADS: usize = 2;
 
 /// How often the supervisor looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -60,7 +64,15 @@ pub(super) fn attempt(
     effective: &Effective,
     again: bool,
 ) -> Result<Finished, Error> {
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    // The runtime panics where it is refused a thread. It has one for each core, and one that blocks.
+    if let Some(why) = threads::refused("a trial", threads::cores() + 1 + OWN_THREADS) {
+        return Err(Error::environment(why));
+    }
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.enable_all().thread_keep_alive(END_LIMIT).build()?;
+    // What blocks is queued for the threads that there are where another one is refused, and waits for
+    // ever where there is none: this one stays.
+    let _ = runtime.spawn_blocking(|| ());
     let (done, results) = channel();
     let attempt = Attempt {
         spec: spec.clone(),
@@ -107,7 +119,7 @@ impl Attempt {
 
     /// The user's function and, unless somebody else does it, the end of the attempt.
     fn body(self, again: bool) {
-        let outcome = self.with_snapshots(again, || self.outcome());
+        let outcome = self.with_snapshots(again, || self.outcome(again));
         if !self.ending.swap(true, Ordering::SeqCst) {
             self.end(outcome);
         }
@@ -127,7 +139,7 @@ impl Attempt {
     }
 
     /// The user's function, until it ends, panics, is interrupted, or the total limit passes.
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, again: bool) -> Outcome {
         let session = &self.session;
         let body = async {
             let test = session.test();
@@ -148,7 +160,16 @@ impl Attempt {
             Ok(outcome) => outcome,
             Err(panic) => {
                 let text = message(&*panic);
-                Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}")).into())
+                // Attempts after the first have no counter for snapshots of the same name.
+                let advice = match again && text.contains("in allow-duplicates block") {
+                    true => {
+                        "; where a test has several attempts and several snapshots, each snapshot needs \
+                         a name: `assert_snapshot!(\"name\", …)`"
+                    }
+                    false => "",
+                };
+                Err(Error::new(ErrorKind::Test, format!("the test panicked: {text}{advice}"))
+                    .into())
             }
         }
     }

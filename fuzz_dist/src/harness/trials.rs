@@ -49,20 +49,28 @@ fn trial(case: &'static TestCase, cell: Chosen, arguments: &HarnessArguments) ->
     }
 }
 
+/// A reason without its remedy, which many trials may share: the last line has it.
+fn in_short(reason: &str) -> String {
+    match reason.split_once("; ") {
+        Some((reason, _)) => format!("{reason}; the last line says more"),
+        None => reason.into(),
+    }
+}
+
 fn note_ignored(reason: &str) {
     let mut ignored = IGNORED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     *ignored.entry(reason.into()).or_default() += 1;
 }
 
-/// The last line about trials that could not run here.
+/// What is said at the end about trials that could not run here.
 pub(super) fn ignored_line() -> Option<String> {
     let ignored = IGNORED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if ignored.is_empty() {
         return None;
     }
     let total: usize = ignored.values().sum();
-    let reasons: Vec<_> = ignored.iter().map(|(why, count)| format!("{count} × {why}")).collect();
-    Some(format!("fuzz_dist: {total} trial(s) could not run here: {}", reasons.join("; ")))
+    let reasons = ignored.iter().map(|(why, count)| format!("\n  {count} × {why}"));
+    Some(format!("fuzz_dist: {total} trial(s) could not run here:{}", reasons.collect::<String>()))
 }
 
 /// One cell of the product: an axis and one of its cells, for each axis.
@@ -140,7 +148,7 @@ fn run_one(
         TrialReport::Failed(story) => Err(Failed::from(story)),
         TrialReport::Ignored(reason) => {
             note_ignored(&reason);
-            Ok(Completion::ignored_with(reason))
+            Ok(Completion::ignored_with(in_short(&reason)))
         }
     }
 }

@@ -78,6 +78,12 @@ fn what_could_not_run_is_counted_by_reason() {
     note_ignored("no Erlang runtime");
     assert_eq!(
         ignored_line().unwrap(),
-        "fuzz_dist: 3 trial(s) could not run here: 1 × needs a release; 2 × no Erlang runtime"
+        "fuzz_dist: 3 trial(s) could not run here:\n  1 × needs a release\n  2 × no Erlang runtime"
     );
+}
+
+#[test]
+fn a_remedy_is_not_repeated_by_each_trial() {
+    assert_eq!(in_short("no release at x; run make"), "no release at x; the last line says more");
+    assert_eq!(in_short("no Erlang runtime"), "no Erlang runtime");
 }

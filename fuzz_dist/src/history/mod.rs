@@ -62,6 +62,11 @@ pub(crate) const OVERLOADED: &str = "overloaded";
 /// The fact which nodes gave no final read.
 pub(crate) const SILENT: &str = "silent_nodes";
 
+/// The fact that what happened before what is unknown, beyond the order of each process: false.
+pub(crate) const REAL_TIME: &str = "real_time";
+/// The fact that it is unknown which operations were of one process: false.
+pub(crate) const PROCESSES: &str = "processes";
+
 /// "No event", "no node" in the columns.
 const NONE: u32 = u32::MAX;
 const NO_NODE: u16 = u16::MAX;

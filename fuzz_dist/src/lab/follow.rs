@@ -3,7 +3,7 @@
 use super::start::block_on;
 use super::switch::Switch;
 use crate::env::wire::{Action, Armed, Connection, Trigger, Wire};
-use crate::env::{Error, HostId, LinkMatrix};
+use crate::env::{Error, HostId, LinkMatrix, threads};
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -69,7 +69,7 @@ impl Wire for LabWire {
                 }
             };
             let timer = std::thread::Builder::new().name(format!("wire timer {id}"));
-            timer.spawn(wait).map_err(Error::io("start a timer"))?;
+            timer.spawn(wait).map_err(Error::io("start a timer")).map_err(threads::explained)?;
         }
         Ok(Armed::new(id, trigger.clone(), progress, Arc::new(self.clone())))
     }

@@ -105,7 +105,7 @@ impl Lab {
             Ok(threads) => threads,
             Err(error) => {
                 end(&mut agent);
-                return Err(threads_refused(Error::io("start the lab's threads")(error)));
+                return Err(threads::explained(Error::io("start the lab's threads")(error)));
             }
         };
         let init = control.connect(socket, Arc::new(Silent));
@@ -200,7 +200,7 @@ impl Lab {
         let connection = self.control.connect(socket, events.clone());
         let (tun, notes) =
             in_time(ready, &connection).await.map_err(|lost| explain(lost, &what))?;
-        self.switch.plug(asked.id, tun).map_err(threads_refused)?;
+        self.switch.plug(asked.id, tun).map_err(threads::explained)?;
         let host = Host {
             address: address(asked.id.index()),
             spec: asked.spec,
@@ -212,16 +212,6 @@ impl Lab {
         };
         lock(&self.hosts).present.insert(asked.id, Arc::new(host));
         Ok(())
-    }
-}
-
-/// Says what to do where the system refused a thread.
-fn threads_refused(error: Error) -> Error {
-    match error {
-        Error::Io { what, source } if threads::too_many(&source) => {
-            Error::Refused { step: what, source, remedy: threads::remedy() }
-        }
-        other => other,
     }
 }
 
@@ -271,7 +261,9 @@ fn spawn_agent(folder: &Path, name: &str, socket: OwnedFd) -> Result<Child, Erro
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .map_err(Error::io("execute this program as the lab's agent"))
+        .map_err(|error| {
+            threads::explained(Error::io("execute this program as the lab's agent")(error))
+        })
 }
 
 /// The agents' whole environment: what a host sees of them shows no secret of this process's.

@@ -6,6 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::error::{ProvisionError, io_error};
+use crate::env::threads;
 use crate::sys;
 
 /// A program with its arguments and what it needs in its environment besides.
@@ -69,7 +70,8 @@ pub(crate) fn run_while(
     let clone = || output.try_clone().map_err(io_error("keep the output of", &path));
     command.stdin(input).stdout(clone()?).stderr(clone()?);
     sys::supervised::supervised(&mut command);
-    let mut child = command.spawn().map_err(io_error("start", &path))?;
+    let mut child =
+        command.spawn().map_err(threads::with_remedy).map_err(io_error("start", &path))?;
     let deadline = Instant::now() + limit;
     let status = loop {
         match child.try_wait().map_err(io_error("wait for", &path))? {
@@ -88,7 +90,10 @@ pub(crate) fn run_while(
             }
         }
     };
-    let output = tail(&mut output).map_err(io_error("read the output of", &path))?;
+    let mut output = tail(&mut output).map_err(io_error("read the output of", &path))?;
+    if let Some(remedy) = threads::remedy_for(&output).filter(|_| !status.success()) {
+        output.push_str(&format!("\n  remedy: {remedy}"));
+    }
     Ok(Finished { status, output })
 }
 

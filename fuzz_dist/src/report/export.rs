@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::http::{self, Address, Answer};
 use super::traces;
+use crate::env::threads;
 use crate::history::History;
 
 /// A request holds so many spans, or bytes, at most; a single span may pass the latter.
@@ -105,7 +106,7 @@ impl Settings {
             Ok(_) => receiver
                 .recv_timeout(limit + PAUSE)
                 .unwrap_or_else(|_| (0, Some(format!("it took longer than {limit:?}")))),
-            Err(error) => (0, Some(error.to_string())),
+            Err(error) => (0, Some(threads::with_remedy(error).to_string())),
         };
         match outcome {
             (sent, None) => {

@@ -59,7 +59,8 @@ pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
         facts.notes.iter().map(|n| format!("\n  note: {}", cut(n, LINE_MAX))).collect();
     let store =
         facts.folder.as_ref().map_or(String::new(), |f| format!("; report: {}", f.display()));
-    format!("{}: {}; {}{faults}{store}{notes}", facts.name, verdict.validity, operations(history))
+    let sentence = cut(&sentence(verdict), LINE_MAX);
+    format!("{}: {sentence}; {}{faults}{store}{notes}", facts.name, operations(history))
 }
 
 /// Histories of so many events are judged soon without optimisation, too.

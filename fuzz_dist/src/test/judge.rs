@@ -78,7 +78,7 @@ fn judge_within(history: &Arc<History>, checkers: Vec<AnyChecker>, limit: Durati
         };
         if let Err(error) = thread.stack_size(STACK_BYTES).spawn(run) {
             let reason =
-                format!("no thread for checker `{}`: {error}; {}", names[i], threads::remedy());
+                format!("no thread for checker `{}`: {}", names[i], threads::with_remedy(error));
             let _ = without_a_thread.send((i, Verdict::unknown("checker", reason)));
         }
     }
@@ -136,7 +136,9 @@ fn in_a_process(
             format!("checker `{name}` was ended by signal {signal} ({meaning})")
         }
         Ok(Ended::Stopped) => return too_late(name, deadline.limit),
-        Err(error) => format!("no process for checker `{name}`: {error}"),
+        Err(error) => {
+            format!("no process for checker `{name}`: {}", threads::with_remedy(error))
+        }
     };
     Verdict::unknown("checker", reason)
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::announce::Announcements;
 use super::calls::Calls;
+use super::ended;
 use super::faults::{Faults, died};
 use super::observe::Observed;
 use super::online::First;
@@ -235,12 +236,13 @@ impl Live {
     pub(super) fn ended_by_themselves(&self) -> Vec<String> {
         let hit = self.faults.board().hit();
         let dead = self.cluster.nodes().iter();
-        let dead = dead.filter(|n| !n.is_running() && !hit.contains(&n.id()));
-        let told = dead.map(|node| {
-            let logs = node.folder().unwrap_or_default().join("logs");
+        let dead: Vec<&Node> = dead.filter(|n| !n.is_running() && !hit.contains(&n.id())).collect();
+        let remedy = dead.iter().find_map(|node| ended::remedy(node));
+        let told = dead.iter().map(|node| {
+            let logs = ended::logs(node);
             format!("processes on {} exited unexpectedly; logs: {}", node.name(), logs.display())
         });
-        told.collect()
+        remedy.into_iter().chain(told).collect()
     }
 
     /// The phase that new events belong to.

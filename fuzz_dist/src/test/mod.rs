@@ -18,6 +18,7 @@ use crate::workload::Workload;
 mod announce;
 mod calls;
 pub mod cancel;
+mod ended;
 mod faults;
 mod inject;
 mod judge;
@@ -37,6 +38,7 @@ mod session;
 mod settle;
 mod spec;
 mod states;
+mod waiting;
 
 pub use calls::{Blocked, Calls};
 pub use inject::{ArmedFault, RunningFault};

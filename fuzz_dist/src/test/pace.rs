@@ -1,9 +1,11 @@
-//! How fast the machine lets a run go on. Where far more tasks want to run than there are cores, the
-//! system under test gets a fraction of them: what it may take is counted in the time that it gets.
+//! How fast the machine lets a run go on. Where its threads wait for a core most of the time, since many
+//! others compute or a quota is small, what it may take is counted in the time that it gets.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::waiting::{Look, Waiting};
 
 /// So many tasks for each core are an ordinary busy machine, on which limits hold as they are.
 const ORDINARY: f64 = 4.0;
@@ -14,6 +16,9 @@ pub(super) const STRETCH_MAX: u32 = 4;
 /// A run that went slower than this was on an overloaded machine: what is stretched by less has
 /// been given the time that it lacks, and a loss on a busy machine is still called one.
 const OVERLOADED: f64 = STRETCH_MAX as f64;
+
+/// More of its time than this no thread counts as waiting.
+const WAITING_MAX: f64 = 0.999;
 
 /// The scale of the slowness that is kept.
 const MILLI: f64 = 1000.0;
@@ -30,6 +35,7 @@ struct Inner {
     looked_ns: AtomicU64,
     paced_ns: AtomicU64,
     slowness_milli: AtomicU64,
+    waiting: Mutex<Waiting>,
 }
 
 /// A moment on both clocks.
@@ -46,15 +52,25 @@ impl Default for Pace {
             looked_ns: AtomicU64::new(0),
             paced_ns: AtomicU64::new(0),
             slowness_milli: AtomicU64::new(MILLI as u64),
+            waiting: Mutex::new(Waiting::of(std::process::id())),
         }))
     }
 }
 
 impl Pace {
-    /// Looks how many tasks want to run; one thread does it, several times a second.
+    /// Looks how long the threads of the test wait for a core; one thread does it, several times a
+    /// second. A thread that waits for three quarters of the time shares its core with three others.
     pub fn look(&self) {
-        let stat = std::fs::read_to_string("/proc/stat");
-        self.looked(stat.ok().and_then(|stat| tasks_for_each_core(&stat)).unwrap_or(1.0));
+        let look = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).look();
+        match look {
+            Look::Share(share) => self.looked(1.0 / (1.0 - share.min(WAITING_MAX))),
+            Look::TooSoon => {}
+            // On a kernel that does not count their waiting, all tasks of the machine stand for it.
+            Look::Unknown => {
+                let stat = std::fs::read_to_string("/proc/stat");
+                self.looked(stat.ok().and_then(|stat| tasks_for_each_core(&stat)).unwrap_or(1.0));
+            }
+        }
     }
 
     fn looked(&self, tasks_for_each_core: f64) {
@@ -88,9 +104,10 @@ impl Pace {
         let slowness = wall / now.paced.saturating_sub(since.paced).as_secs_f64().max(1e-9);
         (slowness >= OVERLOADED).then(|| {
             format!(
-                "the machine was overloaded ({:.0} tasks for each core): use fewer nodes or clients, or \
-                 run fewer tests at once",
-                slowness * ORDINARY
+                "the machine was overloaded (threads of the test waited for a core {:.0} % of the time): \
+                 use fewer nodes or clients, run fewer tests at once, or raise the CPU quota where \
+                 there is one",
+                100.0 * (1.0 - 1.0 / (slowness * ORDINARY))
             )
         })
     }
@@ -130,7 +147,7 @@ mod tests {
         std::thread::sleep(limit * 2);
         let now = pace.now();
         assert!(now.paced - begun.paced < limit, "{begun:?} {now:?}");
-        assert!(pace.overloaded(begun).unwrap().contains("tasks for each core"));
+        assert!(pace.overloaded(begun).unwrap().contains("for a core 100 % of the time"));
         std::thread::sleep(limit * STRETCH_MAX);
         assert!(pace.has_passed(limit, begun), "it is stretched by so much and no more");
     }

@@ -1,7 +1,6 @@
 //! From a plan to a running cluster: checked, prepared, up, started, ready, formed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,10 +15,10 @@ use super::live::{FIRST_PROCESS, Live, open};
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
-use super::{Plan, announce, cancel, observe};
+use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
-use crate::env::{self, Environment, HostSpec, Role};
+use crate::env::{self, Environment, HostSpec, Role, threads};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
@@ -34,6 +33,12 @@ use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
 pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Processes and threads of a lab: two agents, and threads for control, logs and the history.
+const OWN_THREADS: usize = 5;
+
+/// Those of a host, at least: its init, its thread in the switch, and one process.
+const THREADS_OF_A_HOST: usize = 3;
 
 /// Words for the virtual machine, put before those of whatever script starts it.
 const ERL_AFLAGS: &str = "ERL_AFLAGS";
@@ -152,6 +157,10 @@ async fn bring_up(
     let total_ends = tokio::time::Instant::now() + total;
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
+    let what = format!("a cluster of {} hosts", hosts.len());
+    if let Some(why) = threads::refused(&what, OWN_THREADS + hosts.len() * THREADS_OF_A_HOST) {
+        return Err(Error::environment(why));
+    }
     let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
     let options = LabOptions::new(folder.join("hosts"), hosts);
     let options = LabOptions {
@@ -220,7 +229,15 @@ async fn bring_up(
     })
     .await?;
     session.enter("forming the cluster");
-    db.form(&cluster).await.map_err(|e| e.context("forming the cluster"))?;
+    db.form(&cluster).await.map_err(|e| {
+        let ended = cluster.nodes().iter().find(|node| !node.is_running());
+        let why = ended.map(|node| format!("; {}{}", ended::what(node), ended::said(node)));
+        match why {
+            Some(why) => Error::setup(format!("{e}{why}")),
+            None => e,
+        }
+        .context("forming the cluster")
+    })?;
     // Otherwise every operation of the main phase would fail for want of a client.
     if let Some(node) = cluster.nodes().first().filter(|_| !is_scenario) {
         let calls = session.calls();
@@ -314,18 +331,11 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
             // One that failed is enough: epmd outlives a node that did not boot.
-            let failed = node.failed_process();
-            if failed.is_some() || !node.is_running() {
-                let logs = node.folder().unwrap_or_default().join("logs");
-                let what = match &failed {
-                    Some(process) => format!("process `{}`", process.name()),
-                    None => "processes".into(),
-                };
-                let said = failed.map_or(String::new(), |p| last_words(&logs, p.name()));
+            if node.failed_process().is_some() || !node.is_running() {
                 return Error::setup(format!(
-                    "{what} on {} exited unexpectedly before it was ready{said}; logs: {}",
-                    node.name(),
-                    logs.display()
+                    "{} before it was ready{}",
+                    ended::what(node),
+                    ended::said(node)
                 ));
             }
         }
@@ -335,18 +345,6 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
         error = died => Err(error),
         why = cancel::cancelled() => Err(Error::cancelled().context(why)),
     }
-}
-
-/// The end of what a process wrote to its standard error.
-fn last_words(logs: &Path, process: &str) -> String {
-    const CHARS_MAX: usize = 400;
-    let text = std::fs::read(logs.join(format!("{process}.err"))).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let text = text.trim();
-    let skipped = text.chars().count().saturating_sub(CHARS_MAX);
-    let end: String = text.chars().skip(skipped).collect();
-    let ellipsis = if skipped > 0 { "…" } else { "" };
-    if end.is_empty() { end } else { format!(": {ellipsis}{end}") }
 }
 
 fn facts(

@@ -64,6 +64,8 @@ pub struct Finished {
     pub outcome: Result<Verdict, Error>,
     /// What the checkers say, also where the outcome is an error.
     pub judged: Option<Verdict>,
+    /// Whether `judged` is the verdict of a run that was over before the outcome.
+    pub after_verdict: bool,
     /// What was recorded.
     pub history: Arc<History>,
     /// How the nodes were doing meanwhile.
@@ -276,6 +278,7 @@ impl Session {
     /// Ends the attempt: undoes faults, judges what was recorded where nobody did it yet, and
     /// takes everything down.
     pub async fn finish(&self, outcome: Outcome) -> Finished {
+        let after_verdict = self.judged().is_some();
         if let Some(live) = self.live.get() {
             let _ = live.cancel.send(true);
             live.heal(Some(HEAL_LIMIT)).await;
@@ -289,12 +292,13 @@ impl Session {
                 }
             }
         }
-        self.finished(outcome)
+        self.finished(outcome, after_verdict)
     }
 
     /// Ends an attempt whose threads are blocked: nothing here waits for its runtime. What was recorded
     /// is judged, and the hosts are gone when this returns; faults are not undone one by one.
     pub fn abandon(&self, error: Error) -> Finished {
+        let after_verdict = self.judged().is_some();
         if let Some(live) = self.live.get()
             && self.judged().is_none()
         {
@@ -303,7 +307,7 @@ impl Session {
             self.found(&verdict);
         }
         self.hosts().inspect(|hosts| hosts.end());
-        self.finished(Err(error.into()))
+        self.finished(Err(error.into()), after_verdict)
     }
 
     /// Where the hosts are, once there are some.
@@ -311,7 +315,7 @@ impl Session {
         self.cluster.get().map(|cluster| cluster.env().clone())
     }
 
-    fn finished(&self, outcome: Outcome) -> Finished {
+    fn finished(&self, outcome: Outcome, after_verdict: bool) -> Finished {
         progress::clear();
         let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
         let mut notes = notes.unwrap_or_default();
@@ -336,6 +340,7 @@ impl Session {
         Finished {
             outcome,
             judged,
+            after_verdict,
             history,
             samples,
             store: self.store.get().cloned(),

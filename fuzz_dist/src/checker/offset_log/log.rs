@@ -14,6 +14,7 @@ use crate::time::Time;
 /// What a history says about its log.
 pub(super) struct Log<'a> {
     history: &'a History,
+    processes: Option<&'a [Process]>,
     values: Dense<'a>,
     /// By the numbers of their values.
     records: Vec<Record>,
@@ -81,7 +82,12 @@ pub(super) enum Unreadable {
 }
 
 impl<'a> Log<'a> {
-    pub(super) fn of(history: &'a History, from_start: bool) -> Result<Log<'a>, Unreadable> {
+    /// Walks over a history; `processes` are those that explanations name for its own.
+    pub(super) fn of(
+        history: &'a History,
+        from_start: bool,
+        processes: Option<&'a [Process]>,
+    ) -> Result<Log<'a>, Unreadable> {
         let (send, poll) = (history.find_function("send"), history.find_function("poll"));
         let (mut values, mut offsets) = (Expected::default(), Expected::default());
         for event in 0..history.len() {
@@ -95,6 +101,7 @@ impl<'a> Log<'a> {
         }
         let mut log = Log {
             history,
+            processes,
             records: Vec::with_capacity(values.count),
             values: Dense::expecting(history, values),
             offsets: Ints::expecting(offsets),
@@ -201,6 +208,11 @@ impl<'a> Log<'a> {
         Some(())
     }
 
+    fn name(&self, process: Process) -> Process {
+        let of = |processes: &[Process]| processes.get(process.0 as usize).copied();
+        self.processes.and_then(of).unwrap_or(process)
+    }
+
     fn record(&mut self, id: u32) -> &mut Record {
         dense::place(&mut self.records, id as usize)
     }
@@ -257,6 +269,7 @@ impl<'a> Log<'a> {
 
     #[cold]
     fn non_monotonic(&mut self, id: u32, client: Process, former: Place, place: Place) {
+        let client = self.name(client);
         let text =
             format!("client {client} polled offset {} after {}", place.offset, former.offset);
         let value = self.values.value(id);
@@ -271,7 +284,7 @@ impl<'a> Log<'a> {
             let next = known.partition_point(|(offset, _)| *offset <= former.offset);
             let (offset, id) = known[next];
             if offset < place.offset {
-                let client = self.history.process(place.event as usize);
+                let client = self.name(self.history.process(place.event as usize));
                 let value = self.values.value(id);
                 let text = format!(
                     "client {client} polled offset {} after {}, passing over offset {offset} with {value}",

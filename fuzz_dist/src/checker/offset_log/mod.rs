@@ -2,15 +2,20 @@
 //!
 //! For logs in the manner of Kafka. `send v` gives the offset of the record, or nil; `poll`
 //! gives a list of pairs, offset and value. Values are distinct. The anomalies are those that
-//! Jepsen's kafka workload names, for one log (`independent` judges several).
+//! Jepsen's kafka workload names, for one log (`independent` judges several). Histories of that
+//! workload itself are translated into this notation first (`kafka.rs`).
+
+use std::sync::Arc;
 
 use super::evidence::count;
 use super::finals::heed_the_end;
 use super::online::OnlineLog;
 use super::recheck::{self, rechecked};
-use super::{ANOMALIES_MAX, Checker, Online, Verdict};
+use super::{ANOMALIES_MAX, Checker, Independent, Online, Verdict, independent};
 use crate::history::History;
+use crate::op::Process;
 
+mod kafka;
 mod log;
 use log::{Log, Unreadable};
 
@@ -31,6 +36,11 @@ pub struct OffsetLog {
 /// A record that nobody polled is not lost for certain where a poll of unknown outcome may have
 /// returned it, or where every client may have begun behind it (see
 /// [`from_start`](OffsetLog::from_start)): then the verdict is *unknown*.
+///
+/// Histories of Jepsen's kafka workload are judged key by key: `send`, `poll` and `txn` with
+/// micro-operations, `assign`, `subscribe` and `crash`. A consumer's position may be any after each
+/// of the latter three, and after each poll of a consumer that subscribed, since its partitions may
+/// move to another one. The order of sends and cycles between transactions are not judged.
 ///
 /// ```
 /// # use fuzz_dist::checker::{Checker, offset_log, histories::Recorder};
@@ -64,7 +74,59 @@ const KINDS: [&str; 6] =
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {
-        let log = match Log::of(history, self.from_start) {
+        match kafka::is_kafka(history) {
+            true => self.of_kafka(history),
+            false => OneLog { from_start: self.from_start, processes: None }.check(history),
+        }
+    }
+
+    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
+        Some(Box::<OnlineLog>::default())
+    }
+}
+
+impl OffsetLog {
+    fn of_kafka(&self, history: &History) -> Verdict {
+        let unknown = |why: String| Verdict::unknown("offset_log", why);
+        if self.from_start {
+            return unknown(
+                "from_start does not go with the kafka workload, whose consumers begin anywhere"
+                    .into(),
+            );
+        }
+        let translated = match kafka::translated(history) {
+            Ok(translated) => translated,
+            Err(event) => {
+                return unknown(format!(
+                    "`{}` of {} at event {event} is no operation of the kafka workload, such as `send` of [[:send k v]] with the result [[:send k [offset v]]], or `poll` of [[:poll]] with the result [[:poll {{k [[offset v]]}}]]",
+                    history.function(event),
+                    history.value(event)
+                ));
+            }
+        };
+        let processes = Some(translated.processes.into());
+        let one: Independent<OneLog> = independent(OneLog { from_start: false, processes });
+        let mut verdict = one.check(&translated.history);
+        verdict.checker = "offset_log".into();
+        let mut anomalies: Vec<_> = verdict.anomalies.iter_mut().collect();
+        anomalies.extend(verdict.parts.iter_mut().flat_map(|p| &mut p.anomalies));
+        for event in anomalies.into_iter().flat_map(|a| &mut a.events) {
+            *event = translated.events[*event];
+        }
+        verdict
+    }
+}
+
+/// Judges a single log.
+struct OneLog {
+    from_start: bool,
+    /// The processes that explanations name for those of the history, where they are others.
+    processes: Option<Arc<[Process]>>,
+}
+
+impl Checker for OneLog {
+    fn check(&self, history: &History) -> Verdict {
+        let log = match Log::of(history, self.from_start, self.processes.as_deref()) {
             Ok(log) => log,
             Err(why) => return Verdict::unknown("offset_log", unreadable(history, &why)),
         };
@@ -101,10 +163,6 @@ impl Checker for OffsetLog {
             .with("unknown_poll_count", log.open_polls);
         rechecked(history, verdict, |f, a| recheck::offset_log(f, a, self.from_start))
     }
-
-    fn online(&self, _: &History) -> Option<Box<dyn Online>> {
-        Some(Box::<OnlineLog>::default())
-    }
 }
 
 fn unreadable(history: &History, why: &Unreadable) -> String {
@@ -120,5 +178,7 @@ fn unreadable(history: &History, why: &Unreadable) -> String {
     }
 }
 
+#[cfg(test)]
+mod kafka_tests;
 #[cfg(test)]
 mod tests;

@@ -155,9 +155,9 @@ fn the_twin_agrees_on_random_histories() {
     assert!(totals.iter().all(|n| *n > 100), "{totals:?}");
 }
 
-type Sent = Vec<(i64, Option<i64>, bool)>;
+pub(super) type Sent = Vec<(i64, Option<i64>, bool)>;
 /// Client and what its poll gave; nothing where that is unknown.
-type Polls = Vec<(u32, Option<Vec<(i64, i64)>>)>;
+pub(super) type Polls = Vec<(u32, Option<Vec<(i64, i64)>>)>;
 
 /// Sends one after the other (value, offset where acknowledged, whether it may have
 /// happened before the polls), then polls, then perhaps a send that comes too late. Sends of unknown
@@ -243,7 +243,7 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
     (r.history(), sent, polls)
 }
 
-fn twin(kind: &str, sent: &Sent, polls: &Polls, start: bool) -> usize {
+pub(super) fn twin(kind: &str, sent: &Sent, polls: &Polls, start: bool) -> usize {
     let acked: Vec<(i64, i64)> = sent.iter().filter_map(|(v, o, _)| Some(((*o)?, *v))).collect();
     let polled: Vec<(i64, i64)> =
         polls.iter().flat_map(|(_, r)| r.clone().unwrap_or_default()).collect();

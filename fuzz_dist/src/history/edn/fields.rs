@@ -7,6 +7,16 @@ use crate::history::History;
 use crate::op::{Event, Kind, Name, NodeId, OpError, Phase, Process, Value};
 use crate::time::Time;
 
+const FUNCTION: &str = "an operation with a function :f (only transactions, lists of \
+    micro-operations such as [[:r x nil] [:append y 1]], may be without)";
+
+/// An event that a map makes.
+pub(super) struct Made {
+    pub(super) event: Event,
+    /// Does it say whose it is?
+    pub(super) of_a_process: bool,
+}
+
 /// What a map said so far, and the nodes that were met.
 #[derive(Default)]
 pub(super) struct Fields {
@@ -70,12 +80,13 @@ impl Fields {
         Ok(())
     }
 
-    /// The event that the fields make.
-    pub(super) fn event(&mut self, history: &mut History) -> Result<Event, String> {
+    /// The event that the fields make; without a process it is one of process 0.
+    pub(super) fn event(&mut self, history: &mut History) -> Result<Made, String> {
         let value = self.value.take().unwrap_or_default();
-        Ok(Event {
+        let process = self.process.unwrap_or(Process(0));
+        let event = Event {
             time: Time(self.time.unwrap_or(history.len() as u64)),
-            process: self.process.ok_or("an operation with a :process")?,
+            process,
             node: match self.node.take() {
                 Some(node) => Some(self.node_id(history, &node)?),
                 None => None,
@@ -85,7 +96,13 @@ impl Fields {
                 Some(f) => f,
                 // Elle's histories may do without: a list of micro-operations is a transaction.
                 None if is_micro_ops(&value) => "txn".into(),
-                None => return Err("an operation with a function :f".into()),
+                // A completion without a value is one of what was invoked.
+                None => match history.open.get(process.0).filter(|_| self.process.is_some()) {
+                    Some(invoked) if self.kind != Some(Kind::Invoke) => {
+                        history.function(invoked as usize).clone()
+                    }
+                    _ => return Err(FUNCTION.into()),
+                },
             },
             value: match self.key.take() {
                 Some(key) => Value::list([key, value]),
@@ -93,7 +110,8 @@ impl Fields {
             },
             error: self.error.take(),
             phase: self.phase,
-        })
+        };
+        Ok(Made { event, of_a_process: self.process.is_some() })
     }
 
     fn node_id(&mut self, history: &mut History, node: &Value) -> Result<NodeId, String> {
@@ -118,8 +136,11 @@ impl Fields {
 }
 
 fn is_micro_ops(value: &Value) -> bool {
-    let is_one =
-        |op: &Value| op.as_list().is_some_and(|op| op.len() == 3 && op[0].as_text().is_some());
+    let is_one = |op: &Value| match op.as_list() {
+        Some([f, ..]) if f.as_text() == Some("poll") => true,
+        Some([f, _, _]) => f.as_text().is_some(),
+        _ => false,
+    };
     value.as_list().is_some_and(|ops| ops.iter().all(is_one))
 }
 

@@ -8,10 +8,12 @@
 //! One after the other, or in one vector or list. Keywords become text without their colon, sets
 //! of whole numbers sets, other sets lists; numbers that are not whole and symbols become text;
 //! tags are ignored. `:key` beside `:value` makes a pair of both. Keys that mean nothing here
-//! are skipped. Events are numbered by their place. Nodes are numbered as they come, unless the
+//! are skipped. Events are numbered by their place. Operations without a `:process` are each one of
+//! a process of its own, see `loose.rs`. Nodes are numbered as they come, unless the
 //! first line is a comment of ours that names them.
 
 mod fields;
+mod loose;
 mod quick;
 mod scan;
 mod write;
@@ -20,6 +22,7 @@ use std::io::{self, Read};
 
 use super::History;
 use fields::Fields;
+use loose::Loose;
 use quick::Quick;
 use scan::{Scanner, Stop};
 pub(super) use scan::{Scanner as Values, Stop as ValueStop};
@@ -70,6 +73,8 @@ pub(super) fn read(
         scanner: Scanner::new(notation == Notation::Json),
         quick: (notation == Notation::Edn).then(Quick::default),
         fields: Fields::default(),
+        loose: Loose::default(),
+        loose_line: 0,
         history: History::default(),
     };
     reader.more(source, chunk)?;
@@ -78,7 +83,13 @@ pub(super) fn read(
     loop {
         match reader.form(&mut inside) {
             Ok(true) => {}
-            Ok(false) => return Ok(reader.history),
+            Ok(false) => {
+                let settled = std::mem::take(&mut reader.loose).settle(&mut reader.history);
+                return match settled {
+                    Ok(()) => Ok(reader.history),
+                    Err(expected) => Err(Failure::Line(reader.loose_line, expected)),
+                };
+            }
             Err(Stop::More) if !reader.ended => {
                 // Reading as much again as there is keeps the work of trying again linear.
                 let more = chunk.max(reader.end - reader.at);
@@ -106,6 +117,9 @@ struct Reader {
     /// For the usual form of EDN.
     quick: Option<Quick>,
     fields: Fields,
+    /// Operations without a process, and the line of the first.
+    loose: Loose,
+    loose_line: usize,
     history: History,
 }
 
@@ -165,8 +179,25 @@ impl Reader {
         result.map_err(|expected| self.wrong(0, expected))
     }
 
+    /// Passes over what is white and over whole comments, however much there is of them: it need not
+    /// be kept until an operation follows.
+    fn blank(&mut self) {
+        loop {
+            let rest = &self.buffer[self.at..self.end];
+            let white = |b: &&u8| matches!(b, b' ' | b',' | b'\n' | b'\t' | b'\r' | 0x0b | 0x0c);
+            let passed = rest.iter().take_while(white).count();
+            self.at += passed;
+            let comment = rest[passed..].strip_prefix(b";");
+            match comment.and_then(|text| text.iter().position(|b| *b == b'\n')) {
+                Some(end) => self.at += end + 2,
+                None => return,
+            }
+        }
+    }
+
     /// Takes the next operation; `inside` is what ends the vector or list around all of them.
     fn form(&mut self, inside: &mut Option<u8>) -> Result<bool, Stop> {
+        self.blank();
         let text = &self.buffer[..self.end];
         self.scanner.start(self.at, self.ended);
         let first = loop {
@@ -202,8 +233,16 @@ impl Reader {
         self.fields.read(&mut self.scanner, text)?;
         let end = self.scanner.at();
         let wrong = |expected: String| Stop::Wrong(start, expected);
-        let event = self.fields.event(&mut self.history).map_err(wrong)?;
-        push(&mut self.history, event).map_err(wrong)?;
+        let made = self.fields.event(&mut self.history).map_err(wrong)?;
+        match made.of_a_process {
+            true => push(&mut self.history, made.event).map_err(wrong)?,
+            false => {
+                if self.loose_line == 0 {
+                    self.loose_line = self.lines + newlines(&text[..start]) + 1;
+                }
+                self.loose.push(made.event);
+            }
+        }
         self.at = end;
         Ok(true)
     }

@@ -1,7 +1,12 @@
 //! The text of DBCop (Biswas and Enea, "On the complexity of checking transactional
-//! consistency", OOPSLA 2019): `[x:=1 y==2 z==?]`, and `!` behind what did not commit.
+//! consistency", OOPSLA 2019): `[x:=1 y==2 z==?]`, and `!` behind what did not commit. And its JSON, an
+//! array for each session of transactions such as `{"events":[{"Write":{"variable":0,"version":1}}],
+//! "committed":true}`, whose events may also be `["w",0,1]`, or those of the paper's artifact:
+//! `{"write":true,"variable":0,"value":1,"success":true}`, within an object that has them as `data`.
 
 use std::io::BufRead;
+
+use serde::Deserialize;
 
 use super::super::History;
 use super::super::edn::Failure;
@@ -12,6 +17,10 @@ use crate::op::Value;
 /// Reads the transactions of each session; sessions are parted by lines of dashes. The initial
 /// version is 0, as in DBCop.
 pub(super) fn read(source: &mut dyn BufRead) -> Result<History, Failure> {
+    // The head is never longer than the reader's buffer.
+    if is_json(source.fill_buf()?) {
+        return read_json(source);
+    }
     let mut sessions = Sessions::default();
     let mut session: Vec<Txn> = Vec::new();
     each_line(source, |line| {
@@ -33,6 +42,119 @@ pub(super) fn read(source: &mut dyn BufRead) -> Result<History, Failure> {
     sessions.push(session);
     sessions.zero_is_initial();
     sessions.history().map_err(|expected| Failure::Line(1, expected))
+}
+
+/// Is it DBCop's JSON, and not its text?
+pub(super) fn is_json(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let inner = text.get(1..).unwrap_or_default().trim_ascii_start();
+    match text.first() {
+        Some(b'{') => true,
+        Some(b'[') => inner.first() == Some(&b'['),
+        _ => false,
+    }
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    data: Vec<Vec<JsonTxn>>,
+}
+
+#[derive(Deserialize)]
+struct JsonTxn {
+    events: Vec<JsonEvent>,
+    #[serde(alias = "success")]
+    committed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JsonEvent {
+    Tagged(Tagged),
+    Pair(char, Variable, Option<u64>),
+    Flag {
+        write: bool,
+        variable: Variable,
+        value: u64,
+        #[serde(default = "yes")]
+        success: bool,
+    },
+}
+
+#[derive(Deserialize)]
+enum Tagged {
+    Read { variable: Variable, version: Option<u64> },
+    Write { variable: Variable, version: u64 },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Variable {
+    Number(u64),
+    Name(String),
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn read_json(source: &mut dyn BufRead) -> Result<History, Failure> {
+    const FILE: &str = "an array of sessions, each an array of transactions such as \
+        {\"events\":[{\"Write\":{\"variable\":0,\"version\":1}}],\"committed\":true}";
+    let wrong = |error: serde_json::Error| match error.is_io() {
+        true => Failure::Io(error.into()),
+        false => Failure::Line(error.line().max(1), format!("{FILE}: {error}")),
+    };
+    let mut sessions = Sessions::default();
+    let all: Vec<Vec<JsonTxn>> = match source.fill_buf()?.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_reader::<_, Artifact>(source).map_err(wrong)?.data,
+        _ => serde_json::from_reader(source).map_err(wrong)?,
+    };
+    for session in all {
+        let txns: Result<Vec<Txn>, String> = session.into_iter().map(JsonTxn::txn).collect();
+        sessions.push(txns.map_err(|why| Failure::Line(1, format!("{FILE}: {why}")))?);
+    }
+    sessions.zero_is_initial();
+    sessions.history().map_err(|expected| Failure::Line(1, expected))
+}
+
+impl JsonTxn {
+    fn txn(self) -> Result<Txn, String> {
+        let mut ops = Vec::with_capacity(self.events.len());
+        let aborted = !self.committed;
+        for event in self.events {
+            let (write, variable, version, success) = match event {
+                JsonEvent::Tagged(Tagged::Read { variable, version }) => {
+                    (false, variable, version, true)
+                }
+                JsonEvent::Tagged(Tagged::Write { variable, version }) => {
+                    (true, variable, Some(version), true)
+                }
+                JsonEvent::Pair('r', variable, version) => (false, variable, version, true),
+                JsonEvent::Pair('w', variable, Some(version)) => {
+                    (true, variable, Some(version), true)
+                }
+                JsonEvent::Pair(..) => {
+                    return Err("an event is neither r nor w of a version".into());
+                }
+                JsonEvent::Flag { write, variable, value, success } => {
+                    (write, variable, Some(value), success)
+                }
+            };
+            // What did not succeed within a transaction that did is no part of it.
+            if !success && !aborted {
+                continue;
+            }
+            let number = |n: u64| Value::Int(n as i64);
+            let value = version.map_or(Value::Nil, number);
+            let key = match variable {
+                Variable::Number(n) => number(n),
+                Variable::Name(name) => name.into(),
+            };
+            ops.push(MicroOp { write, key, value });
+        }
+        Ok(Txn { ops, aborted })
+    }
 }
 
 fn transaction(text: &str) -> Result<(Txn, &str), String> {

@@ -35,7 +35,7 @@ pub enum Format {
     /// dashes and sessions by equals signs.
     Awdit,
     /// DBCop's text: transactions such as `[x:=1 y==2 z==?]`, uncommitted with `!` behind them,
-    /// and sessions parted by dashes.
+    /// and sessions parted by dashes. Or its JSON: an array of sessions, each an array of transactions.
     Dbcop,
 }
 
@@ -94,6 +94,9 @@ impl Format {
         match text.first() {
             None if matches!(extension, "json" | "jsonl") => Some(Format::JepsenJson),
             Some(b'{') if inner.starts_with(b"\"fuzz_dist") => Some(Format::Json),
+            // DBCop's JSON: the sessions alone, or within the object of its artifact.
+            Some(b'[') if inner.starts_with(b"[") && is_json_within(inner) => Some(Format::Dbcop),
+            Some(b'{') if ARTIFACT.iter().any(|key| inner.starts_with(key)) => Some(Format::Dbcop),
             Some(b'{' | b'[') if inner.starts_with(b"\"") => Some(Format::JepsenJson),
             Some(b'#' | b';') => Some(Format::Edn),
             Some(b'{' | b'[' | b'(') if inner.starts_with(b":") || inner.starts_with(b"#") => {
@@ -194,6 +197,17 @@ impl History {
         }
         out.write_all(&lines)
     }
+}
+
+/// The first key of the histories of DBCop's artifact.
+const ARTIFACT: [&[u8]; 2] = [b"\"params\"", b"\"data\""];
+
+/// Is what follows brackets a transaction in DBCop's JSON?
+fn is_json_within(text: &[u8]) -> bool {
+    let bracket = |b: &u8| *b == b'[' || *b == b']' || *b == b',' || b.is_ascii_whitespace();
+    let inner = &text[text.iter().take_while(|b| bracket(b)).count()..];
+    let first = inner.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    first.is_some_and(|first| first.starts_with(b"\""))
 }
 
 /// Does the text begin with a dated line of a log, or with an operation of `history.txt`?

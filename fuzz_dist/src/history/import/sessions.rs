@@ -1,7 +1,7 @@
 //! Sessions of transactions without times, and the history that they make.
 
 use super::super::hash::{FastMap, FastSet};
-use super::super::{History, NONE, Row, Word};
+use super::super::{History, NONE, REAL_TIME, Row, Word};
 use crate::op::{Kind, Phase, Process, Value};
 
 /// A read or write of a transaction.
@@ -58,7 +58,7 @@ impl Sessions {
     /// each does one thing at a time.
     pub(super) fn history(self) -> Result<History, String> {
         let mut history = History::default();
-        history.set_meta("real_time", false);
+        history.set_meta(REAL_TIME, false);
         if self.sessions.len() >= Process::RUNTIME.0 as usize {
             return Err("fewer sessions".into());
         }

@@ -43,6 +43,87 @@ fn plume_gives_sessions_and_the_initial_zero() {
 }
 
 #[test]
+fn the_json_of_dbcop_is_its_text() {
+    let text = import(Format::Dbcop, "[x:=1 y==?][x==1]!\n---\n[y:=2 z==0]\n");
+    let (x, y, z) = ("\"x\"", "\"y\"", "\"z\"");
+    let event =
+        |tag: &str, k: &str, v: &str| format!("{{\"{tag}\":{{\"variable\":{k},\"version\":{v}}}}}");
+    let (write, read) =
+        (|k: &str, v: &str| event("Write", k, v), |k: &str, v: &str| event("Read", k, v));
+    let tagged = format!(
+        "[[{{\"events\":[{},{}],\"committed\":true}},{{\"events\":[{}],\"committed\":false}}],\n[{{\"committed\":true,\"events\":[{},{}]}}]]",
+        write(x, "1"),
+        read(y, "null"),
+        read(x, "1"),
+        write(y, "2"),
+        read(z, "0")
+    );
+    let pairs = "[[{\"events\":[[\"w\",\"x\",1],[\"r\",\"y\",null]],\"committed\":true},{\"events\":[[\"r\",\"x\",1]],\"committed\":false}],[{\"events\":[[\"w\",\"y\",2],[\"r\",\"z\",0]],\"committed\":true}]]";
+    for json in [&*tagged, pairs] {
+        assert_eq!(Format::detect(Path::new("h.json"), json.as_bytes()), Some(Format::Dbcop));
+        assert!(import(Format::Dbcop, json).events().eq(text.events()), "{json}");
+    }
+    // That of the artifact, with numbers for names, and what did not succeed.
+    let artifact = "{\"params\":{\"id\":0},\"data\":[[{\"events\":[{\"write\":true,\"variable\":1,\"value\":5,\"success\":true},{\"write\":false,\"variable\":2,\"value\":9,\"success\":false}],\"success\":true},{\"events\":[{\"write\":true,\"variable\":1,\"value\":6,\"success\":false}],\"success\":false}]]}";
+    assert_eq!(Format::detect(Path::new("h"), artifact.as_bytes()), Some(Format::Dbcop));
+    let history = import(Format::Dbcop, artifact);
+    assert_eq!(completions(&history), ["0 ok [[\"w\" 1 5]]", "0 fail [[\"w\" 1 6]]"]);
+    assert!(import(Format::Dbcop, "[[]]").is_empty());
+}
+
+#[test]
+fn operations_without_processes_are_paired_by_what_they_ask() {
+    let op = |kind: &str, f: &str, value: &str| format!("{{:type :{kind} {f} :value {value}}}\n");
+    let add = |kind: &str, value: &str| op(kind, ":f :add", value);
+    let read = |kind: &str, value: &str| op(kind, ":f :read", value);
+    let text = add("invoke", "1")
+        + &read("invoke", "nil")
+        + &add("ok", "1")
+        + &read("invoke", "nil")
+        + &read("ok", "[1 2]")
+        + &read("ok", "[]")
+        + &add("invoke", "3");
+    let history = import(Format::Edn, &text);
+    let all: Vec<String> = (0..history.len())
+        .map(|i| {
+            let kind = history.kind(i).as_str();
+            format!("{} {kind} {} {}", history.process(i), history.function(i), history.value(i))
+        })
+        .collect();
+    // Either read may be the one that was invoked first: both are.
+    let expected = [
+        "0 invoke add 1",
+        "1 invoke read nil",
+        "2 invoke read nil",
+        "0 ok add 1",
+        "1 ok read [1 2]",
+        "2 ok read []",
+        "3 invoke add 3",
+    ];
+    assert_eq!(all, expected);
+    assert_eq!(history.meta("processes"), Some(&Value::Bool(false)));
+    assert_eq!(history.meta("real_time"), None);
+    // Without invocations each may have begun before all that is there.
+    let txns = op("ok", "", "[[:append :x 1]]") + &op("ok", "", "[[:r :x [1]]]");
+    let history = import(Format::Edn, &txns);
+    assert_eq!(
+        (history.kind(1), &*history.value(1).to_string()),
+        (Kind::Invoke, "[[\"r\" \"x\" nil]]")
+    );
+    assert_eq!(completions(&history), ["0 ok [[\"append\" \"x\" 1]]", "1 ok [[\"r\" \"x\" [1]]]"]);
+    assert_eq!(history.meta("real_time"), Some(&Value::Bool(false)));
+    // Some with and some without cannot be told apart.
+    let mixed = add("ok", "1") + "{:type :invoke :process 4 :f :add :value 2}\n";
+    let refused = History::import(&mut mixed.as_bytes(), Path::new("h"), Format::Edn);
+    let why = refused.expect_err("some have no process").to_string();
+    assert!(why.contains("a :process in every operation"), "{why}");
+    // The function of what was invoked is that of its completion.
+    let crashed =
+        "{:type :invoke :process 0 :f :add :value 1}\n{:type :info :process 0 :error :timeout}\n";
+    assert_eq!(completions(&import(Format::Edn, crashed)), ["0 info nil"]);
+}
+
+#[test]
 fn logs_of_today_and_history_txt_are_read_as_the_old_ones() {
     let operations = "0\t:invoke\t:read\tnil\n0\t:ok\t:read\t[1 \"a b\"]\n1\t:invoke\t:write\t3\n:nemesis\t:info\t:start\tnil\n1\t:info\t:write\t3\t[:timeout \"late\"]\n5\t:invoke\t:write\t4\n5\t:fail\t:write\t4\t:refused\n";
     let each =
