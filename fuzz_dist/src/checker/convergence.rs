@@ -383,6 +383,9 @@ mod tests {
             let verdict = convergence().check(&history);
             let told = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
             prop_assert_eq!((verdict.validity, told), naive(&history));
+            // Unknown by itself, and not since the second opinion disagrees.
+            let why = verdict.reasons.concat();
+            prop_assert!(!why.contains("internal error"), "{}", why);
         }
     }
 }

@@ -249,6 +249,7 @@ mod tests {
             let named = last.anomalies.iter().map(|a| (&*a.kind, a.subject.clone())).collect();
             let expected = oracle(&history);
             assert_eq!((last.validity, named), expected, "seed {seed}: {last:#?}");
+            assert!(!last.reasons.concat().contains("internal error"), "seed {seed}: {last:#?}");
             assert!(!last.is_invalid() || all.is_invalid(), "seed {seed}: {:?}", all.reasons);
             seen[last.validity as usize] += 1;
         }

@@ -106,7 +106,9 @@ fn nothing_is_lost_where_no_node_gave_a_final_read() {
     r.phase = Phase::Final;
     r.invoke(0, "executed", Value::Nil);
     r.fail(0);
-    assert_eq!(jobs().check(&r.history()).validity, Validity::Unknown);
+    let verdict = jobs().check(&r.history());
+    assert_eq!(verdict.validity, Validity::Unknown);
+    assert_eq!(verdict.reasons, ["no job was executed", "no node gave a final read"]);
 }
 
 #[test]
@@ -174,6 +176,10 @@ fn the_oracle_agrees_on_random_histories() {
             assert_eq!(
                 verdict.validity, expected,
                 "seed {seed} {words:?} {finals:?}: {verdict:#?}"
+            );
+            assert!(
+                !verdict.reasons.concat().contains("internal error"),
+                "seed {seed}: {verdict:#?}"
             );
             let of = |job: usize, outcomes: &str| {
                 submits.iter().filter(|s| s.0 == job && outcomes.contains(s.1)).count()

@@ -18,7 +18,9 @@ fn nonsense_and_nothing_are_unknown() {
     let mut r = Recorder::new(["n1"]);
     r.invoke(0, "send", 7);
     r.ok(0, "first");
-    assert_eq!(offset_log().check(&r.history()).validity, Validity::Unknown);
+    let verdict = offset_log().check(&r.history());
+    assert_eq!(verdict.validity, Validity::Unknown);
+    assert!(verdict.reasons[0].contains("is neither an offset nor"), "{verdict:#?}");
 }
 
 /// What stands beside another value at an offset was not passed over by who polled the other one.
@@ -151,6 +153,7 @@ fn the_twin_agrees_on_random_histories() {
             _ => Validity::Invalid,
         };
         assert_eq!(verdict.validity, expected, "seed {seed}: {sent:?} {polls:?}");
+        assert!(!verdict.reasons.concat().contains("internal error"), "seed {seed}: {verdict:#?}");
     }
     assert!(totals.iter().all(|n| *n > 100), "{totals:?}");
 }

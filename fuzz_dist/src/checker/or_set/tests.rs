@@ -180,8 +180,9 @@ fn sessions_count_where_asked() {
 
 #[test]
 fn nothing_added_or_read_is_unknown() {
-    for text in ["+0.5", "-0.5 ! ?0. ?1."] {
-        assert_eq!(or_set().check(&history(text)).validity, Validity::Unknown, "{text}");
+    for (text, why) in [("+0.5", "nothing was read"), ("-0.5 ! ?0. ?1.", "nothing was added")] {
+        let verdict = or_set().check(&history(text));
+        assert_eq!((verdict.validity, &*verdict.reasons[0]), (Validity::Unknown, why), "{text}");
     }
 }
 
@@ -230,6 +231,7 @@ fn the_twin_agrees_on_random_histories() {
             () => Validity::Valid,
         };
         assert_eq!(verdict.validity, validity, "seed {seed}: {:?}", verdict.reasons);
+        assert!(!verdict.reasons.concat().contains("internal error"), "seed {seed}: {verdict:#?}");
         validities[validity as usize] += 1;
     }
     assert!(validities.iter().all(|n| *n > 1_000), "{validities:?}");

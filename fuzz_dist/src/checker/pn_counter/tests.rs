@@ -30,6 +30,7 @@ fn sums_of_subsets_are_possible_and_nothing_else_is() {
         let verdict =
             pn_counter().check(&sequence(&[(0, "add", 5), (1, "add", 5), (2, "read", value)]));
         assert_eq!(verdict.is_valid(), possible, "{value}");
+        assert_eq!(verdict.results["approximate"], false, "{value}");
     }
 }
 

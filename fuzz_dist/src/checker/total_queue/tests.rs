@@ -303,6 +303,7 @@ fn the_oracle_agrees_on_random_histories() {
             Validity::Valid
         };
         assert_eq!(verdict.validity, expected, "seed {seed} {acts:?} {:?}", verdict.reasons);
+        assert!(!verdict.reasons.concat().contains("internal error"), "seed {seed}: {verdict:#?}");
         // Which of those that did not come out were taken is open.
         let (of_lost, others): (Vec<&Anomaly>, Vec<&Anomaly>) =
             verdict.anomalies.iter().partition(|a| &*a.kind == "lost");

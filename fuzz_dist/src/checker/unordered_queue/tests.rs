@@ -153,6 +153,7 @@ fn the_oracle_agrees_on_random_histories() {
             _ => Validity::Unknown,
         };
         assert_eq!(verdict.validity, expected, "seed {seed}: {verdict:#?}");
+        assert!(!verdict.reasons.concat().contains("internal error"), "seed {seed}: {verdict:#?}");
         let count =
             |f: &str, is: &dyn Fn(&Call) -> bool| calls(&history, &[f]).filter(|c| is(c)).count();
         let nothing = |c: &Call| c.acknowledged().is_some_and(|done| history.value(done).is_nil());
