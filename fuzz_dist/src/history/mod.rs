@@ -18,6 +18,7 @@ mod edn;
 mod faults;
 pub(crate) mod hash;
 mod import;
+mod invocations;
 mod json;
 mod line;
 mod load;
@@ -42,6 +43,7 @@ mod zones;
 pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
+pub(crate) use invocations::Invocation;
 pub use load::{LoadError, Loaded, Torn};
 pub use pairs::{DownMatrix, PairLife};
 pub(crate) use parts::in_parts;
@@ -127,16 +129,6 @@ struct Row {
     kind: Kind,
     function: u16,
     phase: Phase,
-}
-
-/// A client's invocation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Invocation {
-    pub(crate) event: usize,
-    /// The place of its function in [`History::functions`].
-    pub(crate) function: usize,
-    pub(crate) process: Process,
-    pub(crate) completion: Option<usize>,
 }
 
 /// An event that no run can have: what was wrong with it, and where.
@@ -388,23 +380,6 @@ impl History {
     /// The invocation of the completion at `i`.
     pub fn invocation(&self, i: usize) -> Option<usize> {
         (self.kind(i) != Kind::Invoke).then(|| self.partner(i)).flatten()
-    }
-
-    /// The invocations of clients, in order: for tight loops.
-    #[inline]
-    pub(crate) fn invocations(&self) -> impl Iterator<Item = Invocation> + '_ {
-        let columns = self.tag.iter().zip(&self.process).zip(&self.function).zip(&self.partner);
-        columns
-            .enumerate()
-            .filter(|(_, (((tag, process), _), _))| {
-                tag.kind == Kind::Invoke && Process(**process).is_client()
-            })
-            .map(|(event, (((_, process), function), partner))| Invocation {
-                event,
-                function: usize::from(*function),
-                process: Process(*process),
-                completion: (*partner != NONE).then_some(*partner as usize),
-            })
     }
 
     /// All errors and their events, in no order.
