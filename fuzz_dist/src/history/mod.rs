@@ -18,6 +18,7 @@ mod edn;
 mod faults;
 pub(crate) mod hash;
 mod import;
+mod invocations;
 mod json;
 mod line;
 mod load;
@@ -43,6 +44,7 @@ mod zones;
 pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
+pub(crate) use invocations::Invocation;
 pub use load::{LoadError, Loaded, Torn};
 pub use pairs::{DownMatrix, PairLife};
 pub(crate) use parts::in_parts;
@@ -128,16 +130,6 @@ struct Row {
     kind: Kind,
     function: u16,
     phase: Phase,
-}
-
-/// A client's invocation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Invocation {
-    pub(crate) event: usize,
-    /// The place of its function in [`History::functions`].
-    pub(crate) function: usize,
-    pub(crate) process: Process,
-    pub(crate) completion: Option<usize>,
 }
 
 /// An event that no run can have: what was wrong with it, and where.
@@ -391,23 +383,6 @@ impl History {
         (self.kind(i) != Kind::Invoke).then(|| self.partner(i)).flatten()
     }
 
-    /// The invocations of clients, in order: for tight loops.
-    #[inline]
-    pub(crate) fn invocations(&self) -> impl Iterator<Item = Invocation> + '_ {
-        let columns = self.tag.iter().zip(&self.process).zip(&self.function).zip(&self.partner);
-        columns
-            .enumerate()
-            .filter(|(_, (((tag, process), _), _))| {
-                tag.kind == Kind::Invoke && Process(**process).is_client()
-            })
-            .map(|(event, (((_, process), function), partner))| Invocation {
-                event,
-                function: usize::from(*function),
-                process: Process(*process),
-                completion: (*partner != NONE).then_some(*partner as usize),
-            })
-    }
-
     /// All errors and their events, in no order.
     pub(crate) fn errors(&self) -> impl Iterator<Item = (usize, &OpError)> + '_ {
         self.errors.iter().map(|(i, error)| (*i as usize, error))
@@ -482,26 +457,6 @@ impl History {
     pub fn set_read(&self, i: usize) -> Option<SetRead<'_>> {
         match self.value[i].parts() {
             Some((Form::Read, id)) => Some(self.sets.get(id as u32)),
-            _ => None,
-        }
-    }
-
-    /// The size of the set of event `i`.
-    pub(crate) fn set_size(&self, i: usize) -> Option<usize> {
-        match self.value[i].parts() {
-            Some((Form::Read, id)) => Some(self.sets.size(id as u32)),
-            _ => None,
-        }
-    }
-
-    /// Of the set of event `i`: the event whose set it differs from, and whether a number is among
-    /// what it has in addition, and what it lacks; see [`History::set_read`].
-    pub(crate) fn set_change(&self, i: usize, n: i64) -> Option<(Option<usize>, bool, bool)> {
-        match self.value[i].parts() {
-            Some((Form::Read, id)) => {
-                let (came, gone) = self.sets.changes(id as u32, n);
-                Some((self.sets.base(id as u32), came, gone))
-            }
             _ => None,
         }
     }

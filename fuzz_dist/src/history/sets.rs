@@ -160,6 +160,28 @@ impl SetColumn {
     }
 }
 
+impl History {
+    /// The size of the set of event `i`.
+    pub(crate) fn set_size(&self, i: usize) -> Option<usize> {
+        match self.value[i].parts() {
+            Some((Form::Read, id)) => Some(self.sets.size(id as u32)),
+            _ => None,
+        }
+    }
+
+    /// Of the set of event `i`: the event whose set it differs from, and whether a number is among
+    /// what it has in addition, and what it lacks; see [`History::set_read`].
+    pub(crate) fn set_change(&self, i: usize, n: i64) -> Option<(Option<usize>, bool, bool)> {
+        match self.value[i].parts() {
+            Some((Form::Read, id)) => {
+                let (came, gone) = self.sets.changes(id as u32, n);
+                Some((self.sets.base(id as u32), came, gone))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Whole sets, for whoever walks all of a history's: each from the former one of its node.
 #[derive(Default)]
 pub(super) struct Wholes {

@@ -7,8 +7,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Elements;
+use super::in_threads;
+use super::numbers::{Growing, Known, Numbers, Stranger};
 use crate::history::hash::FastMap;
-use crate::history::{History, View, Word};
+use crate::history::{History, View};
 use crate::op::{Kind, NodeId, Phase, Value};
 
 /// The successful reads of a node in the order of their completion, and what changed between them:
@@ -175,9 +177,6 @@ pub(crate) struct Streams<C = Vec<Change>> {
 /// From so many events on the nodes' reads are gathered in parallel; in tests some are that short.
 const PARALLEL_MIN: usize = if cfg!(test) { 60 } else { 100_000 };
 
-/// A read has an element that was never added, and has no number.
-struct Stranger;
-
 /// What keeps a stream from being built.
 enum Failed {
     Unreadable(Unreadable),
@@ -263,19 +262,6 @@ impl<C: Keep> Streams<C> {
     }
 }
 
-/// What each of as many threads gives as there are processors, but at most so many.
-pub(crate) fn in_threads<T: Send>(most: usize, work: &(impl Fn() -> T + Sync)) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(most);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut all = vec![work()];
-        for other in others {
-            all.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        all
-    })
-}
-
 /// The successful reads of each node that served one, by their completion.
 fn reads_by_node(history: &History, read: &str) -> Vec<(Option<NodeId>, Vec<u32>)> {
     let mut by_node: Vec<Vec<u32>> = Vec::new();
@@ -294,48 +280,6 @@ fn reads_by_node(history: &History, read: &str) -> Vec<(Option<NodeId>, Vec<u32>
     }
     let nodes = by_node.into_iter().enumerate().filter(|(_, events)| !events.is_empty());
     nodes.map(|(slot, events)| (slot.checked_sub(1).map(|n| NodeId(n as u16)), events)).collect()
-}
-
-/// The numbers of elements, while reads are gathered.
-trait Numbers {
-    fn int(&mut self, n: i64) -> Result<u32, Stranger>;
-    fn word(&mut self, word: Word) -> Result<u32, Stranger>;
-    /// How many elements have a number.
-    fn len(&self) -> usize;
-}
-
-/// What was never added gets a number.
-struct Growing<'a, 'h>(&'a mut Elements<'h>);
-
-impl Numbers for Growing<'_, '_> {
-    fn int(&mut self, n: i64) -> Result<u32, Stranger> {
-        Ok(self.0.int(n))
-    }
-
-    fn word(&mut self, word: Word) -> Result<u32, Stranger> {
-        Ok(self.0.word(word))
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-/// What was never added has none. Only whole numbers are looked up.
-struct Known<'a, 'h>(&'a Elements<'h>);
-
-impl Numbers for Known<'_, '_> {
-    fn int(&mut self, n: i64) -> Result<u32, Stranger> {
-        self.0.find_int(n).ok_or(Stranger)
-    }
-
-    fn word(&mut self, word: Word) -> Result<u32, Stranger> {
-        self.int(word.as_small().ok_or(Stranger)?)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 struct Builder<'a, N> {
