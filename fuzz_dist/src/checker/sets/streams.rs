@@ -10,7 +10,7 @@ use super::Elements;
 use super::in_threads;
 use super::numbers::{Growing, Known, Numbers, Stranger};
 use crate::history::hash::FastMap;
-use crate::history::{History, View};
+use crate::history::{History, View, Word};
 use crate::op::{Kind, NodeId, Phase, Value};
 
 /// The successful reads of a node in the order of their completion, and what changed between them:
