@@ -84,19 +84,6 @@ pub(in crate::checker) fn counter(facts: &Facts<'_>, a: &Anomaly) -> Held {
     that(Value::Int(value as i64) == a.subject, "the read gave it")?;
     let began = facts.invoked(at);
     let adds = facts.increments();
-    if &*a.kind == "impossible_change" {
-        let first = a.events.iter().copied().find(|e| facts.is_ok(*e, "read"));
-        let first = first.filter(|first| *first < began).ok_or("it names no earlier read")?;
-        let former = i128::from(h.int(first).ok_or("the read gave no number")?);
-        let before = |c: &Call| c.acknowledged().is_some_and(|d| d < facts.invoked(first));
-        let between = |c: &Call| c.invoked > first && c.acknowledged().is_some_and(|d| d < began);
-        let some: Vec<&(Call, i128)> =
-            adds.iter().filter(|(c, _)| !before(c) && c.invoked < at).collect();
-        let (must, may): (Vec<_>, Vec<_>) = some.into_iter().partition(|(c, _)| between(c));
-        let must: i128 = must.iter().map(|(_, n)| n).sum();
-        let may: Vec<i128> = may.iter().map(|(_, n)| *n).collect();
-        return that(!is_sum_of_some(value - former - must, &may), "nothing changes it so");
-    }
     let certain = |c: &Call| c.acknowledged().is_some_and(|d| d < began);
     let sum: i128 = adds.iter().filter(|(c, _)| certain(c)).map(|(_, n)| n).sum();
     let open: Vec<i128> =
