@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 
 const NODES: usize = 5;
 const CLIENTS: usize = 10;
@@ -168,9 +168,9 @@ fn write(out: impl io::Write, operations: u64) -> io::Result<()> {
             }
         }
     }
-    for client in 0..NODES {
-        lines.event(process[client], client, "invoke", "read", "null", "final")?;
-        lines.read(process[client], client, &mut log, 0, "final")?;
+    for (node, who) in process.into_iter().take(NODES).enumerate() {
+        lines.event(who, node, "invoke", "read", "null", "final")?;
+        lines.read(who, node, &mut log, 0, "final")?;
     }
     lines.out.flush()
 }
