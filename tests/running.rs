@@ -1,6 +1,9 @@
 //! Scenarios: what a test can do while it runs, and what it is told.
 
-use fuzz_dist::checker::set_full;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fuzz_dist::checker::{convergence, set_full};
 use fuzz_dist::client::{Client, Error as ClientError};
 use fuzz_dist::generator::{Generator as _, repeat};
 use fuzz_dist::history::History;
@@ -166,6 +169,37 @@ fn by_functions() -> Workload {
         .add(|_, _| async { Ok::<(), Failure>(()) })
         .read(|_| async { Ok::<Vec<i64>, Failure>(vec![1]) })
         .into()
+}
+
+/// An add of unknown outcome that takes effect between two of the final reads.
+fn late_add() -> Workload {
+    let reads = Arc::new(AtomicUsize::new(0));
+    set_workload()
+        .add(|_, element| async move {
+            let lost = || Failure::unknown("timeout", "no answer came");
+            if element == 1 { Err(lost()) } else { Ok(()) }
+        })
+        .read(move |_| {
+            // Two rounds of the quiesce agree; of the third, the final reads, only the last one has it.
+            let late = reads.fetch_add(1, Ordering::SeqCst) >= 2 * 3 + 2;
+            async move { Ok::<Vec<i64>, Failure>(if late { vec![1, 2] } else { vec![2] }) }
+        })
+        .into()
+}
+
+/// Final reads that differ by an update of unknown outcome are taken again.
+#[fuzz_dist::test(
+    db = "embedded",
+    workload = late_add(),
+    checker = convergence(),
+    nodes = 3,
+    seed = 16
+)]
+async fn final_reads_that_a_late_update_divides_are_repeated(test: Test) -> Outcome {
+    let running = test.start().await?;
+    running.client("n1").invoke(Add(1)).await.expect_err("nobody knows");
+    running.client("n1").invoke(Add(2)).await?;
+    running.check(set_full()).await
 }
 
 /// A function that a client does not know certainly does not happen, whatever the form of its value.

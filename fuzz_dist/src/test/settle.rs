@@ -18,6 +18,10 @@ use crate::time::Time;
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
+/// Rounds of final reads at most. A round is as short as a read, so that a single late update hardly
+/// meets more than one.
+const FINAL_ROUNDS_MAX: usize = 3;
+
 impl Live {
     /// The rest of a run after its operations: heal, quiesce, final reads. One that ended at its first
     /// anomaly is healed alone.
@@ -55,9 +59,30 @@ impl Live {
         self.client(first).is_ok().then(|| read.clone())
     }
 
-    /// One successful read from every node, as far as they give one.
+    /// One successful read from every node, as far as they give one. Where they differ and an update of
+    /// unknown outcome may have taken effect between them, every node is read again.
     async fn final_reads(&self, read: &Invocation) -> Result<(), Error> {
         self.enter(Phase::Final);
+        for round in 0..FINAL_ROUNDS_MAX {
+            let from = self.recorder.len();
+            let silent = self.final_round(read).await?;
+            if !silent.is_empty() && round == 0 {
+                let silent = silent.iter().map(|node| self.cluster.node(*node).name().into());
+                self.recorder.set_meta(SILENT, Value::list(silent.collect::<Vec<Value>>()));
+            }
+            if !silent.is_empty() {
+                break;
+            }
+            let answers = self.answers(from);
+            if answers.windows(2).all(|two| two[0] == two[1]) || !self.is_any_outcome_unknown() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One successful read from every node; gives those that had none.
+    async fn final_round(&self, read: &Invocation) -> Result<Vec<NodeId>, Error> {
         // A read that fails is tried again within the same bound.
         let (limit, begun) = (self.effective.op_limit * 3, self.pace.now());
         let mut silent: Vec<NodeId> = self.cluster.nodes().iter().map(Node::id).collect();
@@ -77,11 +102,15 @@ impl Live {
                 tokio::time::sleep(PAUSE_MAX).await;
             }
         }
-        if !silent.is_empty() {
-            let silent = silent.iter().map(|node| self.cluster.node(*node).name().into());
-            self.recorder.set_meta(SILENT, Value::list(silent.collect::<Vec<Value>>()));
-        }
-        Ok(())
+        Ok(silent)
+    }
+
+    /// May an operation still take effect, since nobody knows how it ended?
+    fn is_any_outcome_unknown(&self) -> bool {
+        self.recorder.with(|history| {
+            let unknown = |i| history.kind(i) == Kind::Info && history.process(i).is_client();
+            (0..history.len()).any(unknown)
+        })
     }
 
     /// One generator for each node, on the threads that speak to it.
