@@ -99,7 +99,7 @@ fn what_is_no_operation_of_the_workload_is_unknown() {
 #[test]
 fn the_oracle_agrees_on_random_histories() {
     let mut totals = [0usize; 3];
-    for seed in 0..10_000 {
+    for seed in 0..3_000 {
         let (history, logs) = random(Seed(seed));
         let verdict = offset_log().check(&history);
         let mut counts = [0; 3];
@@ -127,7 +127,7 @@ fn the_oracle_agrees_on_random_histories() {
         }
         totals[expected as usize] += 1;
     }
-    assert!(totals.iter().all(|n| *n > 500), "{totals:?}");
+    assert!(totals.iter().all(|n| *n > 150), "{totals:?}");
 }
 
 /// What was sent to each key, and what each consumer polled of it.
