@@ -209,18 +209,25 @@ impl Report<'_> {
 
     fn session_anomalies(&self, verdict: &mut Verdict, reasons: &mut Vec<String>) {
         let s = self.sessions;
-        for (kind, found, text) in [
+        for (kind, found, text, many) in [
             (
                 "read_your_writes",
                 &s.read_your_writes,
                 "was not read by the client that had added it",
+                "were not read by the client that had added them",
             ),
             (
                 "monotonic_reads",
                 &s.monotonic_reads,
                 "was read by a client and lacking in its later read",
+                "were read by a client and lacking in its later read",
             ),
-            ("flutter", &s.flutter, "was read, lacking, and read again by one client"),
+            (
+                "flutter",
+                &s.flutter,
+                "was read, lacking, and read again by one client",
+                "were read, lacking, and read again by one client",
+            ),
         ] {
             for f in found.iter().take(ANOMALIES_MAX) {
                 let last = f.events[f.events.len() - 1] as usize;
@@ -243,7 +250,7 @@ impl Report<'_> {
             }
             verdict.count_of(kind, found.len());
             let ids: Vec<u32> = found.iter().map(|f| f.id).collect();
-            self.because(&ids, text, text, String::new, reasons);
+            self.because(&ids, text, many, String::new, reasons);
         }
     }
 
