@@ -247,8 +247,8 @@ mod tests {
             assert_eq!(verdict.results["hold_count"], holds_count.count(), "seed {seed}");
             assert_eq!(verdict.results["overlap_count"], verdict.anomalies.len(), "seed {seed}");
             assert_eq!(verdict.validity, expected, "seed {seed}: {:?}", verdict.reasons);
-            // Both acquisitions of which each is told overlap, and each that begins while another client
-            // holds it is told.
+            // The two acquisitions of each anomaly overlap, and each acquisition that begins while another
+            // client holds the lease is reported.
             let told: BTreeSet<usize> =
                 verdict.anomalies.iter().filter_map(|a| a.events.last().copied()).collect();
             let begins = calls(&history, &["acquire"]).filter_map(|c| {

@@ -21,7 +21,7 @@ struct Asked {
 impl Asked {
     fn new(checker: &str, options: Vec<(String, String)>) -> Result<Asked, String> {
         let asked = Asked { entry: checkers::find(checker, &options)?, options };
-        // Wrong options are told before a long history is read.
+        // Wrong options are reported before a long history is read.
         asked.entry.build(&asked.given(true, true))?;
         Ok(asked)
     }

@@ -1,5 +1,5 @@
-//! Histories of Jepsen's kafka workload, against the oracle of the log that is told for each key what
-//! was sent, and which consumer polled what.
+//! Histories of Jepsen's kafka workload. The oracle of the log judges each key by what was sent, and by
+//! which consumer polled what.
 
 use std::collections::BTreeMap;
 
