@@ -98,8 +98,8 @@ impl From<QueueWorkload<Telling<i64, ()>, Asking<Option<i64>>>> for Workload {
     }
 }
 
-/// Takes elements out until there is none. Where that ends with an error, what was taken is told to
-/// nobody, so that its outcome is unknown.
+/// Takes elements out until there is none. Where that ends with an error, the elements that were taken
+/// are not reported, so that the outcome is unknown.
 fn drained(dequeue: Asking<Option<i64>>, node: Node) -> Answer<Value> {
     Box::pin(async move {
         let mut all = Vec::new();

@@ -36,7 +36,7 @@ pub enum Format {
     /// dashes and sessions by equals signs.
     Awdit,
     /// DBCop's text: transactions such as `[x:=1 y==2 z==?]`, uncommitted with `!` behind them,
-    /// and sessions parted by dashes. Or its JSON: an array of sessions, each an array of transactions.
+    /// with dashes between sessions. Or its JSON: an array of sessions, each an array of transactions.
     Dbcop,
 }
 
