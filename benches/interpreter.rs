@@ -3,12 +3,13 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fuzz_dist::client::{Client, Error, open_with};
+use fuzz_dist::clock::Clock;
 use fuzz_dist::generator::{Generator, from_fn, mix, repeat};
 use fuzz_dist::history::{History, Recorder};
 use fuzz_dist::interpreter::{Ended, Interpreter, Options};
 use fuzz_dist::op::{Completion, Invocation, Phase, Value};
 use fuzz_dist::random::Seed;
-use fuzz_dist::time::{Clock, secs};
+use fuzz_dist::time::secs;
 
 const OPS: u64 = 200_000;
 

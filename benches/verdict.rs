@@ -23,7 +23,7 @@ const COMMAND: &str = "FUZZ_DIST_BENCH_IS_COMMAND";
 
 fn main() -> ExitCode {
     if std::env::var_os(COMMAND).is_some() {
-        return fuzz_dist::command::main();
+        return cargo_fuzz_dist::main();
     }
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let count = numbers.first().copied().unwrap_or(100_000);

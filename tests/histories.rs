@@ -4,7 +4,7 @@
 //! sentence changes on purpose, `INSTA_UPDATE=always cargo test --test histories` accepts it; it
 //! also keeps a history of an anomaly that is new.
 
-#[path = "../fuzz_dist/tests/cases/mod.rs"]
+#[path = "../crates/checkers/tests/cases/mod.rs"]
 mod cases;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -197,6 +197,8 @@ becomes_an_error![
     tokio::sync::oneshot::error::RecvError,
     tokio::task::JoinError,
     tokio::time::error::Elapsed,
+    fuzz_dist_history::LoadError,
+    fuzz_dist_history::WriteError,
 ];
 
 #[cfg(test)]

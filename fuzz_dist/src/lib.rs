@@ -6,14 +6,9 @@ extern crate self as fuzz_dist;
 
 // Layers, lowest first: a module uses only those above it in this list (tests/tidy.rs holds it so).
 // words
+pub mod clock;
 pub mod error;
-pub mod op;
-pub mod random;
-pub mod time;
-// record
-pub mod history;
 // pure
-pub mod checker;
 pub mod generator;
 pub mod grudge;
 // reach
@@ -38,12 +33,14 @@ pub mod test;
 // show
 pub mod report;
 // shell
-pub mod command;
 pub mod harness;
 pub mod registry;
 
 pub use error::Error;
+pub use fuzz_dist_checkers as checker;
+pub use fuzz_dist_history::{self as history, op, time};
 pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
+pub use fuzz_dist_random as random;
 pub use insta;
 
 // The Rust code of the pages that people read compiles, as that of this library's own documentation.

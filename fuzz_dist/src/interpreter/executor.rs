@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 use super::connection::Target;
 use super::{Counters, Observer, Options, Sent};
 use crate::client::{ABANDONED, DynOpener, PANICKED};
+use crate::clock::Clock;
 use crate::generator::Thread;
 use crate::history::Recorder;
 use crate::op::{Completion, Event, Invocation, Kind, NodeId, Phase, Process};
-use crate::time::{Clock, Time};
+use crate::time::Time;
 
 /// Who executes an operation.
 #[derive(Clone, Copy, Debug)]

@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::DynOpener;
+use crate::clock::Clock;
 use crate::generator::{Generator, Thread};
 use crate::history::Recorder;
 use crate::op::{Invocation, Phase, Process};
-use crate::time::Clock;
 
 mod connection;
 mod counters;

@@ -15,7 +15,6 @@ use crate::test::{Body, Location};
 use crate::workload::AnyWorkload;
 
 pub use resolve::{NameError, Named};
-pub(crate) use suggest::nearest;
 
 /// Something that has a name: what `#[fuzz_dist::db("name")]` and its kin leave behind.
 pub struct Registered<T: 'static> {

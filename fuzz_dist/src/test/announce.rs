@@ -15,11 +15,12 @@ use tokio::sync::Notify;
 use super::live::Live;
 use super::options::Announce;
 use crate::beam::{ANNOUNCER_MODULE, Announced, Announcement, Announcer};
+use crate::clock::Clock;
 use crate::history::{Edge, History};
 use crate::interpreter::{Observer, Sent};
 use crate::node::{Node, modules};
 use crate::op::{Completion, Kind, Name, NodeId, Process, Value};
-use crate::time::{Clock, Time};
+use crate::time::Time;
 
 /// Operations are gathered for so long: many fewer messages.
 const GATHER: Duration = Duration::from_millis(25);

@@ -18,6 +18,7 @@ use super::pace::{Moment, Pace};
 use super::progress::Progress;
 use crate::checker::AnyChecker;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
+use crate::clock::Clock;
 use crate::db::AnyDb;
 use crate::env::HostId;
 use crate::env::wire::Wire;
@@ -29,7 +30,7 @@ use crate::nemesis::{Boundaries, Nemesis, Schedule};
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, NodeId, Phase, Process};
 use crate::random::Seed;
-use crate::time::{Clock, Time};
+use crate::time::Time;
 use crate::workload::Workload;
 
 /// How much longer lanes may take than the main phase: undoing a kill is a restart.

@@ -17,6 +17,7 @@ use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
+use crate::clock::Clock;
 use crate::db::AnyDb;
 use crate::env::{self, Environment, HostSpec, Role, threads};
 use crate::error::{Error, ErrorKind};
@@ -28,7 +29,6 @@ use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
 use crate::node::{Cluster, Node, modules, wait_until};
 use crate::op::{Invocation, Name, Phase, Value};
-use crate::time::Clock;
 use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.

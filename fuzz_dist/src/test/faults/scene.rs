@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::db::AnyDb;
 use crate::history::{Edge, Recorder};
 use crate::nemesis::{AnyPlan, Drawn, DynFault, Schedule, Slot};
@@ -13,7 +14,6 @@ use crate::op::{Event, Name, Phase, Process, Value};
 use crate::store;
 use crate::test::announce::Announcements;
 use crate::test::calls::Calls;
-use crate::time::Clock;
 
 /// The test as its faults see it.
 pub(in crate::test) struct Scene {

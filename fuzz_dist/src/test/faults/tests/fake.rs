@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::db::Db;
 use crate::env::{
     BoxFuture, Capabilities, Command, Environment, Error as EnvError, Finished, HostId, HostSpec,
@@ -28,7 +29,6 @@ use crate::test::live::{FIRST_PROCESS, Live};
 use crate::test::options::{Announce, Options};
 use crate::test::overrides::Overrides;
 use crate::test::progress::Progress;
-use crate::time::Clock;
 use crate::workload::g_set;
 
 /// One host without processes, and no links.

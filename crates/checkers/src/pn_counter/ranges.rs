@@ -1,0 +1,170 @@
+//! Sums that some subset of numbers can have, as ranges.
+
+/// After so many ranges the closest ones are joined: what is kept then is a superset.
+const RANGES_MAX: usize = 512;
+
+/// A set of whole numbers as ascending, disjoint, not adjacent ranges with both ends included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ranges {
+    ranges: Vec<(i128, i128)>,
+    /// Were ranges joined, so that numbers are in it that no subset gives?
+    pub(crate) approximate: bool,
+}
+
+impl Ranges {
+    /// The sum of nothing.
+    pub(crate) fn zero() -> Ranges {
+        Ranges { ranges: vec![(0, 0)], approximate: false }
+    }
+
+    /// How many ranges there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// One more number may be part of the sum, or not.
+    pub(crate) fn may_add(&mut self, n: i64) {
+        let n = i128::from(n);
+        if let [(low, high)] = &mut self.ranges[..]
+            && n.unsigned_abs() <= (*high - *low + 1).unsigned_abs()
+        {
+            (*low, *high) = (*low + n.min(0), *high + n.max(0));
+            return;
+        }
+        let mut merged: Vec<(i128, i128)> = Vec::with_capacity(self.ranges.len() * 2);
+        let (mut i, mut j) = (0, 0);
+        while i < self.ranges.len() || j < self.ranges.len() {
+            let own = self.ranges.get(i).copied();
+            let shifted = self.ranges.get(j).map(|(a, b)| (a + n, b + n));
+            let next = match (own, shifted) {
+                (Some(a), b) if b.is_none_or(|b| a.0 <= b.0) => {
+                    i += 1;
+                    a
+                }
+                (_, Some(b)) => {
+                    j += 1;
+                    b
+                }
+                _ => break,
+            };
+            match merged.last_mut() {
+                Some(last) if next.0 <= last.1 + 1 => last.1 = last.1.max(next.1),
+                _ => merged.push(next),
+            }
+        }
+        self.ranges = merged;
+        if self.ranges.len() > RANGES_MAX {
+            self.join();
+        }
+    }
+
+    /// One more number is part of the sum.
+    pub(crate) fn must_add(&mut self, n: i64) {
+        for (low, high) in &mut self.ranges {
+            *low += i128::from(n);
+            *high += i128::from(n);
+        }
+    }
+
+    /// The one range, where there is one only and it is at least so wide: numbers up to this
+    /// width leave no gaps in it.
+    pub(crate) fn single(&mut self, width: i128) -> Option<&mut (i128, i128)> {
+        match &mut self.ranges[..] {
+            [range] if range.1 - range.0 + 1 >= width => Some(range),
+            _ => None,
+        }
+    }
+
+    /// All sums with a larger number in them.
+    pub(crate) fn shifted(&self, n: i128) -> Ranges {
+        let ranges = self.ranges.iter().map(|(low, high)| (low + n, high + n)).collect();
+        Ranges { ranges, approximate: self.approximate }
+    }
+
+    /// Is `n` a possible sum?
+    pub(crate) fn contains(&self, n: i128) -> bool {
+        let i = self.ranges.partition_point(|r| r.1 < n);
+        self.ranges.get(i).is_some_and(|r| r.0 <= n)
+    }
+
+    /// The possible sum that is closest to `n`.
+    pub(crate) fn nearest(&self, n: i128) -> i128 {
+        let candidates = self.ranges.iter().map(|(low, high)| n.clamp(*low, *high));
+        candidates.min_by_key(|c| (c - n).unsigned_abs()).unwrap_or(0)
+    }
+
+    /// Closes the smallest gaps until half of the ranges are left.
+    fn join(&mut self) {
+        let mut gaps: Vec<i128> = self.ranges.windows(2).map(|w| w[1].0 - w[0].1).collect();
+        gaps.sort_unstable();
+        let widest = gaps[gaps.len() - RANGES_MAX / 2];
+        let mut joined: Vec<(i128, i128)> = Vec::with_capacity(RANGES_MAX);
+        for range in self.ranges.drain(..) {
+            match joined.last_mut() {
+                Some(last) if range.0 - last.1 < widest => last.1 = range.1,
+                _ => joined.push(range),
+            }
+        }
+        // All gaps may be equal; then one range has to do.
+        if joined.len() > RANGES_MAX {
+            joined = vec![(joined[0].0, joined[joined.len() - 1].1)];
+        }
+        self.ranges = joined;
+        self.approximate = true;
+    }
+}
+
+impl Default for Ranges {
+    fn default() -> Ranges {
+        Ranges::zero()
+    }
+}
+
+/// `-3..5`, `0, 5, 10`, at most a few of them.
+impl std::fmt::Display for Ranges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN: usize = 4;
+        for (i, (low, high)) in self.ranges.iter().take(SHOWN).enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            match low == high {
+                true => write!(f, "{comma}{low}")?,
+                false => write!(f, "{comma}{low}..{high}")?,
+            }
+        }
+        if self.ranges.len() > SHOWN {
+            write!(f, ", … {}", self.ranges[self.ranges.len() - 1].1)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fuzz_dist_random::Seed;
+
+    #[test]
+    fn ranges_are_the_sums_of_all_subsets() {
+        for seed in 0..500 {
+            let mut s = Seed(seed).stream("ranges");
+            let numbers: Vec<i64> = (0..s.index(9)).map(|_| s.below(21) as i64 - 10).collect();
+            let mut ranges = Ranges::zero();
+            numbers.iter().for_each(|n| ranges.may_add(*n));
+            let sums: std::collections::BTreeSet<i64> = (0..1u32 << numbers.len())
+                .map(|m| (0..numbers.len()).filter(|i| m >> i & 1 == 1).map(|i| numbers[i]).sum())
+                .collect();
+            for n in -100..=100 {
+                assert_eq!(ranges.contains(n.into()), sums.contains(&n), "{numbers:?} {n}");
+            }
+            assert!(!ranges.approximate);
+        }
+    }
+
+    #[test]
+    fn too_many_ranges_are_joined_to_a_superset() {
+        let mut ranges = Ranges::zero();
+        (0..40).for_each(|i| ranges.may_add(3i64.pow(i % 36)));
+        assert!(ranges.approximate && ranges.len() <= RANGES_MAX);
+        assert!(ranges.contains(3i128.pow(20) + 3i128.pow(7)));
+    }
+}

@@ -1,0 +1,277 @@
+//! `list_append` names what is there, and nothing else.
+
+use std::collections::BTreeSet;
+
+use super::twin;
+use crate::txn::core::cycles::{self, Class};
+use crate::txn::core::graph::Graph;
+use crate::txn::generate::{Load, PLANTS, Store, plant, script};
+use crate::txn::twin as plain;
+use crate::txn::{Isolation, Shape, Transactions, list_append};
+use crate::{Checker, Validity};
+use fuzz_dist_history::op::{Kind, Value};
+use fuzz_dist_random::{Seed, Stream};
+
+fn kinds(text: &str) -> Vec<String> {
+    let verdict = list_append().check(&script(text).unwrap());
+    verdict.anomalies.iter().map(|a| a.kind.to_string()).collect()
+}
+
+#[test]
+fn each_planted_anomaly_is_named_among_thousands_of_good_transactions() {
+    let base =
+        Load::new(1500).outcomes(0.02, 0.05).history(Shape::Lists, Store::StrictSerializable);
+    let clean = list_append().check(&base);
+    assert!(clean.is_valid(), "{clean:?}");
+    for p in PLANTS.iter().filter(|p| p.checker == "list_append") {
+        for at in [0, base.len() / 2, base.len()] {
+            let verdict = list_append().check(&plant(&base, at, p));
+            assert!(verdict.is_invalid(), "{} at {at}", p.name);
+            let named = verdict.anomalies.iter().any(|a| &*a.kind == p.name);
+            assert!(named, "{} at {at}: {:?}", p.name, verdict.reasons);
+        }
+    }
+}
+
+#[test]
+fn a_plant_alone_shows_no_worse_class_than_its_own() {
+    for p in PLANTS.iter().filter(|p| p.checker == "list_append") {
+        let Some(class) = Class::all().find(|c| c.name() == p.name) else { continue };
+        let named = kinds(p.script);
+        let worse = Class::all().find(|c| {
+            *c != class
+                && c.base <= class.base
+                && c.level <= class.level
+                && named.contains(&c.name().to_owned())
+        });
+        assert_eq!(worse, None, "{}: {named:?}", p.name);
+    }
+}
+
+#[test]
+fn generated_histories_are_what_their_database_promises() {
+    for seed in 0..20 {
+        let load = Load::new(400).keys(4).sessions(8).outcomes(0.05, 0.05).seed(seed);
+        let strict = load.history(Shape::Lists, Store::StrictSerializable);
+        let verdict = list_append().check(&strict);
+        assert!(verdict.is_valid(), "{:?}", verdict.anomalies);
+        let load = Load::new(400).keys(12).sessions(4).seed(seed);
+        let snapshot = load.history(Shape::Lists, Store::Snapshot);
+        let verdict = list_append().model(Isolation::StrongSnapshotIsolation).check(&snapshot);
+        assert!(verdict.is_valid(), "{:?}", verdict.anomalies.first());
+        let strict = list_append().model(Isolation::Serializable).check(&snapshot);
+        assert!(strict.anomalies.iter().all(|a| &*a.kind == "G2-item"), "{:?}", strict.reasons);
+    }
+}
+
+#[test]
+fn the_verdict_says_what_is_left() {
+    let text = "0: r x [], append y 1\n1: r y [], append x 1\n--\n2: r x [1], r y [1]";
+    let verdict = list_append().model(Isolation::Serializable).check(&script(text).unwrap());
+    assert_eq!(
+        verdict.reasons[0],
+        "not serializable: G2-item; at best update-serializable or strong-snapshot-isolation"
+    );
+    let told = &verdict.anomalies[0].explanation;
+    assert!(
+        told.contains("T1 before T2 (rw): it read \"y\" as [], before the other appended 1")
+            || told.contains("T1 before T2 (rw): it read \"x\" as [], before the other appended 1"),
+        "{told}"
+    );
+    assert_eq!(verdict.anomalies[0].events, [0, 1, 2, 3]);
+}
+
+#[test]
+fn what_cannot_be_judged_is_unknown_and_says_why() {
+    let check = |text: &str| {
+        let verdict = list_append().check(&script(text).unwrap());
+        assert_eq!(verdict.validity, Validity::Unknown, "{text}");
+        verdict.reasons[0].clone()
+    };
+    assert!(check("").contains("no transactions"));
+    assert!(check("0 fail: append x 1").contains("none of the 1"));
+    assert!(check("0: w x 1").contains("append"));
+    assert!(check("0: r x 1").contains("a list"));
+    assert!(check("0: append x 1\n1: append x 1").contains("twice"));
+    assert!(kinds("0 fail: append x 1\n--\n0: append x 1\n--\n0: r x [1]").is_empty());
+}
+
+#[test]
+fn a_lost_append_shows_in_real_time_even_if_nobody_ever_saw_it() {
+    assert_eq!(kinds("0: append x 1\n--\n1: r x []"), ["G-single-realtime"]);
+    assert!(kinds("0: append x 1\n1: r x []").is_empty());
+    assert!(kinds("0 info: append x 1\n--\n1: r x []").is_empty());
+}
+
+#[test]
+fn a_spent_budget_is_unknown_and_never_valid() {
+    let text = "0: append x 1, append y 1\n1: append x 2, append y 2\n--\n2: r x [1 2], r y [2 1]";
+    let verdict = list_append().budget_steps(0).check(&script(text).unwrap());
+    assert_eq!(verdict.validity, Validity::Unknown);
+    assert!(verdict.reasons[0].starts_with("budget"), "{:?}", verdict.reasons);
+}
+
+/// Small histories: half of them from a correct database, with reads cut short at random.
+fn small(seed: u64) -> fuzz_dist_history::History {
+    let mut rng = Seed(seed).stream("small");
+    let n = 2 + rng.index(4);
+    let load =
+        Load::new(n).keys(2).sessions(3).ops(1, 3).write_share(0.5).outcomes(0.1, 0.1).seed(seed);
+    let store = if rng.chance(0.5) { Store::Snapshot } else { Store::StrictSerializable };
+    let history = load.history(Shape::Lists, store);
+    if rng.chance(0.2) {
+        return history;
+    }
+    let mut orders: std::collections::BTreeMap<Value, Vec<Value>> = Default::default();
+    for t in plain::plain(&history) {
+        for (k, v) in t.writes() {
+            orders.entry(k.clone()).or_default().push(v.clone());
+        }
+    }
+    orders.values_mut().for_each(|o| {
+        if rng.chance(0.3) {
+            rng.shuffle(o)
+        }
+    });
+    let cut = |rng: &mut Stream, k: &Value, _: &Value| {
+        let order = orders.get(k).cloned().unwrap_or_default();
+        Value::list(order[..rng.index(order.len() + 1)].iter().cloned())
+    };
+    plain::disturb(&history, &mut rng, cut)
+}
+
+#[test]
+fn agrees_with_its_slow_twin() {
+    let (mut valid, mut compared) = (0, 0);
+    for seed in 0..12_000 {
+        let history = small(seed);
+        let txns = plain::plain(&history);
+        let what = || plain::show(&txns);
+        let Ok(columns) = Transactions::read(&history, Shape::Lists) else { continue };
+        let verdict = list_append().judge(&columns);
+        assert_ne!(verdict.validity, Validity::Unknown, "{}{:?}", what(), verdict.reasons);
+        let put = |held: &Value, v: &Value| {
+            let mut list = held.as_list().unwrap_or_default().to_vec();
+            list.push(v.clone());
+            Value::list(list)
+        };
+        let serial = plain::serial_order_exists(&txns, &|a, b| a.before(b), &put);
+        if serial {
+            assert!(verdict.is_valid(), "{}{:?}", what(), verdict.anomalies);
+            valid += 1;
+        }
+        let Some(orders) = twin::orders(&txns) else {
+            assert!(verdict.is_invalid(), "{}", what());
+            continue;
+        };
+        let seen = |k: &Value, v: &Value| orders.get(k).is_some_and(|o| o.contains(v));
+        let all_seen =
+            txns.iter().filter(|t| t.kind == Kind::Ok).all(|t| t.writes().all(|(k, v)| seen(k, v)));
+        if all_seen {
+            assert_eq!(serial, verdict.is_valid(), "{}{:?}", what(), verdict.anomalies);
+        }
+        let places = super::depend::Places::new(&columns);
+        let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
+        let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
+        let ours: BTreeSet<Class> = found.cycles.iter().map(|(c, _)| *c).collect();
+        let all = twin::cycles(&txns, &orders);
+        plain::assert_same_classes(&all, &ours, what);
+        // What the verdict names is there, too.
+        for anomaly in &verdict.anomalies {
+            let class = Class::all().find(|c| c.name() == &*anomaly.kind);
+            assert!(class.is_none_or(|c| all.contains(&c)), "{}{anomaly:?}", what());
+        }
+        compared += 1;
+    }
+    assert!(valid > 2_000 && compared > 9_000, "{valid} valid, {compared} compared");
+}
+
+#[test]
+fn renaming_changes_nothing_and_reads_left_out_keep_it_valid() {
+    for seed in 0..300 {
+        let history = small(seed);
+        let verdict = list_append().check(&history);
+        let mut renamed = fuzz_dist_history::History::new(["other"]);
+        let mut fewer = fuzz_dist_history::History::new(["n1"]);
+        for mut event in history.events() {
+            let ops = event.value.as_list().unwrap().to_vec();
+            let pure = ops.iter().all(|o| o.as_list().unwrap()[0].as_text() == Some("r"));
+            if !pure {
+                fewer.push(event.clone()).unwrap();
+            }
+            event.process.0 = 100 - event.process.0;
+            event.value = Value::list(ops.iter().map(|op| {
+                let [f, k, v] = op.as_list().unwrap() else { unreachable!() };
+                let name = |v: &Value| Value::from(format!("v{v}"));
+                let v = match v {
+                    Value::List(items) => Value::list(items.iter().map(name)),
+                    Value::Nil => Value::Nil,
+                    v => name(v),
+                };
+                Value::list([f.clone(), Value::from(format!("k{k}")), v])
+            }));
+            renamed.push(event).unwrap();
+        }
+        let again = list_append().check(&renamed);
+        assert_eq!(again.summary(), verdict.summary());
+        if verdict.is_valid() {
+            assert!(!list_append().check(&fewer).is_invalid());
+        }
+    }
+}
+
+/// Of each component and class the shortest cycle is shown.
+#[test]
+fn the_shortest_cycle_is_shown_wherever_it_is_found() {
+    // Each transaction appends to the keys of its edges, and reads what came over them.
+    let text = |edges: &[(usize, usize)]| {
+        let txn = |t: usize| {
+            let out = edges.iter().enumerate().filter(|(_, e)| e.0 == t);
+            let out = out.map(|(k, _)| format!("append k{k} 1"));
+            let came = edges.iter().enumerate().filter(|(_, e)| e.1 == t);
+            let came = came.map(|(k, _)| format!("r k{k} [1]"));
+            let ops: Vec<String> = out.chain(came).collect();
+            format!("{t}: {}\n", ops.join(", "))
+        };
+        let last = edges.iter().map(|e| e.0.max(e.1)).max().unwrap();
+        (0..=last).map(txn).collect::<String>()
+    };
+    let three = [(0, 1), (1, 2), (2, 0)];
+    let two = [(1, 3), (3, 1)];
+    let four = [(1, 3), (3, 4), (4, 5), (5, 1)];
+    for (edges, length) in [([&three[..], &two].concat(), 2), ([&three[..], &four].concat(), 3)] {
+        let verdict = list_append().check(&script(&text(&edges)).unwrap());
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{verdict:#?}") };
+        assert_eq!((&*anomaly.kind, anomaly.events.len()), ("G1c", 2 * length), "{anomaly:?}");
+    }
+    // Of many components that have one each, at least as many are found as a verdict shows.
+    let many: Vec<_> = (0..20).flat_map(|i| [(2 * i, 2 * i + 1), (2 * i + 1, 2 * i)]).collect();
+    let history = script(&text(&many)).unwrap();
+    let columns = Transactions::read(&history, Shape::Lists).unwrap();
+    let places = super::depend::Places::new(&columns);
+    let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
+    let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
+    assert!(found.cycles.iter().all(|(class, steps)| class.name() == "G1c" && steps.len() == 2));
+    assert!(found.cycles.len() >= 16, "{}", found.cycles.len());
+}
+
+/// What a cycle of the same transactions says already is not said again.
+#[test]
+fn classes_that_a_found_one_implies_are_left_out() {
+    let g0 = "0: append x 1, append y 1\n1: append x 2, append y 2\n--\n2: r x [1 2], r y [2 1]";
+    assert_eq!(kinds(g0), ["G0"]);
+    let with_g1c = "0: append x 1, append y 1, r z [1]\n1: append x 2, append y 2, append z 1\n--\n\
+                    2: r x [1 2], r y [2 1]";
+    assert_eq!(kinds(with_g1c), ["G0", "G1c"]);
+    // A write skew beside a dirty circle, and beside a read skew, which is one anti-dependency.
+    let skew = "r a [], append b 1";
+    let g1c = format!(
+        "0: {skew}, append x 1, r y [1]\n1: r b [], append a 1, append y 1, r x [1]\n--\n2: r a [1], r b [1]"
+    );
+    assert_eq!(kinds(&g1c), ["G1c", "G-single"]);
+    let single =
+        format!("0: {skew}, append x 1\n1: r b [], append a 1, r x [1]\n--\n2: r a [1], r b [1]");
+    assert_eq!(kinds(&single), ["G-single"]);
+    let skew = format!("0: {skew}\n1: r b [], append a 1\n--\n2: r a [1], r b [1]");
+    assert_eq!(kinds(&skew), ["G2-item"]);
+}

@@ -1,0 +1,210 @@
+//! Dense numbers for keys and for versions (a value under a key).
+
+pub(crate) use fuzz_dist_history::hash::FastMap;
+use fuzz_dist_history::hash::mix;
+use fuzz_dist_history::op::Value;
+use fuzz_dist_history::{List, Word};
+
+/// A number for each of the values seen, in the order of their first appearance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interner {
+    ids: FastMap<Value, u32>,
+    values: Vec<Value>,
+}
+
+impl Interner {
+    pub(crate) fn id(&mut self, value: &Value) -> u32 {
+        if let Some(id) = self.ids.get(value) {
+            return *id;
+        }
+        let id = self.values.len() as u32;
+        self.ids.insert(value.clone(), id);
+        self.values.push(value.clone());
+        id
+    }
+
+    pub(crate) fn get(&self, id: u32) -> &Value {
+        &self.values[id as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// Words that are equal exactly if the values are: those of the history, where of equal lists the
+/// first one stands for all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    /// What the words stand for that are no small numbers.
+    values: FastMap<Word, Value>,
+    compound: FastMap<Value, Word>,
+}
+
+impl Words {
+    /// The word for all words that are equal to this one of the list's history.
+    #[inline]
+    pub(crate) fn word(&mut self, items: List<'_>, word: Word) -> Word {
+        match word.as_small() {
+            Some(_) => word,
+            None => self.other(items, word),
+        }
+    }
+
+    fn other(&mut self, items: List<'_>, word: Word) -> Word {
+        if !word.is_compound() && self.values.contains_key(&word) {
+            return word;
+        }
+        let value = items.view(word).to_value();
+        let first = match word.is_compound() {
+            true => *self.compound.entry(value.clone()).or_insert(word),
+            false => word,
+        };
+        self.values.entry(first).or_insert(value);
+        first
+    }
+
+    pub(crate) fn value(&self, word: Word) -> Value {
+        match word.as_small() {
+            Some(n) => Value::Int(n),
+            None => self.values[&word].clone(),
+        }
+    }
+}
+
+/// Whole numbers up to this are found in a table: they are what keys mostly are.
+const TABLE: i64 = 1 << 20;
+
+/// Dense numbers of keys, in the order of their first appearance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    /// One more than the number of a key that is a whole number.
+    table: Vec<u32>,
+    ids: FastMap<Word, u32>,
+    keys: Vec<Value>,
+}
+
+impl Keys {
+    /// The number of the key with this word.
+    pub(crate) fn id(&mut self, words: &Words, word: Word) -> u32 {
+        let new = self.keys.len() as u32;
+        let id = match word.as_small() {
+            Some(n @ 0..TABLE) => {
+                if self.table.len() <= n as usize {
+                    self.table.resize((n as usize + 1).next_power_of_two(), 0);
+                }
+                let id = &mut self.table[n as usize];
+                if *id == 0 {
+                    *id = new + 1;
+                }
+                *id - 1
+            }
+            _ => *self.ids.entry(word).or_insert(new),
+        };
+        if id == new {
+            self.keys.push(words.value(word));
+        }
+        id
+    }
+
+    /// The number of a key that is a whole number in the table, and known.
+    #[inline]
+    pub(crate) fn find(&self, word: Word) -> Option<u32> {
+        let id = self.table.get(usize::try_from(word.as_small()?).ok()?)?;
+        id.checked_sub(1)
+    }
+
+    pub(crate) fn get(&self, id: u32) -> &Value {
+        &self.keys[id as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+/// From (key, word) to a dense number: open addressing over cells of 16 bytes, so that a look-up
+/// costs one cache line.
+#[derive(Clone, Debug)]
+pub(crate) struct Versions {
+    cells: Vec<Cell>,
+    words: Vec<Word>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    word: Word,
+    key: u32,
+    id: u32,
+}
+
+const FREE: Cell = Cell { word: Word::NIL, key: 0, id: u32::MAX };
+
+impl Default for Versions {
+    fn default() -> Versions {
+        Versions { cells: vec![FREE; 16], words: Vec::new() }
+    }
+}
+
+impl Versions {
+    /// Makes room for so many, so that the table does not have to grow step by step.
+    pub(crate) fn expect(&mut self, count: usize) {
+        while self.cells.len() * 3 < count * 4 {
+            self.resize((count * 4 / 3 + 1).next_power_of_two());
+        }
+        self.words.reserve(count.saturating_sub(self.words.len()));
+    }
+
+    pub(crate) fn id(&mut self, key: u32, word: Word) -> u32 {
+        if self.words.len() * 4 >= self.cells.len() * 3 {
+            self.resize(self.cells.len() * 2);
+        }
+        let mut at = self.home(key, word);
+        loop {
+            let cell = self.cells[at];
+            if cell.id == u32::MAX {
+                let id = self.words.len() as u32;
+                self.cells[at] = Cell { word, key, id };
+                self.words.push(word);
+                return id;
+            }
+            if cell.word == word && cell.key == key {
+                return cell.id;
+            }
+            at = (at + 1) & (self.cells.len() - 1);
+        }
+    }
+
+    /// Something of the cell where a look-up begins, so that it is in the cache for one.
+    #[inline]
+    pub(crate) fn touch(&self, key: u32, word: Word) -> u32 {
+        self.cells[self.home(key, word)].id
+    }
+
+    pub(crate) fn word(&self, id: u32) -> Word {
+        self.words[id as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<Cell>() + self.words.capacity() * 8
+    }
+
+    fn home(&self, key: u32, word: Word) -> usize {
+        mix(word.bits(), u64::from(key) << 32 | 0x5bd1) as usize & (self.cells.len() - 1)
+    }
+
+    fn resize(&mut self, cells: usize) {
+        let old = std::mem::replace(&mut self.cells, vec![FREE; cells]);
+        for cell in old.into_iter().filter(|c| c.id != u32::MAX) {
+            let mut at = self.home(cell.key, cell.word);
+            while self.cells[at].id != u32::MAX {
+                at = (at + 1) & (self.cells.len() - 1);
+            }
+            self.cells[at] = cell;
+        }
+    }
+}

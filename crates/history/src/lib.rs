@@ -1,0 +1,510 @@
+//! What happened: compact columns in memory, JSON lines on disk.
+//!
+//! A [`History`] is a table of events in the order in which they were recorded. Reads of sets
+//! are stored as differences to the former read on the same node, since that is what makes
+//! long histories of large sets small, and checkers fast: see [`History::set_read`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Value};
+use crate::time::Time;
+
+mod cells;
+mod cursor;
+mod digits;
+mod disk;
+mod edn;
+mod faults;
+#[doc(hidden)]
+pub mod hash;
+mod import;
+mod invocations;
+mod json;
+mod line;
+mod load;
+mod micro;
+pub mod op;
+mod pairs;
+mod part;
+mod parts;
+mod pieces;
+mod process;
+mod quick;
+mod recorder;
+mod runs;
+mod runtime;
+mod samples;
+mod sets;
+mod short;
+mod texts;
+pub mod time;
+mod trace;
+mod view;
+mod words;
+mod zones;
+
+pub use faults::{Edge, FaultSpan, FaultStatus};
+use hash::FastMap;
+pub use import::Format;
+#[doc(hidden)]
+pub use invocations::Invocation;
+pub use load::{LoadError, Loaded, Torn};
+pub use pairs::{DownMatrix, PairLife};
+#[doc(hidden)]
+pub use parts::in_parts;
+#[doc(hidden)]
+pub use process::ByProcess;
+pub use recorder::{Recorder, WriteError};
+pub use runtime::{MnesiaSplit, NodeDown};
+pub use samples::{Samples, Spread};
+use sets::SetColumn;
+pub use sets::SetRead;
+pub use view::{Entries, List, View};
+#[doc(hidden)]
+pub use words::Word;
+use words::{Form, Words};
+pub use zones::ZoneCount;
+
+/// The fact whether a run came to its regular end: heal, quiesce and final reads as far as there were
+/// any. False from its beginning on, so that a killed harness leaves a history that says so.
+#[doc(hidden)]
+pub const COMPLETED: &str = "completed";
+/// The fact why it did not.
+#[doc(hidden)]
+pub const ENDED_EARLY: &str = "ended_early";
+
+/// The fact that the machine was overloaded, in a sentence.
+#[doc(hidden)]
+pub const OVERLOADED: &str = "overloaded";
+/// The fact which nodes gave no final read.
+#[doc(hidden)]
+pub const SILENT: &str = "silent_nodes";
+
+/// The fact that what happened before what is unknown, beyond the order of each process: false.
+#[doc(hidden)]
+pub const REAL_TIME: &str = "real_time";
+/// The fact that it is unknown which operations were of one process: false.
+#[doc(hidden)]
+pub const PROCESSES: &str = "processes";
+
+/// "No event", "no node" in the columns.
+const NONE: u32 = u32::MAX;
+const NO_NODE: u16 = u16::MAX;
+
+/// The recorded events of a run.
+///
+/// ```
+/// # use fuzz_dist_history::History;
+/// # use fuzz_dist_history::op::*;
+/// # use fuzz_dist_history::time::Time;
+/// let mut history = History::new(["n1"]);
+/// let mut event = Event {
+///     time: Time(1), process: Process(0), node: Some(NodeId(0)), kind: Kind::Invoke,
+///     f: "read".into(), value: Value::Nil, error: None, phase: Phase::Main,
+/// };
+/// history.push(event.clone()).unwrap();
+/// (event.kind, event.value) = (Kind::Ok, Value::set([1, 2]));
+/// history.push(event).unwrap();
+/// assert_eq!(history.completion(0), Some(1));
+/// assert_eq!(history.value(1), Value::set([1, 2]));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    nodes: Vec<Name>,
+    meta: BTreeMap<Name, Value>,
+    functions: Vec<Name>,
+    function_ids: FastMap<Name, u16>,
+    time: Vec<u64>,
+    process: Vec<u32>,
+    node: Vec<u16>,
+    tag: Vec<Tag>,
+    function: Vec<u16>,
+    partner: Vec<u32>,
+    value: Vec<Word>,
+    words: Words,
+    sets: SetColumn,
+    errors: FastMap<u32, OpError>,
+    open: ByProcess,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tag {
+    kind: Kind,
+    phase: Phase,
+}
+
+/// An event but for its value and its error.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    time: u64,
+    process: Process,
+    node: Option<NodeId>,
+    kind: Kind,
+    function: u16,
+    phase: Phase,
+}
+
+/// An event that no run can have: what was wrong with it, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// A process invoked an operation before its last one completed.
+    #[error(
+        "process {process} invokes an operation at event {index}, but the one that it invoked at event {open} has not completed"
+    )]
+    TwoInvocations {
+        /// Whose.
+        process: Process,
+        /// The first invocation.
+        open: usize,
+        /// The second one.
+        index: usize,
+    },
+    /// A completion that completes nothing.
+    #[error("process {process} completes an operation at event {index}, but has invoked none")]
+    NoInvocation {
+        /// Whose.
+        process: Process,
+        /// The completion.
+        index: usize,
+    },
+    /// A function that is one too many.
+    #[error("event {index} has the function `{f}`, but there are 65535 others already")]
+    TooManyFunctions {
+        /// The event.
+        index: usize,
+        /// Its function.
+        f: Name,
+    },
+    /// The completion speaks of another function than the invocation.
+    #[error(
+        "process {process} completes `{completed}` at event {index}, but invoked `{invoked}` at event {open}"
+    )]
+    OtherFunction {
+        /// Whose.
+        process: Process,
+        /// The invocation.
+        open: usize,
+        /// Its function.
+        invoked: Name,
+        /// The completion.
+        index: usize,
+        /// Its function.
+        completed: Name,
+    },
+}
+
+impl History {
+    /// An empty history of a test with these nodes.
+    pub fn new<N: Into<Name>>(nodes: impl IntoIterator<Item = N>) -> History {
+        History { nodes: nodes.into_iter().map(Into::into).collect(), ..History::default() }
+    }
+
+    /// Records an event and gives its index.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] where a client's event does not fit to what it did before; the history is
+    /// unchanged then.
+    pub fn push(&mut self, event: Event) -> Result<usize, Malformed> {
+        let index = self.len();
+        let known = self.find_name(&event.f);
+        if known.is_none() && self.functions.len() >= usize::from(u16::MAX) {
+            return Err(Malformed::TooManyFunctions { index, f: event.f });
+        }
+        let partner = self.partner_of(event.process, event.kind, known, || event.f.clone())?;
+        let function = known.unwrap_or_else(|| self.new_function(&event.f));
+        let word = match event.value {
+            Value::Set(set) => self.set_word(event.node, function, set),
+            other => self.words.value(&other),
+        };
+        let row = Row {
+            time: event.time.0,
+            process: event.process,
+            node: event.node,
+            kind: event.kind,
+            function,
+            phase: event.phase,
+        };
+        self.append(row, partner, word, event.error);
+        Ok(index)
+    }
+
+    /// The other half of a client's event, [`NONE`] where there is none.
+    fn partner_of(
+        &self,
+        process: Process,
+        kind: Kind,
+        function: Option<u16>,
+        f: impl FnOnce() -> Name,
+    ) -> Result<u32, Malformed> {
+        if !process.is_client() {
+            return Ok(NONE);
+        }
+        let index = self.len();
+        let open = self.open.get(process.0).map(|open| open as usize);
+        match (kind, open) {
+            (Kind::Invoke, Some(open)) => Err(Malformed::TwoInvocations { process, open, index }),
+            (Kind::Invoke, None) => Ok(NONE),
+            (_, None) => Err(Malformed::NoInvocation { process, index }),
+            (_, Some(open)) if function == Some(self.function[open]) => Ok(open as u32),
+            (_, Some(open)) => {
+                let invoked = self.function(open).clone();
+                Err(Malformed::OtherFunction { process, open, invoked, index, completed: f() })
+            }
+        }
+    }
+
+    /// Puts an event behind the others, and links it with its other half.
+    fn append(&mut self, row: Row, partner: u32, word: Word, error: Option<OpError>) {
+        let index = self.len() as u32;
+        if partner != NONE {
+            self.open.set(row.process.0, NONE);
+            self.partner[partner as usize] = index;
+        } else if row.kind == Kind::Invoke && row.process.is_client() {
+            self.open.set(row.process.0, index);
+        }
+        if let Some(error) = error {
+            self.errors.insert(index, error);
+        }
+        self.time.push(row.time);
+        self.process.push(row.process.0);
+        self.node.push(row.node.map_or(NO_NODE, |n| n.0));
+        self.tag.push(Tag { kind: row.kind, phase: row.phase });
+        self.function.push(row.function);
+        self.partner.push(partner);
+        self.value.push(word);
+    }
+
+    /// Makes room for so many more events.
+    fn reserve(&mut self, events: usize) {
+        self.time.reserve(events);
+        self.process.reserve(events);
+        self.node.reserve(events);
+        self.tag.reserve(events);
+        self.function.reserve(events);
+        self.partner.reserve(events);
+        self.value.reserve(events);
+    }
+
+    /// The word of a set that is the value of the next event.
+    fn set_word(&mut self, node: Option<NodeId>, function: u16, set: IntSet) -> Word {
+        let index = self.len() as u32;
+        Word::of(Form::Read, self.sets.push(index, node, function, set) as usize)
+    }
+
+    fn find_name(&self, f: &Name) -> Option<u16> {
+        // Whoever records mostly shares the few names that there are.
+        let shared = self.functions.iter().take(8).position(|known| Arc::ptr_eq(known, f));
+        shared.map(|id| id as u16).or_else(|| self.function_ids.get(f).copied())
+    }
+
+    fn new_function(&mut self, f: &Name) -> u16 {
+        let id = self.functions.len() as u16;
+        self.functions.push(f.clone());
+        self.function_ids.insert(f.clone(), id);
+        id
+    }
+
+    /// The number of events.
+    pub fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Are there no events?
+    pub fn is_empty(&self) -> bool {
+        self.time.is_empty()
+    }
+
+    /// The names of the nodes, in the test's order.
+    pub fn nodes(&self) -> &[Name] {
+        &self.nodes
+    }
+
+    /// The name of a node.
+    pub fn node_name(&self, node: NodeId) -> &str {
+        self.nodes.get(node.index()).map_or("?", |n| n)
+    }
+
+    /// Facts about the run that checkers and reports state, such as `net_ticktime_ms`.
+    pub fn meta(&self, key: &str) -> Option<&Value> {
+        self.meta.get(key)
+    }
+
+    /// All facts about the run, by name.
+    pub fn all_meta(&self) -> &BTreeMap<Name, Value> {
+        &self.meta
+    }
+
+    /// Sets a fact about the run.
+    pub fn set_meta(&mut self, key: impl Into<Name>, value: impl Into<Value>) {
+        self.meta.insert(key.into(), value.into());
+    }
+
+    /// When event `i` happened.
+    pub fn time(&self, i: usize) -> Time {
+        Time(self.time[i])
+    }
+
+    /// Whose event `i` is.
+    pub fn process(&self, i: usize) -> Process {
+        Process(self.process[i])
+    }
+
+    /// The node of event `i`.
+    pub fn node(&self, i: usize) -> Option<NodeId> {
+        (self.node[i] != NO_NODE).then_some(NodeId(self.node[i]))
+    }
+
+    /// The kind of event `i`.
+    pub fn kind(&self, i: usize) -> Kind {
+        self.tag[i].kind
+    }
+
+    /// The phase of event `i`.
+    pub fn phase(&self, i: usize) -> Phase {
+        self.tag[i].phase
+    }
+
+    /// The function of event `i`.
+    pub fn function(&self, i: usize) -> &Name {
+        &self.functions[self.function[i] as usize]
+    }
+
+    /// All functions that occur, each at the place that [`History::function_index`] gives.
+    pub fn functions(&self) -> &[Name] {
+        &self.functions
+    }
+
+    /// The function of event `i` as a place in [`History::functions`]: for tight loops.
+    pub fn function_index(&self, i: usize) -> usize {
+        self.function[i] as usize
+    }
+
+    /// The place of a function in [`History::functions`], where it occurs.
+    pub fn find_function(&self, f: &str) -> Option<usize> {
+        self.function_ids.get(f).map(|id| *id as usize)
+    }
+
+    /// The completion of the invocation at `i`, where there is one.
+    pub fn completion(&self, i: usize) -> Option<usize> {
+        (self.kind(i) == Kind::Invoke).then(|| self.partner(i)).flatten()
+    }
+
+    /// The invocation of the completion at `i`.
+    pub fn invocation(&self, i: usize) -> Option<usize> {
+        (self.kind(i) != Kind::Invoke).then(|| self.partner(i)).flatten()
+    }
+
+    /// All errors and their events, in no order.
+    #[doc(hidden)]
+    pub fn errors(&self) -> impl Iterator<Item = (usize, &OpError)> + '_ {
+        self.errors.iter().map(|(i, error)| (*i as usize, error))
+    }
+
+    fn partner(&self, i: usize) -> Option<usize> {
+        (self.partner[i] != NONE).then_some(self.partner[i] as usize)
+    }
+
+    /// The value of event `i`; a set that is stored as a difference is put together.
+    pub fn value(&self, i: usize) -> Value {
+        self.value_of(self.value[i])
+    }
+
+    /// What a word stands for.
+    #[doc(hidden)]
+    pub fn value_of(&self, word: Word) -> Value {
+        match word.parts() {
+            Some((Form::Read, id)) => {
+                Value::Set(IntSet::from_sorted(self.sets.materialize(id as u32)))
+            }
+            _ => self.words.view(word).to_value(),
+        }
+    }
+
+    /// Equal for words that stand for the same value.
+    #[doc(hidden)]
+    pub fn hash_of(&self, word: Word) -> u64 {
+        match word.parts() {
+            Some((Form::Read, id)) => words::hash_numbers(&self.sets.materialize(id as u32)),
+            _ => self.words.hash(word),
+        }
+    }
+
+    /// Do both words stand for the same value?
+    #[doc(hidden)]
+    pub fn same(&self, a: Word, b: Word) -> bool {
+        let read = |word: Word| matches!(word.parts(), Some((Form::Read, _)));
+        match read(a) || read(b) {
+            true => a == b || self.value_of(a) == self.value_of(b),
+            false => self.words.same(a, b),
+        }
+    }
+
+    /// The number that a word stands for, where it is one.
+    #[doc(hidden)]
+    pub fn int_of(&self, word: Word) -> Option<i64> {
+        self.words.as_int(word)
+    }
+
+    /// The value of event `i` where it is a whole number, without a copy of anything.
+    pub fn int(&self, i: usize) -> Option<i64> {
+        self.words.as_int(self.value[i])
+    }
+
+    /// The value of event `i` without a copy of it; `None` where it is a set, for which see
+    /// [`History::set_read`].
+    pub fn view(&self, i: usize) -> Option<View<'_>> {
+        match self.value[i].parts() {
+            Some((Form::Read, _)) => None,
+            _ => Some(self.words.view(self.value[i])),
+        }
+    }
+
+    /// The word of a text, where it occurs in some value.
+    #[doc(hidden)]
+    pub fn find_text(&self, text: &str) -> Option<Word> {
+        self.words.find(text)
+    }
+
+    /// The value of event `i` as a word.
+    #[doc(hidden)]
+    pub fn word(&self, i: usize) -> Word {
+        self.value[i]
+    }
+
+    /// The set of event `i`, as it is stored: whole, or as a difference to an earlier read.
+    pub fn set_read(&self, i: usize) -> Option<SetRead<'_>> {
+        match self.value[i].parts() {
+            Some((Form::Read, id)) => Some(self.sets.get(id as u32)),
+            _ => None,
+        }
+    }
+
+    /// The error of event `i`.
+    pub fn error(&self, i: usize) -> Option<&OpError> {
+        self.errors.get(&(i as u32))
+    }
+
+    /// Event `i`, put together from its columns.
+    pub fn event(&self, i: usize) -> Event {
+        Event {
+            time: self.time(i),
+            process: self.process(i),
+            node: self.node(i),
+            kind: self.kind(i),
+            f: self.function(i).clone(),
+            value: self.value(i),
+            error: self.error(i).cloned(),
+            phase: self.phase(i),
+        }
+    }
+
+    /// All events in order. For long histories with large sets, walk the columns instead.
+    pub fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        (0..self.len()).map(|i| self.event(i))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,0 @@
-//! `cargo fuzz-dist`: the checkers on their own, for histories that are recorded already.
-
-fn main() -> std::process::ExitCode {
-    fuzz_dist::command::main()
-}
