@@ -197,6 +197,11 @@ becomes_an_error![
     tokio::sync::oneshot::error::RecvError,
     tokio::task::JoinError,
     tokio::time::error::Elapsed,
+    fuzz_dist_beam::CallError,
+    fuzz_dist_beam::ConnectError,
+    fuzz_dist_beam::ConvertError,
+    fuzz_dist_beam::DecodeError,
+    fuzz_dist_beam::EncodeError,
     fuzz_dist_history::LoadError,
     fuzz_dist_history::WriteError,
 ];

@@ -37,6 +37,7 @@ pub mod harness;
 pub mod registry;
 
 pub use error::Error;
+pub use fuzz_dist_beam::args;
 pub use fuzz_dist_checkers as checker;
 pub use fuzz_dist_history::{self as history, op, time};
 pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};

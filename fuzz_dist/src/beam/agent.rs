@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::connection::Connection;
-use super::error::CallError;
-use super::from_term::ConvertError;
-use super::mailbox::{Event, Mailbox};
+use super::Connection;
+use super::CallError;
+use super::ConvertError;
+use super::{Event, Mailbox};
 use super::resident;
-use super::term::Term;
+use super::Term;
 use crate::args;
 use crate::op::Value;
 
@@ -127,29 +127,9 @@ fn told(message: &Term) -> Option<Told> {
     }
 }
 
-/// For histories: numbers, texts, lists and maps as such, everything else as the shell prints it.
-impl From<&Term> for Value {
-    fn from(term: &Term) -> Value {
-        match term {
-            Term::Int(n) => Value::Int(*n),
-            Term::Binary(bytes) => Value::from(String::from_utf8_lossy(bytes).into_owned()),
-            Term::Atom(atom) => match atom.as_str() {
-                "true" => Value::Bool(true),
-                "false" => Value::Bool(false),
-                other => Value::from(other),
-            },
-            Term::List(items) => Value::list(items.iter().map(Value::from)),
-            Term::Map(entries) => {
-                Value::Map(entries.iter().map(|(k, v)| (k.into(), v.into())).collect())
-            }
-            other => Value::from(other.to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::term::atom;
+    use super::super::atom;
     use super::*;
 
     fn text(text: &str) -> Term {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::connection::Connection;
-use super::error::{CallError, CloseReason};
-use super::from_term::ConvertError;
-use super::mailbox::{Event, Mailbox};
+use super::Connection;
+use super::{CallError, CloseReason};
+use super::ConvertError;
+use super::{Event, Mailbox};
 use super::resident;
-use super::term::{Pid, Term, atom};
+use super::{Pid, Term, atom};
 use crate::args;
 use crate::op::Name;
 

@@ -1,11 +1,11 @@
 //! Processes of ours in a node that know whom to tell, and go when there is nobody to tell any more.
 
-use super::connection::Connection;
-use super::error::CallError;
-use super::from_term::ConvertError;
-use super::into_term::Args;
-use super::mailbox::Mailbox;
-use super::term::Term;
+use super::Connection;
+use super::CallError;
+use super::ConvertError;
+use super::Args;
+use super::Mailbox;
+use super::Term;
 use crate::args;
 
 /// Loads a module (its name, and the bytes of its compiled form) where the node has not got it yet,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::connection::Connection;
-use super::error::CallError;
-use super::mailbox::{Event, Mailbox};
+use super::Connection;
+use super::CallError;
+use super::{Event, Mailbox};
 use super::resident;
-use super::term::Term;
+use super::Term;
 use crate::args;
 use crate::op::{Name, Value};
 
@@ -98,7 +98,7 @@ fn sample(message: &Term) -> Option<Sample> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::term::atom;
+    use super::super::atom;
     use super::*;
 
     #[test]

@@ -113,7 +113,7 @@ impl Connection {
     }
 
     /// The process of ours that calls: processes of the node can watch it, to see this connection end.
-    pub(crate) fn own_process(&self) -> Pid {
+    pub fn own_process(&self) -> Pid {
         self.0.shared.caller()
     }
 

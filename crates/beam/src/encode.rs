@@ -24,8 +24,6 @@ pub enum EncodeError {
     },
 }
 
-crate::error::becomes_an_error![EncodeError];
-
 /// Appends a term, without the version byte.
 pub fn encode(term: &Term, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     match term {

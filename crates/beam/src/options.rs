@@ -36,7 +36,7 @@ where
 /// How a connection to a node is to be made.
 ///
 /// ```
-/// use fuzz_dist::beam::Options;
+/// use fuzz_dist_beam::Options;
 /// let options = Options::new("app@n1", "secret");
 /// assert_eq!(options.epmd_port, 4369);
 /// ```

@@ -37,12 +37,10 @@ pub enum DecodeError {
     LeftOver(usize),
 }
 
-crate::error::becomes_an_error![DecodeError];
-
 /// Decodes one term with its version byte, and nothing after it.
 ///
 /// ```
-/// use fuzz_dist::beam::{decode_whole, Term};
+/// use fuzz_dist_beam::{decode_whole, Term};
 /// assert_eq!(decode_whole(&[131, 107, 0, 2, 7, 8]), Ok(Term::from(vec![7, 8])));
 /// assert!(decode_whole(&[131, 108, 255, 255, 255, 255]).is_err());
 /// ```

@@ -10,7 +10,7 @@ impl Atom {
     /// one is what it says.
     ///
     /// ```
-    /// use fuzz_dist::beam::Atom;
+    /// use fuzz_dist_beam::Atom;
     /// assert_eq!(Atom::of_name("Shop.Cart").as_str(), "Elixir.Shop.Cart");
     /// assert_eq!(Atom::of_name("Elixir.Shop.Cart").as_str(), "Elixir.Shop.Cart");
     /// assert_eq!(Atom::of_name("'Cart'").as_str(), "Cart");

@@ -128,7 +128,7 @@ impl FromStr for ControlKind {
     type Err = UnknownKind;
 
     /// ```
-    /// use fuzz_dist::beam::follow::ControlKind;
+    /// use fuzz_dist_beam::follow::ControlKind;
     /// assert_eq!("monitor".parse(), Ok(ControlKind::Monitor));
     /// assert!("moniter".parse::<ControlKind>().unwrap_err().to_string().contains("monitor_exit"));
     /// ```

@@ -16,8 +16,6 @@ pub struct ConvertError {
     pub found: String,
 }
 
-crate::error::becomes_an_error![ConvertError];
-
 impl ConvertError {
     /// The error for a term that is not what was asked for.
     pub fn new(expected: impl Into<String>, found: &Term) -> Self {
@@ -38,7 +36,7 @@ pub(crate) fn shortened(term: &Term) -> String {
 /// A Rust value that a term can be read as.
 ///
 /// ```
-/// use fuzz_dist::beam::{FromTerm, Term, atom};
+/// use fuzz_dist_beam::{FromTerm, Term, atom};
 /// let pairs = Term::from(vec![("a", 1), ("b", 2)]);
 /// assert_eq!(Vec::<(String, u32)>::from_term(pairs), Ok(vec![("a".into(), 1), ("b".into(), 2)]));
 /// assert!(<()>::from_term(Term::from((atom("error"), 7))).is_err());

@@ -14,7 +14,7 @@ use super::big::BigInt;
 /// bit string), then values.
 ///
 /// ```
-/// use fuzz_dist::beam::{Term, atom};
+/// use fuzz_dist_beam::{Term, atom};
 /// let term = Term::Tuple(vec![atom("ok"), Term::from(vec![1, 2, 3])]);
 /// assert_eq!(term.to_string(), "{ok,[1,2,3]}");
 /// ```
@@ -131,7 +131,7 @@ pub fn atom(name: &'static str) -> Term {
 /// An Erlang string: the list of the text's characters. (A Rust string becomes a binary.)
 ///
 /// ```
-/// use fuzz_dist::beam::charlist;
+/// use fuzz_dist_beam::charlist;
 /// assert_eq!(charlist("abc").to_string(), "\"abc\"");
 /// ```
 pub fn charlist(text: &str) -> Term {

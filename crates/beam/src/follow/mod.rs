@@ -84,14 +84,14 @@ pub struct Fed {
 /// Follows one direction of a connection.
 ///
 /// ```
-/// use fuzz_dist::beam::follow::{Follower, What};
+/// use fuzz_dist_beam::follow::{Follower, What};
 ///
 /// // A connection that is there already, seen from a tick on.
 /// let mut follower = Follower::joined();
 /// let mut seen = Vec::new();
 /// follower.feed(1000, &[0, 0, 0, 0], |found| seen.push(found.what))?;
 /// assert_eq!(seen, [What::Tick]);
-/// # Ok::<(), fuzz_dist::beam::follow::FollowError>(())
+/// # Ok::<(), fuzz_dist_beam::follow::FollowError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Follower {

@@ -338,29 +338,3 @@ fn values_are_read_as_they_are_asked_for() {
     let long = Term::Binary(vec![b'x'; 10_000]);
     assert!(i64::from_term(long).unwrap_err().to_string().len() < 400);
 }
-
-#[test]
-fn a_node_is_started_by_arguments() {
-    let spec = NodeSpec::new("app@10.0.0.1", "c")
-        .net_ticktime(4)
-        .dist_port(9100)
-        .prevent_overlapping_partitions(false)
-        .epmd_port(5000)
-        .code_path("/code")
-        .flags(["-mnesia", "dir", "\"/data\""])
-        .variable("A", "b")
-        .eval("app:start()")
-        .eval("ok.");
-    assert_eq!(
-        spec.args().join(" "),
-        "-name app@10.0.0.1 -setcookie c -noinput -start_epmd false +sbwt none +sbwtdcpu none +sbwtdio none \
-         -kernel net_ticktime 4 -kernel net_setuptime 2 -kernel prevent_overlapping_partitions false \
-         -kernel inet_dist_listen_min 9100 inet_dist_listen_max 9100 -pa /code -mnesia dir \"/data\" -eval app:start(). -eval ok."
-    );
-    let env =
-        |name: &str| spec.env().iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    assert_eq!(env("ERL_EPMD_PORT").as_deref(), Some("5000"));
-    assert_eq!(env("A").as_deref(), Some("b"));
-    assert!(env("HOME").is_some());
-    assert_eq!(NodeSpec::new("app@n1", "c").args()[0], "-sname");
-}

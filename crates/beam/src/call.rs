@@ -44,10 +44,10 @@ impl Connection {
     /// `'Elixir.Shop.Cart'` ([`Atom::of_name`]).
     ///
     /// ```no_run
-    /// # async fn example(node: fuzz_dist::beam::Connection) -> Result<(), fuzz_dist::beam::CallError> {
+    /// # async fn example(node: fuzz_dist_beam::Connection) -> Result<(), fuzz_dist_beam::CallError> {
     /// use std::time::Duration;
-    /// use fuzz_dist::args;
-    /// let nodes: Vec<fuzz_dist::beam::Atom> = node.call("erlang", "nodes", args![]).await?;
+    /// use fuzz_dist_beam::args;
+    /// let nodes: Vec<fuzz_dist_beam::Atom> = node.call("erlang", "nodes", args![]).await?;
     /// let sum: i64 = node.call("lists", "sum", args![vec![1, 2, 3]]).within(Duration::from_secs(1)).await?;
     /// # Ok(()) }
     /// ```

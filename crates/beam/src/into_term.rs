@@ -24,7 +24,7 @@ pub trait IntoArgs {
 /// The arguments of a remote call, each of them anything that has `Into<Term>`.
 ///
 /// ```
-/// use fuzz_dist::{args, beam::Args};
+/// use fuzz_dist_beam::{Args, args};
 /// let arguments: Args = args!["cart-1", 42, true];
 /// assert_eq!(arguments.0.len(), 3);
 /// assert_eq!(arguments.0[0].to_string(), "<<\"cart-1\">>");
@@ -32,7 +32,7 @@ pub trait IntoArgs {
 #[macro_export]
 macro_rules! args {
     ($($argument:expr),* $(,)?) => {
-        $crate::beam::Args(vec![$($crate::beam::Term::from($argument)),*])
+        $crate::Args(vec![$($crate::Term::from($argument)),*])
     };
 }
 

@@ -1,7 +1,7 @@
 //! Streams as nodes send them, in whatever pieces a network may show them.
 
 use super::*;
-use crate::beam::handshake::name_message;
+use crate::handshake::name_message;
 use proptest::prelude::*;
 
 /// One side of a connection, with the cache of atoms that it keeps as nodes do.

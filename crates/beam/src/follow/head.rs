@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::kind::{ControlKind, Target};
-use crate::beam::control::PASS_THROUGH;
-use crate::beam::decode::DEPTH_MAX;
-use crate::beam::encode::VERSION;
+use crate::control::PASS_THROUGH;
+use crate::decode::DEPTH_MAX;
+use crate::encode::VERSION;
 
 /// Messages whose atoms come in a table; whole ones, first fragments, and further fragments.
 const WITH_TABLE: u8 = 68;

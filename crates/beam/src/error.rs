@@ -189,8 +189,6 @@ pub enum CallError {
     },
 }
 
-crate::error::becomes_an_error![ConnectError, CallError];
-
 impl CallError {
     /// Is it certain that the function was not executed, and never will be?
     ///
@@ -217,7 +215,7 @@ impl CallError {
     /// A call of `gen_server` that gave up inside of the node is a `timeout` as one is that gave up here:
     ///
     /// ```
-    /// use fuzz_dist::beam::{CallError, Class, Term, atom};
+    /// use fuzz_dist_beam::{CallError, Class, Term, atom};
     ///
     /// let reason = Term::Tuple(vec![atom("timeout"), atom("what was called")]);
     /// let (peer, stacktrace) = ("shop@n1".into(), Term::List(vec![]));
