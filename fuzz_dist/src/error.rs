@@ -202,6 +202,7 @@ becomes_an_error![
     fuzz_dist_beam::ConvertError,
     fuzz_dist_beam::DecodeError,
     fuzz_dist_beam::EncodeError,
+    fuzz_dist_env::Error,
     fuzz_dist_history::LoadError,
     fuzz_dist_history::WriteError,
 ];

@@ -13,11 +13,8 @@ pub mod generator;
 pub mod grudge;
 // reach
 pub mod beam;
-pub mod env;
-pub mod lab;
 pub mod node;
 pub mod provision;
-mod sys;
 // parts
 #[cfg(feature = "antidote")]
 pub mod antidote;
@@ -39,8 +36,10 @@ pub mod registry;
 pub use error::Error;
 pub use fuzz_dist_beam::args;
 pub use fuzz_dist_checkers as checker;
+pub use fuzz_dist_env as env;
 pub use fuzz_dist_history::{self as history, op, time};
 pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
+pub use fuzz_dist_lab as lab;
 pub use fuzz_dist_random as random;
 pub use insta;
 

@@ -131,7 +131,7 @@ fn unpacked_into(cache: &Path, tarball: &Path) -> Result<PathBuf, Error> {
     cache::create_folder(cache).map_err(Error::environment)?;
     let folder = cache.join(format!("{name}-{:x}-{version:x}", about.len()));
     let waiting =
-        || crate::sys::say::say!("waiting for another process that unpacks {}", tarball.display());
+        || fuzz_dist_sys::say!("waiting for another process that unpacks {}", tarball.display());
     let lock = cache::Lock::take(&cache.join("lock"), waiting).map_err(Error::environment)?;
     if folder.is_dir() {
         return Ok(folder);

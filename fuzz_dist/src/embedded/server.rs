@@ -38,7 +38,7 @@ pub fn main_if_asked() {
     match serve(&path, bug, peers) {
         Ok(()) => std::process::exit(0),
         Err(e) => {
-            crate::sys::say::say!("the embedded store ends: {e}");
+            fuzz_dist_sys::say!("the embedded store ends: {e}");
             std::process::exit(1)
         }
     }

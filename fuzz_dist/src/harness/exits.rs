@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::sys::exit::{at_exit, exit_at_once};
+use fuzz_dist_sys::exit::{at_exit, exit_at_once};
 
 /// What libtest exits with when something failed.
 const FAILED: i32 = 101;
@@ -23,7 +23,7 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 pub(super) fn watch() {
     PROCESS.store(std::process::id(), Ordering::SeqCst);
     if let Err(error) = at_exit(exits) {
-        crate::sys::say::say!(
+        fuzz_dist_sys::say!(
             "fuzz_dist: an exit in the middle of a trial will not be noticed: {error}"
         );
     }

@@ -30,14 +30,14 @@ pub fn run_main() -> ExitCode {
         return libtest_mimic::run(&arguments.mimic, trials).exit_code();
     }
     if tests.is_empty() {
-        crate::sys::say::say!(
+        fuzz_dist_sys::say!(
             "fuzz_dist: this target has no `#[fuzz_dist::test]`, so nothing is tested"
         );
     }
     // What comes next panics where it is refused a thread.
     let at_once = arguments.mimic.test_threads.unwrap_or_else(threads::cores).min(trials.len());
     if let Some(why) = threads::refused("the harness", at_once + FURTHER_THREADS) {
-        crate::sys::say::say!("fuzz_dist: {why}");
+        fuzz_dist_sys::say!("fuzz_dist: {why}");
         return ExitCode::from(101);
     }
     exits::watch();
@@ -45,7 +45,7 @@ pub fn run_main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments.mimic, trials);
     // Standard error: whoever reads `--format json` from standard output expects nothing else.
     if let Some(line) = trials::ignored_line() {
-        crate::sys::say::say!("{line}");
+        fuzz_dist_sys::say!("{line}");
     }
     conclusion.exit_code()
 }

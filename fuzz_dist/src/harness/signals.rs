@@ -22,7 +22,7 @@ pub(super) fn install() {
     let (ready, installed) = channel();
     let listener = std::thread::Builder::new().name("signals".into()).spawn(|| listen(ready));
     if let Err(error) = listener.map_err(threads::with_remedy) {
-        crate::sys::say::say!("signals end this process at once, without tear-down: {error}");
+        fuzz_dist_sys::say!("signals end this process at once, without tear-down: {error}");
     }
     // An error means that the thread gave up, and has said so.
     let _ = installed.recv();
@@ -32,7 +32,7 @@ fn listen(ready: Sender<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let result = runtime.and_then(|runtime| runtime.block_on(forward(ready)));
     if let Err(error) = result {
-        crate::sys::say::say!("signals end this process at once, without tear-down: {error}");
+        fuzz_dist_sys::say!("signals end this process at once, without tear-down: {error}");
     }
 }
 
@@ -50,13 +50,13 @@ async fn forward(ready: Sender<()>) -> std::io::Result<()> {
             continue;
         }
         if first.is_some() {
-            crate::sys::say::say!("\n{name} again: ending at once");
+            fuzz_dist_sys::say!("\n{name} again: ending at once");
             // Hosts live in namespaces of this process's children, which end with it.
             super::exits::expected();
             std::process::exit(INTERRUPTED);
         }
         first = Some(Instant::now());
-        crate::sys::say::say!(
+        fuzz_dist_sys::say!(
             "\n{name}: healing, collecting logs and tearing down; another signal after {} s ends at once",
             SAME_REQUEST.as_secs()
         );

@@ -302,7 +302,7 @@ impl Attempt {
     fn report(&self, reported: &mut Option<String>) {
         let Some(call) = self.session.calls().blocked(REPORT_AFTER) else { return };
         if reported.as_ref() != Some(&call.what) {
-            crate::sys::say::say!("fuzz_dist: {}: {}", self.spec.name, self.blocks(&call));
+            fuzz_dist_sys::say!("fuzz_dist: {}: {}", self.spec.name, self.blocks(&call));
             *reported = Some(call.what);
         }
     }

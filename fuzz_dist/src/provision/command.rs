@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{ProvisionError, io_error};
 use crate::env::threads;
-use crate::sys;
+use fuzz_dist_sys as sys;
 
 /// A program with its arguments and what it needs in its environment besides.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl Runtime {
         let cache = cache::folder()?;
         let name = format!("erlang-{}", apt::system());
         let home = cache.join(&name);
-        let say = |text: &str| crate::sys::say::say!("fuzz_dist: {text}");
+        let say = |text: &str| fuzz_dist_sys::say!("fuzz_dist: {text}");
         let kept = kept_in(&home);
         if let Ok(Some(runtime)) = kept {
             return Ok(runtime);
@@ -127,7 +127,7 @@ fn look() -> Result<Runtime, ProvisionError> {
         Ok(runtime) => Ok(runtime),
         Err(reason) => {
             let unusable = format!("{} cannot be used: {reason}", erl.display());
-            crate::sys::say::say!("fuzz_dist: {unusable}");
+            fuzz_dist_sys::say!("fuzz_dist: {unusable}");
             Runtime::fetched()
                 .map_err(|error| ProvisionError::UnusableErl { unusable, error: error.into() })
         }

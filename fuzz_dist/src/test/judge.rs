@@ -14,7 +14,7 @@ use super::cancel;
 use crate::checker::{AnyChecker, Validity, Verdict};
 use crate::env::threads;
 use crate::history::{COMPLETED, FaultStatus, History};
-use crate::sys::copy::{Ended, in_a_copy};
+use fuzz_dist_sys::copy::{Ended, in_a_copy};
 
 /// How long a checker may take. One that takes longer is judged unknown.
 const CHECKER_LIMIT: Duration = Duration::from_secs(120);

@@ -257,7 +257,7 @@ impl<'a> Queue<'a> {
         // That trials of one run take turns is no news.
         let news = !holders.split(", ").all(|holder| holder.ends_with(&self.process()));
         if news && self.said.as_ref().is_none_or(|(said, _)| *said != holders) {
-            crate::sys::say::say!("{}: queued; running now: {holders}", self.trial);
+            fuzz_dist_sys::say!("{}: queued; running now: {holders}", self.trial);
             self.said = Some((holders, Instant::now()));
         }
     }

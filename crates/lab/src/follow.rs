@@ -1,0 +1,113 @@
+//! The lab as a [`Wire`]: its switch follows what the hosts send each other.
+
+use super::start::block_on;
+use super::switch::Switch;
+use fuzz_dist_env::wire::{Action, Armed, Connection, Trigger, Wire};
+use fuzz_dist_env::{Error, HostId, LinkMatrix, threads};
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+/// A lab's wire. It does not keep the lab alive; when that is gone, nothing happens any more.
+#[derive(Clone)]
+pub(super) struct LabWire {
+    switch: Weak<Switch>,
+    hosts: Arc<[(HostId, String)]>,
+}
+
+impl fmt::Debug for LabWire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LabWire({} hosts)", self.hosts.len())
+    }
+}
+
+impl LabWire {
+    pub(super) fn new(
+        switch: &Arc<Switch>,
+        hosts: impl IntoIterator<Item = (HostId, String)>,
+    ) -> LabWire {
+        LabWire { switch: Arc::downgrade(switch), hosts: hosts.into_iter().collect() }
+    }
+
+    fn switch(&self) -> Result<Arc<Switch>, Error> {
+        self.switch.upgrade().ok_or_else(|| Error::Gone("the lab".into()))
+    }
+
+    fn find(&self, name: &str) -> Option<HostId> {
+        self.hosts.iter().find(|(_, n)| n == name).map(|(id, _)| *id)
+    }
+}
+
+impl Wire for LabWire {
+    fn follow(&self) -> Result<(), Error> {
+        self.switch()?.follow()
+    }
+
+    fn arm(&self, trigger: &Trigger, action: &Action) -> Result<Armed, Error> {
+        let switch = self.switch()?;
+        switch.follow()?;
+        let armed = switch.tap().arm(trigger, action, |name| self.find(name));
+        let (id, progress) = armed.map_err(Error::UnknownHost)?;
+        if let Some(why) = switch.tap().in_vain(id) {
+            switch.release(id);
+            return Err(Error::Unsupported {
+                environment: "local".into(),
+                what: format!("see {trigger}: no connection there can be followed, since {why}"),
+            });
+        }
+        if let Some(lasts) = action.lasts() {
+            let (mut progress, switch) = (progress.clone(), self.switch.clone());
+            let wait = move || {
+                // The sender is gone when the rule was released before it fired.
+                let fired = block_on(async {
+                    progress.wait_for(|progress| progress.fired.is_some()).await.is_ok()
+                });
+                if fired {
+                    std::thread::sleep(lasts);
+                    if let Some(switch) = switch.upgrade() {
+                        switch.release(id);
+                    }
+                }
+            };
+            let timer = std::thread::Builder::new().name(format!("wire timer {id}"));
+            timer.spawn(wait).map_err(Error::io("start a timer")).map_err(threads::explained)?;
+        }
+        Ok(Armed::new(id, trigger.clone(), progress, Arc::new(self.clone())))
+    }
+
+    fn release(&self, armed: &Armed) {
+        if let Ok(switch) = self.switch() {
+            switch.release(armed.id);
+        }
+    }
+
+    fn release_all(&self) {
+        if let Ok(switch) = self.switch() {
+            switch.release_all();
+        }
+    }
+
+    fn before_operation(&self, host: HostId, f: &str) {
+        if let Ok(switch) = self.switch()
+            && switch.tap().is_armed()
+        {
+            let hosts: Vec<HostId> = self.hosts.iter().map(|(id, _)| *id).collect();
+            switch.before_operation(host, f, &hosts);
+        }
+    }
+
+    fn cuts(&self) -> LinkMatrix {
+        let mut matrix = LinkMatrix::default();
+        if let Ok(switch) = self.switch() {
+            switch.tap().cuts().into_iter().for_each(|(from, to)| matrix.cut(from, to));
+        }
+        matrix
+    }
+
+    fn changes(&self) -> u64 {
+        self.switch().map(|switch| switch.tap().changes()).unwrap_or_default()
+    }
+
+    fn connections(&self) -> Vec<Connection> {
+        self.switch().map(|switch| switch.tap().connections()).unwrap_or_default()
+    }
+}

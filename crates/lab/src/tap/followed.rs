@@ -1,0 +1,69 @@
+//! One direction of a connection: how far it was followed, and what of it is held.
+
+use super::held::Held;
+use fuzz_dist_beam::follow::{FollowError, Follower, Seen, Target, What};
+use fuzz_dist_env::wire::Connection;
+use crate::triggers::Flow;
+use std::time::Instant;
+
+/// A connection's direction, and what of it is held.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) follower: Result<Follower, FollowError>,
+    ticks: u64,
+    ticked: Option<Instant>,
+    messages: u64,
+    unknown_names: u64,
+    pub(super) held: Held,
+}
+
+impl Followed {
+    pub(super) fn new(follower: Follower) -> Followed {
+        Followed {
+            follower: Ok(follower),
+            ticks: 0,
+            ticked: None,
+            messages: 0,
+            unknown_names: 0,
+            held: Held::default(),
+        }
+    }
+
+    pub(super) fn count(&mut self, seen: &[Seen]) {
+        for one in seen {
+            match &one.what {
+                What::Tick => {
+                    self.ticks += 1;
+                    self.ticked = Some(Instant::now());
+                }
+                What::Message { target, .. } => {
+                    self.messages += 1;
+                    let unknown = *target == Target::Unknown;
+                    self.unknown_names += u64::from(unknown);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Was anything seen that only nodes send, or is it certain that nothing can be?
+    pub(super) fn told(&self, flow: &Flow) -> Option<Connection> {
+        let unfollowed = match &self.follower {
+            Ok(_) if self.ticks + self.messages == 0 => return None,
+            Ok(_) => None,
+            Err(FollowError::Foreign) => return None,
+            Err(error) => Some(error.to_string()),
+        };
+        let (from, to) = flow.link;
+        Some(Connection {
+            from,
+            to,
+            ports: flow.ports,
+            ticks: self.ticks,
+            ticked: self.ticked,
+            messages: self.messages,
+            unknown_names: self.unknown_names,
+            unfollowed,
+        })
+    }
+}

@@ -1,0 +1,364 @@
+//! The tap without a network: frames in, frames out.
+
+use super::*;
+use fuzz_dist_env::wire::{
+    ControlKind, before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
+};
+use crate::tcp::tests::frame;
+use proptest::prelude::*;
+
+const N1: HostId = HostId::new(0);
+const N2: HostId = HostId::new(1);
+const N3: HostId = HostId::new(2);
+const PORTS: (u16, u16) = (4000, 5000);
+const DATA: u8 = 0x18;
+const SYN: u8 = 2;
+
+fn find(name: &str) -> Option<HostId> {
+    ["n1", "n2", "n3"].iter().position(|n| *n == name).map(|n| HostId::new(n as u16))
+}
+
+impl Tap {
+    fn arm_now(&self, trigger: &Trigger, action: &Action) -> (u64, watch::Receiver<Progress>) {
+        self.arm(trigger, action, find).unwrap()
+    }
+
+    /// What arrives of some bytes at this place of a stream.
+    fn send(&self, link: Link, at: usize, bytes: &[u8]) -> Vec<u8> {
+        let frame = frame(PORTS, at as u32, DATA, bytes);
+        match self.see(link, &frame).map(|passage| passage.own) {
+            None | Some(Own::Whole) => bytes.to_vec(),
+            Some(Own::Part(part)) => Segment::of(&part).unwrap().payload.to_vec(),
+            Some(Own::Nothing) => Vec::new(),
+        }
+    }
+}
+
+/// A message without table: to a name, or a monitor.
+fn reg_send(name: &str, payload: usize) -> Vec<u8> {
+    let pid = [&[88, 119, 1, b'a'][..], &[0; 12]].concat();
+    let control =
+        [&[104, 4, 97, 6][..], &pid, &[119, 0, 119, name.len() as u8], name.as_bytes()].concat();
+    let body = [&[112, 131][..], &control, &vec![7; payload]].concat();
+    [&(body.len() as u32).to_be_bytes()[..], &body].concat()
+}
+
+const TICK: [u8; 4] = [0; 4];
+const NOTHING: [u8; 0] = [];
+
+fn payloads(frames: &[Out]) -> Vec<(Link, Vec<u8>)> {
+    frames.iter().map(|(l, f)| (*l, Segment::of(f).unwrap().payload.to_vec())).collect()
+}
+
+#[test]
+fn without_triggers_everything_passes_untouched() {
+    let tap = Tap::default();
+    for bytes in [&TICK[..], &reg_send("late", 5), b"anything"] {
+        assert_eq!(tap.see((N1, N2), &frame(PORTS, 0, DATA, bytes)), None);
+    }
+    assert_eq!(tap.see((N1, N2), b"no packet at all"), None);
+}
+
+#[test]
+fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
+    let tap = Tap::default();
+    let (id, progress) = tap.arm_now(&tick(2).from("n1").to("n2"), &cut());
+    let message = reg_send("late", 9);
+    assert_eq!(tap.send((N2, N1), 0, &TICK), TICK, "the other direction counts for itself");
+    assert_eq!(tap.send((N1, N2), 0, &TICK), TICK);
+    assert_eq!(tap.send((N2, N1), 4, &TICK), TICK);
+    let whole = [&message[..], &TICK, &message].concat();
+    assert_eq!(tap.send((N1, N2), 4, &whole), message, "what is before the tick arrives");
+    let fired = progress.borrow().fired.clone().unwrap();
+    assert_eq!((fired.from, fired.to, &*fired.what), (N1, N2, "tick"));
+    // Everything else on the link is dropped, an acknowledgement, too.
+    for link in [(N1, N2), (N2, N1)] {
+        let passage = tap.see(link, &frame((7, 8), 0, 0x10, b"")).unwrap();
+        assert_eq!((passage.own, passage.lost), (Own::Nothing, true));
+    }
+    assert_eq!(tap.see((N1, N3), &frame(PORTS, 0, 0x10, b"")), None);
+    assert_eq!(tap.cuts(), [(N1, N2), (N2, N1)]);
+    assert!(tap.release(id).is_empty());
+    assert!(tap.cuts().is_empty() && progress.borrow().ended.is_some());
+    // The retransmission is no further tick, and passes.
+    assert_eq!(tap.send((N1, N2), 4, &whole), whole);
+}
+
+#[test]
+fn one_way_leaves_the_other() {
+    let tap = Tap::default();
+    let _ = tap.arm_now(&message(), &cut_one_way());
+    assert_eq!(tap.send((N1, N2), 0, &reg_send("x", 0)), NOTHING);
+    assert_eq!(tap.send((N2, N1), 0, &TICK), TICK);
+    assert_eq!(tap.cuts(), [(N1, N2)]);
+}
+
+#[test]
+fn kinds_and_names_are_told_apart() {
+    let tap = Tap::default();
+    let (_, late) = tap.arm_now(&message_to("late").nth(2), &hold());
+    let (_, monitor) = tap.arm_now(&control(ControlKind::Monitor), &hold());
+    let bytes = [reg_send("early", 3), reg_send("late", 3), TICK.to_vec()].concat();
+    assert_eq!(tap.send((N1, N2), 0, &bytes), bytes);
+    assert!(late.borrow().fired.is_none() && monitor.borrow().fired.is_none());
+    assert_eq!(tap.send((N1, N2), bytes.len(), &reg_send("late", 0)), NOTHING);
+    assert_eq!(late.borrow().fired.as_ref().unwrap().what, "reg_send to late");
+    assert!(monitor.borrow().fired.is_none());
+}
+
+#[test]
+fn a_cut_in_the_middle_of_a_message_that_spans_segments() {
+    let tap = Tap::default();
+    let (_, progress) = tap.arm_now(&middle_of(message_to("late")), &cut());
+    let message = reg_send("late", 1000);
+    let half = message.len() / 2;
+    assert_eq!(tap.send((N1, N2), 0, &message[..100]), &message[..100]);
+    assert!(progress.borrow().fired.is_none(), "it acts in the middle only");
+    assert_eq!(tap.send((N1, N2), 0, &message[..100]), &message[..100], "a retransmission");
+    assert_eq!(tap.send((N1, N2), 100, &message[100..900]), &message[100..half]);
+    assert!(progress.borrow().fired.is_some());
+    assert_eq!(tap.send((N1, N2), 900, &message[900..]), NOTHING);
+}
+
+#[test]
+fn what_is_held_comes_later_once_and_in_order() {
+    let tap = Tap::default();
+    let (id, progress) = tap.arm_now(&message_to("late"), &hold());
+    let (first, second) = ([reg_send("x", 1), reg_send("late", 2)].concat(), reg_send("y", 3));
+    let own = reg_send("x", 1).len();
+    assert_eq!(tap.send((N1, N2), 0, &first), &first[..own]);
+    // What follows waits behind it; its acknowledgement does not.
+    let passage = tap.see((N1, N2), &frame(PORTS, first.len() as u32, DATA, &second)).unwrap();
+    let Own::Part(part) = passage.own else { panic!("{passage:?}") };
+    assert!(Segment::of(&part).unwrap().is_empty());
+    // Retransmissions, of one and of both.
+    assert_eq!(tap.send((N1, N2), own, &first[own..]), NOTHING);
+    assert_eq!(tap.send((N1, N2), own, &[&first[own..], &second].concat()), NOTHING);
+    assert_eq!(tap.send((N2, N1), 0, &TICK), TICK);
+    assert_eq!(progress.borrow().held, 2);
+    let link = (N1, N2);
+    assert_eq!(payloads(&tap.release(id)), [(link, first[own..].to_vec()), (link, second.clone())]);
+    let end = first.len() + second.len();
+    assert_eq!(tap.send((N1, N2), end, &TICK), TICK);
+}
+
+#[test]
+fn two_holds_on_one_stream_end_one_by_one() {
+    let tap = Tap::default();
+    let (a, _) = tap.arm_now(&message_to("a"), &hold());
+    let (b, _) = tap.arm_now(&message_to("b"), &hold());
+    let bytes = [reg_send("a", 10), reg_send("b", 10), reg_send("c", 10)].concat();
+    let length = reg_send("a", 10).len();
+    assert_eq!(tap.send((N1, N2), 0, &bytes), NOTHING);
+    assert_eq!(payloads(&tap.release(a)), [((N1, N2), bytes[..length].to_vec())]);
+    assert_eq!(payloads(&tap.release(b)), [((N1, N2), bytes[length..].to_vec())]);
+    assert!(tap.release(b).is_empty());
+}
+
+#[test]
+fn held_messages_arrive_before_or_after_another() {
+    for after in [false, true] {
+        let tap = Tap::default();
+        let other = message_to("other").from("n3");
+        let action = if after { hold().until_after(other) } else { hold().until(other) };
+        let (_, progress) = tap.arm_now(&message_to("late"), &action);
+        assert_eq!(tap.send((N1, N2), 0, &reg_send("late", 0)), NOTHING);
+        assert!(
+            tap.see((N2, N1), &frame(PORTS, 0, DATA, &reg_send("other", 0)))
+                .is_none_or(|passage| passage.own == Own::Whole && passage.before.is_empty())
+        );
+        let passage = tap.see((N3, N2), &frame(PORTS, 0, DATA, &reg_send("other", 0))).unwrap();
+        let (now, never) = if after {
+            (&passage.after, &passage.before)
+        } else {
+            (&passage.before, &passage.after)
+        };
+        assert_eq!(payloads(now), [((N1, N2), reg_send("late", 0))]);
+        assert!(never.is_empty() && passage.own == Own::Whole);
+        assert!(progress.borrow().ended.is_some());
+    }
+}
+
+#[test]
+fn on_the_same_stream_what_is_held_always_comes_first() {
+    let tap = Tap::default();
+    let _ = tap.arm_now(&message_to("late"), &hold().until_after(tick(1)));
+    assert_eq!(tap.send((N1, N2), 0, &reg_send("late", 0)), NOTHING);
+    let at = reg_send("late", 0).len() as u32;
+    let passage = tap.see((N1, N2), &frame(PORTS, at, DATA, &TICK)).unwrap();
+    assert_eq!(payloads(&passage.before), [((N1, N2), reg_send("late", 0))]);
+    assert_eq!((passage.own, passage.after), (Own::Whole, vec![]));
+}
+
+#[test]
+fn behind_a_gap_nothing_passes_a_trigger() {
+    let tap = Tap::default();
+    assert_eq!(tap.send((N1, N2), 0, &TICK), TICK);
+    assert_eq!(tap.send((N1, N2), 8, &TICK), TICK, "nobody waits for anything");
+    let _ = tap.arm_now(&tick(1).from("n1"), &cut());
+    assert_eq!(tap.send((N1, N2), 16, &TICK), NOTHING);
+    assert_eq!(tap.send((N2, N1), 0, &TICK), TICK);
+    assert_eq!(tap.send((N2, N1), 8, &TICK), TICK, "this link is of no interest");
+    assert_eq!(tap.send((N1, N2), 4, &TICK), NOTHING, "the tick that was waited for");
+}
+
+#[test]
+fn before_an_operation_the_link_is_cut_or_held() {
+    let hosts = [N1, N2, N3];
+    let tap = Tap::default();
+    let (id, progress) = tap.arm_now(&before_op("add").from("n1").nth(2), &cut());
+    let before = |host, f| tap.before_operation(host, f, &hosts);
+    for (host, f) in [(N1, "add"), (N1, "read"), (N2, "add")] {
+        before(host, f);
+        assert!(tap.cuts().is_empty(), "{host:?} {f}");
+    }
+    before(N1, "add");
+    assert_eq!(tap.cuts(), [(N1, N2), (N2, N1), (N1, N3), (N3, N1)]);
+    assert_eq!(progress.borrow().fired.as_ref().unwrap().what, "operation add");
+    tap.release(id);
+
+    assert_eq!(tap.send((N1, N2), 0, &TICK), TICK);
+    let (_, progress) =
+        tap.arm_now(&before_op("add").to("n2"), &hold().until(before_op("read").from("n1")));
+    before(N1, "add");
+    assert_eq!(tap.send((N1, N2), 4, &TICK), NOTHING);
+    assert_eq!(payloads(&before(N1, "read")), [((N1, N2), TICK.to_vec())]);
+    assert!(progress.borrow().ended.is_some());
+}
+
+/// A connection that is opened while the link is held waits with its handshake, one that was there and
+/// had not been seen yet with its first message; what is no connection between nodes passes.
+#[test]
+fn before_an_operation_later_connections_are_held_too() {
+    let tap = Tap::default();
+    let (id, _) = tap.arm_now(&before_op("add"), &hold());
+    assert!(tap.before_operation(N1, "add", &[N1, N2, N3]).is_empty());
+    let send = |ports, at, flags, bytes: &[u8]| match tap
+        .see((N1, N2), &frame(ports, at, flags, bytes))
+        .map(|passage| passage.own)
+    {
+        None | Some(Own::Whole) => bytes.to_vec(),
+        Some(Own::Part(part)) => Segment::of(&part).unwrap().payload.to_vec(),
+        Some(Own::Nothing) => Vec::new(),
+    };
+    let name = fuzz_dist_beam::handshake::name_message("app@n1", 1);
+    let name = [&(name.len() as u16).to_be_bytes()[..], &name].concat();
+    let (new, there, mapper) = ((4001, 5000), (4002, 5000), (4003, 4369));
+    for (ports, first) in [(new, &name[..]), (mapper, b"\0\x04zapp")] {
+        tap.see((N1, N2), &frame(ports, 99, SYN, b""));
+        let arrived = send(ports, 100, DATA, first);
+        assert_eq!(arrived.is_empty(), ports == new, "{arrived:?}");
+    }
+    assert_eq!(send(there, 7, DATA, &reg_send("late", 3)), NOTHING);
+    assert_eq!(send(there, 7 + reg_send("late", 3).len() as u32, DATA, &TICK), NOTHING);
+    assert_eq!(tap.send((N2, N1), 0, &TICK), TICK, "the other direction is free");
+    let mut released: Vec<Vec<u8>> = payloads(&tap.release(id)).into_iter().map(|p| p.1).collect();
+    released.sort_by_key(Vec::len);
+    assert_eq!(released, [TICK.to_vec(), name, reg_send("late", 3)]);
+    assert_eq!(send(there, 1000, DATA, &TICK), TICK);
+}
+
+#[test]
+fn connections_are_told_with_what_they_carried() {
+    let tap = Tap::default();
+    tap.see((N1, N2), &frame(PORTS, 99, SYN, b""));
+    tap.send((N1, N2), 100, &[0x16, 3, 1, 0, 9]);
+    tap.see((N1, N3), &frame((1, 2), 0, DATA, &[&TICK[..], &reg_send("a", 0)].concat()));
+    tap.see((N1, N3), &frame((3, 4), 0, DATA, b"hello"));
+    tap.see((N1, N3), &frame((1, 2), 0, DATA, &reg_send("a", 0)));
+    let told = tap.connections();
+    assert!(told[0].unfollowed.as_ref().unwrap().contains("TLS"), "{told:?}");
+    assert_eq!((told.len(), told[1].to, told[1].messages, told[1].ports), (2, N3, 1, (1, 2)));
+    let (on_tls, _) = tap.arm_now(&tick(1).to("n2"), &cut());
+    let (anywhere, _) = tap.arm_now(&tick(1), &cut());
+    assert!(tap.in_vain(on_tls).unwrap().contains("TLS"));
+    assert_eq!(tap.in_vain(anywhere), None);
+    assert_eq!(tap.arm(&tick(1).to("n9"), &cut(), find).unwrap_err(), "n9");
+}
+
+/// A receiver: puts together what arrives, in any order.
+#[derive(Default)]
+struct Receiver(std::collections::BTreeMap<usize, u8>);
+
+impl Receiver {
+    fn take(&mut self, frame: &[u8]) {
+        let segment = Segment::of(frame).unwrap();
+        for (i, byte) in segment.payload.iter().enumerate() {
+            self.0.insert(segment.sequence as usize + i, *byte);
+        }
+    }
+
+    /// What an application would have been given.
+    fn whole(&self) -> Vec<u8> {
+        self.0
+            .iter()
+            .enumerate()
+            .take_while(|(i, (at, _))| i == *at)
+            .map(|(_, (_, b))| *b)
+            .collect()
+    }
+}
+
+proptest! {
+    /// Whatever is held and released, again and again, and however TCP cuts and repeats the stream:
+    /// nothing at or after the held message arrives before the release, and everything does after.
+    #[test]
+    fn a_hold_keeps_everything_from_its_message_on_and_loses_nothing(
+        names in prop::collection::vec(prop::sample::select(vec!["a", "b", "late"]), 1..12),
+        nth in 1..4_u64,
+        sizes in prop::collection::vec(1..90_usize, 1..60),
+        back in prop::collection::vec(0..120_usize, 1..60),
+    ) {
+        let tap = Tap::default();
+        let (id, _) = tap.arm_now(&message_to("late").nth(nth), &hold());
+        let mut stream = TICK.to_vec();
+        let mut held_from = None;
+        let mut count = 0;
+        for (i, name) in names.iter().enumerate() {
+            count += u64::from(*name == "late");
+            if *name == "late" && count == nth {
+                held_from = held_from.or(Some(stream.len()));
+            }
+            stream.extend(reg_send(name, i * 7));
+        }
+        let mut receiver = Receiver::default();
+        let mut sent = 0;
+        let mut steps = sizes.iter().zip(&back).cycle();
+        // The first segment begins with a message, so that the connection is joined.
+        let take = |receiver: &mut Receiver, from: usize, to: usize| {
+            let frame = frame(PORTS, from as u32, DATA, &stream[from..to]);
+            match tap.see((N1, N2), &frame) {
+                None => receiver.take(&frame),
+                Some(passage) => {
+                    match &passage.own {
+                        Own::Whole => receiver.take(&frame),
+                        Own::Part(part) => receiver.take(part),
+                        Own::Nothing => {}
+                    }
+                    assert!(!passage.lost);
+                }
+            }
+        };
+        take(&mut receiver, 0, 4);
+        sent += 4;
+        while sent < stream.len() {
+            let (size, back) = steps.next().unwrap();
+            let to = (sent + size).min(stream.len());
+            take(&mut receiver, sent, to);
+            sent = to;
+            // A retransmission of something before.
+            let from = sent.saturating_sub(*back);
+            take(&mut receiver, from, sent);
+        }
+        let arrived = receiver.whole();
+        match held_from {
+            // A message's head may have been cut in two: the part before it was known went on.
+            Some(at) => prop_assert!(arrived.len() >= at && arrived.len() < at + reg_send("late", 90).len()),
+            None => prop_assert_eq!(&arrived, &stream),
+        }
+        for (_, frame) in tap.release(id) {
+            receiver.take(&frame);
+        }
+        prop_assert_eq!(receiver.whole(), stream);
+    }
+}

@@ -1,0 +1,250 @@
+//! Triggers that are armed: what they count, what they have fired at, what ends their actions.
+
+use fuzz_dist_beam::follow::{ControlKind, Seen, Target, What};
+use fuzz_dist_env::HostId;
+use fuzz_dist_env::wire::{Action, Effect, Ends, Event, Fired, Progress, Trigger};
+use std::collections::BTreeMap;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// A direction between two hosts.
+pub(super) type Link = (HostId, HostId);
+
+/// One direction of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flow {
+    pub(super) link: Link,
+    pub(super) ports: (u16, u16),
+}
+
+/// A trigger whose hosts are known, with what it has counted on every link.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    event: Event,
+    from: Option<HostId>,
+    to: Option<HostId>,
+    nth: u64,
+    middle: bool,
+    counts: BTreeMap<Link, u64>,
+}
+
+impl Watched {
+    /// Looks the hosts' names up; gives the name that nobody has.
+    pub(super) fn new(
+        trigger: &Trigger,
+        find: impl Fn(&str) -> Option<HostId>,
+    ) -> Result<Watched, String> {
+        let host = |name: &Option<String>| match name {
+            Some(name) => find(name).map(Some).ok_or_else(|| name.clone()),
+            None => Ok(None),
+        };
+        Ok(Watched {
+            event: trigger.event.clone(),
+            from: host(&trigger.from)?,
+            to: host(&trigger.to)?,
+            nth: trigger.nth,
+            middle: trigger.middle,
+            counts: BTreeMap::new(),
+        })
+    }
+
+    /// Can anything on this link fire it?
+    pub(super) fn concerns(&self, link: Link) -> bool {
+        self.from.is_none_or(|from| from == link.0) && self.to.is_none_or(|to| to == link.1)
+    }
+
+    /// Does it wait for an operation, and not for anything on a link?
+    pub(super) fn is_operation(&self) -> bool {
+        matches!(self.event, Event::Operation(_))
+    }
+
+    /// Counts something that was seen on a link; is it the one that was waited for?
+    fn sees(&mut self, link: Link, what: &What) -> bool {
+        self.concerns(link)
+            && match (&self.event, what) {
+                (Event::Tick, What::Tick) | (Event::Message, What::Message { .. }) => true,
+                (Event::Control(wanted), What::Message { kind, .. }) => kind == wanted,
+                (Event::MessageTo(name), What::Message { kind, target }) => {
+                    is_to(name, kind, target)
+                }
+                _ => false,
+            }
+            && self.count(link)
+    }
+
+    /// The links that an operation on a host concerns, if it is the one that was waited for.
+    fn sees_operation(&mut self, host: HostId, f: &str, hosts: &[HostId]) -> Option<Vec<Link>> {
+        let fits = matches!(&self.event, Event::Operation(wanted) if wanted == f)
+            && self.from.is_none_or(|from| from == host)
+            && self.count((host, host));
+        let to = |other: &&HostId| **other != host && self.to.is_none_or(|to| to == **other);
+        fits.then(|| hosts.iter().filter(to).map(|other| (host, *other)).collect())
+    }
+
+    fn count(&mut self, link: Link) -> bool {
+        let count = self.counts.entry(link).or_default();
+        *count += 1;
+        *count == self.nth
+    }
+}
+
+/// Is a message one to this name? A monitor of the name is none.
+fn is_to(name: &str, kind: &ControlKind, target: &Target) -> bool {
+    *kind == ControlKind::RegSend && matches!(target, Target::Name(found) if **found == *name)
+}
+
+/// How an action ends by itself.
+#[derive(Clone, Debug)]
+enum End {
+    Released,
+    /// The waiting is done elsewhere.
+    After,
+    /// The flag: only after what fired it was delivered.
+    Until(Watched, bool),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Armed,
+    /// Seen, but the byte to act at is still to come.
+    Pending(Flow, i64, String),
+    Acting,
+}
+
+/// What follows from something that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The action begins at this place of the stream.
+    Act(i64),
+    /// It will, in a later segment.
+    Wait,
+    /// It ends, before or after the segment is delivered.
+    End { after: bool },
+}
+
+/// A trigger and what happens when it fires.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) id: u64,
+    trigger: Watched,
+    pub(super) effect: Effect,
+    end: End,
+    state: State,
+    /// The links that it cuts.
+    pub(super) cuts: Vec<Link>,
+    /// The links that it holds whole, whatever connection carries it.
+    pub(super) holds: Vec<Link>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Rule {
+    /// A rule that waits; gives the name of a host that nobody has.
+    pub(super) fn new(
+        id: u64,
+        trigger: &Trigger,
+        action: &Action,
+        find: impl Fn(&str) -> Option<HostId>,
+    ) -> Result<(Rule, watch::Receiver<Progress>), String> {
+        let end = match &action.ends {
+            Ends::Released => End::Released,
+            Ends::After(_) => End::After,
+            Ends::Until(other) => End::Until(Watched::new(other, &find)?, false),
+            Ends::UntilAfter(other) => End::Until(Watched::new(other, &find)?, true),
+        };
+        let (progress, told) = watch::channel(Progress::default());
+        let trigger = Watched::new(trigger, &find)?;
+        let (effect, state) = (action.effect, State::Armed);
+        let (cuts, holds) = (Vec::new(), Vec::new());
+        Ok((Rule { id, trigger, effect, end, state, cuts, holds, progress }, told))
+    }
+
+    /// Does it matter to it in which order this link's bytes are seen?
+    pub(super) fn concerns(&self, link: Link) -> bool {
+        let until = |end: &End| matches!(end, End::Until(other, _) if other.concerns(link));
+        self.trigger.concerns(link) || until(&self.end)
+    }
+
+    pub(super) fn trigger(&self) -> &Watched {
+        &self.trigger
+    }
+
+    /// What follows from something that was seen in a segment that begins at `at` and ends at `end`.
+    pub(super) fn sees(&mut self, flow: Flow, seen: &Seen, at: i64, end: i64) -> Option<Step> {
+        match &mut self.state {
+            State::Armed if self.trigger.sees(flow.link, &seen.what) => {
+                let middle = i64::from(self.trigger.middle) * ((seen.end - seen.at) / 2);
+                // What was delivered already cannot be taken back.
+                let place = (seen.at + middle).max(at);
+                if place < end {
+                    return Some(Step::Act(place));
+                }
+                self.state = State::Pending(flow, place, describe(&seen.what));
+                Some(Step::Wait)
+            }
+            State::Acting => match &mut self.end {
+                End::Until(other, after) => {
+                    other.sees(flow.link, &seen.what).then_some(Step::End { after: *after })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The place at which it acts in this segment, where it was seen in an earlier one.
+    pub(super) fn due(&self, flow: Flow, at: i64, end: i64) -> Option<(i64, String)> {
+        match &self.state {
+            State::Pending(pending, place, what) if *pending == flow && *place < end => {
+                Some(((*place).max(at), what.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The links that it acts on from now on, if this operation is what it waits for; the flag
+    /// says that it ends instead.
+    pub(super) fn sees_operation(
+        &mut self,
+        host: HostId,
+        f: &str,
+        hosts: &[HostId],
+    ) -> Option<(Vec<Link>, bool)> {
+        match (&self.state, &mut self.end) {
+            (State::Armed, _) => {
+                self.trigger.sees_operation(host, f, hosts).map(|links| (links, false))
+            }
+            (State::Acting, End::Until(other, _)) => {
+                other.sees_operation(host, f, hosts).map(|links| (links, true))
+            }
+            _ => None,
+        }
+    }
+
+    /// It acts from now on.
+    pub(super) fn fire(&mut self, link: Link, what: String) {
+        self.state = State::Acting;
+        let (from, to) = link;
+        let fired = Fired { from, to, what, at: Instant::now() };
+        self.progress.send_modify(|progress| progress.fired = Some(fired));
+    }
+
+    /// It has kept one more segment.
+    pub(super) fn held(&self) {
+        self.progress.send_modify(|progress| progress.held += 1);
+    }
+
+    /// It is over.
+    pub(super) fn over(self) {
+        self.progress.send_modify(|progress| progress.ended = Some(Instant::now()));
+    }
+}
+
+/// What was seen, for people.
+pub(super) fn describe(what: &What) -> String {
+    match what {
+        What::Handshake(letter) => format!("handshake {letter}"),
+        What::Tick => "tick".into(),
+        What::Message { kind, target } => format!("{kind} to {target}"),
+        _ => "part of a message".into(),
+    }
+}
