@@ -179,7 +179,9 @@ async fn cuts_are_drawn_around_retransmissions(test: Test) -> Outcome {
         boundary.holds(&drawn, counted(history, zone, |z| z.timeouts))?;
         let late: Vec<Duration> = drawn.iter().map(|d| late(history, &d.fault)).collect();
         let fits = |d: &Drawn, late: &Duration| *late <= d.at_most + millis(500);
-        let at_once = late.iter().filter(|late| **late < millis(100)).count();
+        // A busy machine takes its time as well: at once is less than half of what it were otherwise.
+        let soon = |(d, late): &(&Drawn, &Duration)| **late * 2 < d.at_least;
+        let at_once = drawn.iter().zip(&late).filter(soon).count();
         match drawn.iter().zip(&late).all(|(d, late)| fits(d, late)) {
             true if 0 < at_once && at_once < late.len() => Ok(()),
             _ => Err(format!("data flowed again {late:?} after the cuts")),
