@@ -38,8 +38,8 @@ pub use fuzz_dist_beam::args;
 pub use fuzz_dist_checkers as checker;
 pub use fuzz_dist_env as env;
 pub use fuzz_dist_history::{self as history, op, time};
-pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
 pub use fuzz_dist_lab as lab;
+pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
 pub use fuzz_dist_random as random;
 pub use insta;
 

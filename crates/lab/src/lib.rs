@@ -39,8 +39,8 @@ pub use probe::probe;
 pub use start::LabOptions;
 pub use watch::{Fate, Sighting, Watcher};
 
-use fuzz_dist_env::{Error, HostId};
 use control::{Connection, Control};
+use fuzz_dist_env::{Error, HostId};
 use host::Host;
 use std::collections::BTreeMap;
 use std::fmt;

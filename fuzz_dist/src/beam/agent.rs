@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Connection;
 use super::CallError;
+use super::Connection;
 use super::ConvertError;
-use super::{Event, Mailbox};
-use super::resident;
 use super::Term;
+use super::resident;
+use super::{Event, Mailbox};
 use crate::args;
 use crate::op::Value;
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::Connection;
-use super::{CallError, CloseReason};
 use super::ConvertError;
-use super::{Event, Mailbox};
 use super::resident;
+use super::{CallError, CloseReason};
+use super::{Event, Mailbox};
 use super::{Pid, Term, atom};
 use crate::args;
 use crate::op::Name;

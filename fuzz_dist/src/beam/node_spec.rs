@@ -197,8 +197,9 @@ mod tests {
              -kernel net_ticktime 4 -kernel net_setuptime 2 -kernel prevent_overlapping_partitions false \
              -kernel inet_dist_listen_min 9100 inet_dist_listen_max 9100 -pa /code -mnesia dir \"/data\" -eval app:start(). -eval ok."
         );
-        let env =
-            |name: &str| spec.env().iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let env = |name: &str| {
+            spec.env().iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        };
         assert_eq!(env("ERL_EPMD_PORT").as_deref(), Some("5000"));
         assert_eq!(env("A").as_deref(), Some("b"));
         assert!(env("HOME").is_some());

@@ -1,9 +1,9 @@
 //! Processes of ours in a node that know whom to tell, and go when there is nobody to tell any more.
 
-use super::Connection;
-use super::CallError;
-use super::ConvertError;
 use super::Args;
+use super::CallError;
+use super::Connection;
+use super::ConvertError;
 use super::Mailbox;
 use super::Term;
 use crate::args;

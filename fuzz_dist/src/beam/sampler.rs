@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Connection;
 use super::CallError;
-use super::{Event, Mailbox};
-use super::resident;
+use super::Connection;
 use super::Term;
+use super::resident;
+use super::{Event, Mailbox};
 use crate::args;
 use crate::op::{Name, Value};
 

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{Error, HostId, LinkMatrix};
-pub use fuzz_dist_beam::follow::ControlKind;
 pub use action::{Action, cut, cut_one_way, delay, hold};
 #[doc(hidden)]
 pub use action::{Effect, Ends};
+pub use fuzz_dist_beam::follow::ControlKind;
 #[doc(hidden)]
 pub use trigger::Event;
 pub use trigger::{Trigger, before_op, control, message, message_to, middle_of, tick};

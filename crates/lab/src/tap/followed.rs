@@ -1,9 +1,9 @@
 //! One direction of a connection: how far it was followed, and what of it is held.
 
 use super::held::Held;
+use crate::triggers::Flow;
 use fuzz_dist_beam::follow::{FollowError, Follower, Seen, Target, What};
 use fuzz_dist_env::wire::Connection;
-use crate::triggers::Flow;
 use std::time::Instant;
 
 /// A connection's direction, and what of it is held.

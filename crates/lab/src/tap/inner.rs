@@ -2,12 +2,12 @@
 
 use super::followed::Followed;
 use super::{Out, Own, Passage};
-use fuzz_dist_beam::follow::{Follower, Seen};
-use fuzz_dist_env::HostId;
-use fuzz_dist_env::wire::Effect;
 use crate::policy::LinkSet;
 use crate::tcp::Segment;
 use crate::triggers::{Flow, Link, Rule, Step, describe};
+use fuzz_dist_beam::follow::{Follower, Seen};
+use fuzz_dist_env::HostId;
+use fuzz_dist_env::wire::Effect;
 use std::collections::HashMap;
 
 /// Connections that are remembered at most; the end of one is not always seen.

@@ -1,10 +1,10 @@
 //! The tap without a network: frames in, frames out.
 
 use super::*;
+use crate::tcp::tests::frame;
 use fuzz_dist_env::wire::{
     ControlKind, before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
 };
-use crate::tcp::tests::frame;
 use proptest::prelude::*;
 
 const N1: HostId = HostId::new(0);
