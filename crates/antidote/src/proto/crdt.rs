@@ -3,138 +3,138 @@
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CounterUpdate {
+pub struct CounterUpdate {
     #[prost(sint64, optional, tag = "1")]
-    pub(crate) inc: Option<i64>,
+    pub inc: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CounterValue {
+pub struct CounterValue {
     #[prost(sint32, required, tag = "1")]
-    pub(crate) value: i32,
+    pub value: i32,
 }
 
 /// The operation that a [`SetUpdate`] asks for; the server looks at the list of that one only.
-pub(crate) const SET_ADD: i32 = 1;
-pub(crate) const SET_REMOVE: i32 = 2;
+pub const SET_ADD: i32 = 1;
+pub const SET_REMOVE: i32 = 2;
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct SetUpdate {
+pub struct SetUpdate {
     #[prost(int32, required, tag = "1")]
-    pub(crate) operation: i32,
+    pub operation: i32,
     #[prost(bytes = "vec", repeated, tag = "2")]
-    pub(crate) adds: Vec<Vec<u8>>,
+    pub adds: Vec<Vec<u8>>,
     #[prost(bytes = "vec", repeated, tag = "3")]
-    pub(crate) removes: Vec<Vec<u8>>,
+    pub removes: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct SetValue {
+pub struct SetValue {
     #[prost(bytes = "vec", repeated, tag = "1")]
-    pub(crate) elements: Vec<Vec<u8>>,
+    pub elements: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct RegisterUpdate {
+pub struct RegisterUpdate {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) value: Vec<u8>,
+    pub value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct RegisterValue {
+pub struct RegisterValue {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) value: Vec<u8>,
+    pub value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct MultiRegisterValue {
+pub struct MultiRegisterValue {
     #[prost(bytes = "vec", repeated, tag = "1")]
-    pub(crate) values: Vec<Vec<u8>>,
+    pub values: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct FlagUpdate {
+pub struct FlagUpdate {
     #[prost(bool, required, tag = "1")]
-    pub(crate) value: bool,
+    pub value: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct FlagValue {
+pub struct FlagValue {
     #[prost(bool, required, tag = "1")]
-    pub(crate) value: bool,
+    pub value: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Reset {}
+pub struct Reset {}
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct MapKey {
+pub struct MapKey {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) key: Vec<u8>,
+    pub key: Vec<u8>,
     #[prost(int32, required, tag = "2")]
-    pub(crate) data_type: i32,
+    pub data_type: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct MapNestedUpdate {
+pub struct MapNestedUpdate {
     #[prost(message, required, tag = "1")]
-    pub(crate) key: MapKey,
+    pub key: MapKey,
     #[prost(message, required, tag = "2")]
-    pub(crate) update: UpdateOperation,
+    pub update: UpdateOperation,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct MapUpdate {
+pub struct MapUpdate {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) updates: Vec<MapNestedUpdate>,
+    pub updates: Vec<MapNestedUpdate>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) removed_keys: Vec<MapKey>,
+    pub removed_keys: Vec<MapKey>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct MapEntry {
+pub struct MapEntry {
     #[prost(message, required, tag = "1")]
-    pub(crate) key: MapKey,
+    pub key: MapKey,
     #[prost(message, required, tag = "2")]
-    pub(crate) value: ReadObjectResp,
+    pub value: ReadObjectResp,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct MapValue {
+pub struct MapValue {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) entries: Vec<MapEntry>,
+    pub entries: Vec<MapEntry>,
 }
 
 /// Exactly one field is set: the one of the object's type, or the reset.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct UpdateOperation {
+pub struct UpdateOperation {
     #[prost(message, optional, tag = "1")]
-    pub(crate) counter: Option<CounterUpdate>,
+    pub counter: Option<CounterUpdate>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) set: Option<SetUpdate>,
+    pub set: Option<SetUpdate>,
     #[prost(message, optional, tag = "3")]
-    pub(crate) register: Option<RegisterUpdate>,
+    pub register: Option<RegisterUpdate>,
     #[prost(message, optional, tag = "5")]
-    pub(crate) map: Option<MapUpdate>,
+    pub map: Option<MapUpdate>,
     #[prost(message, optional, tag = "6")]
-    pub(crate) reset: Option<Reset>,
+    pub reset: Option<Reset>,
     #[prost(message, optional, tag = "7")]
-    pub(crate) flag: Option<FlagUpdate>,
+    pub flag: Option<FlagUpdate>,
 }
 
 /// Exactly one field is set: the one of the object's type.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ReadObjectResp {
+pub struct ReadObjectResp {
     #[prost(message, optional, tag = "1")]
-    pub(crate) counter: Option<CounterValue>,
+    pub counter: Option<CounterValue>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) set: Option<SetValue>,
+    pub set: Option<SetValue>,
     #[prost(message, optional, tag = "3")]
-    pub(crate) register: Option<RegisterValue>,
+    pub register: Option<RegisterValue>,
     #[prost(message, optional, tag = "4")]
-    pub(crate) multi_register: Option<MultiRegisterValue>,
+    pub multi_register: Option<MultiRegisterValue>,
     #[prost(message, optional, tag = "6")]
-    pub(crate) map: Option<MapValue>,
+    pub map: Option<MapValue>,
     #[prost(message, optional, tag = "7")]
-    pub(crate) flag: Option<FlagValue>,
+    pub flag: Option<FlagValue>,
 }

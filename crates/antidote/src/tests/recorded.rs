@@ -1,7 +1,7 @@
 //! Bytes exchanged with a real server (0.2.2), for every type: what is sent, and what it means.
 
-use super::peer::{Peer, Step};
-use crate::antidote::{DataType, MapKey, Object, Update, Value};
+use crate::peer::{Peer, Step};
+use crate::{DataType, MapKey, Object, Update, Value};
 
 /// A commit time, as it stands behind the values in an answer to a static read.
 const COMMIT: &str = "12a1010801129c018374000000036802640012616e7469646f74654031302e36362e312e31\

@@ -3,7 +3,5 @@
 mod answers;
 mod decoding;
 mod faults;
-mod peer;
 mod recorded;
-mod sessions;
 mod transactions;

@@ -6,17 +6,17 @@
 
 mod crdt;
 
-pub(crate) use crdt::*;
+pub use crdt::*;
 use prost::Message;
 
 /// A message with a code of its own.
-pub(crate) trait Coded: Message + Default {
+pub trait Coded: Message + Default {
     /// The code in front of the message in its frame.
     const CODE: u8;
 }
 
 /// A message that a client sends, and what answers it when all is well.
-pub(crate) trait Request: Coded {
+pub trait Request: Coded {
     /// The answer's type.
     type Reply: Coded;
 }
@@ -51,174 +51,174 @@ requests! {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ErrorResp {
+pub struct ErrorResp {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) message: Vec<u8>,
+    pub message: Vec<u8>,
     #[prost(uint32, required, tag = "2")]
-    pub(crate) code: u32,
+    pub code: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct OperationResp {
+pub struct OperationResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(uint32, optional, tag = "2")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct BoundObject {
+pub struct BoundObject {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) key: Vec<u8>,
+    pub key: Vec<u8>,
     #[prost(int32, required, tag = "2")]
-    pub(crate) data_type: i32,
+    pub data_type: i32,
     #[prost(bytes = "vec", required, tag = "3")]
-    pub(crate) bucket: Vec<u8>,
+    pub bucket: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct TxnProperties {
+pub struct TxnProperties {
     #[prost(uint32, optional, tag = "1")]
-    pub(crate) read_write: Option<u32>,
+    pub read_write: Option<u32>,
     #[prost(uint32, optional, tag = "2")]
-    pub(crate) red_blue: Option<u32>,
+    pub red_blue: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct StartTransaction {
+pub struct StartTransaction {
     #[prost(bytes = "vec", optional, tag = "1")]
-    pub(crate) timestamp: Option<Vec<u8>>,
+    pub timestamp: Option<Vec<u8>>,
     #[prost(message, optional, tag = "2")]
-    pub(crate) properties: Option<TxnProperties>,
+    pub properties: Option<TxnProperties>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct StartTransactionResp {
+pub struct StartTransactionResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(bytes = "vec", optional, tag = "2")]
-    pub(crate) descriptor: Option<Vec<u8>>,
+    pub descriptor: Option<Vec<u8>>,
     #[prost(uint32, optional, tag = "3")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ReadObjects {
+pub struct ReadObjects {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) objects: Vec<BoundObject>,
+    pub objects: Vec<BoundObject>,
     #[prost(bytes = "vec", required, tag = "2")]
-    pub(crate) descriptor: Vec<u8>,
+    pub descriptor: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ReadObjectsResp {
+pub struct ReadObjectsResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) objects: Vec<ReadObjectResp>,
+    pub objects: Vec<ReadObjectResp>,
     #[prost(uint32, optional, tag = "3")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct UpdateOp {
+pub struct UpdateOp {
     #[prost(message, required, tag = "1")]
-    pub(crate) object: BoundObject,
+    pub object: BoundObject,
     #[prost(message, required, tag = "2")]
-    pub(crate) operation: UpdateOperation,
+    pub operation: UpdateOperation,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct UpdateObjects {
+pub struct UpdateObjects {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) updates: Vec<UpdateOp>,
+    pub updates: Vec<UpdateOp>,
     #[prost(bytes = "vec", required, tag = "2")]
-    pub(crate) descriptor: Vec<u8>,
+    pub descriptor: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct AbortTransaction {
+pub struct AbortTransaction {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) descriptor: Vec<u8>,
+    pub descriptor: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct CommitTransaction {
+pub struct CommitTransaction {
     #[prost(bytes = "vec", required, tag = "1")]
-    pub(crate) descriptor: Vec<u8>,
+    pub descriptor: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CommitResp {
+pub struct CommitResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(bytes = "vec", optional, tag = "2")]
-    pub(crate) commit_time: Option<Vec<u8>>,
+    pub commit_time: Option<Vec<u8>>,
     #[prost(uint32, optional, tag = "3")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct StaticUpdateObjects {
+pub struct StaticUpdateObjects {
     #[prost(message, required, tag = "1")]
-    pub(crate) transaction: StartTransaction,
+    pub transaction: StartTransaction,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) updates: Vec<UpdateOp>,
+    pub updates: Vec<UpdateOp>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct StaticReadObjects {
+pub struct StaticReadObjects {
     #[prost(message, required, tag = "1")]
-    pub(crate) transaction: StartTransaction,
+    pub transaction: StartTransaction,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) objects: Vec<BoundObject>,
+    pub objects: Vec<BoundObject>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct StaticReadObjectsResp {
+pub struct StaticReadObjectsResp {
     #[prost(message, required, tag = "1")]
-    pub(crate) objects: ReadObjectsResp,
+    pub objects: ReadObjectsResp,
     #[prost(message, required, tag = "2")]
-    pub(crate) commit: CommitResp,
+    pub commit: CommitResp,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct CreateDc {
+pub struct CreateDc {
     #[prost(string, repeated, tag = "1")]
-    pub(crate) nodes: Vec<String>,
+    pub nodes: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CreateDcResp {
+pub struct CreateDcResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(uint32, optional, tag = "2")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct ConnectToDcs {
+pub struct ConnectToDcs {
     #[prost(bytes = "vec", repeated, tag = "1")]
-    pub(crate) descriptors: Vec<Vec<u8>>,
+    pub descriptors: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ConnectToDcsResp {
+pub struct ConnectToDcsResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(uint32, optional, tag = "2")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub(crate) struct GetConnectionDescriptor {}
+pub struct GetConnectionDescriptor {}
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct GetConnectionDescriptorResp {
+pub struct GetConnectionDescriptorResp {
     #[prost(bool, required, tag = "1")]
-    pub(crate) success: bool,
+    pub success: bool,
     #[prost(bytes = "vec", optional, tag = "2")]
-    pub(crate) descriptor: Option<Vec<u8>>,
+    pub descriptor: Option<Vec<u8>>,
     #[prost(uint32, optional, tag = "3")]
-    pub(crate) error_code: Option<u32>,
+    pub error_code: Option<u32>,
 }

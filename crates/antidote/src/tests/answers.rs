@@ -2,9 +2,9 @@
 
 use prost::Message;
 
-use super::peer::*;
-use crate::antidote::proto::{self, Coded};
-use crate::antidote::{DataType, Error, MapKey, Object, Refusal, RequestKind, Update};
+use crate::peer::*;
+use crate::proto::{self, Coded};
+use crate::{DataType, Error, MapKey, Object, Refusal, RequestKind, Update};
 use std::time::Duration;
 
 /// Reads a counter from a peer that gives this answer first, and a good one on a new connection.

@@ -224,7 +224,7 @@ impl Error {
     /// A transaction's error before its commit was asked for is definite, too.
     ///
     /// ```
-    /// use fuzz_dist::antidote::{Error, Refusal, RequestKind};
+    /// use fuzz_dist_antidote::{Error, Refusal, RequestKind};
     /// let refused = |request, reason| Error::Refused { request, reason, message: String::new() };
     /// assert!(refused(RequestKind::Commit, Refusal::Aborted).is_definite());
     /// assert!(!refused(RequestKind::Commit, Refusal::Unknown).is_definite());

@@ -30,8 +30,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// request's future is dropped before it ended. A session's causal token survives all of that.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), fuzz_dist::antidote::Error> {
-/// use fuzz_dist::antidote::{Client, DataType, Object, Update, Value};
+/// # async fn example() -> Result<(), fuzz_dist_antidote::Error> {
+/// use fuzz_dist_antidote::{Client, DataType, Object, Update, Value};
 ///
 /// let mut client = Client::tcp("127.0.0.1:8087".parse().unwrap()).causal(true);
 /// let set = Object::new(DataType::OrSet, "bucket", "fruit");

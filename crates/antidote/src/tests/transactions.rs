@@ -1,8 +1,8 @@
 //! Interactive transactions: what they send, how they end, and what is left of them.
 
-use super::peer::*;
-use crate::antidote::proto;
-use crate::antidote::{Ending, Error, Update, Value};
+use crate::peer::*;
+use crate::proto;
+use crate::{Ending, Error, Update, Value};
 
 const ADD: Update = Update::Increment(1);
 

@@ -3,11 +3,11 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::antidote::answer::{parse_answer, read_values};
-use crate::antidote::frame::{Decoder, Frame, FrameError};
-use crate::antidote::{DataType, MapKey, Object, RequestKind, Value, judge_answer, proto};
+use crate::answer::{parse_answer, read_values};
+use crate::frame::{Decoder, Frame, FrameError};
+use crate::{DataType, MapKey, Object, RequestKind, Value, judge_answer, proto};
 
-use super::peer::{framed, started};
+use crate::peer::{framed, started};
 
 fn frames() -> impl Strategy<Value = Vec<Frame>> {
     let frame =

@@ -24,7 +24,7 @@ impl Frame {
     /// [`FrameError::TooLong`] when code and body together pass what the header can say.
     ///
     /// ```
-    /// use fuzz_dist::antidote::frame::Frame;
+    /// use fuzz_dist_antidote::frame::Frame;
     /// let frame = Frame { code: 133, body: vec![] };
     /// assert_eq!(frame.encode().unwrap(), [0, 0, 0, 1, 133]);
     /// ```
@@ -59,7 +59,7 @@ pub enum FrameError {
 /// Finds frames in a stream of bytes that arrives in pieces of any size.
 ///
 /// ```
-/// use fuzz_dist::antidote::frame::Decoder;
+/// use fuzz_dist_antidote::frame::Decoder;
 /// let mut decoder = Decoder::default();
 /// decoder.push(&[0, 0, 0, 3, 111, 8]);
 /// assert_eq!(decoder.next_frame(), Ok(None));

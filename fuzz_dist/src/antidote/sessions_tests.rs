@@ -1,8 +1,9 @@
 //! The operations of workloads, as transactions that a scripted peer sees.
 
-use super::peer::*;
-use crate::antidote::operations::over;
-use crate::antidote::proto;
+use fuzz_dist_antidote::peer::*;
+use fuzz_dist_antidote::proto;
+
+use super::operations::over;
 use crate::client::Client as _;
 use crate::op::{Completion, Invocation, Value};
 

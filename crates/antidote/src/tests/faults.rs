@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use super::peer::*;
-use crate::antidote::proto;
-use crate::antidote::{Client, Error, Update, Value};
+use crate::peer::*;
+use crate::proto;
+use crate::{Client, Error, Update, Value};
 
 #[tokio::test(start_paused = true)]
 async fn a_time_out_costs_the_connection_and_the_next_request_has_a_new_one() {

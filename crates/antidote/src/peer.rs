@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use crate::antidote::frame::{Decoder, Frame};
-use crate::antidote::proto::{self, Coded};
-use crate::antidote::{Client, DataType, Object};
+use crate::frame::{Decoder, Frame};
+use crate::proto::{self, Coded};
+use crate::{Client, DataType, Object};
 
 /// What the peer does with the next request of a connection.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends these bytes one by one.
@@ -32,17 +32,17 @@ struct State {
 
 /// The peer: one script for each connection, and what it was asked.
 #[derive(Clone)]
-pub(super) struct Peer(Arc<Mutex<State>>);
+pub struct Peer(Arc<Mutex<State>>);
 
 impl Peer {
     /// A peer that follows one script a connection, and refuses any further one.
-    pub(super) fn new(scripts: impl IntoIterator<Item = Vec<Step>>) -> Peer {
+    pub fn new(scripts: impl IntoIterator<Item = Vec<Step>>) -> Peer {
         let scripts = scripts.into_iter().collect();
         Peer(Arc::new(Mutex::new(State { scripts, ..State::default() })))
     }
 
     /// A client of this peer.
-    pub(super) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let peer = self.clone();
         Client::new(move || {
             let peer = peer.clone();
@@ -51,17 +51,17 @@ impl Peer {
     }
 
     /// The requests so far, each with the number of its connection from 0.
-    pub(super) fn seen(&self) -> Vec<(usize, Frame)> {
+    pub fn seen(&self) -> Vec<(usize, Frame)> {
         self.0.lock().unwrap().seen.clone()
     }
 
     /// The message codes of the requests so far.
-    pub(super) fn codes(&self) -> Vec<u8> {
+    pub fn codes(&self) -> Vec<u8> {
         self.seen().iter().map(|(_, frame)| frame.code).collect()
     }
 
     /// The one request of code `M::CODE` that was seen at `index`.
-    pub(super) fn request<M: Coded>(&self, index: usize) -> M {
+    pub fn request<M: Coded>(&self, index: usize) -> M {
         let (_, frame) = &self.seen()[index];
         assert_eq!(frame.code, M::CODE);
         M::decode(frame.body.as_slice()).unwrap()
@@ -116,32 +116,32 @@ async fn next_request(stream: &mut DuplexStream, decoder: &mut Decoder) -> Optio
 }
 
 /// The bytes of a frame with `message` in it.
-pub(super) fn framed<M: Coded>(message: &M) -> Vec<u8> {
+pub fn framed<M: Coded>(message: &M) -> Vec<u8> {
     Frame { code: M::CODE, body: message.encode_to_vec() }.encode().unwrap()
 }
 
 /// The step that answers with `message`.
-pub(super) fn answer<M: Coded>(message: M) -> Step {
+pub fn answer<M: Coded>(message: M) -> Step {
     Step::Send(framed(&message))
 }
 
 /// A successful commit at `time`.
-pub(super) fn commit_resp(time: &str) -> proto::CommitResp {
+pub fn commit_resp(time: &str) -> proto::CommitResp {
     proto::CommitResp { success: true, commit_time: Some(time.into()), error_code: None }
 }
 
 /// A commit, or an update, that was refused.
-pub(super) fn refused_commit(code: u32) -> proto::CommitResp {
+pub fn refused_commit(code: u32) -> proto::CommitResp {
     proto::CommitResp { success: false, commit_time: None, error_code: Some(code) }
 }
 
 /// A successful static read of one counter.
-pub(super) fn counter_resp(value: i32, time: &str) -> proto::StaticReadObjectsResp {
+pub fn counter_resp(value: i32, time: &str) -> proto::StaticReadObjectsResp {
     proto::StaticReadObjectsResp { objects: counters_resp(&[value]), commit: commit_resp(time) }
 }
 
 /// Values of counters.
-pub(super) fn counters_resp(values: &[i32]) -> proto::ReadObjectsResp {
+pub fn counters_resp(values: &[i32]) -> proto::ReadObjectsResp {
     let objects = values.iter().map(|value| proto::ReadObjectResp {
         counter: Some(proto::CounterValue { value: *value }),
         ..Default::default()
@@ -150,12 +150,12 @@ pub(super) fn counters_resp(values: &[i32]) -> proto::ReadObjectsResp {
 }
 
 /// An answer that says only whether something was done.
-pub(super) fn operation_resp(success: bool) -> proto::OperationResp {
+pub fn operation_resp(success: bool) -> proto::OperationResp {
     proto::OperationResp { success, error_code: (!success).then_some(0) }
 }
 
 /// The start of a transaction with a descriptor.
-pub(super) fn started(descriptor: &str) -> proto::StartTransactionResp {
+pub fn started(descriptor: &str) -> proto::StartTransactionResp {
     proto::StartTransactionResp {
         success: true,
         descriptor: Some(descriptor.into()),
@@ -164,11 +164,11 @@ pub(super) fn started(descriptor: &str) -> proto::StartTransactionResp {
 }
 
 /// An error message without a number of its own.
-pub(super) fn error_resp(message: &str) -> proto::ErrorResp {
+pub fn error_resp(message: &str) -> proto::ErrorResp {
     proto::ErrorResp { message: message.into(), code: 0 }
 }
 
 /// A counter to read and write.
-pub(super) fn counter() -> Object {
+pub fn counter() -> Object {
     Object::new(DataType::Counter, "bucket", "key")
 }
