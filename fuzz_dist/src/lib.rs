@@ -43,25 +43,6 @@ pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
 pub use fuzz_dist_random as random;
 pub use insta;
 
-// The Rust code of the pages that people read compiles, as that of this library's own documentation.
-#[cfg(doctest)]
-mod pages {
-    macro_rules! pages {
-        ($($(#[$when:meta])? $page:ident $file:literal)+) => {
-            $($(#[$when])? #[doc = include_str!(concat!("../../", $file))] struct $page;)+
-        };
-    }
-    pages! {
-        Readme "README.md"
-        Architecture "ARCHITECTURE.md"
-        #[cfg(feature = "antidote")]
-        Antidote "docs/antidote.md"
-        Checkers "docs/checkers.md"
-        Erlang "docs/erlang.md"
-        Wire "docs/wire.md"
-    }
-}
-
 /// Defines `fn main` of a target with `harness = false`: runs its `#[fuzz_dist::test]`s.
 ///
 /// ```no_run

@@ -34,3 +34,7 @@ pub use fuzzing::judge_answer;
 pub use object::{DataType, MapKey, Object, Update, Value};
 pub use token::Token;
 pub use transaction::Transaction;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -48,3 +48,7 @@ pub use term::{Atom, Bits, Export, Float, Pid, Port, Reference, Term, atom, char
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

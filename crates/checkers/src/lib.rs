@@ -140,3 +140,7 @@ pub type AnyChecker = std::sync::Arc<dyn Checker>;
 pub fn any_checker(checker: impl Checker + 'static) -> AnyChecker {
     std::sync::Arc::new(checker)
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -321,7 +321,8 @@ fn scratch(name: &str) -> PathBuf {
 fn every_option_of_every_checker_is_documented() {
     let list = expect(VALID, "checkers", "");
     let (checkers, options) = list.split_once("\noptions").expect("a list of options");
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checkers.md"));
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checkers.md"));
     let page = page.expect("the page");
     let offered: Vec<&str> = checkers
         .lines()
@@ -443,7 +444,8 @@ fn a_folder_has_a_history_or_says_what_is_missing() {
 /// offered.
 #[test]
 fn commands_and_flags_are_documented() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checkers.md"));
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checkers.md"));
     let page = page.expect("the page");
     let help = expect(VALID, "--help", "");
     let offered = |message: &str| -> Vec<String> {

@@ -169,3 +169,7 @@ mod tests {
         assert_eq!(items, (0..50).collect::<Vec<_>>());
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,16 @@
+//! The Rust code of the pages that people read, compiled as examples of documentation.
+
+macro_rules! pages {
+    ($($page:ident $file:literal)+) => {
+        $(#[doc = include_str!(concat!("../", $file))] #[cfg(doctest)] struct $page;)+
+    };
+}
+
+pages! {
+    Readme "README.md"
+    Architecture "ARCHITECTURE.md"
+    Antidote "docs/antidote.md"
+    Checkers "docs/checkers.md"
+    Erlang "docs/erlang.md"
+    Wire "docs/wire.md"
+}
