@@ -77,6 +77,10 @@ pub use verdict::ARGUMENTS;
 #[cfg(test)]
 pub(crate) use set_full::random_history as set_full_random_history;
 
+/// The `opt-level` that this crate was compiled with.
+#[doc(hidden)]
+pub const OPT_LEVEL: &str = env!("FUZZ_DIST_OPT_LEVEL");
+
 /// How many anomalies of a kind a verdict carries; the results count all of them.
 pub(crate) const ANOMALIES_MAX: usize = 16;
 

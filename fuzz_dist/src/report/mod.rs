@@ -112,10 +112,10 @@ pub fn screenful(
         let _ = writeln!(out, "  report: {}", folder.display());
     }
     let _ = writeln!(out, "  again: {}", again::again(facts.seed, &facts.name));
-    if env!("FUZZ_DIST_OPT_LEVEL") == "0" && history.len() > UNOPTIMISED_EVENTS_MAX {
+    if crate::checker::OPT_LEVEL == "0" && history.len() > UNOPTIMISED_EVENTS_MAX {
         out.push_str(
-            "  note: this build of fuzz_dist is not optimised; add `[profile.dev.package.fuzz_dist]` \
-             with `opt-level = 3` to Cargo.toml\n",
+            "  note: the checkers of this build are not optimised; add \
+             `[profile.dev.package.fuzz_dist_checkers]` with `opt-level = 3` to Cargo.toml\n",
         );
     }
     out
