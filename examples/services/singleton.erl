@@ -1,5 +1,5 @@
 %% Singletons under global names. The first node starts them when all are connected; a node that misses
-%% some peer starts one for each name that nobody has any more, once in each split.
+%% some peer starts one for each name that nobody has any more, in its first split only.
 %%
 %% During a split each side has a process of its own. When the sides meet, `global` asks a resolver which
 %% of the two keeps the name. The option `resolve` is the choice: `random_exit` ends one of them, `notify`
@@ -31,22 +31,22 @@ guard(Names, Others, First) ->
     case Others -- nodes() of
         [] ->
             First andalso start_free(Names),
-            look_after(Names, Others, Names);
+            look_after(Others, Names);
         _ ->
             guard(Names, Others, First)
     end.
 
-%% `Open` are the names that had no process on this side of the present split. A name that has had one is
-%% not started again when it goes: sides meet node by node, so that a node may miss some peer still while
-%% the others have resolved the conflict.
-look_after(Names, Others, Open) ->
+%% `Open` are the names that had no process on this side of a split so far. A name that has had one is not
+%% started again when it goes: sides meet node by node, and `global` may disconnect nodes again meanwhile, so
+%% that a node misses some peer while the others have resolved the conflict already.
+look_after(Others, Open) ->
     timer:sleep(?GUARD_INTERVAL_MS),
     case Others -- nodes() of
         [] ->
-            look_after(Names, Others, Names);
+            look_after(Others, Open);
         _ ->
             start_free(Open),
-            look_after(Names, Others, [Name || Name <- Open, not is_here(Name)])
+            look_after(Others, [Name || Name <- Open, not is_here(Name)])
     end.
 
 start_free(Names) ->
