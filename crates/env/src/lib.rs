@@ -1,7 +1,7 @@
 //! Hosts, processes, links and capabilities, whatever stands behind them.
 //!
 //! [`Environment`] is the one trait through which everything above reaches the outside. The local
-//! lab ([`crate::lab`]) implements it with namespaces on this machine. An ssh environment will
+//! lab (crate `fuzz_dist_lab`) implements it with namespaces on this machine. An ssh environment will
 //! implement it with real machines: `set_links` will compute the difference between the matrix
 //! that is in force and the one that is wanted and send each machine its own part, `start` and the
 //! signals will go through an agent that speaks the lab's protocol over the connection, and

@@ -31,7 +31,7 @@ pub struct Bank {
 /// ```
 /// use fuzz_dist_checkers::Checker;
 /// use fuzz_dist_checkers::txn::bank;
-/// # use fuzz_dist::{history::History, op::*, time::Time};
+/// # use fuzz_dist_history::{History, op::*, time::Time};
 /// # let mut history = History::new(["n1"]);
 /// # let balances = Value::Map([(1.into(), 4.into()), (2.into(), 5.into())].into());
 /// # for (kind, value) in [(Kind::Invoke, Value::Nil), (Kind::Ok, balances)] {

@@ -9,9 +9,9 @@ use super::Trigger;
 ///
 /// ```
 /// use fuzz_dist_env::wire::{cut, hold, message_to};
-/// use fuzz_dist::time::secs;
+/// use std::time::Duration;
 ///
-/// assert_eq!(cut().lasting(secs(8)).to_string(), "cut for 8s");
+/// assert_eq!(cut().lasting(Duration::from_secs(8)).to_string(), "cut for 8s");
 /// assert_eq!(hold().until_after(message_to("b")).to_string(), "hold until after message to b");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 //!
 //! The switch follows the connections between Erlang nodes. A [`Trigger`] says what to wait for, an
 //! [`Action`] what happens at that very byte: everything before it is delivered, and what follows is
-//! cut off, held, or delayed. [`crate::node::Cluster::wire`] is the way in;
-//! [`crate::nemesis::at`] makes a fault of a trigger and an action.
+//! cut off, held, or delayed. `Cluster::wire` of `fuzz_dist` is the way in;
+//! `nemesis::at` makes a fault of a trigger and an action.
 
 mod action;
 mod trigger;
