@@ -12,7 +12,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("pure", &["grudge", "generator"]),
     ("reach", &["beam", "provision", "node"]),
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
-    ("run", &["store", "interpreter", "test"]),
+    ("run", &["store", "interpreter", "run"]),
     ("show", &["report"]),
     ("shell", &["registry", "harness", "prelude", "keys"]),
 ];

@@ -28,7 +28,7 @@ pub enum ErrorKind {
 /// Its text includes the texts of its causes, so that no message loses them;
 /// [`source`](StdError::source) gives the causes as values. Errors of other crates become one with a
 /// constructor that names the kind; in a test function `?` converts any error, see
-/// [`TestError`](crate::test::TestError).
+/// [`TestError`](crate::run::TestError).
 ///
 /// ```
 /// use fuzz_dist::error::{Error, ErrorKind};

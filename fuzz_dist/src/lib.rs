@@ -25,8 +25,8 @@ pub mod nemesis;
 pub mod workload;
 // run
 pub mod interpreter;
+pub mod run;
 pub mod store;
-pub mod test;
 // show
 pub mod report;
 // shell
@@ -73,7 +73,7 @@ pub mod prelude {
         suspend_process, wrong_cookie,
     };
     pub use crate::node::{Cluster, Node};
-    pub use crate::test::{Add, InvokeError, Outcome, Read, Running, Test};
+    pub use crate::run::{Add, InvokeError, Outcome, Read, Running, Test};
     pub use crate::time::{millis, secs};
     pub use crate::workload::{Failure, Workload, g_set, set_workload};
 }
@@ -86,10 +86,10 @@ pub mod __private {
     pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
-    pub use crate::test::options::{
+    pub use crate::run::options::{
         Announce, Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping, Stop,
     };
-    pub use crate::test::{IntoOutcome, Location};
+    pub use crate::run::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};
     pub use inventory;
     pub use std::boxed::Box;

@@ -12,7 +12,7 @@ use fuzz_dist::nemesis::{
 };
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::{Seed, Stream};
-use fuzz_dist::test::Running;
+use fuzz_dist::run::Running;
 
 /// So many seeds in each of four trials: 200 together.
 const SEEDS: u64 = 50;

@@ -5,7 +5,7 @@ use fuzz_dist::env::Command;
 use fuzz_dist::history::History;
 use fuzz_dist::op::{Completion, Invocation, Name};
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::Judged;
+use fuzz_dist::run::Judged;
 
 /// A database that does nothing.
 #[fuzz_dist::db("fixture", aliases = ["fixture_alias"])]

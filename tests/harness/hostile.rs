@@ -6,7 +6,7 @@ use fuzz_dist::nemesis::{Check, Fault, Hit, Targets};
 use fuzz_dist::op::{Completion, Invocation, Name, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::Stream;
-use fuzz_dist::test::Running;
+use fuzz_dist::run::Running;
 
 /// Hosts without any process.
 #[fuzz_dist::db("hostile")]

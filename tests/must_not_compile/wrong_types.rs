@@ -31,7 +31,7 @@ async fn wrong_result(_test: Test) -> u32 {
 }
 
 #[fuzz_dist::test(db = "antidote")]
-async fn wrong_error(_test: Test) -> Result<fuzz_dist::test::Judged, u8> {
+async fn wrong_error(_test: Test) -> Result<fuzz_dist::run::Judged, u8> {
     Err(3)
 }
 

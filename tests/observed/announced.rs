@@ -7,7 +7,7 @@ use fuzz_dist::beam::Term;
 use fuzz_dist::history::History;
 use fuzz_dist::op::Kind;
 use fuzz_dist::prelude::*;
-use fuzz_dist::test::options::Announce;
+use fuzz_dist::run::options::Announce;
 
 /// What the history says of every operation: its number, and `function outcome span trace` on its node.
 type Operations = BTreeMap<(String, i64), String>;

@@ -43,7 +43,7 @@ pub(super) fn read(argv: Vec<String>) -> HarnessArguments {
     if mimic.test_threads.is_none() {
         let variable = std::env::var("RUST_TEST_THREADS").ok();
         let threads = variable.and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-        mimic.test_threads = Some(threads.unwrap_or_else(crate::test::slots));
+        mimic.test_threads = Some(threads.unwrap_or_else(crate::run::slots));
     }
     HarnessArguments { mimic, filters, fail_fast }
 }

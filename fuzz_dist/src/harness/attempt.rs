@@ -6,9 +6,9 @@ use super::supervise;
 use crate::checker::{Validity, Verdict};
 use crate::error::ErrorKind;
 use crate::report::{self, RunFacts};
-use crate::test::options::{Effective, Expect, OnUnknown};
-use crate::test::overrides::{Missing, Overrides};
-use crate::test::{Finished, Session, TrialReport, TrialSpec, cancel};
+use crate::run::options::{Effective, Expect, OnUnknown};
+use crate::run::overrides::{Missing, Overrides};
+use crate::run::{Finished, Session, TrialReport, TrialSpec, cancel};
 
 /// Runs a trial: as many attempts as it asks for, each with a seed of its own.
 pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {

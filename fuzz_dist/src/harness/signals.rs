@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::env::threads;
-use crate::test::cancel;
+use crate::run::cancel;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// By convention, 128 and the number of SIGINT.

@@ -11,8 +11,8 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::env::threads;
 use crate::error::{Error, ErrorKind};
-use crate::test::options::Effective;
-use crate::test::{Blocked, Finished, Outcome, Session, TrialSpec, cancel};
+use crate::run::options::Effective;
+use crate::run::{Blocked, Finished, Outcome, Session, TrialSpec, cancel};
 
 /// Tasks and threads that are still busy when a trial is over get so long.
 const RUNTIME_LIMIT: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! Names and cells of matrices.
 
 use super::*;
-use crate::test::Location;
+use crate::run::Location;
 
 const HERE: Location = Location { file: "x.rs", line: 1, column: 1 };
 

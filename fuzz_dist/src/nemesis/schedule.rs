@@ -21,7 +21,7 @@ const LATEST: &str = "latest";
 /// order in which they were drawn. A run keeps it as `plan.json`.
 ///
 /// ```no_run
-/// # async fn example(test: fuzz_dist::test::Test) -> fuzz_dist::test::Outcome {
+/// # async fn example(test: fuzz_dist::run::Test) -> fuzz_dist::run::Outcome {
 /// use fuzz_dist::nemesis::Schedule;
 ///
 /// let schedule = Schedule::load("target/fuzz_dist/carts_converge/latest")?;

@@ -10,8 +10,8 @@ mod tests;
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
 use crate::nemesis::Nemesis;
-use crate::test::options::Options;
-use crate::test::{Body, Location};
+use crate::run::options::Options;
+use crate::run::{Body, Location};
 use crate::workload::AnyWorkload;
 
 pub use resolve::{NameError, Named};

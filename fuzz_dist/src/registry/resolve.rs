@@ -5,7 +5,7 @@ use super::{Choice, Registered, Source};
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
 use crate::nemesis::Nemesis;
-use crate::test::{Location, Part};
+use crate::run::{Location, Part};
 use crate::workload::AnyWorkload;
 
 /// A kind of part that can be registered under a name.

@@ -4,7 +4,7 @@
 //! The kernel drops a lock with its process, so nothing has to be cleaned up after a SIGKILL.
 
 use crate::db::Load;
-use crate::test::cancel;
+use crate::run::cancel;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::File;
 use std::io::{Read, Seek, Write};

@@ -6,8 +6,8 @@ use super::fake::{Act, Fake, kept};
 use super::lanes::overlapping;
 use crate::nemesis::{Nemesis, Schedule, Slot};
 use crate::random::Seed;
-use crate::test::live::Live;
-use crate::test::options::Options;
+use crate::run::live::Live;
+use crate::run::options::Options;
 use crate::time::millis;
 
 /// A folder of a run for its schedule, removed at the end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fake::{Act, Fake, empty};
 use crate::history::FaultStatus;
 use crate::nemesis::Nemesis;
-use crate::test::options::Options;
+use crate::run::options::Options;
 use crate::time::secs;
 
 /// Begins the fault beside a healthy one, heals, and gives the reasons for `unknown`.

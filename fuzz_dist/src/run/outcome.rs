@@ -40,7 +40,7 @@ impl Deref for Judged {
 ///
 /// ```
 /// use fuzz_dist::error::{Error, ErrorKind};
-/// use fuzz_dist::test::TestError;
+/// use fuzz_dist::run::TestError;
 ///
 /// fn port(text: &str) -> Result<u16, TestError> {
 ///     Ok(text.parse()?)

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::history::History;
 use crate::nemesis::{DynFault, Lane, LaneSchedule, Occurrence, Schedule, Slot, windows};
 use crate::random::Stream;
-use crate::test::live::Live;
+use crate::run::live::Live;
 use crate::time::Time;
 
 /// Between two looks for a nodedown.
@@ -22,7 +22,7 @@ impl Live {
     /// # Errors
     ///
     /// Where a fault cannot start and end within the main phase.
-    pub(in crate::test) fn lanes(&self) -> Result<Vec<LaneSchedule>, Error> {
+    pub(in crate::run) fn lanes(&self) -> Result<Vec<LaneSchedule>, Error> {
         if let Some(replay) = self.replay.as_deref().filter(|replay| !replay.lanes.is_empty()) {
             return Ok(without_plans(replay));
         }
@@ -43,7 +43,7 @@ impl Live {
     }
 
     /// Runs one lane until its last window, or until `stop` says true.
-    pub(in crate::test) async fn run_lane(
+    pub(in crate::run) async fn run_lane(
         self: Arc<Self>,
         (i, lane): (usize, Lane),
         schedule: LaneSchedule,
@@ -171,7 +171,7 @@ impl Live {
     pub(crate) fn schedule(
         nemesis: &crate::nemesis::Nemesis,
         db: &crate::db::AnyDb,
-        effective: &crate::test::options::Effective,
+        effective: &crate::run::options::Effective,
         seed: crate::random::Seed,
         boundaries: Option<crate::nemesis::Boundaries>,
     ) -> Result<Vec<Vec<crate::nemesis::Window>>, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fake::{Act, Fake, empty, live};
 use crate::nemesis::Nemesis;
 use crate::random::Seed;
-use crate::test::Options;
+use crate::run::Options;
 use crate::time::secs;
 
 #[tokio::test(start_paused = true)]

@@ -117,10 +117,10 @@ impl LiveCluster {
     /// returns without waiting for it: what the scenario does next is what fires it.
     ///
     /// ```no_run
-    /// # async fn example(cluster: &fuzz_dist::test::LiveCluster) -> Result<(), fuzz_dist::Error> {
+    /// # async fn example(cluster: &fuzz_dist::run::LiveCluster) -> Result<(), fuzz_dist::Error> {
     /// use fuzz_dist::env::wire::{hold, message_to};
     /// use fuzz_dist::nemesis::at;
-    /// use fuzz_dist::test::Add;
+    /// use fuzz_dist::run::Add;
     ///
     /// let held = cluster.arm(at(message_to("set").to("n1"), hold())).await?;
     /// assert!(cluster.client("n2").invoke(Add(1)).await.is_err(), "its message does not arrive");

@@ -7,7 +7,7 @@ use crate::op::NodeId;
 
 /// Written by the owner, read by anybody.
 #[derive(Debug, Default)]
-pub(in crate::test) struct Board(Mutex<Inner>);
+pub(in crate::run) struct Board(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -20,32 +20,32 @@ struct Inner {
 
 impl Board {
     /// The faults that act, for people: `bridge {n1 n2} - n3 - {n4 n5}`.
-    pub(in crate::test) fn shown(&self) -> Vec<String> {
+    pub(in crate::run) fn shown(&self) -> Vec<String> {
         self.lock().shown.clone()
     }
 
     /// The nodes that are hit by faults that were not verified as removed.
-    pub(in crate::test) fn hit(&self) -> BTreeSet<NodeId> {
+    pub(in crate::run) fn hit(&self) -> BTreeSet<NodeId> {
         self.lock().hit.clone()
     }
 
     /// What went wrong with faults themselves, in sentences.
-    pub(in crate::test) fn problems(&self) -> Vec<String> {
+    pub(in crate::run) fn problems(&self) -> Vec<String> {
         self.lock().problems.clone()
     }
 
     /// Keeps what went wrong.
-    pub(in crate::test) fn problem(&self, text: String) {
+    pub(in crate::run) fn problem(&self, text: String) {
         self.lock().problems.push(text);
     }
 
     /// Where the run differs from the one that it replays.
-    pub(in crate::test) fn departures(&self) -> Vec<String> {
+    pub(in crate::run) fn departures(&self) -> Vec<String> {
         self.lock().departures.clone()
     }
 
     /// Is the run healed, and was that proved?
-    pub(in crate::test) fn healed(&self) -> Option<bool> {
+    pub(in crate::run) fn healed(&self) -> Option<bool> {
         self.lock().healed
     }
 

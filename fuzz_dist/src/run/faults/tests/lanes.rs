@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::fake::{Act, Fake, live};
 use crate::nemesis::Nemesis;
 use crate::random::{Seed, Stream};
-use crate::test::live::Live;
-use crate::test::options::Options;
+use crate::run::live::Live;
+use crate::run::options::Options;
 use crate::time::millis;
 
 /// Three to five lanes of short faults, whose steps take some milliseconds.

@@ -105,7 +105,7 @@ pub(super) async fn reconnect((cluster, db): (Cluster, AnyDb)) -> Done {
 }
 
 /// What a task that did not complete died of.
-pub(in crate::test) fn died(error: JoinError) -> String {
+pub(in crate::run) fn died(error: JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => {
             let text = panic.downcast_ref::<&str>().map(ToString::to_string);

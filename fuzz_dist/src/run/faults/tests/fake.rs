@@ -23,12 +23,12 @@ use crate::nemesis::{Check, Fault, Hit, Nemesis, Schedule, Targets};
 use crate::node::{Cluster, Node};
 use crate::op::{Name, NodeId, Phase};
 use crate::random::{Seed, Stream};
-use crate::test::announce::Announcements;
-use crate::test::faults::{Begin, Faults, Scene};
-use crate::test::live::{FIRST_PROCESS, Live};
-use crate::test::options::{Announce, Options};
-use crate::test::overrides::Overrides;
-use crate::test::progress::Progress;
+use crate::run::announce::Announcements;
+use crate::run::faults::{Begin, Faults, Scene};
+use crate::run::live::{FIRST_PROCESS, Live};
+use crate::run::options::{Announce, Options};
+use crate::run::overrides::Overrides;
+use crate::run::progress::Progress;
 use crate::workload::g_set;
 
 /// One host without processes, and no links.
@@ -245,7 +245,7 @@ pub(super) fn kept(
 ) -> Arc<Live> {
     let options = Options { nodes: Some(1), ..options };
     let effective = options.effective(&Overrides::default()).unwrap();
-    let effective = crate::test::options::Effective { seed, ..effective };
+    let effective = crate::run::options::Effective { seed, ..effective };
     let cluster = Cluster::new(Arc::new(OneHost)).unwrap();
     let clock = Clock::start();
     let recorder = Recorder::in_memory(["n1"]);
@@ -294,7 +294,7 @@ pub(super) fn kept(
         cancel: watch::channel(false).0,
         calls: Default::default(),
         pace: Default::default(),
-        up: crate::test::Pace::default().now(),
+        up: crate::run::Pace::default().now(),
         checkers: Vec::new(),
         first: Default::default(),
         folder: None,

@@ -11,30 +11,30 @@ use crate::history::{Edge, Recorder};
 use crate::nemesis::{AnyPlan, Drawn, DynFault, Schedule, Slot};
 use crate::node::Cluster;
 use crate::op::{Event, Name, Phase, Process, Value};
+use crate::run::announce::Announcements;
+use crate::run::calls::Calls;
 use crate::store;
-use crate::test::announce::Announcements;
-use crate::test::calls::Calls;
 
 /// The test as its faults see it.
-pub(in crate::test) struct Scene {
-    pub(in crate::test) cluster: Cluster,
-    pub(in crate::test) db: AnyDb,
-    pub(in crate::test) clock: Clock,
-    pub(in crate::test) recorder: Recorder,
-    pub(in crate::test) announcements: Arc<Announcements>,
-    pub(in crate::test) phase: Arc<Mutex<Phase>>,
+pub(in crate::run) struct Scene {
+    pub(in crate::run) cluster: Cluster,
+    pub(in crate::run) db: AnyDb,
+    pub(in crate::run) clock: Clock,
+    pub(in crate::run) recorder: Recorder,
+    pub(in crate::run) announcements: Arc<Announcements>,
+    pub(in crate::run) phase: Arc<Mutex<Phase>>,
     /// Where the code of faults is noted while it runs.
-    pub(in crate::test) calls: Calls,
+    pub(in crate::run) calls: Calls,
     /// The end of the total limit.
-    pub(in crate::test) until: Instant,
+    pub(in crate::run) until: Instant,
     /// Whether the nodes are reconnected after the heal.
-    pub(in crate::test) reconnect: bool,
+    pub(in crate::run) reconnect: bool,
     /// What is drawn.
-    pub(in crate::test) schedule: Schedule,
+    pub(in crate::run) schedule: Schedule,
     /// What is drawn instead, as far as it goes.
-    pub(in crate::test) replay: Option<Arc<Schedule>>,
+    pub(in crate::run) replay: Option<Arc<Schedule>>,
     /// Where the schedule is kept, if anywhere.
-    pub(in crate::test) file: Option<PathBuf>,
+    pub(in crate::run) file: Option<PathBuf>,
 }
 
 impl Scene {
