@@ -18,26 +18,15 @@ impl Transactions {
     /// [`Unjudgeable`] where the history says something else, or nothing.
     pub fn read(history: &History, shape: Shape) -> Result<Transactions, Unjudgeable> {
         let mut reader = Reader::new(history, shape)?;
-        let mut invocations = history.invocations();
-        let mut batch: Vec<Invocation> = Vec::with_capacity(BATCH);
-        loop {
-            batch.extend(invocations.by_ref().take(BATCH));
-            if batch.is_empty() {
-                return reader.finish(history);
+        for invocation in history.invocations() {
+            if reader.txns.len() == SAMPLE {
+                reader.expect(history.len());
             }
-            reader.touch(history, &batch);
-            for invocation in batch.drain(..) {
-                if reader.txns.len() == SAMPLE {
-                    reader.expect(history.len());
-                }
-                reader.transaction(history, invocation)?;
-            }
+            reader.transaction(history, invocation)?;
         }
+        reader.finish(history)
     }
 }
-
-/// So many transactions are looked at together, for [`Reader::touch`].
-const BATCH: usize = 8;
 
 /// After so many transactions it is known about how much room the others take.
 const SAMPLE: usize = 4096;
@@ -134,6 +123,7 @@ impl Reader {
                     || matches!(f, "read" | "write") && items.is_some_and(|i| self.is_micro(i)) =>
             {
                 let items = items.ok_or_else(|| unlike(MICRO_OPS))?;
+                self.touch(items);
                 for i in 0..items.len() {
                     self.micro_op(event, status, items, i)?;
                 }
@@ -171,20 +161,17 @@ impl Reader {
         self.mark_last_writes(t, i)
     }
 
-    /// Loads where the versions of transactions are looked up, of all at once: one after the other,
+    /// Loads where the versions of a transaction are looked up, of all at once: one after the other,
     /// each look-up would wait for the memory by itself.
-    fn touch(&self, history: &History, batch: &[Invocation]) {
+    #[inline]
+    fn touch(&self, items: List<'_>) {
         let mut all = 0;
-        for invocation in batch {
-            let event = invocation.completion.unwrap_or(invocation.event);
-            let Some(items) = history.view(event).and_then(View::as_list) else { continue };
-            for i in 0..items.len() {
-                if let Some([_, key, value]) = items.triple(i)
-                    && value.as_small().is_some()
-                    && let Some(key) = self.txns.keys.find(key)
-                {
-                    all ^= self.txns.versions.touch(key, value);
-                }
+        for i in 0..items.len() {
+            if let Some([_, key, value]) = items.triple(i)
+                && value.as_small().is_some()
+                && let Some(key) = self.txns.keys.find(key)
+            {
+                all ^= self.txns.versions.touch(key, value);
             }
         }
         std::hint::black_box(all);
