@@ -58,7 +58,7 @@ impl Cell {
     }
 
     #[inline]
-    fn as_length(self) -> usize {
+    pub(super) fn as_length(self) -> usize {
         (self.0 >> 1) as usize
     }
 
@@ -84,6 +84,12 @@ impl Word {
     #[inline]
     pub(super) fn kept(kept: Kept, place: usize) -> Word {
         Word::of(Form::Cells, place << 3 | kept as usize)
+    }
+
+    /// What it is and where, if it stands in cells.
+    #[inline]
+    pub(super) fn cells_place(self) -> Option<(Kept, usize)> {
+        self.parts().filter(|(form, _)| *form == Form::Cells).map(|(_, place)| at(place))
     }
 }
 

@@ -233,18 +233,56 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn numbers(&mut self, words: &mut Words, separator: u8) -> Option<Word> {
         let before = self.rest;
-        let list = words.list_of(|| {
-            let n = self.number()?;
-            match self.peek()? {
-                b']' => Some((n, true)),
-                other => (other == separator).then_some((n, false)),
-            }
-            .inspect(|_| self.advance())
-        });
+        let list = words.list_of(|| self.next_number(separator));
         if list.is_none() {
             self.rest = before;
         }
         list
+    }
+
+    /// The same of a list that a key has.
+    #[inline]
+    pub(super) fn grown_numbers(
+        &mut self,
+        words: &mut Words,
+        key: Word,
+        separator: u8,
+    ) -> Option<Word> {
+        let before = self.rest;
+        let begins = words.grown.beginning(key, before);
+        let begins = begins.and_then(|begins| Some((begins, *before.get(begins.bytes)?)));
+        let (list, known) = match begins {
+            Some((begins, b']')) => {
+                self.rest = &before[begins.bytes + 1..];
+                return Some(words.list_again(begins));
+            }
+            Some((begins, end)) if end == separator => {
+                self.rest = &before[begins.bytes + 1..];
+                let next = || self.next_number(separator);
+                (words.grown_list_of(begins, next), begins.bytes)
+            }
+            _ => (self.numbers(words, separator), 0),
+        };
+        match list {
+            Some(list) => {
+                let read = before.len() - self.rest.len() - 1;
+                words.keep_grown(key, list, &before[..read], known);
+            }
+            None => self.rest = before,
+        }
+        list
+    }
+
+    /// A number of a list, and whether it is the last one.
+    #[inline(always)]
+    fn next_number(&mut self, separator: u8) -> Option<(i64, bool)> {
+        let n = self.number()?;
+        let last = match self.peek()? {
+            b']' => true,
+            other => (other == separator).then_some(false)?,
+        };
+        self.advance();
+        Some((n, last))
     }
 
     /// The rest of a list in JSON, whose bracket was passed, item by item.

@@ -16,6 +16,7 @@ mod digits;
 mod disk;
 mod edn;
 mod faults;
+mod grown;
 #[doc(hidden)]
 pub mod hash;
 mod import;
@@ -459,6 +460,12 @@ impl History {
             Some((Form::Read, _)) => None,
             _ => Some(self.words.view(self.value[i])),
         }
+    }
+
+    /// The list that a word of this history stands for, where it is one.
+    #[doc(hidden)]
+    pub fn list_of(&self, word: Word) -> Option<List<'_>> {
+        self.words.view(word).as_list()
     }
 
     /// The word of a text, where it occurs in some value.

@@ -56,7 +56,7 @@ impl Cursor<'_> {
             self.byte(N::SEPARATOR)?;
             let key = self.part::<N>(words)?;
             self.byte(N::SEPARATOR)?;
-            let value = self.part::<N>(words)?;
+            let value = self.value_of::<N>(words, key)?;
             self.byte(b']')?;
             stack.extend_from_slice(&[f, key, value]);
             match self.peek()? {
@@ -66,6 +66,19 @@ impl Cursor<'_> {
                 }
                 _ => self.byte(N::SEPARATOR)?,
             }
+        }
+    }
+
+    /// A value of a key: a list mostly begins as the last one of the same key.
+    #[inline]
+    fn value_of<N: Notation>(&mut self, words: &mut Words, key: Word) -> Option<Word> {
+        if self.peek()? != b'[' {
+            return self.part::<N>(words);
+        }
+        self.advance();
+        match self.skip(b"]") {
+            true => Some(words.list(&[])),
+            false => self.grown_numbers(words, key, N::SEPARATOR),
         }
     }
 

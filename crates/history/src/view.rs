@@ -199,6 +199,26 @@ impl<'a> List<'a> {
         }
     }
 
+    /// Is it a list of small numbers that stands in cells?
+    #[inline]
+    #[doc(hidden)]
+    pub fn is_short_numbers(self) -> bool {
+        matches!(self.items, Items::Cells(Cells::List(_))) && self.is_numbers()
+    }
+
+    /// Do both begin alike, as far as the shorter one goes? `None` unless both are lists in cells.
+    #[inline]
+    #[doc(hidden)]
+    pub fn begins_as(self, other: List<'_>) -> Option<bool> {
+        let (Items::Cells(Cells::List(a)), Items::Cells(Cells::List(b))) =
+            (self.items, other.items)
+        else {
+            return None;
+        };
+        // Without an early end several cells are compared at a time.
+        Some(a.iter().zip(b).fold(0, |all, (a, b)| all | (a.0 ^ b.0)) == 0)
+    }
+
     /// What a word of this history stands for.
     #[inline]
     #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 use super::cells::{Cell, Cells, Kept};
 use super::cursor::{Cursor, Ends};
+use super::grown::{Beginning, Grown};
 use super::hash::{FastMap, mix};
 use super::texts::Texts;
 use super::view::View;
@@ -111,6 +112,8 @@ pub(super) struct Words {
     /// Whole numbers of more than 63 bits.
     large: Vec<i64>,
     large_ids: FastMap<i64, u32>,
+    /// What is in the current segment of lists that will be longer.
+    pub(super) grown: Grown,
     /// The function of micro-operations that read, for [`Words::asked`].
     pub(super) reads: Option<Cell>,
 }
@@ -249,6 +252,36 @@ impl Words {
     ) -> Option<Word> {
         let place = self.current.cells.len();
         self.current.cells.push(Cell(0));
+        self.rest_of_list(place, &mut next)
+    }
+
+    /// The list of a beginning alone: the one that it was found in.
+    #[inline]
+    pub(super) fn list_again(&self, begins: Beginning) -> Word {
+        Word::kept(Kept::List, self.here(begins.place - 1))
+    }
+
+    /// The list of a beginning and of what `next` gives.
+    #[inline]
+    pub(super) fn grown_list_of(
+        &mut self,
+        begins: Beginning,
+        mut next: impl FnMut() -> Option<(i64, bool)>,
+    ) -> Option<Word> {
+        let place = self.current.cells.len();
+        self.current.cells.push(Cell(0));
+        let items = begins.place..begins.place + begins.count;
+        self.current.cells.extend_from_within(items);
+        self.rest_of_list(place, &mut next)
+    }
+
+    /// The rest of a list that begins at `place` in the cells.
+    #[inline(always)]
+    fn rest_of_list(
+        &mut self,
+        place: usize,
+        next: &mut impl FnMut() -> Option<(i64, bool)>,
+    ) -> Option<Word> {
         loop {
             let Some((n, last)) = next() else {
                 self.current.cells.truncate(place);
@@ -273,7 +306,7 @@ impl Words {
         &mut self,
         place: usize,
         first: (i64, bool),
-        mut next: impl FnMut() -> Option<(i64, bool)>,
+        next: &mut impl FnMut() -> Option<(i64, bool)>,
     ) -> Option<Word> {
         let mut items: Vec<Word> =
             self.current.cells[place + 1..].iter().map(|cell| cell.word()).collect();
@@ -340,6 +373,20 @@ impl Words {
         self.current.arena.truncate(mark.arena);
         self.current.numbers.truncate(mark.numbers);
         self.current.cells.truncate(mark.cells);
+        self.grown.rewind(mark.cells);
+    }
+
+    /// Keeps a list of numbers that a key has, of whose text so many bytes were known, for those of the
+    /// same key that go on where it ends.
+    #[inline]
+    pub(super) fn keep_grown(&mut self, key: Word, list: Word, text: &[u8], known: usize) {
+        // A place before the current segment's is none of this one.
+        if let Some((Kept::List, place)) = list.cells_place()
+            && let Some(place) = place.checked_sub(self.base)
+        {
+            let count = self.current.cells[place].as_length();
+            self.grown.keep(key, text, known, place + 1, count);
+        }
     }
 
     /// The word of a map, from keys and values by turns.

@@ -6,6 +6,7 @@ use super::*;
 
 mod disk;
 mod edn;
+mod grown;
 mod import;
 mod killed;
 mod pieces;

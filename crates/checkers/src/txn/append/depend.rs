@@ -3,22 +3,24 @@
 use crate::txn::core::decide::Open;
 use crate::txn::core::graph::{Edges, Rel};
 use crate::txn::core::tell::is_stray;
-use crate::txn::core::txns::NONE;
+use crate::txn::core::txns::{NONE, Op};
 use crate::txn::core::{Status, Transactions};
 
 /// A version that only a stray read shows: it has no place, but it was seen.
 const SEEN: u32 = NONE - 1;
 
-/// Of the appends that nobody saw, so many per key get edges: those that ended first, since
-/// they are the ones that a later read should have shown.
-const UNSEEN_MAX: usize = 4;
+/// Of the appends that nobody saw, so many per key get edges in any case: those that ended first,
+/// since they are the ones that a later read should have shown.
+const UNSEEN_MIN: usize = 4;
 
 /// Where each version stands in the order of its key.
 pub(super) struct Places {
     place: Vec<u32>,
-    /// (key, transaction) of appends that certainly happened and that no read shows, at
-    /// most [`UNSEEN_MAX`] per key.
+    /// (key, transaction) of appends that certainly happened and that no read shows: all of a key, or
+    /// [`UNSEEN_MIN`] where they would need too many edges.
     unseen: Vec<(u32, u32)>,
+    /// Are those all of each key?
+    pub(super) whole: bool,
     /// The same without a limit, for keys with several of them.
     all_unseen: Vec<(u32, u32)>,
 }
@@ -53,14 +55,8 @@ impl Places {
         unseen.dedup();
         let several = unseen.chunk_by(|a, b| a.0 == b.0).filter(|of_key| of_key.len() > 1);
         let all_unseen = several.flatten().map(|(key, _, t)| (*key, *t)).collect();
-        let mut kept: Vec<(u32, u32)> = Vec::new();
-        for (key, _, t) in unseen {
-            let full = kept.len() >= UNSEEN_MAX && kept[kept.len() - UNSEEN_MAX].0 == key;
-            if !full {
-                kept.push((key, t));
-            }
-        }
-        Places { place, unseen: kept, all_unseen }
+        let (unseen, whole) = with_edges(txns, &unseen);
+        Places { place, unseen, whole, all_unseen }
     }
 
     /// The place of a version that a prefix of its key's order shows.
@@ -77,6 +73,39 @@ impl Places {
         let len = self.unseen[from..].iter().take_while(|(k, _)| *k == key).count();
         &self.unseen[from..from + len]
     }
+}
+
+/// Those of the appends that no read shows, (key, end, transaction), that get edges, and whether these
+/// are all: as many edges as there are micro-operations are taken for what is not the minimum.
+fn with_edges(txns: &Transactions, unseen: &[(u32, u32, u32)]) -> (Vec<(u32, u32)>, bool) {
+    let of_keys = || unseen.chunk_by(|a, b| a.0 == b.0);
+    let mut last_reads = Vec::new();
+    if of_keys().any(|of_key| of_key.len() > UNSEEN_MIN) {
+        last_reads = vec![0usize; txns.key_count()];
+        let ok = (0..txns.len() as u32).filter(|t| txns.is_ok(*t));
+        let reads = ok.flat_map(|t| txns.ops_of(t)).filter(|o| o.is_read() && !is_stray(o.arg));
+        reads.filter(|o| is_last(txns, o)).for_each(|o| last_reads[o.key() as usize] += 1);
+    }
+    let (mut left, mut whole) = (txns.ops.len(), true);
+    let mut kept: Vec<(u32, u32)> = Vec::with_capacity(unseen.len());
+    for of_key in of_keys() {
+        let mut count = of_key.len();
+        if count > UNSEEN_MIN {
+            let edges = count * (1 + last_reads[of_key[0].0 as usize]);
+            match left.checked_sub(edges) {
+                Some(rest) => left = rest,
+                None => (count, whole) = (UNSEEN_MIN, false),
+            }
+        }
+        kept.extend(of_key[..count].iter().map(|(key, _, t)| (*key, *t)));
+    }
+    (kept, whole)
+}
+
+/// Does a read, which is no stray one, show everything that any read of its key shows?
+fn is_last(txns: &Transactions, read: &Op) -> bool {
+    let rest = &txns.order_of(read.key())[read.arg as usize..];
+    rest.iter().all(|v| committed(txns, *v) == NONE)
 }
 
 /// The appends that no read shows, of keys with several of them: they come behind all others, in
@@ -101,8 +130,7 @@ pub(super) fn open(txns: &Transactions, places: &Places) -> Vec<Open> {
             if op.is_write() || is_stray(op.arg) || ops[..i].iter().any(|o| o.key() == op.key()) {
                 continue;
             }
-            let rest = &txns.order_of(op.key())[op.arg as usize..];
-            if rest.iter().all(|v| committed(txns, *v) == NONE)
+            if is_last(txns, op)
                 && let Ok(at) = all.binary_search_by_key(&op.key(), |open| open.key)
             {
                 all[at].early.push(t);

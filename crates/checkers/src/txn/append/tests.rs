@@ -186,6 +186,27 @@ fn agrees_with_its_slow_twin() {
     assert!(valid > 2_000 && compared > 9_000, "{valid} valid, {compared} compared");
 }
 
+/// Appends of a key that no read shows, with reads of what was there before: many of either.
+#[test]
+fn many_appends_that_no_read_shows_are_valid_unless_a_read_should_have_shown_one() {
+    for (appends, reads, all) in [(3, 2, true), (12, 0, true), (12, 2, false), (40, 60, false)] {
+        let mut text = String::from("0: append x 1, append y 1\n--\n");
+        (0..reads).for_each(|i| text += &format!("{i}: r x [1]\n"));
+        (0..appends).for_each(|i| text += &format!("{}: append x {}\n", 100 + i, 100 + i));
+        let open = script(&text).unwrap();
+        let columns = Transactions::read(&open, Shape::Lists).unwrap();
+        let whole = super::depend::Places::new(&columns).whole;
+        assert_eq!(whole, all, "edges to all, or to some");
+        for model in [Isolation::StrictSerializable, Isolation::SnapshotIsolation] {
+            assert!(list_append().model(model).check(&open).is_valid(), "{appends}, {reads}");
+        }
+        // The last of them ended before this read began.
+        text += "--\n0: r x [1]";
+        let verdict = list_append().check(&script(&text).unwrap());
+        assert_eq!(&*verdict.anomalies[0].kind, "G-single-realtime", "{appends}, {reads}");
+    }
+}
+
 #[test]
 fn renaming_changes_nothing_and_reads_left_out_keep_it_valid() {
     for seed in 0..300 {

@@ -130,6 +130,8 @@ pub(crate) struct Found {
     pub(crate) gave_up: bool,
     /// The first event whose transaction is on a cycle, whatever its class.
     pub(crate) clean_until: Option<u32>,
+    /// Is there no cycle at all, whatever its edges, the order of real time among them if asked for?
+    pub(crate) acyclic: bool,
 }
 
 pub(crate) const PER_CLASS_MAX: usize = 16;
@@ -143,6 +145,7 @@ pub(crate) fn search(graph: &Graph, txns: &Transactions, wanted: &[Class], budge
     let realtime = mask & Rel::Realtime.bit() != 0;
     let remaining = peel(graph, txns, realtime);
     if remaining.is_empty() {
+        found.acyclic = true;
         return found;
     }
     let mut local = vec![NONE; graph.nodes()];

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::cycles::{self, Class, Level, Step};
 use super::graph::{Edges, Graph, Rel};
 use super::intern::FastMap;
+use super::rows::Rows;
 use super::serial::{self, First, Form};
 use super::txns::{NONE, Transactions};
 
@@ -302,12 +303,13 @@ impl Search<'_> {
         let mut edges = Edges::with_capacity(self.base.len());
         let known = self.base.iter().filter(|(rel, ..)| sessions || *rel != Rel::Process);
         known.for_each(|(rel, from, to)| edges.push(rel, from, to));
-        let state = State::of(self.txns.len(), self.open);
+        let touches = touches(self.txns.len(), self.open);
+        let wrote = |t: u32, key: usize| touches.of(t).iter().any(|t| t.writes && t.key == key);
         for (key, open) in self.open.iter().enumerate() {
             for (writer, readers) in open.writers.iter().zip(&open.readers) {
-                let sources = readers.iter().flat_map(|r| &state.touches[*r as usize]);
-                for source in sources.filter_map(|(_, found, _)| *found) {
-                    if source != NONE && source != *writer && state.wrote(source, key) {
+                let sources = readers.iter().flat_map(|r| touches.of(*r));
+                for source in sources.filter_map(|touch| touch.found) {
+                    if source != NONE && source != *writer && wrote(source, key) {
                         edges.push(Rel::Ww, source, *writer);
                     }
                 }
@@ -371,10 +373,44 @@ impl Search<'_> {
 /// So many transactions are looked at for one that fits next.
 const LOOKED_MAX: usize = 64;
 
+/// How a transaction touches an open key.
+#[derive(Clone, Copy)]
+struct Touch {
+    /// Its place among the open ones.
+    key: usize,
+    /// Whose version it found, if it read it; [`NONE`] for the first one.
+    found: Option<u32>,
+    writes: bool,
+}
+
+/// The touches of each transaction.
+fn touches(n: usize, open: &[Open]) -> Rows<Touch> {
+    let mut all: Vec<(u32, Touch)> = Vec::new();
+    let mut last = vec![usize::MAX; n];
+    for (key, open) in open.iter().enumerate() {
+        let found = open.writers.iter().zip(&open.readers).map(|(w, readers)| (*w, readers));
+        for (writer, readers) in found.chain([(NONE, &open.early)]) {
+            for reader in readers {
+                last[*reader as usize] = all.len();
+                all.push((*reader, Touch { key, found: Some(writer), writes: false }));
+            }
+        }
+        for writer in &open.writers {
+            match all.get_mut(last[*writer as usize]) {
+                Some((_, touch)) if touch.key == key => touch.writes = true,
+                _ => {
+                    last[*writer as usize] = all.len();
+                    all.push((*writer, Touch { key, found: None, writes: true }));
+                }
+            }
+        }
+    }
+    Rows::sorted(n, &all)
+}
+
 /// What one transaction after the other leaves in the open keys.
 struct State {
-    /// Per transaction and key: whose version it found, if it read it, and whether it writes.
-    touches: Vec<Vec<(usize, Option<u32>, bool)>>,
+    touches: Rows<Touch>,
     /// Per key: who wrote what is there, [`NONE`] at first.
     now: Vec<u32>,
     /// By key and writer: how many readers are still to come.
@@ -383,27 +419,19 @@ struct State {
 
 impl State {
     fn of(n: usize, open: &[Open]) -> State {
-        let mut touches: Vec<Vec<(usize, Option<u32>, bool)>> = vec![Vec::new(); n];
         let mut readers: FastMap<(usize, u32), usize> = FastMap::default();
         for (key, open) in open.iter().enumerate() {
-            let found = open.writers.iter().zip(&open.readers).map(|(w, readers)| (*w, readers));
-            for (writer, all) in found.chain([(NONE, &open.early)]) {
-                readers.insert((key, writer), all.len());
-                all.iter().for_each(|r| touches[*r as usize].push((key, Some(writer), false)));
+            for (writer, all) in open.writers.iter().zip(&open.readers) {
+                readers.insert((key, *writer), all.len());
             }
-            for writer in &open.writers {
-                match touches[*writer as usize].iter_mut().find(|touch| touch.0 == key) {
-                    Some(touch) => touch.2 = true,
-                    None => touches[*writer as usize].push((key, None, true)),
-                }
-            }
+            readers.insert((key, NONE), open.early.len());
         }
-        State { touches, now: vec![NONE; open.len()], readers }
+        State { touches: touches(n, open), now: vec![NONE; open.len()], readers }
     }
 
     /// May it come next: does it find what it found, and overwrite nothing that is still to be read?
     fn fits(&self, t: u32) -> bool {
-        self.touches[t as usize].iter().all(|(key, found, writes)| {
+        self.touches.of(t).iter().all(|Touch { key, found, writes }| {
             let now = self.now[*key];
             let waiting = self.readers.get(&(*key, now)).copied().unwrap_or(0);
             found.is_none_or(|f| f == now)
@@ -411,13 +439,9 @@ impl State {
         })
     }
 
-    fn wrote(&self, t: u32, key: usize) -> bool {
-        self.touches[t as usize].iter().any(|(k, _, writes)| *writes && *k == key)
-    }
-
     /// Adds its effects.
     fn put(&mut self, t: u32) {
-        for (key, found, writes) in &self.touches[t as usize] {
+        for Touch { key, found, writes } in self.touches.of(t) {
             if let Some(left) = found.and_then(|f| self.readers.get_mut(&(*key, f))) {
                 *left -= 1;
             }

@@ -208,3 +208,34 @@ impl Versions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::histories::Recorder;
+    use fuzz_dist_random::Seed;
+
+    #[test]
+    fn versions_are_numbered_in_the_order_of_their_first_appearance() {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "txn", Value::list((0..400).map(Value::Int)));
+        let history = r.history();
+        let list = history.view(0).and_then(|v| v.as_list()).expect("a list");
+        for seed in 0..40 {
+            let mut s = Seed(seed).stream("versions");
+            let (mut versions, mut known) = (Versions::default(), HashMap::new());
+            for _ in 0..3_000 {
+                // Few versions of most keys, and many of some.
+                let key = if s.chance(0.5) { s.index(3) } else { s.index(300) } as u32;
+                let word = list.word(s.index(if seed % 2 == 0 { 400 } else { 14 }));
+                versions.touch(key, word);
+                let new = known.len() as u32;
+                let id = *known.entry((key, word)).or_insert(new);
+                assert_eq!(versions.id(key, word), id, "seed {seed}");
+                assert_eq!((versions.word(id), versions.len()), (word, known.len()));
+            }
+        }
+    }
+}

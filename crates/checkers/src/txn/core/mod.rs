@@ -7,6 +7,7 @@ pub(crate) mod intern;
 pub(crate) mod peel;
 pub(crate) mod proof;
 pub(crate) mod read;
+mod rows;
 mod serial;
 pub(crate) mod shortest;
 pub(crate) mod tell;

@@ -24,7 +24,7 @@ impl Transactions {
             }
             reader.transaction(history, invocation)?;
         }
-        reader.finish()
+        reader.finish(history)
     }
 }
 
@@ -34,13 +34,21 @@ const SAMPLE: usize = 4096;
 struct Reader {
     txns: Transactions,
     sessions: FastMap<u32, u32>,
-    /// Per key: the words of its longest read so far.
-    longest: Vec<Vec<Word>>,
+    /// Per key: its longest read so far.
+    longest: Vec<Longest>,
     /// Reads that are no prefix of it: (micro-operation, words).
     strays: Vec<(usize, Vec<Word>)>,
     scratch: Vec<Word>,
     /// The words of `append`, `r` and `w`, where they occur.
     functions: [Option<Word>; 3],
+}
+
+/// A list that was read.
+enum Longest {
+    /// One of small numbers, which stands in the history.
+    There(Word),
+    /// The words of any other one.
+    Here(Vec<Word>),
 }
 
 impl Reader {
@@ -230,7 +238,7 @@ impl Reader {
         let word = self.txns.words.word(items, word);
         let k = self.txns.keys.id(&self.txns.words, word);
         if k as usize == self.longest.len() {
-            self.longest.push(Vec::new());
+            self.longest.push(Longest::Here(Vec::new()));
         }
         k
     }
@@ -264,19 +272,31 @@ impl Reader {
         [key, value]: [Word; 2],
     ) -> Result<(), Unjudgeable> {
         let k = self.key(items, key);
+        let list = match items.view(value) {
+            View::Nil => None,
+            View::List(list) => Some(list),
+            value => return Err(other(event, value, "a list as the value of a read")),
+        };
+        let Some(list) = list.filter(|list| !self.is_known(k, *list, value)) else {
+            self.txns.ops.push(Op::new(true, k, list.map_or(0, |list| list.len() as u32)));
+            return Ok(());
+        };
         self.scratch.clear();
-        match items.view(value) {
-            View::Nil => {}
-            View::List(list) if list.is_numbers() => self.scratch.extend(list.words()),
-            View::List(list) => {
+        match list.is_numbers() {
+            true => self.scratch.extend(list.words()),
+            false => {
                 for word in list.words() {
                     self.scratch.push(self.txns.words.word(list, word));
                 }
             }
-            value => return Err(other(event, value, "a list as the value of a read")),
-        };
+        }
         let list = &self.scratch[..];
         let longest = &mut self.longest[k as usize];
+        if let Longest::There(word) = longest {
+            let words = items.view(*word).as_list().map(|list| list.words().collect());
+            *longest = Longest::Here(words.unwrap_or_default());
+        }
+        let Longest::Here(longest) = longest else { unreachable!("it was taken here") };
         let common = longest.len().min(list.len());
         let arg = if longest[..common] == list[..common] {
             longest.extend_from_slice(&list[common..]);
@@ -287,6 +307,28 @@ impl Reader {
         };
         self.txns.ops.push(Op::new(true, k, arg));
         Ok(())
+    }
+
+    /// Is a list one of small numbers in cells, as the longest one is, and either a prefix of the other?
+    /// Then they are compared where they stand.
+    fn is_known(&mut self, key: u32, list: List<'_>, word: Word) -> bool {
+        let longest = &mut self.longest[key as usize];
+        let known = match longest {
+            Longest::There(known) => list.view(*known).as_list(),
+            Longest::Here(words) if words.is_empty() => None,
+            Longest::Here(_) => return false,
+        };
+        if known.is_some_and(|known| list.begins_as(known) != Some(true)) {
+            return false;
+        }
+        // What is no longer than the other one is made of the same numbers.
+        if known.is_none_or(|known| known.len() < list.len()) {
+            if !list.is_short_numbers() {
+                return false;
+            }
+            *longest = Longest::There(word);
+        }
+        true
     }
 
     /// Tells who wrote each version, now that the transaction's place is known.
@@ -319,7 +361,17 @@ impl Reader {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Transactions, Unjudgeable> {
+    /// Takes the words of a key's longest read as the order of its versions.
+    fn order(&mut self, key: u32, words: impl Iterator<Item = Word> + Clone) {
+        let versions = &self.txns.versions;
+        std::hint::black_box(words.clone().fold(0, |all, word| all ^ versions.touch(key, word)));
+        for word in words {
+            let version = self.version_of_word(key, word);
+            self.txns.order.push(version);
+        }
+    }
+
+    fn finish(mut self, history: &History) -> Result<Transactions, Unjudgeable> {
         let attempted = self.txns.len();
         if attempted == 0 {
             return Err(Unjudgeable::Empty);
@@ -330,9 +382,13 @@ impl Reader {
         if self.txns.shape == Shape::Lists {
             self.txns.order_start.push(0);
             for key in 0..self.longest.len() {
-                for word in std::mem::take(&mut self.longest[key]) {
-                    let version = self.version_of_word(key as u32, word);
-                    self.txns.order.push(version);
+                let longest = std::mem::replace(&mut self.longest[key], Longest::Here(Vec::new()));
+                match longest {
+                    Longest::There(word) => {
+                        let list = history.list_of(word);
+                        self.order(key as u32, list.iter().flat_map(|list| list.words()));
+                    }
+                    Longest::Here(words) => self.order(key as u32, words.into_iter()),
                 }
                 self.txns.order_start.push(self.txns.order.len() as u32);
             }

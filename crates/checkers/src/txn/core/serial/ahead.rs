@@ -36,7 +36,7 @@ impl Placed<'_> {
     }
 
     fn unplaced_readers(&self, version: u32) -> impl Iterator<Item = u32> + '_ {
-        let readers = self.moments.readers[version as usize].iter();
+        let readers = self.moments.readers.of(version).iter();
         readers.copied().filter(|r| !self.is_done(*r))
     }
 
@@ -48,7 +48,6 @@ impl Placed<'_> {
         wanted: impl Fn(&Self, u32) -> bool,
         left: &mut u64,
     ) -> Option<bool> {
-        let moments = self.moments;
         self.looks += 1;
         self.queue.clear();
         // All that is over before this time precedes one of the sources.
@@ -56,19 +55,35 @@ impl Placed<'_> {
         for source in sources {
             self.met[*source as usize] = self.looks;
             self.queue.push(*source);
-            time = time.max(moments.earliest[*source as usize]);
+            time = time.max(self.moments.earliest[*source as usize]);
         }
+        let mut found = std::mem::take(&mut self.found);
+        let must = self.met_before(&mut found, time, key, wanted, left);
+        self.found = found;
+        must
+    }
+
+    /// Does a search from what stands in the queue meet one that is wanted?
+    fn met_before(
+        &mut self,
+        found: &mut Vec<u32>,
+        mut time: u32,
+        key: Option<u32>,
+        wanted: impl Fn(&Self, u32) -> bool,
+        left: &mut u64,
+    ) -> Option<bool> {
+        let moments = self.moments;
         let mut due_until = 0;
         loop {
-            let first = key.and_then(|k| self.unwritten[k as usize].first());
-            if first.is_some_and(|(latest, _)| *latest < time) {
+            let first = key.and_then(|k| self.unwritten(k).next());
+            if first.is_some_and(|(latest, _)| latest < time) {
                 return Some(true);
             }
             // A key that holds something to be read, and is to be overwritten by then.
-            let mut found = Vec::new();
+            found.clear();
             for (due, key) in self.due.range((due_until, 0)..(time, 0)) {
                 *left = left.checked_sub(1)?;
-                let mut writers = self.unwritten[*key as usize].iter();
+                let mut writers = self.unwritten(*key);
                 let writer = writers.next().map(|w| w.1);
                 let alone = writers.next().is_none_or(|w| w.0 >= time);
                 debug_assert!(*due < time);
@@ -80,7 +95,7 @@ impl Placed<'_> {
                 if found.is_empty() {
                     return Some(false);
                 }
-                if self.meets(&found, &mut time, &wanted, left)? {
+                if self.meets(found, &mut time, &wanted, left)? {
                     return Some(true);
                 }
                 continue;
@@ -102,7 +117,7 @@ impl Placed<'_> {
                 let closed = written.map(|t| self.closed[t.key as usize]);
                 found.extend(closed.filter(|c| *c != NONE && *c != moment + 1));
             }
-            if self.meets(&found, &mut time, &wanted, left)? {
+            if self.meets(found, &mut time, &wanted, left)? {
                 return Some(true);
             }
         }

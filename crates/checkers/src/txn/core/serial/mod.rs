@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 use super::decide::Open;
 use super::graph::Edges;
-use super::txns::{NONE, Transactions};
+use super::txns::Transactions;
 use moments::Moments;
 use placed::{Frame, Placed};
 
@@ -75,11 +75,12 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(mut self) -> Option<Vec<Frame>> {
+        let mut choice = Vec::new();
         while self.frames.len() < self.placed.moments.len() {
-            let mut choice = match self.dead.contains(&self.placed.hash) {
-                true => Vec::new(),
-                false => self.candidates()?,
-            };
+            choice.clear();
+            if self.dead.is_empty() || !self.dead.contains(&self.placed.hash) {
+                self.candidates(&mut choice)?;
+            }
             // The next one to try is the last.
             loop {
                 let Some(moment) = choice.pop() else {
@@ -89,7 +90,8 @@ impl Search<'_> {
                     choice = frame.others;
                     continue;
                 };
-                let frame = self.placed.put(moment, std::mem::take(&mut choice));
+                let others = if choice.is_empty() { Vec::new() } else { choice.clone() };
+                let frame = self.placed.put(moment, others);
                 if self.placed.leads_on(moment, &mut self.left)? {
                     self.frames.push(frame);
                     break;
@@ -102,10 +104,9 @@ impl Search<'_> {
     }
 
     /// Who may come next, best last; `None` where the steps are used up.
-    fn candidates(&mut self) -> Option<Vec<u32>> {
+    fn candidates(&mut self, all: &mut Vec<u32>) -> Option<()> {
         let placed = &self.placed;
-        let deadline = placed.ends.first().map_or(NONE, |(end, _)| *end);
-        let mut all = Vec::new();
+        let deadline = placed.deadline();
         for (_, m) in placed.ready.iter().take(LOOKED_MAX) {
             self.left = self.left.checked_sub(1)?;
             if placed.moments.earliest[*m as usize] > deadline || !placed.fits(*m) {
@@ -114,11 +115,13 @@ impl Search<'_> {
             // Whatever nobody has to read stands in nobody's way; and once a snapshot is taken, its
             // keys are closed for others until its transaction commits.
             if !placed.binds(*m) || placed.moments.is_commit(*m) {
-                return Some(vec![*m]);
+                all.clear();
+                all.push(*m);
+                return Some(());
             }
             all.push(*m);
         }
         all.reverse();
-        Some(all)
+        Some(())
     }
 }

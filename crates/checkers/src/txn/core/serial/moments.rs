@@ -3,6 +3,7 @@
 use super::{First, Form};
 use crate::txn::core::decide::Open;
 use crate::txn::core::graph::{Edges, Graph, Rel};
+use crate::txn::core::rows::Rows;
 use crate::txn::core::txns::{NONE, Status, Transactions};
 
 /// How a transaction touches an open key: the versions that it found and wrote, or [`NONE`].
@@ -20,12 +21,12 @@ pub(super) struct Moments {
     pub(super) next: Graph,
     pub(super) former: Graph,
     /// Per transaction.
-    touches: Vec<Vec<Touch>>,
+    touches: Rows<Touch>,
     /// Per version, the moments that have to come before it is overwritten.
-    pub(super) readers: Vec<Vec<u32>>,
-    /// Per key, the version that it has at first, and the moments that write it.
+    pub(super) readers: Rows<u32>,
+    /// Per key, the version that it has at first, and the moments that write it, by their latest time.
     pub(super) initial: Vec<u32>,
-    pub(super) writers: Vec<Vec<u32>>,
+    pub(super) writers: Rows<u32>,
     /// Between which events each moment lies; the same for all where time does not matter.
     pub(super) earliest: Vec<u32>,
     pub(super) latest: Vec<u32>,
@@ -51,15 +52,18 @@ impl Moments {
             snapshots: form.snapshots,
             next,
             former,
-            touches: vec![Vec::new(); txns.len()],
-            readers: Vec::new(),
+            touches: Rows::new(),
+            readers: Rows::new(),
             initial: Vec::new(),
-            writers: Vec::new(),
+            writers: Rows::new(),
             earliest: vec![0; n],
             latest: vec![NONE; n],
             hint: Vec::new(),
         };
-        open.iter().for_each(|open| moments.add(open));
+        let mut touches: Vec<(u32, Touch)> = Vec::with_capacity(2 * txns.len());
+        let mut last = vec![NONE; txns.len()];
+        open.iter().for_each(|open| moments.add(open, &mut touches, &mut last));
+        moments.touches = Rows::sorted(txns.len(), &touches);
         moments.narrow(txns)?;
         let end = txns.events as u32;
         let windows = moments.earliest.iter().zip(&moments.latest);
@@ -73,35 +77,43 @@ impl Moments {
             moments.earliest.fill(0);
             moments.latest.fill(NONE);
         }
+        for key in 0..moments.initial.len() as u32 {
+            let latest = &moments.latest;
+            moments.writers.of_mut(key).sort_unstable_by_key(|m| (latest[*m as usize], *m));
+        }
         Some(moments)
     }
 
-    /// The versions of one more key, and who touches them.
-    fn add(&mut self, open: &Open) {
+    /// The versions of one more key, and who touches them. `last` has the last touch of each transaction.
+    fn add(&mut self, open: &Open, touches: &mut Vec<(u32, Touch)>, last: &mut [u32]) {
         let key = self.initial.len() as u32;
         let initial = self.readers.len() as u32;
+        let shift = u32::from(self.snapshots);
+        let commit = |txn: u32| txn << shift | shift;
         self.initial.push(initial);
-        self.writers.push(open.writers.iter().map(|w| self.commit(*w)).collect());
+        self.writers.push(open.writers.iter().map(|w| commit(*w)));
+        let of_key = touches.len();
         for (version, writer) in (initial + 1..).zip(&open.writers) {
-            self.touches[*writer as usize].push(Touch { key, found: NONE, wrote: version });
+            last[*writer as usize] = touches.len() as u32;
+            touches.push((*writer, Touch { key, found: NONE, wrote: version }));
         }
         for (version, readers) in (initial..).zip([&open.early].into_iter().chain(&open.readers)) {
-            self.readers.push(readers.iter().map(|r| self.begin(*r)).collect());
+            let mut overwrite = Vec::new();
             for reader in readers {
-                let commit = self.commit(*reader);
-                match self.touches[*reader as usize].last_mut().filter(|t| t.key == key) {
-                    Some(touch) => {
-                        touch.found = version;
+                match last[*reader as usize] {
+                    at if at != NONE && at as usize >= of_key => {
+                        touches[at as usize].1.found = version;
                         if self.snapshots {
-                            self.readers[version as usize].push(commit);
+                            overwrite.push(commit(*reader));
                         }
                     }
-                    None => {
-                        let touch = Touch { key, found: version, wrote: NONE };
-                        self.touches[*reader as usize].push(touch);
+                    _ => {
+                        last[*reader as usize] = touches.len() as u32;
+                        touches.push((*reader, Touch { key, found: version, wrote: NONE }));
                     }
                 }
             }
+            self.readers.push(readers.iter().map(|r| r << shift).chain(overwrite));
         }
     }
 
@@ -148,14 +160,6 @@ impl Moments {
         moment >> u32::from(self.snapshots)
     }
 
-    pub(super) fn begin(&self, txn: u32) -> u32 {
-        txn << u32::from(self.snapshots)
-    }
-
-    pub(super) fn commit(&self, txn: u32) -> u32 {
-        if self.snapshots { txn << 1 | 1 } else { txn }
-    }
-
     /// Is it the second of two moments of its transaction?
     pub(super) fn is_commit(&self, moment: u32) -> bool {
         self.snapshots && moment & 1 == 1
@@ -168,7 +172,7 @@ impl Moments {
 
     /// What its transaction touches.
     pub(super) fn all_touches(&self, moment: u32) -> &[Touch] {
-        &self.touches[self.txn(moment) as usize]
+        self.touches.of(self.txn(moment))
     }
 
     /// What it touches itself. A commit reads once more what it overwrites.

@@ -12,13 +12,16 @@ pub(super) struct Placed<'a> {
     missing: Vec<u32>,
     /// Those without such ones, by about when they are.
     pub(super) ready: BTreeSet<(u32, u32)>,
-    /// Those not placed, by their latest time.
-    pub(super) ends: BTreeSet<(u32, u32)>,
-    /// Per key the version that it holds, how many readers of each version are still to come, and the
-    /// writers that are, by their latest time.
+    /// All of them by their latest time, and where the first one stands that is not placed.
+    ends: Vec<u32>,
+    end: usize,
+    /// Per key the version that it holds, how many readers of each version are still to come, and among
+    /// its writers the first one that is.
     pub(super) now: Vec<u32>,
     pub(super) waiting: Vec<u32>,
-    pub(super) unwritten: Vec<BTreeSet<(u32, u32)>>,
+    unwritten: Vec<u32>,
+    /// The keys that were written, with what they held.
+    overwritten: Vec<(u32, u32)>,
     /// Keys that hold something that is still to be read, by when they have to be overwritten.
     pub(super) due: BTreeSet<(u32, u32)>,
     due_at: Vec<u32>,
@@ -30,14 +33,15 @@ pub(super) struct Placed<'a> {
     pub(super) met: Vec<u32>,
     pub(super) looks: u32,
     pub(super) queue: Vec<u32>,
+    pub(super) found: Vec<u32>,
 }
 
 /// One placed moment, and those that could have been placed instead.
 pub(super) struct Frame {
     pub(super) moment: u32,
     pub(super) others: Vec<u32>,
-    /// The keys that it wrote, with what they held.
-    overwritten: Vec<(u32, u32)>,
+    /// How many keys were written before.
+    overwritten: usize,
 }
 
 /// A number for a moment (the finaliser of SplitMix64).
@@ -54,16 +58,20 @@ impl Placed<'_> {
         let missing = moments.next.in_degrees();
         let ready = (0..n).filter(|m| missing[*m as usize] == 0);
         let ready = ready.map(|m| (moments.hint[m as usize], m)).collect();
-        let by_end = |m: &u32| (moments.latest[*m as usize], *m);
+        let mut ends: Vec<u32> = (0..n).collect();
+        ends.sort_unstable_by_key(|m| (moments.latest[*m as usize], *m));
+        let versions = 0..moments.readers.len() as u32;
         let mut placed = Placed {
             moments,
             done: vec![false; n as usize],
             missing,
             ready,
-            ends: (0..n).map(|m| by_end(&m)).collect(),
+            ends,
+            end: 0,
             now: moments.initial.clone(),
-            waiting: moments.readers.iter().map(|r| r.len() as u32).collect(),
-            unwritten: moments.writers.iter().map(|w| w.iter().map(by_end).collect()).collect(),
+            waiting: versions.map(|v| moments.readers.of(v).len() as u32).collect(),
+            unwritten: vec![0; moments.initial.len()],
+            overwritten: Vec::new(),
             due: BTreeSet::new(),
             due_at: vec![NONE; moments.initial.len()],
             closed: vec![NONE; moments.initial.len()],
@@ -71,6 +79,7 @@ impl Placed<'_> {
             met: vec![0; n as usize],
             looks: 0,
             queue: Vec::new(),
+            found: Vec::new(),
         };
         (0..moments.initial.len() as u32).for_each(|key| placed.refresh(key));
         placed
@@ -78,6 +87,19 @@ impl Placed<'_> {
 
     pub(super) fn is_done(&self, moment: u32) -> bool {
         self.done[moment as usize]
+    }
+
+    /// The latest time of the one that has to be over first.
+    pub(super) fn deadline(&self) -> u32 {
+        self.ends.get(self.end).map_or(NONE, |m| self.moments.latest[*m as usize])
+    }
+
+    /// The writers of a key that are still to come, with their latest times, ascending.
+    pub(super) fn unwritten(&self, key: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let moments = self.moments;
+        let left = &moments.writers.of(key)[self.unwritten[key as usize] as usize..];
+        let left = left.iter().filter(|m| !self.is_done(**m));
+        left.map(|m| (moments.latest[*m as usize], *m))
     }
 
     /// May it come next: does it find what it found, and overwrite nothing that is still to be read?
@@ -107,24 +129,25 @@ impl Placed<'_> {
 
     pub(super) fn put(&mut self, moment: u32, others: Vec<u32>) -> Frame {
         let moments = self.moments;
-        let mut overwritten = Vec::new();
+        let overwritten = self.overwritten.len();
+        self.done[moment as usize] = true;
+        while self.ends.get(self.end).is_some_and(|m| self.is_done(*m)) {
+            self.end += 1;
+        }
         for t in moments.touches(moment) {
             if t.found != NONE {
                 self.waiting[t.found as usize] -= 1;
             }
             if t.wrote != NONE {
                 let was = std::mem::replace(&mut self.now[t.key as usize], t.wrote);
-                overwritten.push((t.key, was));
-                self.unwritten[t.key as usize].remove(&(moments.latest[moment as usize], moment));
+                self.overwritten.push((t.key, was));
                 self.closed[t.key as usize] = NONE;
             }
             self.refresh(t.key);
         }
         self.close(moment, moment + 1);
         self.hash ^= hashed(moment);
-        self.done[moment as usize] = true;
         self.ready.remove(&(moments.hint[moment as usize], moment));
-        self.ends.remove(&(moments.latest[moment as usize], moment));
         for (_, to) in moments.next.successors(moment) {
             self.missing[to as usize] -= 1;
             if self.missing[to as usize] == 0 {
@@ -143,15 +166,20 @@ impl Placed<'_> {
             self.missing[to as usize] += 1;
         }
         self.ready.insert((moments.hint[moment as usize], moment));
-        self.ends.insert((moments.latest[moment as usize], moment));
+        let by_end = |m: &u32| (moments.latest[*m as usize], *m);
+        let place = |all: &[u32]| all.partition_point(|m| by_end(m) < by_end(&moment));
+        self.end = self.end.min(place(&self.ends));
         self.hash ^= hashed(moment);
         self.done[moment as usize] = false;
         self.close(moment, NONE);
-        for (key, was) in frame.overwritten.iter().rev() {
-            self.now[*key as usize] = *was;
-            self.unwritten[*key as usize].insert((moments.latest[moment as usize], moment));
+        while self.overwritten.len() > frame.overwritten
+            && let Some((key, was)) = self.overwritten.pop()
+        {
+            self.now[key as usize] = was;
+            let first = &mut self.unwritten[key as usize];
+            *first = (*first).min(place(moments.writers.of(key)) as u32);
             if moments.is_commit(moment) {
-                self.closed[*key as usize] = moment;
+                self.closed[key as usize] = moment;
             }
         }
         for t in moments.touches(moment) {
@@ -174,8 +202,12 @@ impl Placed<'_> {
     fn refresh(&mut self, key: u32) {
         let k = key as usize;
         let waits = self.waiting[self.now[k] as usize] > 0;
-        let first = self.unwritten[k].first().filter(|_| waits);
-        let due = first.map_or(NONE, |(latest, _)| *latest);
+        let writers = self.moments.writers.of(key);
+        while writers.get(self.unwritten[k] as usize).is_some_and(|m| self.is_done(*m)) {
+            self.unwritten[k] += 1;
+        }
+        let first = writers.get(self.unwritten[k] as usize).filter(|_| waits);
+        let due = first.map_or(NONE, |m| self.moments.latest[*m as usize]);
         if due != self.due_at[k] {
             self.due.remove(&(self.due_at[k], key));
             self.due_at[k] = due;
