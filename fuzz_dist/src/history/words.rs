@@ -48,7 +48,7 @@ impl Word {
     const TRUE: Word = Word(0b10_0001);
 
     /// A number that fits, with its low bit of zero.
-    fn small(n: i64) -> Option<Word> {
+    pub(crate) fn small(n: i64) -> Option<Word> {
         let word = n << 1;
         (word >> 1 == n).then_some(Word(word))
     }
@@ -86,6 +86,12 @@ impl Word {
     /// Equal for equal words only.
     pub(crate) fn bits(self) -> u64 {
         self.0 as u64
+    }
+
+    /// The word of these bits.
+    #[inline]
+    pub(crate) fn of_bits(bits: i64) -> Word {
+        Word(bits)
     }
 
     /// Do other words stand for the same value? Then it must be compared item by item.
