@@ -1,5 +1,5 @@
 %% Singletons under global names. The first node starts them when all are connected; a node that misses
-%% some peer starts one for each name that nobody has any more.
+%% some peer starts one for each name that nobody has any more, in its first split only.
 %%
 %% During a split each side has a process of its own. When the sides meet, `global` asks a resolver which
 %% of the two keeps the name. The option `resolve` is the choice: `random_exit` ends one of them, `notify`
@@ -31,18 +31,33 @@ guard(Names, Others, First) ->
     case Others -- nodes() of
         [] ->
             First andalso start_free(Names),
-            look_after(Names, Others);
+            look_after(Others, Names);
         _ ->
             guard(Names, Others, First)
     end.
 
-look_after(Names, Others) ->
+%% `Open` are the names that had no process on this side of a split so far. A name that has had one is not
+%% started again when it goes: sides meet node by node, and `global` may disconnect nodes again meanwhile, so
+%% that a node misses some peer while the others have resolved the conflict already.
+look_after(Others, Open) ->
     timer:sleep(?GUARD_INTERVAL_MS),
-    Others -- nodes() =/= [] andalso start_free(Names),
-    look_after(Names, Others).
+    case Others -- nodes() of
+        [] ->
+            look_after(Others, Open);
+        _ ->
+            start_free(Open),
+            look_after(Others, [Name || Name <- Open, not is_here(Name)])
+    end.
 
 start_free(Names) ->
     [spawn(?MODULE, serve, [Name]) || Name <- Names, is_free(Name)].
+
+%% Does a process on this side have the name?
+is_here(Name) ->
+    case global:whereis_name({?MODULE, Name}) of
+        undefined -> false;
+        Pid -> lists:member(node(Pid), [node() | nodes()])
+    end.
 
 is_free(Name) ->
     global:whereis_name({?MODULE, Name}) =:= undefined.

@@ -131,16 +131,20 @@ async fn pauses_are_drawn_around_net_ticktime(test: Test) -> Outcome {
     test.checker(judge).run().await
 }
 
+/// Longer than a call waits: the longest cuts are longer than it also where a busy machine takes a
+/// quarter of a second to verify them.
+const AIM: Duration = CALL_LIMIT.saturating_mul(6).checked_div(5).unwrap();
+
 /// A cut that is shorter than a call waits, and ends promptly, costs nobody his answer; a longer one
 /// does.
 #[fuzz_dist::test(
     db = late_set(),
     workload = calls(),
-    nemesis = near_call_timeout_of(CALL_LIMIT).after(secs(1)).every(secs(3)),
+    nemesis = near_call_timeout_of(AIM).after(secs(1)).every(secs(2)),
     heal = "prompt",
     nodes = 3,
     rate = 300,
-    time_limit = "10s",
+    time_limit = "15s",
     seed = 29
 )]
 async fn cuts_are_drawn_around_the_time_out_of_a_call(test: Test) -> Outcome {
@@ -175,7 +179,9 @@ async fn cuts_are_drawn_around_retransmissions(test: Test) -> Outcome {
         boundary.holds(&drawn, counted(history, zone, |z| z.timeouts))?;
         let late: Vec<Duration> = drawn.iter().map(|d| late(history, &d.fault)).collect();
         let fits = |d: &Drawn, late: &Duration| *late <= d.at_most + millis(500);
-        let at_once = late.iter().filter(|late| **late < millis(100)).count();
+        // A busy machine takes its time as well: at once is less than half of what it were otherwise.
+        let soon = |(d, late): &(&Drawn, &Duration)| **late * 2 < d.at_least;
+        let at_once = drawn.iter().zip(&late).filter(soon).count();
         match drawn.iter().zip(&late).all(|(d, late)| fits(d, late)) {
             true if 0 < at_once && at_once < late.len() => Ok(()),
             _ => Err(format!("data flowed again {late:?} after the cuts")),
