@@ -112,7 +112,7 @@ impl Times {
     #[inline]
     pub(super) fn push(&mut self, time: u64) {
         let i = self.since.len();
-        if i % BLOCK == 0 {
+        if i.is_multiple_of(BLOCK) {
             self.first.push(time);
         }
         match u32::try_from(time.wrapping_sub(self.first[i / BLOCK])) {
@@ -163,7 +163,7 @@ impl Partners {
         self.distance.push(0);
         if let Some(invocation) = invocation {
             let distance = i as u32 - invocation;
-            let short = u16::try_from(distance).unwrap_or(FAR_PARTNER).min(FAR_PARTNER);
+            let short = distance.min(u32::from(FAR_PARTNER)) as u16;
             (self.distance[i], self.distance[invocation as usize]) = (short, short);
             if short == FAR_PARTNER {
                 self.far.extend([(i as u32, distance), (invocation, distance)]);
