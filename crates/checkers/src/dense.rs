@@ -2,7 +2,7 @@
 
 use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Process, Value};
-use fuzz_dist_history::{ByProcess, History, Word};
+use fuzz_dist_history::{ByProcess, Column, History, Word};
 
 /// "No number", "no event" in arrays.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -16,25 +16,55 @@ pub(crate) struct Dense<'a> {
     words: FastMap<Word, u32>,
     /// By the hash of what the word stands for, or the next number that is free.
     compounds: FastMap<u64, u32>,
-    sources: Vec<Source>,
+    values: Values<'a>,
 }
 
-/// What has a number.
-#[derive(Clone, Copy, Debug)]
-enum Source {
-    Int(i64),
-    Word(Word),
+/// The values that have a number, by number.
+#[derive(Debug)]
+pub(crate) struct Values<'a> {
+    history: &'a History,
+    /// The bits of words; 0 for the numbers that no word is.
+    words: Column<i32, i64>,
+    large: FastMap<u32, i64>,
+}
+
+impl Values<'_> {
+    fn push(&mut self, word: Word) {
+        self.words.push(word.bits() as i64);
+    }
+
+    fn push_int(&mut self, n: i64) {
+        let word = Word::small(n);
+        if word.is_none() {
+            self.large.insert(self.words.len() as u32, n);
+        }
+        self.push(word.unwrap_or(Word::of_bits(0)));
+    }
+
+    fn word(&self, id: u32) -> Word {
+        Word::of_bits(self.words.get(id as usize))
+    }
+
+    /// The value of a number.
+    pub(crate) fn get(&self, id: u32) -> Value {
+        match self.large.get(&id) {
+            Some(n) => Value::Int(*n),
+            None => self.history.value_of(self.word(id)),
+        }
+    }
 }
 
 impl<'a> Dense<'a> {
     /// Makes room for what is expected, without numbering it yet.
     pub(crate) fn expecting(history: &'a History, expected: Expected) -> Dense<'a> {
+        let mut words = Column::default();
+        words.reserve(expected.count);
         Dense {
             history,
             ints: Ints::expecting(expected),
             words: FastMap::default(),
             compounds: FastMap::default(),
-            sources: Vec::with_capacity(expected.count),
+            values: Values { history, words, large: FastMap::default() },
         }
     }
 
@@ -45,7 +75,7 @@ impl<'a> Dense<'a> {
 
     /// How many values have a number.
     pub(crate) fn len(&self) -> usize {
-        self.sources.len()
+        self.values.words.len()
     }
 
     /// The number of a value; the next one where it is new.
@@ -63,11 +93,11 @@ impl<'a> Dense<'a> {
 
     /// The number of a whole number; the next one where it is new.
     pub(crate) fn int(&mut self, n: i64) -> u32 {
-        let new = self.sources.len() as u32;
+        let new = self.len() as u32;
         let slot = self.ints.slot(n);
         if *slot == NONE {
             *slot = new;
-            self.sources.push(Source::Int(n));
+            self.values.push_int(n);
         }
         *slot
     }
@@ -81,13 +111,13 @@ impl<'a> Dense<'a> {
         if let Some(n) = self.history.int_of(word) {
             return self.int(n);
         }
-        let new = self.sources.len() as u32;
+        let new = self.len() as u32;
         let id = match word.is_compound() {
             true => self.compound(word, new),
             false => *self.words.entry(word).or_insert(new),
         };
         if id == new {
-            self.sources.push(Source::Word(word));
+            self.values.push(word);
         }
         id
     }
@@ -96,21 +126,21 @@ impl<'a> Dense<'a> {
         let mut hash = self.history.hash_of(word);
         loop {
             let id = *self.compounds.entry(hash).or_insert(new);
-            match self.sources.get(id as usize) {
-                Some(Source::Word(known)) if !self.history.same(*known, word) => {
-                    hash = hash.wrapping_add(1);
-                }
-                _ => return id,
+            if id == new || self.history.same(self.values.word(id), word) {
+                return id;
             }
+            hash = hash.wrapping_add(1);
         }
     }
 
     /// The value of a number.
     pub(crate) fn value(&self, id: u32) -> Value {
-        match self.sources[id as usize] {
-            Source::Int(n) => Value::Int(n),
-            Source::Word(word) => self.history.value_of(word),
-        }
+        self.values.get(id)
+    }
+
+    /// All values by number, without what numbers others.
+    pub(crate) fn into_values(self) -> Values<'a> {
+        self.values
     }
 }
 

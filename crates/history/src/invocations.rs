@@ -1,6 +1,6 @@
 //! The invocations of clients, as the checkers walk them.
 
-use super::{History, NONE};
+use super::History;
 use crate::op::{Kind, Process};
 
 /// A client's invocation.
@@ -19,17 +19,16 @@ impl History {
     #[inline]
     #[doc(hidden)]
     pub fn invocations(&self) -> impl Iterator<Item = Invocation> + '_ {
-        let columns = self.tag.iter().zip(&self.process).zip(&self.function).zip(&self.partner);
+        let columns = self.tag.iter().zip(&self.process).enumerate();
         columns
-            .enumerate()
-            .filter(|(_, (((tag, process), _), _))| {
-                tag.kind == Kind::Invoke && Process(**process).is_client()
+            .filter(|(_, (tag, process))| {
+                tag.kind() == Kind::Invoke && Process(**process).is_client()
             })
-            .map(|(event, (((_, process), function), partner))| Invocation {
+            .map(|(event, (_, process))| Invocation {
                 event,
-                function: usize::from(*function),
+                function: self.function_index(event),
                 process: Process(*process),
-                completion: (*partner != NONE).then_some(*partner as usize),
+                completion: self.partner.distance(event).map(|distance| event + distance),
             })
     }
 }

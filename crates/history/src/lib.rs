@@ -11,6 +11,7 @@ use crate::op::{Event, IntSet, Kind, Name, NodeId, OpError, Phase, Process, Valu
 use crate::time::Time;
 
 mod cells;
+mod columns;
 mod cursor;
 mod digits;
 mod disk;
@@ -45,6 +46,9 @@ mod view;
 mod words;
 mod zones;
 
+#[doc(hidden)]
+pub use columns::Column;
+use columns::{Partners, Tag, Times};
 pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
@@ -89,9 +93,8 @@ pub const REAL_TIME: &str = "real_time";
 #[doc(hidden)]
 pub const PROCESSES: &str = "processes";
 
-/// "No event", "no node" in the columns.
+/// "No event", "no record".
 const NONE: u32 = u32::MAX;
-const NO_NODE: u16 = u16::MAX;
 
 /// The recorded events of a run.
 ///
@@ -116,23 +119,21 @@ pub struct History {
     meta: BTreeMap<Name, Value>,
     functions: Vec<Name>,
     function_ids: FastMap<Name, u16>,
-    time: Vec<u64>,
+    time: Times,
     process: Vec<u32>,
-    node: Vec<u16>,
+    /// One more than the node, 0 where there is none.
+    node: Column<u8, u16>,
     tag: Vec<Tag>,
-    function: Vec<u16>,
-    partner: Vec<u32>,
-    value: Vec<Word>,
+    function: Column<u8, u16>,
+    partner: Partners,
+    /// The bits of words.
+    value: Column<i32, i64>,
     words: Words,
     sets: SetColumn,
     errors: FastMap<u32, OpError>,
+    /// The one that came last: most are alike, and share their text then.
+    last_error: Option<OpError>,
     open: ByProcess,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Tag {
-    kind: Kind,
-    phase: Phase,
 }
 
 /// An event but for its value and its error.
@@ -248,7 +249,7 @@ impl History {
             (Kind::Invoke, Some(open)) => Err(Malformed::TwoInvocations { process, open, index }),
             (Kind::Invoke, None) => Ok(NONE),
             (_, None) => Err(Malformed::NoInvocation { process, index }),
-            (_, Some(open)) if function == Some(self.function[open]) => Ok(open as u32),
+            (_, Some(open)) if function == Some(self.function.get(open)) => Ok(open as u32),
             (_, Some(open)) => {
                 let invoked = self.function(open).clone();
                 Err(Malformed::OtherFunction { process, open, invoked, index, completed: f() })
@@ -261,20 +262,21 @@ impl History {
         let index = self.len() as u32;
         if partner != NONE {
             self.open.set(row.process.0, NONE);
-            self.partner[partner as usize] = index;
         } else if row.kind == Kind::Invoke && row.process.is_client() {
             self.open.set(row.process.0, index);
         }
         if let Some(error) = error {
-            self.errors.insert(index, error);
+            let last = self.last_error.as_ref().filter(|last| **last == error);
+            self.errors.insert(index, last.unwrap_or(&error).clone());
+            self.last_error = Some(error);
         }
         self.time.push(row.time);
         self.process.push(row.process.0);
-        self.node.push(row.node.map_or(NO_NODE, |n| n.0));
-        self.tag.push(Tag { kind: row.kind, phase: row.phase });
+        self.node.push(row.node.map_or(0, |n| n.0.wrapping_add(1)));
+        self.tag.push(Tag::new(row.kind, row.phase));
         self.function.push(row.function);
-        self.partner.push(partner);
-        self.value.push(word);
+        self.partner.push((partner != NONE).then_some(partner));
+        self.value.push(word.bits() as i64);
     }
 
     /// Makes room for so many more events.
@@ -314,7 +316,7 @@ impl History {
 
     /// Are there no events?
     pub fn is_empty(&self) -> bool {
-        self.time.is_empty()
+        self.len() == 0
     }
 
     /// The names of the nodes, in the test's order.
@@ -344,7 +346,7 @@ impl History {
 
     /// When event `i` happened.
     pub fn time(&self, i: usize) -> Time {
-        Time(self.time[i])
+        Time(self.time.get(i))
     }
 
     /// Whose event `i` is.
@@ -354,22 +356,22 @@ impl History {
 
     /// The node of event `i`.
     pub fn node(&self, i: usize) -> Option<NodeId> {
-        (self.node[i] != NO_NODE).then_some(NodeId(self.node[i]))
+        self.node.get(i).checked_sub(1).map(NodeId)
     }
 
     /// The kind of event `i`.
     pub fn kind(&self, i: usize) -> Kind {
-        self.tag[i].kind
+        self.tag[i].kind()
     }
 
     /// The phase of event `i`.
     pub fn phase(&self, i: usize) -> Phase {
-        self.tag[i].phase
+        self.tag[i].phase()
     }
 
     /// The function of event `i`.
     pub fn function(&self, i: usize) -> &Name {
-        &self.functions[self.function[i] as usize]
+        &self.functions[self.function_index(i)]
     }
 
     /// All functions that occur, each at the place that [`History::function_index`] gives.
@@ -379,7 +381,7 @@ impl History {
 
     /// The function of event `i` as a place in [`History::functions`]: for tight loops.
     pub fn function_index(&self, i: usize) -> usize {
-        self.function[i] as usize
+        usize::from(self.function.get(i))
     }
 
     /// The place of a function in [`History::functions`], where it occurs.
@@ -389,12 +391,12 @@ impl History {
 
     /// The completion of the invocation at `i`, where there is one.
     pub fn completion(&self, i: usize) -> Option<usize> {
-        (self.kind(i) == Kind::Invoke).then(|| self.partner(i)).flatten()
+        (self.kind(i) == Kind::Invoke).then(|| self.partner.distance(i)).flatten().map(|d| i + d)
     }
 
     /// The invocation of the completion at `i`.
     pub fn invocation(&self, i: usize) -> Option<usize> {
-        (self.kind(i) != Kind::Invoke).then(|| self.partner(i)).flatten()
+        (self.kind(i) != Kind::Invoke).then(|| self.partner.distance(i)).flatten().map(|d| i - d)
     }
 
     /// All errors and their events, in no order.
@@ -403,13 +405,9 @@ impl History {
         self.errors.iter().map(|(i, error)| (*i as usize, error))
     }
 
-    fn partner(&self, i: usize) -> Option<usize> {
-        (self.partner[i] != NONE).then_some(self.partner[i] as usize)
-    }
-
     /// The value of event `i`; a set that is stored as a difference is put together.
     pub fn value(&self, i: usize) -> Value {
-        self.value_of(self.value[i])
+        self.value_of(self.word(i))
     }
 
     /// What a word stands for.
@@ -450,15 +448,15 @@ impl History {
 
     /// The value of event `i` where it is a whole number, without a copy of anything.
     pub fn int(&self, i: usize) -> Option<i64> {
-        self.words.as_int(self.value[i])
+        self.words.as_int(self.word(i))
     }
 
     /// The value of event `i` without a copy of it; `None` where it is a set, for which see
     /// [`History::set_read`].
     pub fn view(&self, i: usize) -> Option<View<'_>> {
-        match self.value[i].parts() {
+        match self.word(i).parts() {
             Some((Form::Read, _)) => None,
-            _ => Some(self.words.view(self.value[i])),
+            _ => Some(self.words.view(self.word(i))),
         }
     }
 
@@ -475,14 +473,15 @@ impl History {
     }
 
     /// The value of event `i` as a word.
+    #[inline]
     #[doc(hidden)]
     pub fn word(&self, i: usize) -> Word {
-        self.value[i]
+        Word::of_bits(self.value.get(i))
     }
 
     /// The set of event `i`, as it is stored: whole, or as a difference to an earlier read.
     pub fn set_read(&self, i: usize) -> Option<SetRead<'_>> {
-        match self.value[i].parts() {
+        match self.word(i).parts() {
             Some((Form::Read, id)) => Some(self.sets.get(id as u32)),
             _ => None,
         }
@@ -491,6 +490,16 @@ impl History {
     /// The error of event `i`.
     pub fn error(&self, i: usize) -> Option<&OpError> {
         self.errors.get(&(i as u32))
+    }
+
+    /// The same with the widest columns that there are.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    pub fn widened(mut self) -> History {
+        self.node.widen();
+        self.function.widen();
+        self.value.widen();
+        self
     }
 
     /// Event `i`, put together from its columns.

@@ -408,7 +408,7 @@ fn set(
     added: &[i64],
     removed: &[i64],
 ) -> Result<(), String> {
-    let last = sets.entry((history.node(index), history.function[index])).or_default();
+    let last = sets.entry((history.node(index), history.function.get(index))).or_default();
     let set = StoredSet {
         event: index as u32,
         base: last.follow(&history.sets, base, added, removed)?,
@@ -418,7 +418,7 @@ fn set(
     };
     let record = history.sets.push_stored(set);
     last.stored = Some((index as u32, record));
-    history.value[index] = Word::of(Form::Read, record as usize);
+    history.value.set(index, Word::of(Form::Read, record as usize).bits() as i64);
     Ok(())
 }
 

@@ -164,7 +164,7 @@ impl History {
     /// The size of the set of event `i`.
     #[doc(hidden)]
     pub fn set_size(&self, i: usize) -> Option<usize> {
-        match self.value[i].parts() {
+        match self.word(i).parts() {
             Some((Form::Read, id)) => Some(self.sets.size(id as u32)),
             _ => None,
         }
@@ -174,7 +174,7 @@ impl History {
     /// what it has in addition, and what it lacks; see [`History::set_read`].
     #[doc(hidden)]
     pub fn set_change(&self, i: usize, n: i64) -> Option<(Option<usize>, bool, bool)> {
-        match self.value[i].parts() {
+        match self.word(i).parts() {
             Some((Form::Read, id)) => {
                 let (came, gone) = self.sets.changes(id as u32, n);
                 Some((self.sets.base(id as u32), came, gone))
@@ -193,9 +193,9 @@ pub(super) struct Wholes {
 impl Wholes {
     /// The set of event `i`, empty where it has none; all events before it were asked for.
     pub(super) fn next(&mut self, history: &History, i: usize) -> &[i64] {
-        let key = (history.node(i), history.function[i]);
+        let key = (history.node(i), history.function.get(i));
         let (event, set) = self.last.entry(key).or_insert_with(|| (usize::MAX, Vec::new()));
-        let Some((Form::Read, id)) = history.value[i].parts() else { return &[] };
+        let Some((Form::Read, id)) = history.word(i).parts() else { return &[] };
         let read = history.sets.get(id as u32);
         if read.base != Some(*event) {
             *set = history.sets.materialize(id as u32);

@@ -51,7 +51,7 @@ impl Word {
     const TRUE: Word = Word(0b10_0001);
 
     /// A number that fits, with its low bit of zero.
-    fn small(n: i64) -> Option<Word> {
+    pub fn small(n: i64) -> Option<Word> {
         let word = n << 1;
         (word >> 1 == n).then_some(Word(word))
     }
@@ -91,6 +91,12 @@ impl Word {
     #[doc(hidden)]
     pub fn bits(self) -> u64 {
         self.0 as u64
+    }
+
+    /// The word of these bits.
+    #[inline]
+    pub fn of_bits(bits: i64) -> Word {
+        Word(bits)
     }
 
     /// Do other words stand for the same value? Then it must be compared item by item.

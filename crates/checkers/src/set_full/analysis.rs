@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use super::super::calls::Outcome;
 use super::super::latency::Quantiles;
 use super::super::sets::{Adds, NONE, Sights, Stream, Streams, in_threads};
-use fuzz_dist_history::History;
 use fuzz_dist_history::op::Phase;
+use fuzz_dist_history::{Column, History};
 
 /// What became of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,9 @@ pub(super) struct Analysis {
 /// What one node's reads say.
 #[derive(Debug, Default)]
 pub(super) struct NodeAnalysis {
-    /// The invocation of its last read without the element.
-    last_absent: Vec<u32>,
+    /// Per [`CHUNK`] of elements, and element: one more than the place of the read without it that was
+    /// invoked last, 0 where there is none.
+    absent: Vec<Column<u16, u32>>,
     /// Known elements that its final read lacks.
     pub(super) missing: Vec<u32>,
     /// Elements that it lacked after the heal, and has in its final read.
@@ -87,6 +88,7 @@ pub(super) fn analyse(
         Some((place, stream.invoked[place as usize]))
     });
     let judge = Judge {
+        history,
         adds,
         streams,
         finals: finals.collect(),
@@ -97,23 +99,17 @@ pub(super) fn analyse(
         known: vec![NONE; n],
         last_absent: vec![NONE; n],
         fate: vec![Fate::NeverRead; n],
-        nodes: (0..nodes).map(|_| NodeAnalysis::of(n)).collect(),
+        nodes: (0..nodes).map(|_| NodeAnalysis::default()).collect(),
         ..Analysis::default()
     };
-    let mut absent: Vec<_> =
-        a.nodes.iter_mut().map(|node| node.last_absent.chunks_mut(CHUNK)).collect();
     let known = a.known.chunks_mut(CHUNK).zip(a.last_absent.chunks_mut(CHUNK));
     let parts =
-        known.zip(a.fate.chunks_mut(CHUNK)).enumerate().map(|(i, ((known, last), fate))| {
-            let absent = absent.iter_mut().flat_map(Iterator::next).collect();
-            Part {
-                from: i * CHUNK,
-                known,
-                last_absent: last,
-                fate,
-                absent,
-                found: Found::new(nodes),
-            }
+        known.zip(a.fate.chunks_mut(CHUNK)).enumerate().map(|(i, ((known, last), fate))| Part {
+            from: i * CHUNK,
+            known,
+            last_absent: last,
+            fate,
+            found: Found::new(nodes),
         });
     let left: Mutex<Vec<Part<'_>>> = Mutex::new(parts.collect());
     let take = || left.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -136,7 +132,7 @@ pub(super) fn analyse(
         }
     }
     a.unexpected.sort_unstable_by_key(|(_, completed)| *completed);
-    staleness(&mut a, history);
+    staleness(&mut a, streams, history);
     a
 }
 
@@ -147,8 +143,14 @@ fn first_sight(streams: &Streams<Sights>, id: u32) -> Option<u32> {
 }
 
 impl NodeAnalysis {
-    fn of(elements: usize) -> NodeAnalysis {
-        NodeAnalysis { last_absent: vec![NONE; elements], ..NodeAnalysis::default() }
+    /// The invocation of the last read of this stream without an element, by invocation.
+    #[inline]
+    fn last_absent(&self, stream: &Stream<Sights>, id: u32) -> u32 {
+        let id = id as usize;
+        match self.absent[id / CHUNK].get(id % CHUNK) {
+            0 => NONE,
+            place => stream.invoked[place as usize - 1],
+        }
     }
 }
 
@@ -158,12 +160,10 @@ struct Part<'a> {
     known: &'a mut [u32],
     last_absent: &'a mut [u32],
     fate: &'a mut [Fate],
-    /// The same per stream.
-    absent: Vec<&'a mut [u32]>,
     found: Found,
 }
 
-/// What only few elements are.
+/// What is known of each by stream, and what only few elements are.
 #[derive(Default)]
 struct Found {
     lost_present: Vec<(u32, u32)>,
@@ -171,7 +171,8 @@ struct Found {
     resurrected: Vec<(u32, u32)>,
     recovered: Vec<u32>,
     unsure: Vec<u32>,
-    /// Per stream.
+    /// Per stream, see [`NodeAnalysis`].
+    absent: Vec<Column<u16, u32>>,
     missing: Vec<Vec<u32>>,
     late: Vec<Vec<u32>>,
 }
@@ -179,7 +180,8 @@ struct Found {
 impl Found {
     fn new(streams: usize) -> Found {
         let lists = || vec![Vec::new(); streams];
-        Found { missing: lists(), late: lists(), ..Found::default() }
+        let absent = vec![Column::default(); streams];
+        Found { absent, missing: lists(), late: lists(), ..Found::default() }
     }
 }
 
@@ -191,7 +193,8 @@ impl Analysis {
         self.resurrected.extend(next.resurrected);
         self.recovered.extend(next.recovered);
         self.unsure.extend(next.unsure);
-        for (s, node) in self.nodes.iter_mut().enumerate() {
+        for ((s, node), absent) in self.nodes.iter_mut().enumerate().zip(next.absent) {
+            node.absent.push(absent);
             node.missing.extend(&next.missing[s]);
             node.late.extend(&next.late[s]);
         }
@@ -213,6 +216,7 @@ impl Analysis {
 
 /// What is known of all elements.
 struct Judge<'a> {
+    history: &'a History,
     adds: &'a Adds,
     streams: &'a Streams<Sights>,
     /// Per stream: its final read and the invocation of that.
@@ -226,6 +230,8 @@ struct Judge<'a> {
 struct OnNode {
     last_present: u32,
     last_absent: u32,
+    /// The place of the read that `last_absent` is the invocation of.
+    absent_at: u32,
     in_final: bool,
 }
 
@@ -252,7 +258,7 @@ impl Judge<'_> {
         let id = (part.from + at) as u32;
         let found = &mut part.found;
         let outcome = self.adds.outcome[id as usize];
-        let mut known = self.adds.acknowledged(id as usize);
+        let mut known = self.adds.acknowledged(self.history, id as usize);
         if let Some(seen) = self.sight(id, found) {
             match outcome {
                 Outcome::Failed => found.resurrected.push((id, seen)),
@@ -269,7 +275,7 @@ impl Judge<'_> {
             let on = on_node(stream, id, first[s], self.finals[s].map(|(place, _)| place));
             latest(&mut last_present, on.last_present);
             latest(&mut last_absent, on.last_absent);
-            part.absent[s][at] = on.last_absent;
+            found.absent[s].push(on.absent_at.wrapping_add(1));
             let Some((_, invoked)) = self.finals[s] else { continue };
             finals += 1;
             if outcome == Outcome::Failed {
@@ -331,19 +337,25 @@ impl Judge<'_> {
 /// What the reads of a node say from the one at `first` on.
 #[inline]
 fn on_node(stream: &Stream<Sights>, id: u32, first: u32, final_read: Option<u32>) -> OnNode {
-    let mut on = OnNode { last_present: NONE, last_absent: NONE, in_final: false };
-    let last = |from: u32, to: u32| {
-        stream.last_invoked(from, to).map_or(NONE, |read| stream.invoked[read as usize])
+    let mut on = OnNode { last_present: NONE, last_absent: NONE, absent_at: NONE, in_final: false };
+    let absent = |on: &mut OnNode, from: u32, to: u32| {
+        if let Some(read) = stream.last_invoked(from, to)
+            && after(stream.invoked[read as usize], on.last_absent)
+        {
+            (on.last_absent, on.absent_at) = (stream.invoked[read as usize], read);
+        }
     };
     stream.changes.with_runs(id, |runs| {
         let mut since = first;
         for (from, to) in runs {
-            latest(&mut on.last_absent, last(since, *from));
-            latest(&mut on.last_present, last((*from).max(first), *to));
+            absent(&mut on, since, *from);
+            if let Some(read) = stream.last_invoked((*from).max(first), *to) {
+                latest(&mut on.last_present, stream.invoked[read as usize]);
+            }
             since = (*to).max(first);
             on.in_final |= final_read.is_some_and(|read| (*from..*to).contains(&read));
         }
-        latest(&mut on.last_absent, last(since, stream.len() as u32));
+        absent(&mut on, since, stream.len() as u32);
     });
     on
 }
@@ -360,7 +372,7 @@ fn after(a: u32, b: u32) -> bool {
     a != NONE && (b == NONE || a > b)
 }
 
-fn staleness(a: &mut Analysis, history: &History) {
+fn staleness(a: &mut Analysis, streams: &Streams<Sights>, history: &History) {
     let stable = |id: &u32| a.fate[*id as usize] == Fate::Stable;
     let all = || (0..a.fate.len() as u32).filter(stable);
     a.stale =
@@ -372,7 +384,8 @@ fn staleness(a: &mut Analysis, history: &History) {
             let s = next.fetch_add(1, Ordering::Relaxed);
             a.nodes.get(s).map(|node| (s, node))
         } {
-            let both = || all().map(|id| (node.last_absent[id as usize], a.known[id as usize]));
+            let stream = &streams.streams[s];
+            let both = || all().map(|id| (node.last_absent(stream, id), a.known[id as usize]));
             let stale = both().filter(|(absent, known)| after(*absent, *known)).count();
             let latency = |(absent, known)| latency_ns(history, absent, known);
             done.push((s, stale, Quantiles::of_each(|| both().map(latency))));
@@ -382,6 +395,7 @@ fn staleness(a: &mut Analysis, history: &History) {
     let threads = if a.fate.len() > CHUNK { a.nodes.len().max(1) } else { 1 };
     for (s, stale, latencies) in in_threads(threads, &work).into_iter().flatten() {
         (a.nodes[s].stale, a.nodes[s].latencies_ns) = (stale, latencies);
+        a.nodes[s].absent = Vec::new();
     }
 }
 

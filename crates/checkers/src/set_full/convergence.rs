@@ -1,7 +1,7 @@
 //! When did all nodes agree on everything that was acknowledged?
 
 use super::super::evidence::healed_at;
-use super::super::sets::{Adds, NONE, Sights, Streams};
+use super::super::sets::{Adds, Sights, Streams};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{NodeId, Phase, Value};
 use fuzz_dist_history::time::Time;
@@ -24,7 +24,7 @@ pub(super) fn convergence(
     streams: &Streams<Sights>,
 ) -> Option<Convergence> {
     let start = healed_at(history)?;
-    let acknowledged = (0..adds.len()).filter(|id| adds.acknowledged(*id) != NONE).count() as u32;
+    let acknowledged = (0..adds.len()).filter(|id| adds.is_acknowledged(*id)).count() as u32;
     // Reads after the heal by completion: (completed, invoked, stream, place).
     let mut reads: Vec<(u32, u32, usize, usize)> = Vec::new();
     let (counted, serving) = serving(history, streams);

@@ -2,8 +2,9 @@
 
 use super::super::Anomaly;
 use super::super::calls::Outcome;
+use super::super::dense::Values;
 use super::super::evidence::{Faults, node_name, node_of};
-use super::super::sets::{Adds, Elements, NONE, Sights, Stream, Streams};
+use super::super::sets::{Adds, NONE, Sights, Stream, Streams};
 use super::analysis::Analysis;
 use fuzz_dist_history::History;
 use fuzz_dist_history::hash::FastMap;
@@ -14,7 +15,7 @@ use fuzz_dist_history::time::Time;
 pub(super) struct Facts<'a> {
     pub(super) history: &'a History,
     pub(super) adds: &'a Adds,
-    pub(super) elements: &'a Elements<'a>,
+    pub(super) names: &'a Values<'a>,
     pub(super) streams: &'a Streams<Sights>,
     pub(super) analysis: &'a Analysis,
     pub(super) faults: &'a Faults,
@@ -44,7 +45,7 @@ impl Life {
 impl Facts<'_> {
     /// The element itself.
     pub(super) fn name(&self, id: u32) -> Value {
-        self.elements.name(id as usize)
+        self.names.get(id)
     }
 
     /// The lives of some elements.
@@ -153,7 +154,8 @@ impl Facts<'_> {
             }
         };
         if kind != "early" {
-            events.extend(self.adds.completed.get(id as usize).map(|c| *c as usize));
+            let completed = |id| self.adds.completed(self.history, id) as usize;
+            events.extend(Some(id as usize).filter(|id| *id < self.adds.len()).map(completed));
         }
         events.push(read as usize);
         events.sort_unstable();
@@ -217,7 +219,8 @@ impl Facts<'_> {
                 text.push_str(&format!("; active between its last sight and its absence: {since}"));
             }
         }
-        let mut events = vec![adds.invoked[id as usize], adds.completed[id as usize], known];
+        let mut events =
+            vec![adds.invoked[id as usize], adds.completed(history, id as usize), known];
         events.extend(seen.map(|(_, completed)| completed));
         events.extend(read.map(|r| r as u32));
         events.retain(|e| *e != NONE);
@@ -242,7 +245,7 @@ impl Facts<'_> {
             (self.name(id), history.process(invoked), node_of(history, invoked));
         match adds.outcome[id as usize] {
             Outcome::Acknowledged => {
-                let at = history.time(adds.completed[id as usize] as usize);
+                let at = history.time(adds.completed(history, id as usize) as usize);
                 format!("{name}, added by client {client}, was acknowledged by {node} at {at}")
             }
             _ => {

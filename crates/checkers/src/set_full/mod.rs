@@ -24,7 +24,6 @@ mod shared;
 mod tests;
 
 use super::Arguments;
-use super::calls::Outcome;
 use super::evidence::{Faults, count, healed_at, listed, node_of};
 use super::finals::Finals;
 use super::online::OnlineSet;
@@ -105,8 +104,7 @@ impl Checker for SetFull {
                 return Verdict::unknown("set_full", reason);
             }
         };
-        let acknowledged: Vec<bool> =
-            adds.outcome.iter().map(|o| *o == Outcome::Acknowledged).collect();
+        let acknowledged: Vec<bool> = (0..adds.len()).map(|id| adds.is_acknowledged(id)).collect();
         let streams = match Streams::of(history, &self.read, &mut elements, &acknowledged) {
             Ok(streams) => streams,
             Err(Unreadable(i)) => {
@@ -117,9 +115,11 @@ impl Checker for SetFull {
                 return Verdict::unknown("set_full", reason);
             }
         };
+        drop(acknowledged);
         let finals = Finals::of(history, &self.read);
-        let mut analysis =
-            analysis::analyse(history, &adds, &streams, elements.len(), healed_at(history));
+        let all = elements.len();
+        let names = elements.into_names();
+        let mut analysis = analysis::analyse(history, &adds, &streams, all, healed_at(history));
         if !finals.settled {
             analysis.leave_open();
         }
@@ -127,7 +127,7 @@ impl Checker for SetFull {
         let facts = explain::Facts {
             history,
             adds: &adds,
-            elements: &elements,
+            names: &names,
             streams: &streams,
             analysis: &analysis,
             faults: &faults,
@@ -141,8 +141,7 @@ impl Checker for SetFull {
         let mut verdict = report.verdict();
         if finals.settled && !analysis.unsure.is_empty() && !verdict.is_invalid() {
             verdict.validity = Validity::Unknown;
-            let names: Vec<Value> =
-                analysis.unsure.iter().map(|id| elements.name(*id as usize)).collect();
+            let names: Vec<Value> = analysis.unsure.iter().map(|id| names.get(*id)).collect();
             verdict.reasons.push(format!(
                 "the final reads differ in {}, whose indeterminate (`info`) adds may have taken effect between them: {}",
                 count(names.len(), "element"),

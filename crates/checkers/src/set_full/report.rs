@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::super::calls::Outcome;
 use super::super::evidence::{count, listed, node_name};
 use super::super::latency::Quantiles;
 use super::super::sets::NONE;
@@ -257,7 +256,7 @@ impl Report<'_> {
     pub(super) fn figures(&self, verdict: Verdict, settled: bool) -> Verdict {
         let (facts, a) = (self.facts, self.facts.analysis);
         let adds = facts.adds;
-        let acknowledged = adds.outcome.iter().filter(|o| **o == Outcome::Acknowledged).count();
+        let acknowledged = (0..adds.len()).filter(|id| adds.is_acknowledged(*id)).count();
         let verdict = verdict
             .with("attempt_count", adds.len())
             .with("acknowledged_count", acknowledged)
@@ -269,12 +268,11 @@ impl Report<'_> {
             ("never_read", Fate::NeverRead),
         ];
         let verdict = fates.into_iter().fold(verdict, |v, (name, fate)| {
-            let ids: Vec<u32> = self.ids(fate).collect();
             // What is as it should be is counted only.
             if fate == Fate::Stable {
-                v.with("stable_count", ids.len())
+                v.with("stable_count", self.ids(fate).count())
             } else {
-                self.list(v, name, &ids)
+                self.list(v, name, &self.ids(fate).collect::<Vec<u32>>())
             }
         });
         let ids = |found: &[(u32, u32)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();

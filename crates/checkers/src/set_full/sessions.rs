@@ -6,7 +6,7 @@
 //! client has read is in its later reads). *Flutter* is a monotonic-reads violation whose
 //! element comes back. Reads on different nodes are compared node by node.
 
-use super::super::sets::{Adds, NONE, Sights, Stream, Streams};
+use super::super::sets::{Adds, Sights, Stream, Streams};
 use fuzz_dist_history::History;
 use fuzz_dist_history::hash::FastMap;
 
@@ -35,7 +35,7 @@ pub(super) struct Sessions {
 pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams<Sights>) -> Sessions {
     let mut found = Sessions::default();
     let mut by_adder: FastMap<u32, Vec<u32>> = FastMap::default();
-    for id in (0..adds.len()).filter(|id| adds.acknowledged(*id) != NONE) {
+    for id in (0..adds.len()).filter(|id| adds.is_acknowledged(*id)) {
         by_adder.entry(adds.process(history, id).0).or_default().push(id as u32);
     }
     let mut budget = BUDGET;
@@ -55,7 +55,7 @@ pub(super) fn sessions(history: &History, adds: &Adds, streams: &Streams<Sights>
         for (process, places) in &places {
             let view = View { stream, vanishing: &vanishing, process: *process, places };
             if let Some(own) = by_adder.get(process) {
-                view.own_writes(adds, own, &mut found);
+                view.own_writes(history, adds, own, &mut found);
             }
             view.vanishing(&mut found, &mut budget);
         }
@@ -76,9 +76,9 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn own_writes(&self, adds: &Adds, own: &[u32], found: &mut Sessions) {
+    fn own_writes(&self, history: &History, adds: &Adds, own: &[u32], found: &mut Sessions) {
         for id in own {
-            let acknowledged = adds.acknowledged(*id as usize);
+            let acknowledged = adds.acknowledged(history, *id as usize);
             let next =
                 self.places.partition_point(|p| self.stream.invoked[*p as usize] < acknowledged);
             let later = &self.places[next..];

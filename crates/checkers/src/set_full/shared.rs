@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::super::calls::Outcome;
 use super::super::evidence::{any_of, between};
 use super::explain::{Facts, Life};
 use fuzz_dist_history::hash::FastMap;
@@ -18,13 +17,13 @@ pub(super) fn shared(
     streams: &[usize],
 ) -> String {
     let history = facts.history;
-    let acknowledged = |id: &u32| facts.adds.outcome[*id as usize] == Outcome::Acknowledged;
+    let acknowledged = |id: &u32| facts.adds.is_acknowledged(*id as usize);
     let all = (0..facts.adds.len() as u32).filter(acknowledged).count();
     let mut parts = vec![format!("of {all} acknowledged")];
     let mut by: BTreeMap<Option<NodeId>, usize> = BTreeMap::new();
     let mut when: Option<(Time, Time)> = None;
     for id in ids.iter().filter(|id| acknowledged(id)) {
-        let at = facts.adds.completed[*id as usize] as usize;
+        let at = facts.adds.completed(history, *id as usize) as usize;
         *by.entry(history.node(at)).or_default() += 1;
         let time = history.time(at);
         when = Some(when.map_or((time, time), |(a, b)| (a.min(time), b.max(time))));

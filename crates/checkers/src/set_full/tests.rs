@@ -1,5 +1,7 @@
 //! `set_full` on the vectors of its definition, on the holes of others, and against its twin.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::super::histories::{Object, Recorder, Run, Script};
@@ -7,7 +9,7 @@ use super::super::{Checker, Validity, Verdict};
 use super::{naive, set_full};
 use fuzz_dist_history::op::{Kind, NodeId, Phase, Process, Value};
 use fuzz_dist_history::time::Time;
-use fuzz_dist_history::{Edge, FaultStatus, History};
+use fuzz_dist_history::{Edge, FaultStatus, Format, History};
 use fuzz_dist_random::Seed;
 
 fn check(script: &str) -> Verdict {
@@ -368,6 +370,25 @@ fn the_twin_agrees_on_random_histories() {
 }
 
 /// What vanished elements share is a sentence in the reason, and the sample shows all nodes.
+#[test]
+fn verdicts_depend_on_no_width_of_a_column_and_on_no_way_through_a_file() {
+    for seed in 0..600 {
+        let history = naive::random_history(Seed(seed));
+        let checker = set_full().linearizable(seed % 2 == 0).sessions(seed % 3 == 0);
+        let expected = checker.check(&history);
+        for format in [Format::Json, Format::Edn].into_iter().filter(|_| seed % 4 == 0) {
+            let mut text = Vec::new();
+            history.export(&mut text, format).unwrap();
+            let read = History::import(&mut &*text, Path::new("h"), format).unwrap().history;
+            if format == Format::Json {
+                assert_eq!(checker.check(&read), expected, "seed {seed}");
+            }
+            assert_eq!(checker.check(&read.clone().widened()), checker.check(&read), "seed {seed}");
+        }
+        assert_eq!(checker.check(&history.widened()), expected, "seed {seed}");
+    }
+}
+
 #[test]
 fn many_vanished_elements_are_summed_up_and_the_sample_is_spread() {
     let mut r = Recorder::new(["n1", "n2", "n3"]);

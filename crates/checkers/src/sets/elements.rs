@@ -1,9 +1,8 @@
 //! Elements of sets as dense numbers, in the order in which their adds were invoked.
 
-use super::super::calls::{Call, Outcome, calls};
-use super::super::dense::Dense;
+use super::super::calls::{Outcome, calls};
+use super::super::dense::{Dense, Values};
 use super::NONE;
-use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Process, Value};
 use fuzz_dist_history::{History, Word};
 
@@ -12,8 +11,6 @@ use fuzz_dist_history::{History, Word};
 pub(crate) struct Adds {
     /// The invocations.
     pub(crate) invoked: Vec<u32>,
-    /// The completions, [`NONE`] where there is none.
-    pub(crate) completed: Vec<u32>,
     /// What became of them.
     pub(crate) outcome: Vec<Outcome>,
 }
@@ -24,9 +21,49 @@ impl Adds {
         self.invoked.len()
     }
 
+    /// The event that completed the add of element `id`, [`NONE`] where none did.
+    #[inline]
+    pub(crate) fn completed(&self, history: &History, id: usize) -> u32 {
+        history.completion(self.invoked[id] as usize).map_or(NONE, |c| c as u32)
+    }
+
+    /// Was the add of element `id` acknowledged?
+    #[inline]
+    pub(crate) fn is_acknowledged(&self, id: usize) -> bool {
+        self.outcome[id] == Outcome::Acknowledged
+    }
+
     /// The event that acknowledged element `id`, [`NONE`] where none did.
-    pub(crate) fn acknowledged(&self, id: usize) -> u32 {
-        if self.outcome[id] == Outcome::Acknowledged { self.completed[id] } else { NONE }
+    #[inline]
+    pub(crate) fn acknowledged(&self, history: &History, id: usize) -> u32 {
+        if self.is_acknowledged(id) { self.completed(history, id) } else { NONE }
+    }
+
+    /// An element may be added again when all its earlier adds failed; the last one counts. `None` where
+    /// one was added again and none of that is so.
+    fn leave_out_retried(&mut self, history: &History) -> Option<()> {
+        let mut numbers = Dense::of_events(history, &self.invoked);
+        // By element: the place of its last add so far.
+        let mut last: Vec<u32> = Vec::new();
+        let mut counts = vec![true; self.len()];
+        for (place, i) in self.invoked.iter().enumerate() {
+            let id = numbers.event(*i as usize) as usize;
+            match last.get_mut(id) {
+                None => last.push(place as u32),
+                Some(last) => {
+                    let former = std::mem::replace(last, place as u32) as usize;
+                    if self.outcome[former] != Outcome::Failed {
+                        return None;
+                    }
+                    counts[former] = false;
+                }
+            }
+        }
+        let mut both = counts.iter();
+        self.invoked.retain(|_| both.next() == Some(&true));
+        let mut both = counts.iter();
+        self.outcome.retain(|_| both.next() == Some(&true));
+        Some(())
     }
 
     /// The process that added element `id`.
@@ -52,32 +89,21 @@ impl<'a> Elements<'a> {
         history: &'a History,
         add: &str,
     ) -> Result<(Elements<'a>, Adds), (usize, usize)> {
-        Elements::of_adds(history, calls(history, &[add])).or_else(|twice| {
-            // An element may be added again when all its earlier adds failed; the last one counts.
-            let all: Vec<Call> = calls(history, &[add]).collect();
-            let mut last: FastMap<Value, usize> = FastMap::default();
-            for (i, call) in all.iter().enumerate() {
-                let former = last.insert(history.value(call.invoked), i);
-                if former.is_some_and(|f| all[f].outcome != Outcome::Failed) {
-                    return Err(twice);
-                }
-            }
-            let mut kept: Vec<usize> = last.into_values().collect();
-            kept.sort_unstable();
-            Elements::of_adds(history, kept.into_iter().map(|i| all[i]))
-        })
-    }
-
-    fn of_adds(
-        history: &'a History,
-        calls: impl Iterator<Item = Call>,
-    ) -> Result<(Elements<'a>, Adds), (usize, usize)> {
         let mut adds = Adds::default();
-        for call in calls {
+        for call in calls(history, &[add]) {
             adds.invoked.push(call.invoked as u32);
-            adds.completed.push(call.completed.map_or(NONE, |c| c as u32));
             adds.outcome.push(call.outcome);
         }
+        let numbers = Elements::numbered(history, &adds).or_else(|twice| {
+            adds.leave_out_retried(history).ok_or(twice)?;
+            Elements::numbered(history, &adds)
+        })?;
+        let count = numbers.len() as u32;
+        Ok((Elements { numbers, adds: count }, adds))
+    }
+
+    /// Numbers adds of different elements, or gives the first two of the same one.
+    fn numbered(history: &'a History, adds: &Adds) -> Result<Dense<'a>, (usize, usize)> {
         let mut numbers = Dense::of_events(history, &adds.invoked);
         for (id, i) in adds.invoked.iter().enumerate() {
             let former = numbers.event(*i as usize) as usize;
@@ -85,8 +111,7 @@ impl<'a> Elements<'a> {
                 return Err((adds.invoked[former] as usize, *i as usize));
             }
         }
-        let count = numbers.len() as u32;
-        Ok((Elements { numbers, adds: count }, adds))
+        Ok(numbers)
     }
 
     /// Numbers the values of invocations, of which several may be equal; gives the number of
@@ -123,6 +148,11 @@ impl<'a> Elements<'a> {
         for id in self.adds..self.numbers.len() as u32 {
             tell(id as usize, &self.numbers.value(id));
         }
+    }
+
+    /// The elements themselves by number, where no others get one any more.
+    pub(crate) fn into_names(self) -> Values<'a> {
+        self.numbers.into_values()
     }
 
     /// The element itself.

@@ -3,6 +3,7 @@
 mod elements;
 mod numbers;
 mod sights;
+mod state;
 mod streams;
 mod threads;
 

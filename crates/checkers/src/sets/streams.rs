@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::Elements;
 use super::in_threads;
 use super::numbers::{Growing, Known, Numbers, Stranger};
+use super::state::State;
 use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Kind, NodeId, Phase, Value};
 use fuzz_dist_history::{History, View, Word};
@@ -289,20 +290,6 @@ struct Builder<'a, N> {
     state: State,
 }
 
-/// The set as of the last read of the stream that is being built.
-#[derive(Default)]
-struct State {
-    count: Vec<u32>,
-    /// The stamp of the whole read that had the element last.
-    seen: Vec<u32>,
-    stamp: u32,
-    /// Everything with a count, and perhaps some that vanished since the last whole read.
-    present: Vec<u32>,
-    spare: Vec<u32>,
-    fingerprint: u64,
-    acknowledged: u32,
-}
-
 impl<N: Numbers> Builder<'_, N> {
     fn stream<C: Keep>(
         &mut self,
@@ -359,12 +346,8 @@ impl<N: Numbers> Builder<'_, N> {
     }
 
     fn reset(&mut self) {
-        let s = &mut self.state;
-        for id in s.present.drain(..) {
-            s.count[id as usize] = 0;
-        }
-        (s.fingerprint, s.acknowledged) = (0, 0);
-        s.reach(self.numbers.len());
+        self.state.reset();
+        self.state.reach(self.numbers.len());
     }
 
     fn difference(
@@ -376,15 +359,15 @@ impl<N: Numbers> Builder<'_, N> {
         for n in removed {
             let id = self.numbers.int(*n)?;
             self.state.reach(self.numbers.len());
-            let count = self.state.count[id as usize].saturating_sub(1);
+            let count = self.state.count.get(id as usize).saturating_sub(1);
             self.state.set(id, count, self.counted, sink);
         }
         for n in added {
             let id = self.numbers.int(*n)?;
             self.state.reach(self.numbers.len());
-            let count = self.state.count[id as usize] + 1;
+            let count = self.state.count.get(id as usize) + 1;
             if count == 1 {
-                self.state.present.push(id);
+                self.state.present.push(id, self.numbers.len());
             }
             self.state.set(id, count, self.counted, sink);
         }
@@ -399,26 +382,25 @@ impl<N: Numbers> Builder<'_, N> {
     ) -> Result<(), Stranger> {
         let mut present = std::mem::take(&mut self.state.spare);
         present.clear();
-        self.state.stamp += 1;
-        let stamp = self.state.stamp;
+        let stamp = self.state.next_stamp();
         for item in items {
             let id = number(&mut self.numbers, item)?;
             self.state.reach(self.numbers.len());
             let first = self.state.seen[id as usize] != stamp;
             if first {
                 self.state.seen[id as usize] = stamp;
-                present.push(id);
+                present.push(id, self.numbers.len());
             }
-            let count = self.state.count[id as usize];
+            let count = self.state.count.get(id as usize);
             if !first || count != 1 {
                 // The common case, once before and once now, needs nothing.
                 self.state.set(id, if first { 1 } else { count + 1 }, self.counted, sink);
             }
         }
         let former = std::mem::replace(&mut self.state.present, present);
-        for id in &former {
-            if self.state.seen[*id as usize] != stamp && self.state.count[*id as usize] > 0 {
-                self.state.set(*id, 0, self.counted, sink);
+        for id in former.ids() {
+            if self.state.seen[id as usize] != stamp && self.state.count.get(id as usize) > 0 {
+                self.state.set(id, 0, self.counted, sink);
             }
         }
         self.state.spare = former;
@@ -426,46 +408,18 @@ impl<N: Numbers> Builder<'_, N> {
     }
 }
 
-struct Sink<'a, C> {
-    changes: &'a mut C,
+/// Where what changes with a read is kept.
+pub(super) struct Sink<'a, C> {
+    pub(super) changes: &'a mut C,
     duplicates: &'a mut FastMap<u32, Duplicate>,
-    place: u32,
+    pub(super) place: u32,
     event: u32,
 }
 
-impl State {
-    fn reach(&mut self, len: usize) {
-        if self.count.is_empty() {
-            // Zeros of which most are never touched take no memory.
-            (self.count, self.seen) = (vec![0; len], vec![0; len]);
-        } else if self.count.len() < len {
-            self.count.resize(len, 0);
-            self.seen.resize(len, 0);
-        }
+impl<C> Sink<'_, C> {
+    /// The read has an element so many times.
+    pub(super) fn duplicate(&mut self, id: u32, times: u32) {
+        let new = Duplicate { event: self.event, times };
+        self.duplicates.entry(id).or_insert(new).join(new);
     }
-
-    fn set(&mut self, id: u32, count: u32, counted: &[bool], sink: &mut Sink<'_, impl Keep>) {
-        let former = std::mem::replace(&mut self.count[id as usize], count);
-        let step = i64::from(count) - i64::from(former);
-        self.fingerprint = self.fingerprint.wrapping_add(scramble(id).wrapping_mul(step as u64));
-        if (former == 0) != (count == 0) {
-            sink.changes.keep(id, sink.place, count > 0);
-            if counted.get(id as usize) == Some(&true) {
-                let n = i64::from(self.acknowledged) + if count > 0 { 1 } else { -1 };
-                self.acknowledged = n as u32;
-            }
-        }
-        if count > 1 {
-            let new = Duplicate { event: sink.event, times: count };
-            sink.duplicates.entry(id).or_insert(new).join(new);
-        }
-    }
-}
-
-/// The finaliser of MurmurHash3: spreads a small number over 64 bits.
-fn scramble(id: u32) -> u64 {
-    let mut z = (u64::from(id) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    z = (z ^ (z >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    z ^ (z >> 33)
 }
