@@ -113,6 +113,9 @@ pub struct History {
     sets: SetColumn,
     errors: FastMap<u32, OpError>,
     open: ByProcess,
+    /// By the wall's clock, 0 where nobody knows. It stands beside the history, and not in it: another run of
+    /// the same seed starts at another time.
+    start_unix_ms: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
