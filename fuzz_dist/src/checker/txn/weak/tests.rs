@@ -225,7 +225,6 @@ pub(crate) fn small(seed: u64) -> History {
 fn every_level_agrees_with_its_slow_twin() {
     let mut valid = [0; Level::ALL.len()];
     let mut invalid = [0; Level::ALL.len()];
-    let mut models = std::collections::BTreeSet::new();
     for seed in 0..5_000 {
         let history = small(seed);
         let txns = plain::plain(&history);
@@ -241,26 +240,12 @@ fn every_level_agrees_with_its_slow_twin() {
                 "{level:?}\n{}{verdict:#?}",
                 plain::show(&txns)
             );
-            // One name, one meaning: whichever checker is asked.
-            if let Ok(model) = level.as_str().parse::<Isolation>()
-                && seed % 10 == 0
-            {
-                let asked = rw_register().model(model).judge(&columns);
-                assert_eq!(
-                    asked.validity,
-                    verdict.validity,
-                    "{level:?}\n{}{asked:#?}",
-                    plain::show(&txns)
-                );
-                models.insert(level);
-            }
             valid[i] += u32::from(expected);
             invalid[i] += u32::from(!expected && twin.is_some());
         }
     }
     assert!(valid.iter().all(|n| *n > 1_400), "{valid:?}");
     assert!(invalid.iter().all(|n| *n > 5), "{invalid:?}");
-    assert_eq!(models.len(), 6, "{models:?}");
 }
 
 #[test]
