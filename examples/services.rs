@@ -1,4 +1,5 @@
-//! Names, jobs, a pool and a service, each as a system that breaks its promise and as one that keeps it.
+//! Names (`global` and `pg`), jobs, a pool and a service, each as a system that breaks its promise and as one
+//! that keeps it.
 //!
 //! `cargo run --release --example services` runs all of them.
 
@@ -15,126 +16,102 @@ fn service(module: &str, option: &str) -> ErlangApp {
         .start(format!("ok = {module}:start(#{{peers => Peers, {option}}})"))
 }
 
-/// One node is alone for longer than it takes to be declared dead, until the main phase is over.
-fn long_split() -> Nemesis {
-    isolate_node().after(secs(1)).lasting(millis(4500))
+/// One node of three is alone for longer than it takes to be declared dead.
+fn split(test: Test, time_limit: Duration) -> Test {
+    let alone = isolate_node().after(secs(1)).lasting(millis(4500));
+    test.nodes(3).nemesis(alone).time_limit(time_limit)
 }
 
-/// Two singletons, which the application starts itself.
-fn singletons(resolve: &str) -> ErlangApp {
+/// Two singletons, which the application starts itself: under global names, or in process groups.
+fn singletons(module: &str, resolve: &str) -> ErlangApp {
     let names = "names => [<<\"cart\">>, <<\"stock\">>]";
-    service("singleton", &format!("{names}, resolve => {resolve}"))
+    service(module, &format!("{names}, resolve => {resolve}"))
 }
 
-fn names() -> Workload {
+fn names(module: &'static str) -> Workload {
     names_workload(["cart", "stock"])
-        .lookup(|node, name| node.call::<Option<String>>("singleton", "lookup", args![name]))
+        .lookup(move |node, name| node.call::<Option<String>>(module, "lookup", args![name]))
         .into()
 }
 
 /// When the sides of a split meet, both processes lose their name.
-#[fuzz_dist::test(
-    db = singletons("notify"),
-    workload = names(),
-    nemesis = long_split(),
-    nodes = 3,
-    time_limit = "6s",
-    quiesce_limit = "4s",
-    seed = 1,
-    expect = "invalid"
-)]
+#[fuzz_dist::test(db = singletons("singleton", "notify"), quiesce_limit = "4s", seed = 1, expect = "invalid")]
 async fn a_resolver_that_keeps_neither_leaves_nobody(test: Test) -> Outcome {
-    let verdict = test.run().await?;
+    let verdict = split(test, secs(6)).workload(names("singleton")).run().await?;
     found(&verdict, &["nobody", "unknown_to"]);
     Ok(verdict)
 }
 
 /// The clean twin: one of them ends, and everybody knows the other one.
-#[fuzz_dist::test(
-    db = singletons("random_exit"),
-    workload = names(),
-    nemesis = long_split(),
-    nodes = 3,
-    time_limit = "6s",
-    seed = 1
-)]
+#[fuzz_dist::test(db = singletons("singleton", "random_exit"), seed = 1)]
 async fn a_resolver_that_keeps_one_leaves_one(test: Test) -> Outcome {
-    test.run().await
+    split(test, secs(6)).workload(names("singleton")).run().await
 }
 
-fn jobs() -> Workload {
-    jobs_workload()
+/// When the sides of a split meet, `pg` has both processes in the group, and nobody ends one.
+#[fuzz_dist::test(db = singletons("group_singleton", "false"), quiesce_limit = "4s", seed = 1, expect = "invalid")]
+async fn a_group_that_nobody_resolves_keeps_two(test: Test) -> Outcome {
+    let verdict = split(test, secs(6)).workload(names("group_singleton")).run().await?;
+    found(&verdict, &["duplicate_stays"]);
+    Ok(verdict)
+}
+
+/// The clean twin: all but one of them end.
+#[fuzz_dist::test(db = singletons("group_singleton", "true"), seed = 1)]
+async fn a_group_that_is_resolved_keeps_one(test: Test) -> Outcome {
+    split(test, secs(6)).workload(names("group_singleton")).run().await
+}
+
+/// Jobs on three nodes, of which one is killed.
+fn jobs(test: Test) -> Test {
+    let jobs = jobs_workload()
         .submit(|node, job| node.call::<()>("job_queue", "submit", args![job]))
-        .executed(|node| node.call::<Vec<(i64, String)>>("job_queue", "executed", args![]))
-        .into()
+        .executed(|node| node.call::<Vec<(i64, String)>>("job_queue", "executed", args![]));
+    let killed = kill().after(secs(1)).lasting(secs(1));
+    test.workload(jobs).nodes(3).nemesis(killed).time_limit(secs(3))
 }
 
 /// Jobs that were acknowledged before they were written are lost with a crash.
-#[fuzz_dist::test(
-    db = service("job_queue", "durable => false"),
-    workload = jobs(),
-    nemesis = kill().after(secs(1)).lasting(secs(1)),
-    nodes = 3,
-    time_limit = "3s",
-    quiesce_limit = "2s",
-    seed = 1,
-    expect = "invalid"
-)]
+#[fuzz_dist::test(db = service("job_queue", "durable => false"), quiesce_limit = "2s", seed = 1, expect = "invalid")]
 async fn jobs_in_memory_are_lost(test: Test) -> Outcome {
-    let verdict = test.run().await?;
+    let verdict = jobs(test).run().await?;
     found(&verdict, &["lost"]);
     Ok(verdict)
 }
 
 /// The clean twin: every acknowledged job is executed exactly once.
-#[fuzz_dist::test(
-    db = service("job_queue", "durable => true"),
-    workload = jobs(),
-    nemesis = kill().after(secs(1)).lasting(secs(1)),
-    nodes = 3,
-    time_limit = "3s",
-    seed = 1
-)]
+#[fuzz_dist::test(db = service("job_queue", "durable => true"), seed = 1)]
 async fn jobs_in_a_file_are_executed_once(test: Test) -> Outcome {
-    test.run().await
+    jobs(test).run().await
 }
 
-fn pool() -> Workload {
-    queue_workload()
+/// A pool on three nodes, of which one is alone for a while.
+fn pool(test: Test, alone: Duration) -> Test {
+    let pool = queue_workload()
         .enqueue(|node, element| node.call::<()>("pool", "enqueue", args![element]))
-        .dequeue(|node| node.call::<Option<i64>>("pool", "dequeue", args![]))
-        .into()
+        .dequeue(|node| node.call::<Option<i64>>("pool", "dequeue", args![]));
+    let isolated = isolate_node().after(millis(500)).lasting(alone);
+    test.workload(pool).nodes(3).nemesis(isolated).time_limit(secs(3))
 }
 
 /// Copies that cannot hear of one another give the same elements.
 #[fuzz_dist::test(
     db = service("pool", "mirrored => true"),
-    workload = pool(),
-    nemesis = isolate_node().after(millis(500)).lasting(secs(1)),
-    nodes = 3,
-    time_limit = "3s",
     quiesce_limit = "1s",
     stop = "first_anomaly",
     seed = 1,
     expect = "invalid"
 )]
 async fn copies_of_a_pool_give_elements_twice(test: Test) -> Outcome {
-    let verdict = test.run().await?;
+    let verdict = pool(test, secs(1)).run().await?;
     found(&verdict, &["duplicate"]);
     Ok(verdict)
 }
 
 /// The clean twin: one server, which nobody takes for dead during a short cut.
-#[fuzz_dist::test(
-    db = service("pool", "mirrored => false"),
-    workload = pool(),
-    nemesis = isolate_node().after(millis(500)).lasting(millis(400)),
-    nodes = 3,
-    time_limit = "3s",
-    seed = 1
-)]
+#[fuzz_dist::test(db = service("pool", "mirrored => false"), seed = 1)]
 async fn one_server_gives_each_element_once(test: Test) -> Outcome {
-    test.run().await
+    pool(test, millis(400)).run().await
 }
 
 fn majority() -> Workload {
@@ -149,32 +126,17 @@ fn majority() -> Workload {
 const WITHIN: Duration = Duration::from_secs(4);
 
 /// A node that connects once only is alone for ever after a split.
-#[fuzz_dist::test(
-    db = service("quorum", "reconnect => false"),
-    workload = majority(),
-    nemesis = long_split(),
-    nodes = 3,
-    time_limit = "11s",
-    seed = 1,
-    expect = "invalid"
-)]
+#[fuzz_dist::test(db = service("quorum", "reconnect => false"), seed = 1, expect = "invalid")]
 async fn a_node_that_does_not_reconnect_stays_alone(test: Test) -> Outcome {
-    let verdict = test.run().await?;
+    let verdict = split(test, secs(11)).workload(majority()).run().await?;
     found(&verdict, &["not_recovered"]);
     Ok(verdict)
 }
 
 /// The clean twin: it works again within a few seconds after the heal.
-#[fuzz_dist::test(
-    db = service("quorum", "reconnect => true"),
-    workload = majority(),
-    nemesis = long_split(),
-    nodes = 3,
-    time_limit = "11s",
-    seed = 1
-)]
+#[fuzz_dist::test(db = service("quorum", "reconnect => true"), seed = 1)]
 async fn a_node_that_reconnects_works_again(test: Test) -> Outcome {
-    test.run().await
+    split(test, secs(11)).workload(majority()).run().await
 }
 
 #[track_caller]

@@ -21,6 +21,35 @@ fn hit(history: &History) -> Vec<(String, String)> {
 /// The same faults as in the first run.
 struct AsBefore;
 
+/// Has the history only what a run of the same seed repeats: no time of the wall's, no number of a process,
+/// no counter of the kernel's?
+struct Repeatable;
+
+impl Checker for Repeatable {
+    fn check(&self, history: &History) -> Verdict {
+        let evidence = history.faults().into_iter().map(|f| format!("{:?}", f.evidence));
+        let (of_links, of_processes): (Vec<String>, Vec<String>) =
+            evidence.partition(|e| e.contains("matrix"));
+        // Of processes there is the program, which has a number where a build has one, and the state.
+        let has_state = |e: &String| e.contains(" Running") || e.contains(" Stopped");
+        let pid = |e: &String| {
+            e.split('"')
+                .filter(|text| has_state(&text.to_string()))
+                .any(|t| t.split(' ').count() != 2)
+        };
+        let wrong = match () {
+            () if history.meta("start_unix_ms").is_some() => "the wall's time is a fact",
+            () if history.start_unix_ms() == 0 => "nobody knows when it started",
+            () if !of_processes.iter().any(has_state) => "no state of a process",
+            () if of_processes.iter().any(pid) => "a number of a process",
+            () if of_links.is_empty() => "no link was cut",
+            () if of_links.iter().any(|e| e.contains("packets")) => "a counter",
+            () => return Verdict::valid("repeatable"),
+        };
+        Verdict::invalid("repeatable", format!("{wrong}: {of_links:?} {of_processes:?}"))
+    }
+}
+
 impl Checker for AsBefore {
     fn check(&self, history: &History) -> Verdict {
         let hit = hit(history);
@@ -45,7 +74,7 @@ fn lanes() -> Nemesis {
     db = "embedded",
     workload = "g_set",
     nemesis = lanes(),
-    checker = AsBefore,
+    checker = [AsBefore, Repeatable],
     time_limit = "2s",
     seed = 31,
     attempts = 2

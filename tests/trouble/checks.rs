@@ -80,6 +80,7 @@ pub(crate) fn all() -> Vec<Trial> {
         an_expression_that_fails_is_told_at_once,
         a_collector_that_does_not_listen_changes_no_verdict,
         a_collector_is_given_the_trace,
+        the_store_of_a_run_is_judged_as_the_run_was,
     ]
 }
 
@@ -409,4 +410,22 @@ fn what_a_test_lacks_is_named() {
     ended.ended_with(101).says("db `bare` has no clients").says("`Db::client`");
     let ended = Place::new().run("a_workload_without_clients");
     ended.ended_with(101).says("no verdict: db `bare` has no clients").says("`Db::client`");
+}
+
+/// `cargo fuzz-dist check` of the folder of a run, and of that of its test, has the run's verdict and checkers.
+fn the_store_of_a_run_is_judged_as_the_run_was() {
+    for (test, code, verdict) in [("all_is_well", 0, "valid"), ("loses_adds", 1, "invalid")] {
+        let place = Place::new();
+        place.run(test);
+        let history = find(&place.store, "history.jsonl").expect("a history");
+        let run = history.parent().expect("the folder of the run");
+        let results = fs::read_to_string(run.join("results.json")).expect("results");
+        for folder in [run, run.parent().expect("the folder of the test")] {
+            let check = format!("check {}", folder.display());
+            let judged = place.runtime.run(&check, &[("JUDGES_A_STORE", "1")]);
+            judged.ended_with(code).says(&format!("  set_full: {verdict}\n  stats: valid\n"));
+            judged.says("  power: valid\n").says("judged by set_full, stats");
+            assert!(results.contains(&format!("\"verdict\": \"{verdict}\"")), "{results}");
+        }
+    }
 }

@@ -413,6 +413,19 @@ async fn all_is_well(test: Test) -> Outcome {
     test.run().await
 }
 
+/// Acknowledged adds are gone.
+#[fuzz_dist::test(
+    db = Embedded::default().with(Bug::LosesAdd),
+    workload = "g_set",
+    nodes = 2,
+    time_limit = "1s",
+    quiesce_limit = "1s",
+    expect = "invalid"
+)]
+async fn loses_adds(test: Test) -> Outcome {
+    test.run().await
+}
+
 /// Many operations within a short time.
 #[fuzz_dist::test(
     db = "embedded",

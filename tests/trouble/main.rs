@@ -2,7 +2,8 @@
 //! kept, and nothing is left behind.
 //!
 //! With `FUZZ_DIST_FIXTURE` set this program is an ordinary target of cluster tests, each with a
-//! trouble of its own; without, it starts itself that way and looks at what comes out.
+//! trouble of its own; without, it starts itself that way and looks at what comes out. With `JUDGES_A_STORE` it is
+//! `cargo fuzz-dist`.
 
 mod antidote;
 mod checks;
@@ -22,6 +23,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // The program is the agent of its labs and the store of its hosts, too.
     let started_by_a_lab = std::env::args().nth(1).is_some_and(|a| a.starts_with("__fuzz_dist"));
+    if std::env::var_os("JUDGES_A_STORE").is_some() {
+        return cargo_fuzz_dist::main();
+    }
     if started_by_a_lab || std::env::var_os("FUZZ_DIST_FIXTURE").is_some() {
         return fuzz_dist::harness::run_main();
     }

@@ -35,7 +35,7 @@ pub enum ConnectError {
         error: EpmdError,
     },
     /// The node's distribution port does not answer.
-    #[error("failed to reach {peer} on its distribution port {port}: {error}")]
+    #[error("failed to reach {peer} on its distribution port: {error}")]
     Unreachable {
         /// The node.
         peer: String,

@@ -221,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn a_dozen_elements_are_shown_and_of_more_the_number() {
+        let set = |n: i64| Value::set(0..n);
+        let shown = (0..12).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(short(&set(12)), format!("#{{{shown}}}"));
+        assert_eq!(short(&set(13)), "13 elements");
+        assert_eq!(short(&Value::list(0..13)), "13 elements");
+    }
+
+    #[test]
     fn the_odd_node_is_named_with_what_it_lacks() {
         let verdict = convergence()
             .check(&Script::parse("a1 a1' |heal |final r1@1 r1'{1} r2@2 r2'{} r3@3 r3'{1}"));

@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_twin_agrees_on_random_histories() {
         let mut seen = [0; 3];
-        for seed in 0..10_000 {
+        for seed in 0..5_000 {
             let mut s = Seed(seed).stream("lease");
             let mut r = Recorder::new(["n1"]);
             let clients = 2 + s.index(2) as u32;
@@ -260,7 +260,7 @@ mod tests {
             assert_eq!(told, begins.collect(), "seed {seed}: {verdict:#?}");
             seen[expected as usize] += 1;
         }
-        assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
+        assert!(seen.iter().all(|n| *n > 250), "{seen:?}");
     }
 
     /// Is the client sure to hold the lease in the millisecond after event `t`?

@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn the_oracle_agrees_on_random_histories_and_set_full_proves_what_this_proves() {
         let mut seen = [0; 3];
-        for seed in 0..3_000 {
+        for seed in 0..1_500 {
             let history = super::super::set_full_random_history(fuzz_dist_random::Seed(seed));
             let (last, all) = (set().check(&history), set_full().check(&history));
             let named = last.anomalies.iter().map(|a| (&*a.kind, a.subject.clone())).collect();
@@ -253,6 +253,6 @@ mod tests {
             assert!(!last.is_invalid() || all.is_invalid(), "seed {seed}: {:?}", all.reasons);
             seen[last.validity as usize] += 1;
         }
-        assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
+        assert!(seen.iter().all(|n| *n > 50), "{seen:?}");
     }
 }

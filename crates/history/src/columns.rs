@@ -24,6 +24,7 @@ impl<N: Copy + Default + Into<W>, W: Copy + Default + TryInto<N>> Column<N, W> {
         Column::Narrow(vec![N::default(); len])
     }
 
+    #[allow(clippy::len_without_is_empty, reason = "a history asks for its own length")]
     /// How many numbers there are.
     pub fn len(&self) -> usize {
         match self {

@@ -1,7 +1,7 @@
 //! Events as lines of JSON: how they are written.
 //!
 //! ```json
-//! {"fuzz_dist_history":1,"nodes":["n1","n2"],"meta":{"start_unix_ms":1700000000000}}
+//! {"fuzz_dist_history":1,"nodes":["n1","n2"],"meta":{"seed":"7"}}
 //! {"index":0,"time":1000,"process":3,"node":"n1","type":"invoke","f":"read","value":null,"phase":"main"}
 //! {"index":1,"time":2000,"process":3,"node":"n1","type":"ok","f":"read","value":{"set":[1,2]},"phase":"main"}
 //! {"meta":{"net_ticktime_ms":4000}}

@@ -134,6 +134,9 @@ pub struct History {
     /// The one that came last: most are alike, and share their text then.
     last_error: Option<OpError>,
     open: ByProcess,
+    /// By the wall's clock, 0 where nobody knows. It stands beside the history, and not in it: another run of
+    /// the same seed starts at another time.
+    start_unix_ms: i64,
 }
 
 /// An event but for its value and its error.

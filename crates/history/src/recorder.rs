@@ -58,8 +58,8 @@ impl Recorder {
         Recorder::new(History::new(nodes), None)
     }
 
-    /// Records in memory and in a new file, whose first line holds the nodes, the facts of
-    /// `meta`, and the wall-clock time as the fact `start_unix_ms`.
+    /// Records in memory and in a new file, whose first line holds the nodes and the facts of
+    /// `meta`.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Recorder {
     ) -> Result<Recorder, WriteError> {
         let mut history = History::new(nodes);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        history.set_meta("start_unix_ms", now.map_or(0, |d| d.as_millis() as i64));
+        history.start_unix_ms = now.map_or(0, |d| d.as_millis() as i64);
         for (key, value) in meta {
             history.set_meta(key, value);
         }

@@ -2,7 +2,7 @@
 //! exported traces and what nodes are told meet without a table.
 
 use super::History;
-use crate::op::NodeId;
+use crate::op::{NodeId, Value};
 
 impl History {
     /// The span of a whole run.
@@ -16,7 +16,15 @@ impl History {
             let hex = text.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
             hex.or_else(|| text.parse().ok()).unwrap_or(0_u64)
         };
-        format!("{:016x}{:016x}", number("seed"), number("start_unix_ms").max(1))
+        format!("{:016x}{:016x}", number("seed"), self.start_unix_ms().max(1))
+    }
+
+    /// When this run started, in milliseconds since 1970; 0 for a history that was loaded, which has no such
+    /// time unless it is an old one.
+    pub fn start_unix_ms(&self) -> u64 {
+        let kept = || self.meta("start_unix_ms").and_then(Value::as_int).unwrap_or(0);
+        let known = if self.start_unix_ms == 0 { kept() } else { self.start_unix_ms };
+        u64::try_from(known).unwrap_or(0)
     }
 
     /// The span of a node.

@@ -200,6 +200,7 @@ fn keep(
             "name": spec.name,
             "location": spec.location.to_string(),
             "seed": seed.to_string(),
+            "start_unix_ms": finished.history.start_unix_ms(),
             "options": finished.effective.as_ref().map(ToString::to_string),
             "fuzz_dist": env!("CARGO_PKG_VERSION"),
         }),

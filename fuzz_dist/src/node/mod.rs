@@ -199,10 +199,19 @@ impl Node {
         self.0.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every process on the host as `program pid state`: evidence.
+    /// Every process on the host as `program Running`, `… Stopped` or `… Dead`: evidence. Numbers of processes,
+    /// and whether one just waits, are others in every run.
     pub async fn process_states(&self) -> Vec<String> {
         let Ok(all) = self.0.env.processes(self.0.host).await else { return Vec::new() };
-        all.iter().map(|p| format!("{} {} {:?}", p.program, p.pid, p.state)).collect()
+        all.iter()
+            .map(|p| {
+                let state = match p.state {
+                    state @ (ProcessState::Stopped | ProcessState::Dead) => state,
+                    _ => ProcessState::Running,
+                };
+                format!("{} {state:?}", p.program)
+            })
+            .collect()
     }
 
     /// Kills every process on the host; `true` when all were seen gone.

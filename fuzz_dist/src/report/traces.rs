@@ -66,8 +66,7 @@ pub(super) fn batches(
 }
 
 fn start_ns(history: &History) -> u64 {
-    let ms = history.meta("start_unix_ms").and_then(|ms| ms.as_int()).unwrap_or(0);
-    u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000)
+    history.start_unix_ms().saturating_mul(1_000_000)
 }
 
 fn text(key: &str, value: impl std::fmt::Display) -> Json {

@@ -75,7 +75,14 @@ pub(super) async fn start(live: &Arc<Live>) {
         for node in nodes {
             let (ready, started) = oneshot::channel();
             let live = Arc::downgrade(live);
-            let watch = Watch { live, node, beams: beams.clone(), every, recorded: 0 };
+            let watch = Watch {
+                live,
+                node,
+                beams: beams.clone(),
+                every,
+                recorded: 0,
+                starts: Starts::default(),
+            };
             tokio::spawn(watch.run(ready, cancel.subscribe()));
             waiting.push(started);
         }
@@ -98,6 +105,24 @@ struct Watch {
     /// How often the node is sampled.
     every: Option<Duration>,
     recorded: u64,
+    starts: Starts,
+}
+
+/// How often a node was started, as far as its incarnations say: the history has numbers from 1, since what
+/// the node gives is the time of its start.
+#[derive(Default)]
+struct Starts {
+    last: String,
+    count: u32,
+}
+
+impl Starts {
+    fn number(&mut self, incarnation: &str) -> String {
+        if self.count == 0 || self.last != incarnation {
+            (self.last, self.count) = (incarnation.into(), self.count + 1);
+        }
+        self.count.to_string()
+    }
 }
 
 impl Watch {
@@ -149,7 +174,12 @@ impl Watch {
         let release = agent.facts().get("otp_release").and_then(|release| release.parse().ok());
         release.and_then(Runtime::untried).into_iter().for_each(|text| self.note(text));
         self.settings(agent.facts());
-        let facts = agent.facts().iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
+        let starts = &mut self.starts;
+        let facts = agent.facts().iter().map(|(k, v)| match k.as_str() {
+            "incarnation" => (k.as_str(), Value::from(starts.number(v))),
+            _ => (k.as_str(), Value::from(v.as_str())),
+        });
+        let facts: Vec<_> = facts.collect();
         self.record(None, "observed", Value::map(facts));
     }
 

@@ -126,7 +126,7 @@ fn a_job_that_is_executed_before_it_is_submitted_is_early() {
 #[test]
 fn the_oracle_agrees_on_random_histories() {
     let mut seen = [[0; 3]; 2];
-    for seed in 0..10_000 {
+    for seed in 0..5_000 {
         let mut s = Seed(seed).stream("jobs");
         let submits: Vec<(usize, char)> =
             (0..s.index(6)).map(|_| (s.index(4), ['o', 'o', 'i', 'f'][s.index(4)])).collect();
@@ -211,5 +211,5 @@ fn the_oracle_agrees_on_random_histories() {
             seen[usize::from(at_least_once)][expected as usize] += 1;
         }
     }
-    assert!(seen.iter().flatten().all(|n| *n > 100), "{seen:?}");
+    assert!(seen.iter().flatten().all(|n| *n > 50), "{seen:?}");
 }

@@ -99,7 +99,7 @@ fn reads_that_are_no_pairs_are_unknown() {
 #[test]
 fn the_oracle_agrees_on_random_histories() {
     let mut seen = [0; 3];
-    for seed in 0..10_000 {
+    for seed in 0..5_000 {
         let mut s = Seed(seed).stream("names");
         let mut r = Recorder::new(["n1", "n2"]);
         let mut open = [false; 3];
@@ -145,7 +145,7 @@ fn the_oracle_agrees_on_random_histories() {
         assert_eq!(tolerant.validity, at_best, "seed {seed}: {tolerant:#?}");
         seen[expected as usize] += 1;
     }
-    assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
+    assert!(seen.iter().all(|n| *n > 250), "{seen:?}");
 }
 
 /// When each process was seen: the invocations and completions of the reads.

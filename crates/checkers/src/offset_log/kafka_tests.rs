@@ -74,6 +74,30 @@ fn a_position_may_be_any_after_a_rebalance() {
     assert_eq!(kinds(&polls("", &[&[(0, 10), (2, 12)]])), ["lost", "skipped"]);
 }
 
+/// A poll of unknown outcome may have returned what nobody else polled; one that failed returned nothing.
+#[test]
+fn a_failed_poll_excuses_nothing() {
+    for fails in [true, false] {
+        let ask = || micro([micro(["poll".into()])]);
+        let mut r = Recorder::new(["n1"]);
+        for (offset, value) in [(0, 10), (1, 11), (2, 12)] {
+            r.invoke(0, "send", micro([send("x", value.into())]));
+            r.ok(0, micro([send("x", Value::list([offset, value]))]));
+        }
+        r.invoke(1, "poll", ask());
+        if fails {
+            r.fail(1)
+        } else {
+            r.info(1)
+        };
+        r.invoke(2, "poll", ask());
+        r.ok(2, micro([poll(&[("x", vec![(0, 10), (2, 12)])])]));
+        let verdict = offset_log().check(&r.history());
+        let lost = verdict.anomalies.iter().any(|a| &*a.kind == "lost");
+        assert_eq!(lost, fails, "{verdict:#?}");
+    }
+}
+
 #[test]
 fn what_is_no_operation_of_the_workload_is_unknown() {
     let ask = || micro([micro(["poll".into()])]);
@@ -99,7 +123,7 @@ fn what_is_no_operation_of_the_workload_is_unknown() {
 #[test]
 fn the_oracle_agrees_on_random_histories() {
     let mut totals = [0usize; 3];
-    for seed in 0..3_000 {
+    for seed in 0..1_500 {
         let (history, logs) = random(Seed(seed));
         let verdict = offset_log().check(&history);
         let mut counts = [0; 3];
@@ -127,7 +151,7 @@ fn the_oracle_agrees_on_random_histories() {
         }
         totals[expected as usize] += 1;
     }
-    assert!(totals.iter().all(|n| *n > 150), "{totals:?}");
+    assert!(totals.iter().all(|n| *n > 75), "{totals:?}");
 }
 
 /// What was sent to each key, and what each consumer polled of it.

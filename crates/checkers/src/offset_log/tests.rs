@@ -133,7 +133,7 @@ fn what_an_unknown_poll_may_have_returned_is_not_lost() {
 #[test]
 fn the_twin_agrees_on_random_histories() {
     let mut totals = [0usize; 7];
-    for seed in 0..10_000 {
+    for seed in 0..5_000 {
         let (history, sent, polls) = random_history(Seed(seed));
         // Whoever polls from the start passes over what is before its first record.
         let start = seed % 3 == 0;
@@ -155,7 +155,7 @@ fn the_twin_agrees_on_random_histories() {
         assert_eq!(verdict.validity, expected, "seed {seed}: {sent:?} {polls:?}");
         assert!(!verdict.reasons.concat().contains("internal error"), "seed {seed}: {verdict:#?}");
     }
-    assert!(totals.iter().all(|n| *n > 100), "{totals:?}");
+    assert!(totals.iter().all(|n| *n > 50), "{totals:?}");
 }
 
 pub(super) type Sent = Vec<(i64, Option<i64>, bool)>;

@@ -31,14 +31,21 @@ fn first(
             certain = certain.or(Some((i, found)));
         }
         prefix.push(event).unwrap();
-        if invalid.is_none() && (certain.is_some() || history.kind(i) != Kind::Invoke) {
-            let verdict = checker.check(&prefix);
+        // Once something is certain, of those that follow the first few are judged, then a few, and the last.
+        let judged = match &certain {
+            None => history.kind(i) != Kind::Invoke,
+            Some((at, _)) => i < at + 4 || i % 5 == 0 || i + 1 == history.len(),
+        };
+        if !judged {
+            continue;
+        }
+        let verdict = checker.check(&prefix);
+        if invalid.is_none() {
             let stays = verdict.parts.iter().chain([&verdict]);
             let stays = stays.flat_map(|v| &v.anomalies).any(|a| !undone.contains(&&*a.kind));
             invalid = (verdict.is_invalid() && stays).then_some(i);
         }
         if let Some((at, found)) = &certain {
-            let verdict = checker.check(&prefix);
             assert!(verdict.is_invalid(), "{found:?} at {at} is undone at {i}: {verdict:?}");
         }
     }
@@ -106,16 +113,16 @@ fn enough(seen: [usize; 2], least: usize) {
 #[test]
 fn sets() {
     enough(agree(set_full(), runs(Object::Set, "set_full")), 4);
-    enough(agree(set_full(), (0..400).map(|n| set_full_random_history(Seed(n)))), 40);
+    enough(agree(set_full(), (0..250).map(|n| set_full_random_history(Seed(n)))), 25);
     let sessions = || set_full().sessions(true);
     enough(agree(sessions(), runs(Object::Set, "set_full")), 4);
-    enough(agree(sessions(), (0..400).map(|n| set_full_random_history(Seed(n)))), 40);
+    enough(agree(sessions(), (0..250).map(|n| set_full_random_history(Seed(n)))), 25);
 }
 
 /// An element whose add failed is added again.
 #[test]
 fn sets_with_adds_that_are_tried_again() {
-    let histories = (0..1000).map(|seed| {
+    let histories = (0..500).map(|seed| {
         let mut added = std::collections::BTreeSet::new();
         let mut r = Recorder::new(["n1", "n2"]);
         let mut s = Seed(seed).stream("again");
@@ -142,15 +149,15 @@ fn sets_with_adds_that_are_tried_again() {
         }
         r.history()
     });
-    enough(agree(set_full(), histories), 100);
+    enough(agree(set_full(), histories), 50);
 }
 
 #[test]
 fn identifiers() {
     enough(agree(unique_ids(), runs(Object::Ids, "unique_ids")), 4);
     let given = |s: &mut Stream, _: &str, _: &Value| Value::from(s.below(40) as i64);
-    let histories = (0..2000).map(|n| random(n, |_| ("generate", Value::Nil), given));
-    enough(agree(unique_ids(), histories), 300);
+    let histories = (0..1000).map(|n| random(n, |_| ("generate", Value::Nil), given));
+    enough(agree(unique_ids(), histories), 150);
 }
 
 #[test]
@@ -168,15 +175,15 @@ fn queues() {
             "dequeue" => Value::from(s.below(4) as i64),
             _ => Value::list((0..4).filter(|_| s.chance(0.1))),
         };
-        let histories = (0..3000).map(|n| random(n, begin, end));
-        enough(agree(total_queue().redelivery(redelivery), histories), 300);
+        let histories = (0..1500).map(|n| random(n, begin, end));
+        enough(agree(total_queue().redelivery(redelivery), histories), 150);
     }
 }
 
 #[test]
 fn logs() {
     enough(agree(offset_log(), runs(Object::Log, "offset_log")), 4);
-    let histories = (0..4000).map(|n| {
+    let histories = (0..2000).map(|n| {
         let mut next = 0;
         let begin = move |s: &mut Stream| match s.chance(0.6) {
             true => {
@@ -197,7 +204,7 @@ fn logs() {
         };
         random(n, begin, end)
     });
-    enough(agree(offset_log(), histories), 300);
+    enough(agree(offset_log(), histories), 150);
 }
 
 #[test]
@@ -208,7 +215,7 @@ fn accounts() {
 #[test]
 fn registers() {
     enough(agree(distinct_register(), runs(Object::Register, "distinct_register")), 4);
-    let histories = (0..6000).map(|n| {
+    let histories = (0..3000).map(|n| {
         let mut next = 0;
         let begin = move |s: &mut Stream| match s.chance(0.4) {
             true => {
@@ -229,7 +236,7 @@ fn registers() {
         };
         random(n, begin, end)
     });
-    enough(agree(distinct_register(), histories), 300);
+    enough(agree(distinct_register(), histories), 150);
 }
 
 #[test]
@@ -257,7 +264,7 @@ fn session_guarantees_of_transactions() {
         assert_eq!(certain, invalid, "{:#?}", history.events().collect::<Vec<_>>());
         seen[usize::from(certain.is_some())] += 1;
     };
-    for seed in 0..500 {
+    for seed in 0..300 {
         let mut next = 0;
         let mut begin = |s: &mut Stream| {
             let ops = (0..1 + s.index(2)).map(|_| {
@@ -285,5 +292,5 @@ fn session_guarantees_of_transactions() {
     for seed in 0..20 {
         judge(&load.clone().seed(seed).history(Shape::Registers, Store::StrictSerializable));
     }
-    assert!(seen.iter().all(|n| *n > 100), "{seen:?}");
+    assert!(seen.iter().all(|n| *n > 60), "{seen:?}");
 }

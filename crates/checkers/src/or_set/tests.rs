@@ -190,7 +190,7 @@ fn nothing_added_or_read_is_unknown() {
 fn the_twin_agrees_on_random_histories() {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut validities = [0; 3];
-    for seed in 0..20_000 {
+    for seed in 0..8_000 {
         let history = random_history(Seed(seed));
         let sequential = seed % 2 == 0;
         let verdict = or_set().sequential_nodes(sequential).check(&history);
@@ -234,8 +234,8 @@ fn the_twin_agrees_on_random_histories() {
         assert!(!verdict.reasons.concat().contains("internal error"), "seed {seed}: {verdict:#?}");
         validities[validity as usize] += 1;
     }
-    assert!(validities.iter().all(|n| *n > 1_000), "{validities:?}");
-    assert!(seen.values().all(|n| *n > 40), "the histories must show everything: {seen:?}");
+    assert!(validities.iter().all(|n| *n > 400), "{validities:?}");
+    assert!(seen.values().all(|n| *n > 16), "the histories must show everything: {seen:?}");
 }
 
 /// Was nothing added, nothing read, or nothing read in the end on some node?

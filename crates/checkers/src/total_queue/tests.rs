@@ -128,6 +128,22 @@ fn what_nobody_knows_is_said_with_all_of_its_numbers() {
         assert_eq!(verdict.reasons.iter().any(|r| r == said), taken == 1, "{:?}", verdict.reasons);
         assert_eq!(verdict.results["possibly_taken_count"], taken);
         assert_eq!(verdict.reasons[0], "2 elements lost: 2 3");
+        assert_eq!(verdict.reasons.len(), 1 + taken, "{:?}", verdict.reasons);
+    }
+}
+
+/// A drain gives the elements of a set, a dequeue gives the set.
+#[test]
+fn a_set_is_an_element_too() {
+    let set = || Value::set([1, 2]);
+    for (f, expected) in [("dequeue", Validity::Valid), ("drain", Validity::Invalid)] {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "enqueue", set());
+        r.done(0);
+        r.invoke(0, f, Value::Nil);
+        r.ok(0, set());
+        let verdict = total_queue().check(&r.history());
+        assert_eq!(verdict.validity, expected, "{f}: {verdict:#?}");
     }
 }
 
@@ -206,7 +222,7 @@ fn excused(missing: &[usize], takers: &[(usize, bool)], latest: &dyn Fn(usize) -
 fn the_oracle_agrees_on_random_histories() {
     let mut seen = [0; 3];
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    for seed in 0..20_000 {
+    for seed in 0..8_000 {
         let mut s = Seed(seed).stream("total_queue");
         let mut acts: Vec<Act> = Vec::new();
         let mut held: Vec<i64> = Vec::new();
@@ -337,6 +353,6 @@ fn the_oracle_agrees_on_random_histories() {
         seen[expected as usize] += 1;
         others.iter().for_each(|(kind, _)| *kinds.entry(kind.to_string()).or_default() += 1);
     }
-    assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
-    assert!(kinds.len() == 3 && kinds.values().all(|n| *n > 100), "{kinds:?}");
+    assert!(seen.iter().all(|n| *n > 200), "{seen:?}");
+    assert!(kinds.len() == 3 && kinds.values().all(|n| *n > 40), "{kinds:?}");
 }

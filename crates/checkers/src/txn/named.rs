@@ -131,12 +131,13 @@ mod tests {
         };
         let registers = "0: r x nil, w y 1\n1: r y nil, w x 1";
         let lists = "0: r x [], append y 1\n1: r y [], append x 1\n3: r x [1], r y [1]";
+        let [short, long] = [10, SESSIONLESS_MAX].map(|more| skew(more, registers));
         for model in [Isolation::CausalCerone, Isolation::Prefix] {
             let exact = model == Isolation::CausalCerone;
             let checker = rw_register().model(model);
-            let short = checker.check(&skew(10, registers));
+            let short = checker.check(&short);
             assert_eq!(short.is_valid(), exact, "{model}: {:?}", short.reasons);
-            let long = checker.check(&skew(SESSIONLESS_MAX, registers));
+            let long = checker.check(&long);
             assert_eq!(long.validity, Validity::Unknown, "{model}: {:?}", long.reasons);
             assert!(long.reasons[0].contains("was not checked"), "{:?}", long.reasons);
         }

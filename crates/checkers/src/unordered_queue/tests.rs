@@ -133,7 +133,7 @@ fn findings(history: &History) -> BTreeSet<(&'static str, Value, Option<usize>)>
 fn the_oracle_agrees_on_random_histories() {
     let mut seen = [0; 3];
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in 0..10_000 {
+    for seed in 0..5_000 {
         let history = random_history(Seed(seed));
         let verdict = unordered_queue().check(&history);
         let expected_findings = findings(&history);
@@ -166,8 +166,8 @@ fn the_oracle_agrees_on_random_histories() {
         seen[expected as usize] += 1;
         expected_findings.iter().for_each(|(kind, ..)| *kinds.entry(kind).or_default() += 1);
     }
-    assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
-    assert!(kinds.len() == 4 && kinds.values().all(|n| *n > 100), "{kinds:?}");
+    assert!(seen.iter().all(|n| *n > 250), "{seen:?}");
+    assert!(kinds.len() == 4 && kinds.values().all(|n| *n > 50), "{kinds:?}");
 }
 
 /// Clients of a pool; what is given up takes effect before, afterwards at any later time, or never.
@@ -271,4 +271,71 @@ fn an_indeterminate_dequeue_took_one_element_at_most_and_from_its_invocation_on(
     check("e-?", Validity::Invalid);
     check("e?", Validity::Unknown);
     check("?e-", Validity::Unknown);
+}
+
+/// Clients 0, 1, … invoke (`e` enqueues its number, `d` dequeues) and complete (`+` ok, with the element
+/// that a dequeue gives or none, `?` info, `!` fail): `e0 +0 d1 +1=0`.
+fn history(script: &str) -> History {
+    let mut r = Recorder::new(["n1"]);
+    for word in script.split(' ') {
+        let (what, rest) = word.split_at(1);
+        let (client, gave) = rest.split_once('=').map_or((rest, None), |(c, g)| (c, Some(g)));
+        let client: u32 = client.parse().unwrap();
+        match (what, gave) {
+            ("e", _) => r.invoke(client, "enqueue", i64::from(client)),
+            ("d", _) => r.invoke(client, "dequeue", Value::Nil),
+            ("?", _) => r.info(client),
+            ("!", _) => r.fail(client),
+            ("+", None) => r.done(client),
+            (_, Some("nil")) => r.ok(client, Value::Nil),
+            (_, Some(gave)) => r.ok(client, gave.parse::<i64>().unwrap()),
+            _ => panic!("{word}"),
+        };
+    }
+    r.history()
+}
+
+/// The first event of the proof is the one from which on some element was in.
+#[test]
+fn a_pool_that_was_not_empty_says_since_when() {
+    for (script, events) in [
+        ("e0 +0 d1 +1=nil", &[1, 2, 3][..]),
+        // One of the two was in all the time, whoever took the other one.
+        ("e0 +0 e1 +1 d2 ?2 d3 +3=nil", &[3, 6, 7]),
+        // The one that came out afterwards was in all the time, and was not taken by anybody else.
+        ("e0 +0 d2 ?2 d3 +3=nil d4 +4=0", &[1, 4, 5]),
+        // So was either of the two that stayed, though that one was taken meanwhile.
+        ("e0 +0 e1 +1 e2 +2 d5 ?5 d3 d4 +4=0 +3=nil", &[5, 8, 11]),
+        // It came in before the other one went, so that the pool was never empty from the first on.
+        ("e0 +0 e1 +1 d2 +2=0 d3 +3=nil d4 +4=1", &[1, 6, 7]),
+    ] {
+        let verdict = unordered_queue().check(&history(script));
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{script}: {verdict:#?}") };
+        assert_eq!((&*anomaly.kind, &anomaly.events[..]), ("not_empty", events), "{script}");
+    }
+}
+
+#[test]
+fn a_dequeue_that_several_moments_excuse_is_unknown() {
+    for script in [
+        "e0 +0 d1 ?1 d2 +2=nil",
+        "e0 +0 d1 ?1 d2 d3 ?3 +2=nil",
+        "e0 +0 d1 ?1 d2 d3 d4 ?3 ?4 +2=nil",
+    ] {
+        let verdict = unordered_queue().check(&history(script));
+        assert_eq!(verdict.validity, Validity::Unknown, "{script}: {verdict:#?}");
+        assert!(!verdict.reasons.concat().contains("internal error"), "{script}: {verdict:#?}");
+    }
+}
+
+#[test]
+fn what_came_out_says_whether_anybody_tried_to_put_it_in() {
+    for (script, said) in
+        [("d1 +1=0", "nobody had put it in"), ("e0 !0 d1 +1=0", "its enqueue had failed")]
+    {
+        let verdict = unordered_queue().check(&history(script));
+        let [anomaly] = &verdict.anomalies[..] else { panic!("{script}: {verdict:#?}") };
+        assert_eq!(&*anomaly.kind, "unexpected");
+        assert!(anomaly.explanation.ends_with(said), "{}", anomaly.explanation);
+    }
 }

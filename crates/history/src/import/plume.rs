@@ -38,16 +38,7 @@ struct Known {
 
 impl Lines for Plume {
     fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        let write = match cursor.peek()? {
-            b'w' => true,
-            b'r' => false,
-            _ => return None,
-        };
-        cursor.advance();
-        cursor.byte(b'(')?;
-        let key = cursor.number()?;
-        cursor.byte(b',')?;
-        let value = cursor.number()?;
+        let (write, key, value) = micro_op(cursor, [b'(', b','])?;
         cursor.byte(b',')?;
         let session = cursor.natural()?;
         cursor.byte(b',')?;
@@ -134,16 +125,7 @@ struct Awdit {
 
 impl Lines for Awdit {
     fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        let write = match cursor.peek()? {
-            b'w' => true,
-            b'r' => false,
-            _ => return None,
-        };
-        cursor.advance();
-        cursor.byte(b' ')?;
-        let key = cursor.number()?;
-        cursor.byte(b' ')?;
-        let value = cursor.number()?;
+        let (write, key, value) = micro_op(cursor, [b' '; 2])?;
         cursor.byte(b'\n')?;
         self.micro_op(write, key, value);
         Some(())
@@ -179,6 +161,21 @@ impl Awdit {
         let at = *self.txn.get_or_insert_with(|| self.sessions.begin_in_last());
         self.sessions.micro_op(at, write, key, value);
     }
+}
+
+/// Reads whether it is a write, the key and the value, with these bytes before the two numbers.
+#[inline]
+fn micro_op(cursor: &mut Cursor<'_>, [first, second]: [u8; 2]) -> Option<(bool, i64, i64)> {
+    let write = match cursor.peek()? {
+        b'w' => true,
+        b'r' => false,
+        _ => return None,
+    };
+    cursor.advance();
+    cursor.byte(first)?;
+    let key = cursor.number()?;
+    cursor.byte(second)?;
+    Some((write, key, cursor.number()?))
 }
 
 /// A whole number; those of unsigned 64 bits that have no sign are kept apart all the same.

@@ -62,7 +62,6 @@ pub struct Proof {
     pub(super) undone: Vec<Link>,
     /// Why the environment did not install what acts.
     pub(super) refused: Option<String>,
-    pub(super) dropped: u64,
 }
 
 impl Proof {
@@ -90,7 +89,7 @@ impl Proof {
     }
 
     /// The matrix that was expected and its epoch, the links that differ (64 of each kind are
-    /// named, others are counted), the packets dropped meanwhile.
+    /// named, others are counted).
     pub fn evidence(&self) -> Value {
         let rows = self.expected.to_string();
         let matrix = self.names.iter().zip(rows.lines()).map(|(n, row)| format!("{n} {row}"));
@@ -100,7 +99,6 @@ impl Proof {
             ("epoch", Value::Int(self.epoch as i64)),
             ("leaks", told(&self.leaks)),
             ("silent", told(&self.silent)),
-            ("dropped_packets", Value::Int(self.dropped as i64)),
         ];
         let seldom = [("changing", &self.changing), ("undone", &self.undone)];
         let seldom = seldom.into_iter().filter(|(_, links)| !links.is_empty());

@@ -67,7 +67,6 @@ struct Look<'a> {
     epoch: u64,
     expected: Grudge,
     counted: bool,
-    at_first: LinkCounters,
     refused: Option<String>,
 }
 
@@ -87,7 +86,6 @@ impl<'a> Look<'a> {
             epoch,
             expected,
             counted: links.env.capabilities().link_counters,
-            at_first: links.env.counters(),
             refused: None,
         }
     }
@@ -211,8 +209,6 @@ impl<'a> Look<'a> {
     }
 
     fn judge(self) -> Proof {
-        let counters = self.links.env.counters().since(&self.at_first);
-        let dropped = links(self.n()).map(|link| self.dropped(&counters, link)).sum();
         let mut proof = Proof {
             names: self.links.nodes.iter().map(|node| node.name().into()).collect(),
             leaks: Vec::new(),
@@ -220,7 +216,6 @@ impl<'a> Look<'a> {
             changing: Vec::new(),
             undone: Vec::new(),
             refused: self.refused.clone(),
-            dropped,
             epoch: self.epoch,
             expected: self.expected.clone(),
         };

@@ -260,7 +260,7 @@ fn step(
 #[test]
 fn the_search_agrees_with_the_independent_check() {
     let (mut seen, mut tries) = ([0usize; 3], [0usize; 2]);
-    for seed in 0..16_000 {
+    for seed in 0..6_000 {
         // In every other one, most outcomes are unknown.
         let history = random(Seed(seed), if seed % 2 == 0 { 0.07 } else { 0.5 });
         let checker = sequential(Registers);
@@ -297,8 +297,8 @@ fn the_search_agrees_with_the_independent_check() {
         seen[expected as usize] += 1;
         tries.iter_mut().zip(assumed(&work)).for_each(|(n, is)| *n += usize::from(is));
     }
-    assert!(seen[0] > 2_000 && seen[2] > 2_000, "{seen:?}");
-    assert!(tries[0] > 2_000 && tries[1] > 50, "{tries:?}");
+    assert!(seen[0] > 750 && seen[2] > 750, "{seen:?}");
+    assert!(tries[0] > 750 && tries[1] > 18, "{tries:?}");
 }
 
 #[test]

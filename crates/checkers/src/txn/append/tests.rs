@@ -143,7 +143,7 @@ fn small(seed: u64) -> fuzz_dist_history::History {
 #[test]
 fn agrees_with_its_slow_twin() {
     let (mut valid, mut compared) = (0, 0);
-    for seed in 0..12_000 {
+    for seed in 0..5_000 {
         let history = small(seed);
         let txns = plain::plain(&history);
         let what = || plain::show(&txns);
@@ -183,7 +183,7 @@ fn agrees_with_its_slow_twin() {
         }
         compared += 1;
     }
-    assert!(valid > 2_000 && compared > 9_000, "{valid} valid, {compared} compared");
+    assert!(valid > 800 && compared > 3_700, "{valid} valid, {compared} compared");
 }
 
 /// Appends of a key that no read shows, with reads of what was there before: many of either.
@@ -273,7 +273,28 @@ fn the_shortest_cycle_is_shown_wherever_it_is_found() {
     let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
     let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
     assert!(found.cycles.iter().all(|(class, steps)| class.name() == "G1c" && steps.len() == 2));
-    assert!(found.cycles.len() >= 16, "{}", found.cycles.len());
+    assert!(found.cycles.len() >= cycles::PER_CLASS_MAX, "{}", found.cycles.len());
+}
+
+/// Whatever the number of classes that the budget was not enough for, and however long the cycle.
+#[test]
+fn a_search_that_ends_early_says_so() {
+    let text = |n: usize| {
+        let txn = |t| format!("{t}: append k{t} 1, r k{} [1]\n", (t + 1) % n);
+        (0..n).map(txn).collect::<String>()
+    };
+    for (length, budget, gives_up) in [(2, 0, true), (40, 10, true), (40, 1 << 20, false)] {
+        let history = script(&text(length)).unwrap();
+        let columns = Transactions::read(&history, Shape::Lists).unwrap();
+        let places = super::depend::Places::new(&columns);
+        let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
+        let all: Vec<Class> = Class::all().filter(|c| c.name() != "G0").collect();
+        for wanted in 1..=all.len() {
+            let found = cycles::search(&graph, &columns, &all[..wanted], budget);
+            assert_eq!(found.gave_up, gives_up, "{length} {budget} {:?}", &all[..wanted]);
+            assert_eq!(found.cycles.len(), usize::from(!gives_up), "{length} {budget}");
+        }
+    }
 }
 
 /// What a cycle of the same transactions says already is not said again.
@@ -281,6 +302,10 @@ fn the_shortest_cycle_is_shown_wherever_it_is_found() {
 fn classes_that_a_found_one_implies_are_left_out() {
     let g0 = "0: append x 1, append y 1\n1: append x 2, append y 2\n--\n2: r x [1 2], r y [2 1]";
     assert_eq!(kinds(g0), ["G0"]);
+    // A dirty circle, and around it two anti-dependencies that follow one another: neither implies the other.
+    let wider = "0: append x 1, r y [1], append d 1\n1: r x [1], append y 1, append z 1\n\
+                 2: r z [1], r c []\n3: append c 1, r d []\n--\n4: r c [1], r d [1]";
+    assert_eq!(kinds(wider), ["G1c", "G2-item"]);
     let with_g1c = "0: append x 1, append y 1, r z [1]\n1: append x 2, append y 2, append z 1\n--\n\
                     2: r x [1 2], r y [2 1]";
     assert_eq!(kinds(with_g1c), ["G0", "G1c"]);

@@ -395,7 +395,7 @@ fn history(kind: Crdt, mapped: bool, txns: &[Txn]) -> History {
 fn the_slow_twin_agrees_on_every_kind_of_object() {
     let (mut valid, mut invalid, mut together, mut judged) = ([0; 8], [0; 8], 0, [0; 2]);
     let mut unknown = [0; 2];
-    for seed in 0..12_000 {
+    for seed in 0..5_000 {
         let which = seed as usize % KINDS.len();
         let kind = KINDS[which];
         let mapped = seed / 8 % 3 == 0;
@@ -427,12 +427,12 @@ fn the_slow_twin_agrees_on_every_kind_of_object() {
         invalid[which] += u32::from(!expected);
     }
     for i in 0..KINDS.len() {
-        assert!(valid[i] > 300 && invalid[i] > 30, "{:?}: {valid:?} {invalid:?}", KINDS[i]);
+        assert!(valid[i] > 120 && invalid[i] > 12, "{:?}: {valid:?} {invalid:?}", KINDS[i]);
     }
-    assert!(together > 100, "{together} were found by the search alone");
-    assert!(unknown.iter().all(|n| *n > 300), "{unknown:?}");
+    assert!(together > 40, "{together} were found by the search alone");
+    assert!(unknown.iter().all(|n| *n > 120), "{unknown:?}");
     // Nearly all that the judge finds is small enough for a second opinion.
-    assert!(judged[1] > 1_000 && judged[0] < judged[1] / 100, "{judged:?}");
+    assert!(judged[1] > 400 && judged[0] < judged[1] / 100, "{judged:?}");
 }
 
 /// What the judge calls impossible, read by read.

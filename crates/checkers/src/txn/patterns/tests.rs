@@ -59,7 +59,7 @@ fn forked(rng: &mut Stream) -> History {
 #[test]
 fn long_forks_are_those_of_all_pairs() {
     let mut rng = Seed(5).stream("forks");
-    for _ in 0..10_000 {
+    for _ in 0..4_000 {
         let history = forked(&mut rng);
         let txns = plain(&history);
         let group = |t: &Plain| t.found().iter().map(|f| f.0.clone()).collect::<Vec<_>>();

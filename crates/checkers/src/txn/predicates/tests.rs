@@ -121,7 +121,7 @@ fn orders(left: &mut Vec<Plain>, rows: &mut Vec<(i64, i64)>) -> bool {
 #[test]
 fn agrees_with_all_serial_orders() {
     let mut seen = [0; 3];
-    for seed in 0..10_000 {
+    for seed in 0..5_000 {
         let mut s = Seed(seed).stream("g2");
         let mut r = Recorder::new(["n1", "n2"]);
         let (mut certain, mut open): (Vec<Plain>, Vec<Plain>) = Default::default();
@@ -164,5 +164,5 @@ fn agrees_with_all_serial_orders() {
             valid => assert_eq!(valid == Validity::Valid, possible, "seed {seed}: {verdict:?}"),
         }
     }
-    assert!(seen.iter().all(|n| *n > 500), "{seen:?}");
+    assert!(seen.iter().all(|n| *n > 250), "{seen:?}");
 }

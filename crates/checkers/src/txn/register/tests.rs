@@ -92,7 +92,7 @@ fn what_cannot_be_judged_is_unknown_and_says_why() {
 fn agrees_with_its_slow_twin() {
     let (mut compared, mut unknown) = (0, 0);
     let checkers = checkers();
-    for seed in 0..10_500 {
+    for seed in 0..4_500 {
         let history = small(seed);
         let txns = plain::plain(&history);
         let Ok(columns) = Transactions::read(&history, Shape::Registers) else { continue };
@@ -132,7 +132,7 @@ fn agrees_with_its_slow_twin() {
         plain::assert_same_classes(&twin::cycles(&txns, &pairs), &ours, what);
         compared += 1;
     }
-    assert!(compared > 6_000 && unknown < 100, "{compared} {unknown}");
+    assert!(compared > 2_500 && unknown < 43, "{compared} {unknown}");
 }
 
 /// A healthy history is valid, however long it is: nobody tells the order of its versions, and the
@@ -177,11 +177,12 @@ fn healthy_histories_of_a_hundred_clients_are_valid() {
 #[test]
 fn healthy_snapshots_of_many_clients_are_valid() {
     for seed in 0..2 {
-        let load = Load::new(1_500).sessions(50).outcomes(0.02, 0.02).seed(seed);
+        let load = Load::new(700).sessions(50).outcomes(0.02, 0.02).seed(seed);
         let history = load.history(Shape::Registers, Store::Snapshot);
         let verdict = rw_register().model(Isolation::SnapshotIsolation).check(&history);
         assert!(verdict.is_valid(), "seed {seed}: {:?}", verdict.reasons);
-        let serial = rw_register().model(Isolation::Serializable).check(&history);
+        let serial =
+            rw_register().model(Isolation::Serializable).budget_steps(100_000).check(&history);
         assert!(!serial.is_valid(), "seed {seed}");
     }
 }
@@ -190,7 +191,7 @@ fn healthy_snapshots_of_many_clients_are_valid() {
 /// together refute it.
 #[test]
 fn what_is_planted_among_a_hundred_clients_is_found() {
-    let load = Load::new(600).sessions(100).outcomes(0.02, 0.02);
+    let load = Load::new(400).sessions(100).outcomes(0.02, 0.02);
     let base = load.history(Shape::Registers, Store::StrictSerializable);
     for p in PLANTS.iter().filter(|p| p.checker == "rw_register" && p.option.is_empty()) {
         let verdict = rw_register().check(&plant(&base, base.len() / 2, p));

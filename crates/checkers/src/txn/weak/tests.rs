@@ -223,7 +223,7 @@ pub(crate) fn small(seed: u64) -> History {
 fn every_level_agrees_with_its_slow_twin() {
     let mut valid = [0; Level::ALL.len()];
     let mut invalid = [0; Level::ALL.len()];
-    for seed in 0..10_500 {
+    for seed in 0..5_000 {
         let history = small(seed);
         let txns = plain::plain(&history);
         let Ok(columns) = Transactions::read(&history, Shape::Registers) else { continue };
@@ -242,8 +242,8 @@ fn every_level_agrees_with_its_slow_twin() {
             invalid[i] += u32::from(!expected && twin.is_some());
         }
     }
-    assert!(valid.iter().all(|n| *n > 3_000), "{valid:?}");
-    assert!(invalid.iter().all(|n| *n > 10), "{invalid:?}");
+    assert!(valid.iter().all(|n| *n > 1_400), "{valid:?}");
+    assert!(invalid.iter().all(|n| *n > 5), "{invalid:?}");
 }
 
 #[test]
