@@ -4,7 +4,8 @@
 //! the list of `[f key value]`, is the number of these and three cells for each, without a list for
 //! every micro-operation: a value that is a list stands before it, and the cell says how far.
 
-use super::words::{Form, Word, Words};
+use super::word::{Form, Word};
+use super::words::Words;
 
 /// A word that needs no more than 32 bits, with the same bits; or, as a list, how far before the
 /// micro-operation a list begins.

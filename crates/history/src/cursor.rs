@@ -3,7 +3,8 @@
 use super::digits;
 use super::micro::Json;
 use super::short::{Recent, Short};
-use super::words::{Word, Words};
+use super::word::Word;
+use super::words::Words;
 
 /// Deeper nesting is left to others, too: it would end the stack.
 const DEPTH_MAX: usize = 32;

@@ -2,7 +2,7 @@
 //! instead of read once more.
 
 use super::hash::mix;
-use super::words::Word;
+use super::word::Word;
 
 /// Lists of so many keys are kept; two keys that share a place take it from each other.
 const PLACES: usize = 64;

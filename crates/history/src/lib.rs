@@ -25,6 +25,7 @@ mod invocations;
 mod json;
 mod line;
 mod load;
+mod malformed;
 mod micro;
 pub mod op;
 mod pairs;
@@ -43,6 +44,7 @@ mod texts;
 pub mod time;
 mod trace;
 mod view;
+mod word;
 mod words;
 mod zones;
 
@@ -55,6 +57,7 @@ pub use import::Format;
 #[doc(hidden)]
 pub use invocations::Invocation;
 pub use load::{LoadError, Loaded, Torn};
+pub use malformed::Malformed;
 pub use pairs::{DownMatrix, PairLife};
 #[doc(hidden)]
 pub use parts::in_parts;
@@ -66,9 +69,10 @@ pub use samples::{Samples, Spread};
 use sets::SetColumn;
 pub use sets::SetRead;
 pub use view::{Entries, List, View};
+use word::Form;
 #[doc(hidden)]
-pub use words::Word;
-use words::{Form, Words};
+pub use word::Word;
+use words::Words;
 pub use zones::ZoneCount;
 
 /// The fact whether a run came to its regular end: heal, quiesce and final reads as far as there were
@@ -148,55 +152,6 @@ struct Row {
     kind: Kind,
     function: u16,
     phase: Phase,
-}
-
-/// An event that no run can have: what was wrong with it, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// A process invoked an operation before its last one completed.
-    #[error(
-        "process {process} invokes an operation at event {index}, but the one that it invoked at event {open} has not completed"
-    )]
-    TwoInvocations {
-        /// Whose.
-        process: Process,
-        /// The first invocation.
-        open: usize,
-        /// The second one.
-        index: usize,
-    },
-    /// A completion that completes nothing.
-    #[error("process {process} completes an operation at event {index}, but has invoked none")]
-    NoInvocation {
-        /// Whose.
-        process: Process,
-        /// The completion.
-        index: usize,
-    },
-    /// A function that is one too many.
-    #[error("event {index} has the function `{f}`, but there are 65535 others already")]
-    TooManyFunctions {
-        /// The event.
-        index: usize,
-        /// Its function.
-        f: Name,
-    },
-    /// The completion speaks of another function than the invocation.
-    #[error(
-        "process {process} completes `{completed}` at event {index}, but invoked `{invoked}` at event {open}"
-    )]
-    OtherFunction {
-        /// Whose.
-        process: Process,
-        /// The invocation.
-        open: usize,
-        /// Its function.
-        invoked: Name,
-        /// The completion.
-        index: usize,
-        /// Its function.
-        completed: Name,
-    },
 }
 
 impl History {

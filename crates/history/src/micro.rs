@@ -1,7 +1,8 @@
 //! The micro-operations of transactions, read without a detour: they are most of such histories.
 
 use super::cursor::{Cursor, Ends, Quoted};
-use super::words::{Word, Words};
+use super::word::Word;
+use super::words::Words;
 
 /// How values are written.
 pub(super) trait Notation {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::cursor::Cursor;
 use super::quick::{Quick, Scratch};
-use super::words::{Word, Words};
+use super::word::Word;
+use super::words::Words;
 use super::{History, Row};
 use crate::op::OpError;
 

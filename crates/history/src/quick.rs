@@ -5,7 +5,7 @@
 
 use super::cursor::{Cursor, Ends, Quoted};
 use super::short::{Recent, Short};
-use super::words::Word;
+use super::word::Word;
 use super::{History, Row};
 use crate::op::{Kind, NodeId, OpError, Phase, Process};
 

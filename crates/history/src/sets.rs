@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::hash::FastMap;
 use super::runs::{Packed, pack};
-use super::words::Form;
+use super::word::Form;
 use super::{History, NONE};
 use crate::op::{IntSet, NodeId};
 

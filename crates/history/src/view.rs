@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::cells::Cells;
-use super::words::{Word, Words};
+use super::word::Word;
+use super::words::Words;
 use crate::op::{IntSet, Name, Value};
 
 /// A value of a history, without a copy of it: what [`Value`] is for values that stand alone.

@@ -9,7 +9,7 @@ use crate::micro::Notation;
 use crate::op::{IntSet, NodeId, OpError, Phase, Process};
 use crate::quick::Names;
 use crate::short::Short;
-use crate::words::Word;
+use crate::word::Word;
 use crate::{History, Row, quick};
 
 /// Deeper nesting is not usual.
