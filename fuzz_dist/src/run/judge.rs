@@ -154,7 +154,7 @@ fn too_late(name: &str, limit: Duration) -> Verdict {
 
 /// Whether a checker is the library's, without any part of the user's.
 fn is_own(type_name: &str) -> bool {
-    let own = type_name.starts_with("fuzz_dist::checker::");
+    let own = type_name.starts_with("fuzz_dist_checkers::");
     own && !type_name.contains('<') && !type_name.ends_with("::Compose")
 }
 
