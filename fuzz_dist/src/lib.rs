@@ -35,11 +35,16 @@ pub mod registry;
 
 pub use error::Error;
 pub use fuzz_dist_beam::args;
+#[doc(inline)]
 pub use fuzz_dist_checkers as checker;
+#[doc(inline)]
 pub use fuzz_dist_env as env;
+#[doc(inline)]
 pub use fuzz_dist_history::{self as history, op, time};
+#[doc(inline)]
 pub use fuzz_dist_lab as lab;
 pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
+#[doc(inline)]
 pub use fuzz_dist_random as random;
 pub use insta;
 
