@@ -1,7 +1,7 @@
 //! What checkers say, to the letter, about kept histories: one small one for each anomaly.
 //!
 //! The histories are in `tests/histories/`, in the form in which runs store them. Where a
-//! sentence changes on purpose, `INSTA_UPDATE=always cargo test --test histories` accepts it; it
+//! sentence changes on purpose, `INSTA_UPDATE=always cargo test -p fuzz_dist_checkers --test histories` accepts it; it
 //! also keeps a history of an anomaly that is new.
 
 mod cases;
@@ -258,7 +258,7 @@ fn verdicts_about_kept_histories_do_not_change() {
 #[test]
 fn every_name_of_an_anomaly_has_a_kept_history() {
     let known: BTreeSet<&str> = kept().iter().map(|k| k.anomaly).collect();
-    let mut folders = vec![root().join("fuzz_dist/src/checker")];
+    let mut folders = vec![root().join("src")];
     let mut found = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("sources") {
