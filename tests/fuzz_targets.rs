@@ -136,7 +136,7 @@ fn visible() -> Vec<u8> {
 
 #[test]
 fn whatever_comes_is_a_history_or_an_error() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/histories");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/checkers/tests/histories");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .expect("kept histories")
         .map(|e| e.expect("a file").path())
