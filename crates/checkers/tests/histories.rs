@@ -258,7 +258,7 @@ fn verdicts_about_kept_histories_do_not_change() {
 #[test]
 fn every_name_of_an_anomaly_has_a_kept_history() {
     let known: BTreeSet<&str> = kept().iter().map(|k| k.anomaly).collect();
-    let mut folders = vec![root().join("fuzz_dist/src/checker")];
+    let mut folders = vec![root().join("src")];
     let mut found = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("sources") {
