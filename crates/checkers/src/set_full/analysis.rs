@@ -43,7 +43,8 @@ pub(super) struct Analysis {
     pub(super) early: Vec<(u32, usize, u32)>,
     /// Element and the first read that has it, for elements that nobody added.
     pub(super) unexpected: Vec<(u32, u32)>,
-    /// Element and the first read that has it, for elements whose add failed.
+    /// Element and the first read that has it, for elements whose add failed and that were not added
+    /// again before.
     pub(super) resurrected: Vec<(u32, u32)>,
     /// Elements whose add has no known outcome and that were read.
     pub(super) recovered: Vec<u32>,
@@ -328,9 +329,32 @@ impl Judge<'_> {
         }
         let (completed, s, read) = seen?;
         if completed < self.adds.invoked[id as usize] {
-            found.early.push((id, s, read));
+            let first = self.adds.former(id).first().copied();
+            if first.is_none_or(|first| completed < first) {
+                found.early.push((id, s, read));
+            }
+            if let Some(between) = first.and_then(|first| self.between(id, first)) {
+                found.resurrected.push((id, between));
+            }
         }
         Some(completed)
+    }
+
+    /// The completion of the first read that has an element after the event `first`, a failed add of
+    /// it, and before it was added again. Where the last add failed, too, any read is wrong.
+    fn between(&self, id: u32, first: u32) -> Option<u32> {
+        if self.adds.outcome[id as usize] == Outcome::Failed {
+            return None;
+        }
+        let of_stream = |stream: &Stream<Sights>| {
+            let after = stream.completed.partition_point(|completed| *completed < first) as u32;
+            stream.changes.with_runs(id, |runs| {
+                let run = runs.iter().find(|(_, to)| *to > after)?;
+                stream.completed.get(run.0.max(after) as usize).copied()
+            })
+        };
+        let first = self.streams.streams.iter().filter_map(of_stream).min()?;
+        (first < self.adds.invoked[id as usize]).then_some(first)
     }
 }
 

@@ -142,10 +142,16 @@ impl Facts<'_> {
         let mut events = Vec::new();
         let why = match self.adds.invoked.get(id as usize) {
             None => "nobody ever added it".to_string(),
-            Some(invoked) => {
-                events.push(*invoked as usize);
-                let at = self.history.time(*invoked as usize);
-                let on = node_of(self.history, *invoked as usize);
+            Some(last) => {
+                // The add that had failed is the last one that was invoked before the read.
+                let former = self.adds.former(id).iter().rev().find(|add| **add < read);
+                let former = former.filter(|_| kind == "resurrected" && read < *last);
+                let invoked = *former.unwrap_or(last) as usize;
+                events.push(invoked);
+                if kind == "resurrected" {
+                    events.extend(self.history.completion(invoked));
+                }
+                let (at, on) = (self.history.time(invoked), node_of(self.history, invoked));
                 if kind == "early" {
                     format!("its add on {on} was invoked only at {at}")
                 } else {
@@ -153,10 +159,6 @@ impl Facts<'_> {
                 }
             }
         };
-        if kind != "early" {
-            let completed = |id| self.adds.completed(self.history, id) as usize;
-            events.extend(Some(id as usize).filter(|id| *id < self.adds.len()).map(completed));
-        }
         events.push(read as usize);
         events.sort_unstable();
         Anomaly::new(kind, name.clone())

@@ -92,23 +92,32 @@ fn expected(h: &History) -> BTreeMap<String, Json> {
     let mut added = BTreeSet::new();
     let (mut ryw, mut monotonic, mut flutter) = (0, 0, 0);
     let mut unsure = 0;
-    for add in calls("add") {
+    let adds = calls("add");
+    for add in adds.iter().copied() {
         let v = h.value(add);
         added.insert(v.clone());
+        // Of several adds, all but the last one failed, and that one counts.
+        let mut same = adds.iter().copied().filter(|a| h.value(*a) == v);
+        let first = same.next().unwrap();
+        if same.last().unwrap_or(first) != add {
+            continue;
+        }
         let mut put = |name| lists.get_mut(name).unwrap().push(v.clone());
         let done = h.completion(add);
         let kind = done.map(|c| h.kind(c));
-        if reads.iter().any(|r| r.has(&v) && r.completed < add) {
+        if reads.iter().any(|r| r.has(&v) && r.completed < first) {
             put("early");
         }
+        let between = |r: &Read| first < r.completed && r.completed < add;
+        let between = reads.iter().any(|r| r.has(&v) && between(r));
         let ever = reads.iter().any(|r| r.has(&v));
         let acknowledged = done.filter(|_| kind == Some(Kind::Ok));
         let (w, m, f) = sessions(h, &reads, &v, add, acknowledged);
         (ryw, monotonic, flutter) = (ryw + w, monotonic + m, flutter + f);
+        if kind == Some(Kind::Fail) && ever || between {
+            put("resurrected");
+        }
         if kind == Some(Kind::Fail) {
-            if ever {
-                put("resurrected");
-            }
             continue;
         }
         if kind != Some(Kind::Ok) && ever {
@@ -228,6 +237,7 @@ pub(crate) fn random_history(seed: Seed) -> History {
     let mut open: Vec<Option<Value>> = vec![None; clients];
     let mut process: Vec<u32> = (0..clients as u32).collect();
     let (mut next, mut state) = (0, Vec::<i64>::new());
+    let mut failed: Vec<Value> = Vec::new();
     let element = |n: i64| if texts { Value::from(format!("e{n}")) } else { Value::Int(n) };
     let length = s.index(40);
     for i in 0..length {
@@ -253,6 +263,7 @@ pub(crate) fn random_history(seed: Seed) -> History {
                 r.done(process[c]);
             } else if roll < 0.85 {
                 r.fail(process[c]);
+                failed.push(value);
             } else {
                 r.info(process[c]);
                 process[c] += (clients * nodes) as u32;
@@ -260,6 +271,11 @@ pub(crate) fn random_history(seed: Seed) -> History {
             continue;
         }
         if s.chance(0.4) && next < 6 {
+            if let Some(again) = failed.pop().filter(|_| s.chance(0.5)) {
+                r.invoke(process[c], "add", again.clone());
+                open[c] = Some(again);
+                continue;
+            }
             let value = element(next);
             r.invoke(process[c], "add", value.clone());
             open[c] = Some(value);

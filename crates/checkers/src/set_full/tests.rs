@@ -151,6 +151,13 @@ fn an_element_may_be_added_again_where_all_former_adds_failed() {
         ("a a! a r r'{0} a'", &[]),
         ("a a! a a! r r'{0}", &["resurrected 0"]),
         ("a a! a a' r r'{}", &["lost 0"]),
+        ("a a! r r'{0} a a' r r'{0}", &["resurrected 0"]),
+        ("a r r'{0} a! a a' r r'{0}", &["resurrected 0"]),
+        ("a a! a a! r r'{0} a a' r r'{0}", &["resurrected 0"]),
+        ("a a! r r'{0} a a! r r'{0}", &["resurrected 0"]),
+        ("a a! r a r'{0} a' r r'{0}", &[]),
+        ("r r'{0} a a! a a' r r'{0}", &["early 0"]),
+        ("r r'{0} a a! r r'{0} a a' r r'{0}", &["resurrected 0", "early 0"]),
     ] {
         let verdict = check(script);
         assert_eq!(kinds(&verdict), found, "{script}: {:?}", verdict.reasons);

@@ -3,6 +3,7 @@
 use super::super::calls::{Outcome, calls};
 use super::super::dense::{Dense, Values};
 use super::NONE;
+use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Process, Value};
 use fuzz_dist_history::{History, Word};
 
@@ -13,6 +14,8 @@ pub(crate) struct Adds {
     pub(crate) invoked: Vec<u32>,
     /// What became of them.
     pub(crate) outcome: Vec<Outcome>,
+    /// Of elements that were added again: the invocations of their former adds, which all failed.
+    former: FastMap<u32, Vec<u32>>,
 }
 
 impl Adds {
@@ -39,6 +42,12 @@ impl Adds {
         if self.is_acknowledged(id) { self.completed(history, id) } else { NONE }
     }
 
+    /// The invocations of the failed adds of element `id` before its last one.
+    #[inline]
+    pub(crate) fn former(&self, id: u32) -> &[u32] {
+        self.former.get(&id).map_or(&[], |former| former)
+    }
+
     /// An element may be added again when all its earlier adds failed; the last one counts. `None` where
     /// one was added again and none of that is so.
     fn leave_out_retried(&mut self, history: &History) -> Option<()> {
@@ -57,6 +66,18 @@ impl Adds {
                     }
                     counts[former] = false;
                 }
+            }
+        }
+        let mut former: FastMap<u32, Vec<u32>> = FastMap::default();
+        for (i, counts) in self.invoked.iter().zip(&counts) {
+            if !counts {
+                former.entry(numbers.event(*i as usize)).or_default().push(*i);
+            }
+        }
+        let kept = self.invoked.iter().zip(&counts).filter(|(_, counts)| **counts);
+        for (id, (i, _)) in kept.enumerate() {
+            if let Some(former) = former.remove(&numbers.event(*i as usize)) {
+                self.former.insert(id as u32, former);
             }
         }
         let mut both = counts.iter();

@@ -14,7 +14,7 @@ macro_rules! isolation {
         /// Transactional Consistency Models with Atomic Visibility* (2015); Cerone and Gotsman,
         /// *Analysing Snapshot Isolation* (2018); Daudjee and Salem, *Lazy Database Replication
         /// with Snapshot Isolation* (2006) for the session variants. Names and the order between
-        /// the levels are those that Elle uses.
+        /// the levels are those that Elle uses, but for read atomic, which has sessions here.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Isolation { $($(#[$doc])* $name,)* }
 
@@ -47,36 +47,39 @@ isolation! {
     /// PL-2: no dirty reads.
     ReadCommitted = "read-committed" | "PL-2", weaker [ReadUncommitted], forbids ["G1a" "G1b" "G1c" "dirty-update" "future-read"];
     /// Transactions see each other's effects in an order that grows.
-    MonotonicAtomicView = "monotonic-atomic-view", weaker [ReadCommitted], forbids [];
+    MonotonicAtomicView = "monotonic-atomic-view", weaker [ReadCommitted], forbids ["internal"];
     /// PL-2L.
-    MonotonicView = "monotonic-view" | "PL-2L", weaker [ReadCommitted], forbids [];
+    MonotonicView = "monotonic-view" | "PL-2L", weaker [ReadCommitted], forbids ["internal"];
     /// PL-MSR.
-    MonotonicSnapshotRead = "monotonic-snapshot-read" | "PL-MSR", weaker [ReadCommitted], forbids [];
+    MonotonicSnapshotRead = "monotonic-snapshot-read" | "PL-MSR", weaker [ReadCommitted], forbids ["internal"];
     /// PL-CS: no update is lost.
     CursorStability = "cursor-stability" | "PL-CS", weaker [ReadCommitted], forbids ["lost-update"];
-    /// Cerone's read atomic: all of a transaction or nothing.
-    ReadAtomic = "read-atomic", weaker [MonotonicAtomicView], forbids ["internal"];
+    /// All of a transaction or nothing, and what precedes in the session, as the checker
+    /// `read_atomic` has it. Cerone's has no sessions, so levels without these do not imply it.
+    ReadAtomic = "read-atomic", weaker [MonotonicAtomicView], forbids ["fuzzy-read" "G0-process" "G1c-process"];
     /// Read atomic without lost updates (Liu et al., 2018).
-    Rola = "ROLA" | "update-atomic", weaker [ReadAtomic], forbids ["lost-update"];
+    Rola = "ROLA" | "update-atomic", weaker [MonotonicAtomicView], forbids ["fuzzy-read" "lost-update"];
     /// Cerone's causal consistency.
-    CausalCerone = "causal-cerone", weaker [ReadAtomic], forbids [];
+    CausalCerone = "causal-cerone", weaker [MonotonicAtomicView], forbids ["fuzzy-read"];
     /// Cerone's prefix consistency.
     Prefix = "prefix", weaker [CausalCerone], forbids [];
     /// Cerone's parallel snapshot isolation.
     ParallelSnapshotIsolation = "parallel-snapshot-isolation", weaker [CausalCerone Rola], forbids [];
-    /// PL-2+: what is read is consistent.
-    ConsistentView = "consistent-view" | "PL-2+", weaker [CursorStability MonotonicView], forbids ["G-single"];
+    /// PL-2+: what is read is consistent. (Two versions of a key in one transaction are a G-single,
+    /// whatever their order.)
+    ConsistentView = "consistent-view" | "PL-2+", weaker [CursorStability MonotonicView], forbids ["fuzzy-read" "G-single"];
     /// PL-FCV.
     ForwardConsistentView = "forward-consistent-view" | "PL-FCV", weaker [ConsistentView], forbids [];
     /// PL-2.99: serializable, but for predicates.
-    RepeatableRead = "repeatable-read" | "PL-2.99", weaker [CursorStability MonotonicAtomicView], forbids ["G2-item" "lost-update"];
+    RepeatableRead = "repeatable-read" | "PL-2.99", weaker [CursorStability MonotonicAtomicView], forbids ["fuzzy-read" "G2-item" "lost-update"];
     /// PL-3U: serializable for transactions that write.
     UpdateSerializable = "update-serializable" | "PL-3U", weaker [ForwardConsistentView], forbids [];
     /// Every transaction reads from a snapshot, and of two that write the same one fails.
-    SnapshotIsolation = "snapshot-isolation" | "PL-SI", weaker [ForwardConsistentView MonotonicAtomicView MonotonicSnapshotRead ParallelSnapshotIsolation Prefix], forbids ["internal" "G-nonadjacent"];
+    SnapshotIsolation = "snapshot-isolation" | "PL-SI", weaker [ForwardConsistentView MonotonicAtomicView MonotonicSnapshotRead ParallelSnapshotIsolation Prefix], forbids ["G-nonadjacent"];
     /// PL-3: as if one after the other.
-    Serializable = "serializable" | "PL-3" | "conflict-serializable" | "view-serializable" | "1SR", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["internal" "G2-item" "G2"];
+    Serializable = "serializable" | "PL-3" | "conflict-serializable" | "view-serializable" | "1SR", weaker [RepeatableRead UpdateSerializable SnapshotIsolation], forbids ["G2-item" "G2"];
     /// Whoever wrote something reads it, or what came later (Terry et al., 1994, for these four).
+    /// They are about the transactions of a session; two reads of one transaction may differ.
     ReadYourWrites = "read-your-writes", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
     /// Whoever read something does not read what came before it.
     MonotonicReads = "monotonic-reads", weaker [ReadCommitted], forbids ["internal" "G0-process" "G1c-process"];
@@ -208,6 +211,9 @@ fn implies(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Verdict;
+    use crate::txn::twin as plain;
+    use crate::txn::{Shape, Transactions};
 
     #[test]
     fn every_name_is_read_back() {
@@ -227,10 +233,77 @@ mod tests {
         assert_eq!(Isolation::excluded_by(["G2-item"]), [RepeatableRead]);
         assert_eq!(Isolation::excluded_by(["G-nonadjacent"]), [RepeatableRead, SnapshotIsolation]);
         assert_eq!(Isolation::excluded_by(["G2-item-realtime"]), [StrictSerializable]);
+        let own_write = [MonotonicAtomicView, MonotonicView, MonotonicSnapshotRead]
+            .into_iter()
+            .chain([ReadYourWrites, MonotonicReads, MonotonicWrites, WritesFollowReads]);
+        assert_eq!(Isolation::excluded_by(["internal"]), own_write.collect::<Vec<_>>());
+        let two_versions = Isolation::excluded_by(["fuzzy-read"]);
+        assert_eq!(two_versions, [ReadAtomic, Rola, CausalCerone, ConsistentView, RepeatableRead]);
         assert_eq!(Isolation::at_best([]), [StrictSerializable]);
         let left = Isolation::at_best(["G-single-realtime"]);
         assert_eq!(left, [StrongSessionSerializable, StrongReadCommitted]);
         assert!(Isolation::at_best(["lost-update"]).contains(&StrongReadCommitted));
+    }
+
+    /// A transaction that reads a key twice and finds two versions is a cycle with one
+    /// anti-dependency, and what it reads the second time is read as well.
+    #[test]
+    fn a_second_read_of_a_key_counts() {
+        use crate::Checker;
+        use crate::txn::{generate::script, list_append, rw_register};
+        let says = |model: Isolation, registers: &str, lists: &str| {
+            let registers = rw_register().model(model).check(&script(registers).unwrap());
+            let lists = list_append().model(model).check(&script(lists).unwrap());
+            assert_eq!(registers.validity, lists.validity, "{model} {registers:#?}{lists:#?}");
+            registers.is_valid()
+        };
+        let fuzzy = ["0: w x 1\n1: r x nil, r x 1", "0: append x 1\n1: r x [], r x [1]"];
+        for model in [Isolation::ReadCommitted, Isolation::CursorStability] {
+            assert!(says(model, fuzzy[0], fuzzy[1]), "{model}");
+        }
+        for model in [Isolation::ConsistentView, Isolation::RepeatableRead, Isolation::ReadAtomic] {
+            assert!(!says(model, fuzzy[0], fuzzy[1]), "{model}");
+        }
+        let dirty = ["0 fail: w x 1\n1: r x nil, r x 1", "0 fail: append x 1\n1: r x [], r x [1]"];
+        let between = [
+            "0: w x 1, w x 2\n1: r x nil, r x 1",
+            "0: append x 1, append x 2\n1: r x [], r x [1]\n2: r x [1 2]",
+        ];
+        let circular = [
+            "0: w x 1, r y 1\n1: r x nil, r x 1, w y 1",
+            "0: append x 1, r y [1]\n1: r x [], r x [1], append y 1",
+        ];
+        for [registers, lists] in [dirty, between, circular] {
+            assert!(!says(Isolation::ReadCommitted, registers, lists), "{registers}");
+        }
+    }
+
+    /// What holds at a level holds at those that it implies, of registers as of lists.
+    #[test]
+    fn verdicts_agree_with_the_order_of_the_levels() {
+        use crate::txn::{append, list_append, rw_register, weak};
+        let agree = |show: &dyn Fn() -> String, judge: &dyn Fn(Isolation) -> Verdict| {
+            let verdicts: Vec<Verdict> = Isolation::ALL.iter().map(|i| judge(*i)).collect();
+            for (strong, holds) in Isolation::ALL.iter().zip(&verdicts) {
+                for (weaker, fails) in Isolation::ALL.iter().zip(&verdicts) {
+                    assert!(
+                        !(strong.implies(*weaker) && holds.is_valid() && fails.is_invalid()),
+                        "{strong} holds and {weaker} does not\n{}{fails:#?}",
+                        show()
+                    );
+                }
+            }
+        };
+        for seed in 0..150 {
+            let history = weak::tests::small(seed);
+            let show = || plain::show(&plain::plain(&history));
+            let Ok(txns) = Transactions::read(&history, Shape::Registers) else { continue };
+            agree(&show, &|model| rw_register().model(model).judge(&txns));
+            let history = append::tests::small(seed);
+            let show = || plain::show(&plain::plain(&history));
+            let Ok(txns) = Transactions::read(&history, Shape::Lists) else { continue };
+            agree(&show, &|model| list_append().model(model).judge(&txns));
+        }
     }
 
     #[test]

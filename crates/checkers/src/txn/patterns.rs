@@ -303,7 +303,7 @@ fn run(name: &'static str, history: &History, find: impl Fn(&Transactions) -> Ou
         let op = ops
             .copied()
             .find(|o| o.is_read() && o.arg != NONE && txns.writer[o.arg as usize] == NONE)?;
-        super::weak::base::BadRead::of_first(&txns, t, op)
+        super::weak::base::BadRead::of_other(&txns, t, op)
     });
     let mut verdict = match find(&txns) {
         _ if thin.is_some() => Verdict::invalid(name, "a value was read that nobody wrote"),

@@ -63,12 +63,7 @@ impl<'a> Report<'a> {
                 )),
             }
         }
-        self.more = Class::all()
-            .filter(|c| {
-                found.cycles.iter().filter(|(class, _)| class == c).count() >= PER_CLASS_MAX
-            })
-            .map(Class::name)
-            .collect();
+        self.more = Class::all().filter(|c| found.may_be_more(*c)).map(Class::name).collect();
         if found.gave_up {
             let explained = match found.clean_until {
                 Some(event) => format!("; the transactions before event {event} have no cycle"),

@@ -193,8 +193,8 @@ pub(super) fn edges(txns: &Transactions, places: &Places) -> Edges {
 fn reads(txns: &Transactions, places: &Places, t: u32, edges: &mut Edges) {
     let ops = txns.ops_of(t);
     for (i, op) in ops.iter().enumerate() {
-        // Only the first operation on a key says what the transaction found there.
-        if op.is_write() || ops[..i].iter().any(|o| o.key() == op.key()) {
+        let former = ops[..i].iter().rev().find(|o| o.key() == op.key());
+        if op.is_write() || former.is_some_and(|o| o.is_read() && o.arg == op.arg) {
             continue;
         }
         if let Some(version) = txns.list_of(*op).last() {
@@ -203,7 +203,8 @@ fn reads(txns: &Transactions, places: &Places, t: u32, edges: &mut Edges) {
                 edges.push(Rel::Wr, writer, t);
             }
         }
-        if is_stray(op.arg) {
+        // Only the first operation on a key says what the transaction found there.
+        if former.is_some() || is_stray(op.arg) {
             continue;
         }
         let rest = &txns.order_of(op.key())[op.arg as usize..];

@@ -20,16 +20,17 @@ pub(super) fn find(txns: &Transactions, places: &Places, report: &mut Report<'_>
                 own_order(txns, places, t, i, report);
                 continue;
             }
-            let before = ops[..i].iter().any(|o| o.key() == op.key());
+            let former = ops[..i].iter().rev().find(|o| o.key() == op.key());
+            let before = former.is_some();
             let writes = ops[i..].iter().any(|o| o.is_write() && o.key() == op.key());
             if before || writes {
                 internal(txns, t, i, report);
             }
-            if !before {
+            if !former.is_some_and(|o| o.is_read() && o.arg == op.arg) {
                 intermediate(txns, t, *op, report);
-                if writes && !is_stray(op.arg) {
-                    lost_update(txns, t, *op, &mut updates, report);
-                }
+            }
+            if !before && writes && !is_stray(op.arg) {
+                lost_update(txns, t, *op, &mut updates, report);
             }
         }
     }
@@ -194,7 +195,15 @@ fn internal(txns: &Transactions, t: u32, at: usize, report: &mut Report<'_>) {
     if fits && !future {
         return;
     }
-    let kind = if future { "future-read" } else { "internal" };
+    let written = ops[..at].iter().rev().find(|o| o.is_write() && o.key() == op.key());
+    let kind = match (future, former, written) {
+        (true, ..) => "future-read",
+        // It shows what the transaction wrote last, and yet another list than the former read.
+        (_, Some(_), written) if written.is_none_or(|w| list.last() == Some(&w.arg)) => {
+            "fuzzy-read"
+        }
+        _ => "internal",
+    };
     report.add(kind, || {
         let k = txns.key(op.key());
         let expected = match former {

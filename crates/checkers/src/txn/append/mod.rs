@@ -8,7 +8,7 @@
 mod depend;
 mod direct;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 mod twin;
 mod why;

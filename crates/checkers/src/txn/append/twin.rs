@@ -56,7 +56,7 @@ pub(super) fn cycles(txns: &[Plain], orders: &BTreeMap<Value, Vec<Value>>) -> BT
                     }
                 }
             }
-            for (k, read) in b.found() {
+            for (_, k, read) in b.ops.iter().filter(|o| !o.0) {
                 let last = read.as_list().unwrap().last();
                 if last.is_some_and(|v| a.writes().any(|w| w == (k, v))) {
                     edges.insert((i, Rel::Wr, j));

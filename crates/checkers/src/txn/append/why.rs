@@ -25,7 +25,7 @@ pub(super) fn reason(txns: &Transactions, step: Step) -> Option<String> {
                 _ => None,
             }
         }),
-        Rel::Wr => pairs(txns, writes(txns, a), found(txns, b)).find_map(|(x, y)| {
+        Rel::Wr => pairs(txns, writes(txns, a), reads(txns, b)).find_map(|(x, y)| {
             let (key, value) = (txns.key(x.key()), txns.value(x.arg));
             let list = txns.list_of(y);
             list.contains(&x.arg)
@@ -49,6 +49,10 @@ pub(super) fn reason(txns: &Transactions, step: Step) -> Option<String> {
 
 fn writes(txns: &Transactions, t: u32) -> Vec<Op> {
     txns.ops_of(t).iter().copied().filter(|o| o.is_write()).collect()
+}
+
+fn reads(txns: &Transactions, t: u32) -> Vec<Op> {
+    txns.ops_of(t).iter().copied().filter(|o| o.is_read()).collect()
 }
 
 /// What a transaction found: its reads of keys that it had not touched before.

@@ -1,5 +1,7 @@
 //! Which of Adya's phenomena a graph of dependencies has, each with its shortest cycle.
 
+use std::collections::BTreeMap;
+
 use super::graph::{Graph, Rel};
 use super::peel::{Part, peel};
 use super::txns::{NONE, Transactions};
@@ -124,14 +126,29 @@ pub(crate) struct Step {
 /// What a search gave.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// Shortest ones of their component; a class of which there are [`PER_CLASS_MAX`] is searched for no more.
+    /// Shortest ones of their component, at most [`PER_CLASS_MAX`] of a class.
     pub(crate) cycles: Vec<(Class, Vec<Step>)>,
+    /// How many searches for each class found a cycle, which is of this class or a case of it; after
+    /// [`PER_CLASS_MAX`] there are no more. What excludes the class is known by then.
+    pub(crate) met: BTreeMap<Class, usize>,
     /// Did the budget end before every class was either found or excluded?
     pub(crate) gave_up: bool,
     /// The first event whose transaction is on a cycle, whatever its class.
     pub(crate) clean_until: Option<u32>,
     /// Is there no cycle at all, whatever its edges, the order of real time among them if asked for?
     pub(crate) acyclic: bool,
+}
+
+impl Found {
+    fn count(&self, class: Class) -> usize {
+        self.cycles.iter().filter(|(c, _)| *c == class).count()
+    }
+
+    /// May there be more cycles of this class than those found?
+    pub(crate) fn may_be_more(&self, class: Class) -> bool {
+        let searches = self.met.get(&class).copied().unwrap_or(0);
+        searches.max(self.count(class)) >= PER_CLASS_MAX
+    }
 }
 
 pub(crate) const PER_CLASS_MAX: usize = 16;
@@ -175,7 +192,7 @@ fn groups(component: &[u32]) -> Vec<Vec<u32>> {
 fn search_part(part: &Part, wanted: &[Class], budget: &mut u64, found: &mut Found) {
     let mut here: Vec<Class> = Vec::new();
     for class in wanted {
-        if found.cycles.iter().filter(|(c, _)| c == class).count() >= PER_CLASS_MAX {
+        if found.met.get(class).is_some_and(|n| *n >= PER_CLASS_MAX) {
             continue;
         }
         // What is found already says more, or is a case of this class.
@@ -190,9 +207,12 @@ fn search_part(part: &Part, wanted: &[Class], budget: &mut u64, found: &mut Foun
         let mut walker = Walker::new(part, *class, budget);
         match walker.shortest() {
             Some(steps) => {
+                *found.met.entry(*class).or_default() += 1;
                 let class = Class::of(&steps);
                 here.push(class);
-                found.cycles.push((class, steps));
+                if found.count(class) < PER_CLASS_MAX {
+                    found.cycles.push((class, steps));
+                }
             }
             None => found.gave_up |= walker.gave_up,
         }

@@ -20,6 +20,7 @@ pub(super) fn edges(txns: &Transactions, touches: &Touches, order: &Order) -> Ed
         }
         if txns.is_ok(t) {
             *last = t;
+            read_again(txns, t, &mut edges);
         }
     }
     let mut of_version: Vec<(u32, u32)> = Vec::new();
@@ -43,6 +44,20 @@ pub(super) fn edges(txns: &Transactions, touches: &Touches, order: &Order) -> Ed
         }
     }
     edges
+}
+
+/// A second read of a key that gives another version depends on who wrote that, as the first one does.
+fn read_again(txns: &Transactions, t: u32, edges: &mut Edges) {
+    let ops = txns.ops_of(t);
+    for (i, op) in ops.iter().enumerate().filter(|(_, o)| o.is_read() && o.arg != NONE) {
+        let former = ops[..i].iter().rev().find(|o| o.key() == op.key());
+        if former.is_some_and(|former| former.arg != op.arg) {
+            let writer = committed(txns, op.arg);
+            if writer != NONE {
+                edges.push(Rel::Wr, writer, t);
+            }
+        }
+    }
 }
 
 /// The writes of each key, in the order in which they were invoked, with who read them.

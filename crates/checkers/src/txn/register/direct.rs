@@ -12,16 +12,25 @@ pub(super) fn find(txns: &Transactions, report: &mut Report<'_>) {
     for t in (0..txns.len() as u32).filter(|t| txns.is_ok(*t)) {
         let ops = txns.ops_of(t);
         for (i, op) in ops.iter().enumerate().filter(|(_, o)| o.is_read()) {
-            let bad = match ops[..i].iter().rev().find(|o| o.key() == op.key()) {
-                Some(former) => (former.arg != op.arg).then(|| BadRead::internal(t, *op)),
-                None => {
-                    if ops[i..].iter().any(|o| o.is_write() && o.key() == op.key()) {
-                        lost_update(txns, t, *op, &mut updates, report);
-                    }
-                    BadRead::of_first(txns, t, *op)
+            let mut bad = Vec::new();
+            let former = ops[..i].iter().rev().find(|o| o.key() == op.key());
+            let own = ops[..i].iter().rev().find(|o| o.is_write() && o.key() == op.key());
+            match former {
+                Some(former) if former.arg == op.arg => continue,
+                Some(_) if own.is_some_and(|own| own.arg != op.arg) => {
+                    bad.push(BadRead::internal(t, *op));
                 }
-            };
-            if let Some(bad) = bad {
+                Some(_) => bad.push(BadRead::fuzzy(t, *op)),
+                None if ops[i..].iter().any(|o| o.is_write() && o.key() == op.key()) => {
+                    lost_update(txns, t, *op, &mut updates, report);
+                }
+                None => {}
+            }
+            // What another transaction wrote is judged as such, also where it is read the second time.
+            if !ops[..i].iter().any(|o| o.is_write() && o.key() == op.key() && o.arg == op.arg) {
+                bad.extend(BadRead::of_other(txns, t, *op));
+            }
+            for bad in bad {
                 report.add(bad.kind(), || bad.tell(txns));
             }
         }

@@ -20,9 +20,10 @@ pub(super) fn reason(txns: &Transactions, infer: Infer, step: Step) -> Option<St
         let key = txns.key(x.key);
         let text = match step.rel {
             Rel::Wr => {
-                let found =
-                    y.found.filter(|f| x.wrote == Some(*f) || wrote(txns, step.from, x.key, *f));
-                found.map(|v| format!("it wrote {} to {key}, which the other read", txns.value(v)))
+                let mut reads = txns.ops_of(step.to).iter().filter(|o| o.is_read());
+                let read = reads.find(|o| o.key() == y.key && wrote(txns, step.from, x.key, o.arg));
+                read.map(|o| o.arg)
+                    .map(|v| format!("it wrote {} to {key}, which the other read", txns.value(v)))
             }
             Rel::Ww => x.wrote.zip(y.wrote).and_then(|(v, w)| {
                 let why = ordered(txns, infer, x.key, v, w)?;

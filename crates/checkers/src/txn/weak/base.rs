@@ -227,6 +227,7 @@ enum Problem {
     Aborted,
     Intermediate,
     Internal,
+    Fuzzy,
     Future,
 }
 
@@ -247,12 +248,17 @@ fn bad_read(txns: &Transactions, t: u32, op: Op, own: Option<&Op>) -> Option<Pro
 }
 
 impl BadRead {
-    /// A read of a key that the transaction had not touched before, where it is wrong.
-    pub(crate) fn of_first(txns: &Transactions, txn: u32, op: Op) -> Option<BadRead> {
+    /// A read of what the transaction had not written before, where it is wrong.
+    pub(crate) fn of_other(txns: &Transactions, txn: u32, op: Op) -> Option<BadRead> {
         bad_read(txns, txn, op, None).map(|problem| BadRead { txn, op, problem })
     }
 
-    /// A read that is not what the transaction itself found or wrote last.
+    /// A read of another version than the transaction had read before.
+    pub(crate) fn fuzzy(txn: u32, op: Op) -> BadRead {
+        BadRead { txn, op, problem: Problem::Fuzzy }
+    }
+
+    /// A read that is not what the transaction itself wrote last.
     pub(crate) fn internal(txn: u32, op: Op) -> BadRead {
         BadRead { txn, op, problem: Problem::Internal }
     }
@@ -263,6 +269,7 @@ impl BadRead {
             Problem::Aborted => "G1a",
             Problem::Intermediate => "G1b",
             Problem::Internal => "internal",
+            Problem::Fuzzy => "fuzzy-read",
             Problem::Future => "future-read",
         }
     }
@@ -284,7 +291,10 @@ impl BadRead {
                 format!("T1 read {key} as {value}, which it wrote itself only afterwards")
             }
             Problem::Internal => {
-                format!("T1 read {key} as {value}, which is not what it had found or written last")
+                format!("T1 read {key} as {value}, which is not what it had written last")
+            }
+            Problem::Fuzzy => {
+                format!("T1 read {key} as {value}, and had read another value before")
             }
         };
         Anomaly::new(self.kind(), Value::list([key.clone(), value]))

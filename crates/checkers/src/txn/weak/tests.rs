@@ -4,7 +4,7 @@ use super::twin::Twin;
 use super::{Level, causal, read_atomic, session_guarantees, weak};
 use crate::txn::generate::{HIDDEN_CYCLE, HIDDEN_INITIAL, Load, PLANTS, Store, plant, script};
 use crate::txn::twin as plain;
-use crate::txn::{Isolation, Shape, Transactions, Weak, rw_register};
+use crate::txn::{Isolation, Shape, Transactions, Weak, list_append, rw_register};
 use crate::{Checker, Validity, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -244,6 +244,55 @@ fn every_level_agrees_with_its_slow_twin() {
     }
     assert!(valid.iter().all(|n| *n > 1_400), "{valid:?}");
     assert!(invalid.iter().all(|n| *n > 5), "{invalid:?}");
+}
+
+/// One name, one meaning: whichever checker is asked for a level, its verdict is that of the axiom.
+#[test]
+fn each_name_of_a_level_has_one_meaning() {
+    let named = |level: Level| Some((level.as_str().parse::<Isolation>().ok()?, level, true));
+    let mut pairs: Vec<(Isolation, Level, bool)> =
+        Level::ALL.into_iter().filter_map(named).collect();
+    assert_eq!(pairs.len(), 6);
+    pairs.push((Isolation::MonotonicAtomicView, Level::AxiomaticReadCommitted, false));
+    pairs.push((Isolation::CausalCerone, Level::Causal, false));
+    let two_reads = script("0: r 1 nil, r 1 1, w 0 1\n1 info: w 1 1").unwrap();
+    for history in (0..1_500).map(small).chain([two_reads]) {
+        let Ok(txns) = Transactions::read(&history, Shape::Registers) else { continue };
+        let alone = txns.without_sessions();
+        for (model, level, sessions) in &pairs {
+            let named = rw_register().model(*model).judge(&txns);
+            let axiom = weak(*level).judge(if *sessions { &txns } else { &alone });
+            let show = || plain::show(&plain::plain(&history));
+            assert_eq!(named.validity, axiom.validity, "{model}\n{}{named:#?}{axiom:#?}", show());
+        }
+        let validity = |model| rw_register().model(model).judge(&txns).validity;
+        let parts = [Level::ReadYourWrites, Level::MonotonicReads, Level::MonotonicWrites];
+        let all = Verdict::compose("PRAM", parts.map(|level| weak(level).judge(&txns)));
+        assert_eq!(validity(Isolation::Pram), all.validity);
+    }
+}
+
+/// What lists tell besides can only refute more.
+#[test]
+fn each_name_of_a_level_has_the_same_meaning_for_lists() {
+    let (mut valid, mut invalid) = (0, 0);
+    for seed in 0..500 {
+        let history = crate::txn::append::tests::small(seed);
+        let Ok(txns) = Transactions::read(&history, Shape::Lists) else { continue };
+        let registers = txns.as_registers();
+        for level in Level::ALL {
+            let Ok(model) = level.as_str().parse::<Isolation>() else { continue };
+            let named = list_append().model(model).judge(&txns);
+            let axiom = weak(level).judge(&registers);
+            let show = || plain::show(&plain::plain(&history));
+            let what = || format!("{model}\n{}{named:#?}{axiom:#?}", show());
+            assert!(!axiom.is_invalid() || named.is_invalid(), "{}", what());
+            assert!(!named.is_valid() || axiom.is_valid(), "{}", what());
+            valid += u32::from(named.is_valid());
+            invalid += u32::from(named.is_invalid());
+        }
+    }
+    assert!(valid > 200 && invalid > 200, "{valid} {invalid}");
 }
 
 #[test]
