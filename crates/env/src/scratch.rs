@@ -1,7 +1,7 @@
 //! Temporary folders with unpredictable names that only this user can enter, and that do not
 //! outlive their process for long.
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -88,16 +88,25 @@ fn sweep(all: &Path) {
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix))
             && entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == user);
-        let Ok(lock) = File::open(entry.path()) else { continue };
-        if ours && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        // Others have all kinds of files here: to open a pipe waits for who writes into it.
+        let lock = if ours { open_folder(&entry.path()) } else { None };
+        if lock.is_some_and(|l| flock(&l, FlockOperation::NonBlockingLockExclusive).is_ok()) {
             // Whoever removes it at the same time is welcome.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
+/// A folder, and nothing that took its place meanwhile.
+fn open_folder(path: &Path) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).ok().map(File::from)
+}
+
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType};
+
     use super::*;
 
     #[test]
@@ -123,6 +132,11 @@ mod tests {
         let (others, file) = (all.path().join("others"), all.path().join(format!("{}f", prefix())));
         fs::create_dir(&others).unwrap();
         fs::write(&file, "").unwrap();
+        // Nobody will ever write into these.
+        for pipe in ["pipe".to_owned(), format!("{}pipe", prefix())] {
+            let mode = Mode::RUSR | Mode::WUSR;
+            rustix::fs::mknodat(CWD, all.path().join(pipe), FileType::Fifo, mode, 0).unwrap();
+        }
         sweep(all.path());
         assert!(alive.path().exists() && others.exists() && file.exists());
         assert!(!left.exists());
