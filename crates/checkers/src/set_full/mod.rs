@@ -9,8 +9,8 @@
 //! - *lost*: known, and a read invoked after that and after every read with it lacks it;
 //! - *missing on n*: known, and not in n's final read, whatever the order of the final reads;
 //! - *stale*: stable, but some read invoked after it was known lacks it;
-//! - *unexpected* (nobody added it), *resurrected* (its add failed), *early* (read before its
-//!   add was invoked), *duplicate* (more than once in a read).
+//! - *unexpected* (nobody added it), *resurrected* (its add failed, and it was not added again
+//!   before), *early* (read before any add of it was invoked), *duplicate* (more than once in a read).
 
 mod analysis;
 mod convergence;

@@ -99,7 +99,7 @@ fn expected(h: &History) -> BTreeMap<String, Json> {
         // Of several adds, all but the last one failed, and that one counts.
         let mut same = adds.iter().copied().filter(|a| h.value(*a) == v);
         let first = same.next().unwrap();
-        if same.last().unwrap_or(first) != add {
+        if same.next_back().unwrap_or(first) != add {
             continue;
         }
         let mut put = |name| lists.get_mut(name).unwrap().push(v.clone());

@@ -294,7 +294,7 @@ mod tests {
                 }
             }
         };
-        for seed in 0..150 {
+        for seed in 0..60 {
             let history = weak::tests::small(seed);
             let show = || plain::show(&plain::plain(&history));
             let Ok(txns) = Transactions::read(&history, Shape::Registers) else { continue };

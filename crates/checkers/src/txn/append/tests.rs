@@ -207,6 +207,42 @@ fn many_appends_that_no_read_shows_are_valid_unless_a_read_should_have_shown_one
     }
 }
 
+/// An append that got no edges, since there are too many that no read shows, and a read that knows its
+/// transaction and lacks it: no edges are cyclic, and yet it is not valid.
+#[test]
+fn an_append_without_edges_is_no_proof_that_nothing_is_cyclic() {
+    let mut text = String::from("0: append x 1\n--\n");
+    (0..60).for_each(|i| text += &format!("{i}: r x [1]\n"));
+    (0..40).for_each(|i| text += &format!("{}: append x {}\n", 100 + i, 100 + i));
+    let late = "--\n200: append x 200, append y 1\n--\n";
+    for (read, holds) in [("r x [1], r y [1]", false), ("r y [1]", true)] {
+        let history = script(&format!("{text}{late}201: {read}")).unwrap();
+        let columns = Transactions::read(&history, Shape::Lists).unwrap();
+        let places = super::depend::Places::new(&columns);
+        let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
+        assert!(graph.is_acyclic() && !places.whole, "{read}");
+        let verdict = list_append().model(Isolation::Serializable).check(&history);
+        assert_eq!(verdict.is_valid(), holds, "{verdict:#?}");
+    }
+}
+
+/// Two transactions that each read what the other one overwrites, which snapshots allow, unless both
+/// write a key, too, whichever comes first there.
+#[test]
+fn the_order_of_appends_that_no_read_shows_counts_where_something_is_cyclic() {
+    for (more, holds) in [([", append x 1", ", append x 2"], false), ([", append x 1", ""], true)] {
+        let text = format!(
+            "0: r a [], append b 1{}\n1: r b [], append a 1{}\n--\n2: r a [1], r b [1]",
+            more[0], more[1]
+        );
+        let history = script(&text).unwrap();
+        let columns = Transactions::read(&history, Shape::Lists).unwrap();
+        assert!(super::depend::Places::new(&columns).whole);
+        let verdict = list_append().model(Isolation::SnapshotIsolation).check(&history);
+        assert_eq!((verdict.is_valid(), verdict.is_invalid()), (holds, !holds), "{verdict:#?}");
+    }
+}
+
 #[test]
 fn renaming_changes_nothing_and_reads_left_out_keep_it_valid() {
     for seed in 0..300 {

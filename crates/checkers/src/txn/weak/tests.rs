@@ -256,7 +256,7 @@ fn each_name_of_a_level_has_one_meaning() {
     pairs.push((Isolation::MonotonicAtomicView, Level::AxiomaticReadCommitted, false));
     pairs.push((Isolation::CausalCerone, Level::Causal, false));
     let two_reads = script("0: r 1 nil, r 1 1, w 0 1\n1 info: w 1 1").unwrap();
-    for history in (0..1_500).map(small).chain([two_reads]) {
+    for history in (0..800).map(small).chain([two_reads]) {
         let Ok(txns) = Transactions::read(&history, Shape::Registers) else { continue };
         let alone = txns.without_sessions();
         for (model, level, sessions) in &pairs {
