@@ -53,7 +53,7 @@ pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
 #[doc(hidden)]
-pub use invocations::Invocation;
+pub use invocations::{Invocation, Wanted, kind_bit};
 pub use load::{LoadError, Loaded, Torn};
 pub use pairs::{DownMatrix, PairLife};
 #[doc(hidden)]
@@ -134,6 +134,10 @@ pub struct History {
     /// The one that came last: most are alike, and share their text then.
     last_error: Option<OpError>,
     open: ByProcess,
+    /// The events of the nemesis and of the runtime: few among many.
+    aside: Vec<u32>,
+    /// The last phase of any event.
+    latest: Option<Phase>,
     /// By the wall's clock, 0 where nobody knows. It stands beside the history, and not in it: another run of
     /// the same seed starts at another time.
     start_unix_ms: i64,
@@ -268,6 +272,10 @@ impl History {
         } else if row.kind == Kind::Invoke && row.process.is_client() {
             self.open.set(row.process.0, index);
         }
+        if !row.process.is_client() {
+            self.aside.push(index);
+        }
+        self.latest = self.latest.max(Some(row.phase));
         if let Some(error) = error {
             let last = self.last_error.as_ref().filter(|last| **last == error);
             self.errors.insert(index, last.unwrap_or(&error).clone());
@@ -370,6 +378,12 @@ impl History {
     /// The phase of event `i`.
     pub fn phase(&self, i: usize) -> Phase {
         self.tag[i].phase()
+    }
+
+    /// The phase that no event of the history is later than; `None` where there are no events.
+    #[doc(hidden)]
+    pub fn latest_phase(&self) -> Option<Phase> {
+        self.latest
     }
 
     /// The function of event `i`.
