@@ -321,6 +321,7 @@ impl History {
     }
 
     /// The number of events.
+    #[inline]
     pub fn len(&self) -> usize {
         self.time.len()
     }
@@ -356,26 +357,31 @@ impl History {
     }
 
     /// When event `i` happened.
+    #[inline]
     pub fn time(&self, i: usize) -> Time {
         Time(self.time.get(i))
     }
 
     /// Whose event `i` is.
+    #[inline]
     pub fn process(&self, i: usize) -> Process {
         Process(self.process[i])
     }
 
     /// The node of event `i`.
+    #[inline]
     pub fn node(&self, i: usize) -> Option<NodeId> {
         self.node.get(i).checked_sub(1).map(NodeId)
     }
 
     /// The kind of event `i`.
+    #[inline]
     pub fn kind(&self, i: usize) -> Kind {
         self.tag[i].kind()
     }
 
     /// The phase of event `i`.
+    #[inline]
     pub fn phase(&self, i: usize) -> Phase {
         self.tag[i].phase()
     }
@@ -387,16 +393,19 @@ impl History {
     }
 
     /// The function of event `i`.
+    #[inline]
     pub fn function(&self, i: usize) -> &Name {
         &self.functions[self.function_index(i)]
     }
 
     /// All functions that occur, each at the place that [`History::function_index`] gives.
+    #[inline]
     pub fn functions(&self) -> &[Name] {
         &self.functions
     }
 
     /// The function of event `i` as a place in [`History::functions`]: for tight loops.
+    #[inline]
     pub fn function_index(&self, i: usize) -> usize {
         usize::from(self.function.get(i))
     }
@@ -407,11 +416,13 @@ impl History {
     }
 
     /// The completion of the invocation at `i`, where there is one.
+    #[inline]
     pub fn completion(&self, i: usize) -> Option<usize> {
         (self.kind(i) == Kind::Invoke).then(|| self.partner.distance(i)).flatten().map(|d| i + d)
     }
 
     /// The invocation of the completion at `i`.
+    #[inline]
     pub fn invocation(&self, i: usize) -> Option<usize> {
         (self.kind(i) != Kind::Invoke).then(|| self.partner.distance(i)).flatten().map(|d| i - d)
     }
@@ -458,12 +469,14 @@ impl History {
     }
 
     /// The number that a word stands for, where it is one.
+    #[inline]
     #[doc(hidden)]
     pub fn int_of(&self, word: Word) -> Option<i64> {
         self.words.as_int(word)
     }
 
     /// The value of event `i` where it is a whole number, without a copy of anything.
+    #[inline]
     pub fn int(&self, i: usize) -> Option<i64> {
         self.words.as_int(self.word(i))
     }
