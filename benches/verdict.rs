@@ -1,6 +1,6 @@
 //! How long a verdict takes from a file: whole processes, with what they print asserted.
 //!
-//! `cargo bench -p fuzz_dist_benches --bench verdict -- [TRANSACTIONS [ROUNDS]]`. Each round runs all
+//! `cargo bench -p fuzz_dist_benches --bench verdict -- [OPERATIONS [ROUNDS]]`. Each round runs all
 //! programs once, so that what else the machine does meets all of them; the table has the least of
 //! each figure. `FUZZ_DIST_AWDIT` is the path of AWDIT's program, if that is to run beside.
 //!
@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use fuzz_dist::checker::histories::{Object, Run};
 use fuzz_dist::checker::txn::Shape;
 use fuzz_dist::checker::txn::generate::{Load, PLANTS, Store, plant, script, splice};
 use fuzz_dist::history::{Format, History};
 use fuzz_dist::op::{Event, Kind, Value};
+use fuzz_dist::random::Seed;
 
 /// Set for the processes that are the command.
 const COMMAND: &str = "FUZZ_DIST_BENCH_IS_COMMAND";
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
             least.take(case.run());
         }
     }
-    println!("{count} transactions, least of {rounds} rounds");
+    println!("{count} operations or transactions, least of {rounds} rounds");
     println!("| what | verdict | wall | processor time | memory |\n|---|---|---|---|---|");
     for (case, cost) in cases.iter().zip(&least) {
         println!(
@@ -159,6 +161,15 @@ fn cases(count: usize, folder: &Path) -> Vec<Case> {
         arguments.extend(checker.iter().map(|word| word.to_string()));
         cases.push(Case { name, program: own.clone(), arguments, valid, says: None });
     };
+    // As in `--bench checkers`: one operation in 500 reads the whole set.
+    let sets = Run::new(Object::Set).operations(count).reads(0.002).lag(0.7).nodes(5).clients(10);
+    for valid in [true, false] {
+        let sets = sets.clone().outcomes(0.02, 0.02);
+        let sets = if valid { sets } else { sets.plant("lost") };
+        let file = folder.join(format!("sets-{valid}.json"));
+        export(&sets.history(Seed(1)), &file, Format::Json);
+        check("set-full from json".into(), &file, &["set-full"], valid);
+    }
     let lists = Load::new(count).sessions(20).history(Shape::Lists, Store::StrictSerializable);
     let lists = shuffled(&lists);
     let skew = PLANTS.iter().find(|p| p.name == "G2-item").expect("it is one of them");
@@ -166,8 +177,7 @@ fn cases(count: usize, folder: &Path) -> Vec<Case> {
         let history = if valid { lists.clone() } else { plant(&lists, lists.len() / 2, skew) };
         for format in [Format::Json, Format::Edn] {
             let file = folder.join(format!("lists-{valid}.{format}"));
-            let mut out = BufWriter::new(File::create(&file).expect("a file of our own"));
-            history.export(&mut out, format).and_then(|()| out.flush()).expect("room for it");
+            export(&history, &file, format);
             check(format!("list-append from {format}"), &file, &["list-append"], valid);
         }
     }
@@ -203,6 +213,11 @@ fn cases(count: usize, folder: &Path) -> Vec<Case> {
     }
     cases.extend(peers);
     cases
+}
+
+fn export(history: &History, file: &Path, format: Format) {
+    let mut out = BufWriter::new(File::create(file).expect("a file of our own"));
+    history.export(&mut out, format).and_then(|()| out.flush()).expect("room for it");
 }
 
 /// The same with values that neither ascend nor lie close together; each is another one for each

@@ -44,7 +44,9 @@ impl Finals {
         let mut last: Vec<Option<(usize, usize)>> = vec![None; history.nodes().len()];
         let mut nameless = false;
         let function = history.find_function(read);
-        let first = (0..history.len()).find(|i| history.phase(*i) == Phase::Final);
+        let has_any = history.latest_phase() == Some(Phase::Final);
+        let mut events = 0..history.len();
+        let first = has_any.then(|| events.find(|i| history.phase(*i) == Phase::Final)).flatten();
         for i in first.unwrap_or(history.len())..history.len() {
             let Some(invoked) = history.invocation(i) else { continue };
             if Some(history.function_index(i)) != function
@@ -196,7 +198,7 @@ pub(crate) fn heed_the_end(history: &History, verdict: &mut Verdict) {
 
 /// Runs record phases after the main one; histories that come from elsewhere have none.
 fn run_has_phases(history: &History) -> bool {
-    (0..history.len()).rev().any(|i| history.phase(i) >= Phase::Heal)
+    history.latest_phase() >= Some(Phase::Heal)
 }
 
 /// Were the host and the process of a node alive after the final reads?

@@ -223,8 +223,7 @@ impl History {
     /// All faults of the run, in the order of their start.
     pub fn faults(&self) -> Vec<FaultSpan> {
         let mut faults: Vec<FaultSpan> = Vec::new();
-        let by_nemesis = self.process.iter().enumerate();
-        for (i, _) in by_nemesis.filter(|(_, process)| **process == Process::NEMESIS.0) {
+        for i in self.of_process(Process::NEMESIS) {
             let Some(value) = self.view(i) else { continue };
             let Some(id) = value.get("id").and_then(View::as_int) else { continue };
             let Some(edge) = value.get("edge").and_then(View::as_text).and_then(Edge::parse) else {
@@ -277,9 +276,9 @@ impl History {
 
     /// Was the healing after the main phase proved? `None` where the run recorded no heal.
     pub fn heal_proved(&self) -> Option<bool> {
-        (0..self.len())
+        self.of_process(Process::NEMESIS)
             .rev()
-            .filter(|i| self.process(*i) == Process::NEMESIS && &**self.function(*i) == "heal")
+            .filter(|i| &**self.function(*i) == "heal")
             .find_map(|i| self.view(i)?.get("proved").map(|v| v.as_bool() == Some(true)))
     }
 }

@@ -55,7 +55,7 @@ pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
 #[doc(hidden)]
-pub use invocations::Invocation;
+pub use invocations::{Invocation, Wanted, kind_bit};
 pub use load::{LoadError, Loaded, Torn};
 pub use malformed::Malformed;
 pub use pairs::{DownMatrix, PairLife};
@@ -138,6 +138,10 @@ pub struct History {
     /// The one that came last: most are alike, and share their text then.
     last_error: Option<OpError>,
     open: ByProcess,
+    /// The events of the nemesis and of the runtime: few among many.
+    aside: Vec<u32>,
+    /// The last phase of any event.
+    latest: Option<Phase>,
     /// By the wall's clock, 0 where nobody knows. It stands beside the history, and not in it: another run of
     /// the same seed starts at another time.
     start_unix_ms: i64,
@@ -223,6 +227,10 @@ impl History {
         } else if row.kind == Kind::Invoke && row.process.is_client() {
             self.open.set(row.process.0, index);
         }
+        if !row.process.is_client() {
+            self.aside.push(index);
+        }
+        self.latest = self.latest.max(Some(row.phase));
         if let Some(error) = error {
             let last = self.last_error.as_ref().filter(|last| **last == error);
             self.errors.insert(index, last.unwrap_or(&error).clone());
@@ -268,6 +276,7 @@ impl History {
     }
 
     /// The number of events.
+    #[inline]
     pub fn len(&self) -> usize {
         self.time.len()
     }
@@ -303,41 +312,55 @@ impl History {
     }
 
     /// When event `i` happened.
+    #[inline]
     pub fn time(&self, i: usize) -> Time {
         Time(self.time.get(i))
     }
 
     /// Whose event `i` is.
+    #[inline]
     pub fn process(&self, i: usize) -> Process {
         Process(self.process[i])
     }
 
     /// The node of event `i`.
+    #[inline]
     pub fn node(&self, i: usize) -> Option<NodeId> {
         self.node.get(i).checked_sub(1).map(NodeId)
     }
 
     /// The kind of event `i`.
+    #[inline]
     pub fn kind(&self, i: usize) -> Kind {
         self.tag[i].kind()
     }
 
     /// The phase of event `i`.
+    #[inline]
     pub fn phase(&self, i: usize) -> Phase {
         self.tag[i].phase()
     }
 
+    /// The phase that no event of the history is later than; `None` where there are no events.
+    #[doc(hidden)]
+    pub fn latest_phase(&self) -> Option<Phase> {
+        self.latest
+    }
+
     /// The function of event `i`.
+    #[inline]
     pub fn function(&self, i: usize) -> &Name {
         &self.functions[self.function_index(i)]
     }
 
     /// All functions that occur, each at the place that [`History::function_index`] gives.
+    #[inline]
     pub fn functions(&self) -> &[Name] {
         &self.functions
     }
 
     /// The function of event `i` as a place in [`History::functions`]: for tight loops.
+    #[inline]
     pub fn function_index(&self, i: usize) -> usize {
         usize::from(self.function.get(i))
     }
@@ -348,11 +371,13 @@ impl History {
     }
 
     /// The completion of the invocation at `i`, where there is one.
+    #[inline]
     pub fn completion(&self, i: usize) -> Option<usize> {
         (self.kind(i) == Kind::Invoke).then(|| self.partner.distance(i)).flatten().map(|d| i + d)
     }
 
     /// The invocation of the completion at `i`.
+    #[inline]
     pub fn invocation(&self, i: usize) -> Option<usize> {
         (self.kind(i) != Kind::Invoke).then(|| self.partner.distance(i)).flatten().map(|d| i - d)
     }
@@ -399,12 +424,14 @@ impl History {
     }
 
     /// The number that a word stands for, where it is one.
+    #[inline]
     #[doc(hidden)]
     pub fn int_of(&self, word: Word) -> Option<i64> {
         self.words.as_int(word)
     }
 
     /// The value of event `i` where it is a whole number, without a copy of anything.
+    #[inline]
     pub fn int(&self, i: usize) -> Option<i64> {
         self.words.as_int(self.word(i))
     }

@@ -331,6 +331,7 @@ impl Words {
     }
 
     /// The number that a word stands for, where it is one.
+    #[inline]
     pub(super) fn as_int(&self, word: Word) -> Option<i64> {
         if let Some(n) = word.as_small() {
             return Some(n);

@@ -8,7 +8,7 @@ use super::super::Anomaly;
 use super::super::calls::Outcome;
 use super::super::evidence::{Faults, listed, node_name, node_of};
 use super::super::finals::Finals;
-use super::{Add, Ranges};
+use super::{Add, Adds, Ranges, SoFar};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::NodeId;
 
@@ -28,15 +28,16 @@ pub(super) struct Judged {
 }
 
 /// Judges the final reads.
-pub(super) fn judge(history: &History, adds: &[Add], finals: &Finals, faults: &Faults) -> Judged {
-    let acknowledged: i128 = (adds.iter())
-        .filter(|a| a.outcome == Outcome::Acknowledged)
-        .map(|a| i128::from(a.delta))
-        .sum();
-    let mut open = Ranges::zero();
-    for add in adds.iter().filter(|a| a.outcome == Outcome::Open) {
-        open.may_add(add.delta);
-    }
+pub(super) fn judge(
+    history: &History,
+    adds: &Adds<'_>,
+    all: &SoFar,
+    finals: &Finals,
+    faults: &Faults,
+) -> Judged {
+    let (acknowledged, (unknown, open)) = (all.acknowledged, &all.open);
+    // Only explanations look at each of them.
+    let mut kept: Option<Vec<Add>> = None;
     let reads: Vec<(NodeId, usize, i64)> =
         finals.reads.iter().filter_map(|(n, i)| Some((*n, *i, history.int(*i)?))).collect();
     let mut found = Vec::new();
@@ -45,7 +46,8 @@ pub(super) fn judge(history: &History, adds: &[Add], finals: &Finals, faults: &F
         let difference = i128::from(*value) - acknowledged;
         if !open.contains(difference) {
             let off = difference - open.nearest(difference);
-            found.push(explain(history, adds, faults, &open, *node, *event, *value, off));
+            let adds = kept.get_or_insert_with(|| adds.all().unwrap_or_default());
+            found.push(explain(history, adds, faults, open, *node, *event, *value, off));
         }
     }
     let mut groups: BTreeMap<i64, Vec<String>> = BTreeMap::new();
@@ -53,7 +55,7 @@ pub(super) fn judge(history: &History, adds: &[Add], finals: &Finals, faults: &F
         groups.entry(*value).or_default().push(node_name(history, Some(*node)));
     }
     // Where each read is possible by itself, increments of unknown outcome took effect between.
-    let explained = found.is_empty() && adds.iter().any(|a| a.outcome == Outcome::Open);
+    let explained = found.is_empty() && *unknown > 0;
     let unsure = (groups.len() > 1 && explained).then(|| {
         format!(
             "the final reads differ ({}), which indeterminate (`info`) increments may explain: each can take effect between two of them",
@@ -72,7 +74,7 @@ pub(super) fn judge(history: &History, adds: &[Add], finals: &Finals, faults: &F
     let figures = vec![
         ("acknowledged_sum", json!(acknowledged.to_string().parse::<i64>().ok())),
         ("final_values", json!(values)),
-        ("unknown_adds", json!(adds.iter().filter(|a| a.outcome == Outcome::Open).count())),
+        ("unknown_adds", json!(unknown)),
     ];
     Judged { found, unsure, figures }
 }

@@ -24,14 +24,14 @@ pub(crate) mod ranges;
 mod tests;
 
 use super::Arguments;
-use super::calls::{Outcome, calls};
+use super::calls::{Outcome, call};
 use super::dense::{self, Clients};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
 use super::recheck::{self, rechecked};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict};
 use fuzz_dist_history::op::{Kind, Name, Process};
-use fuzz_dist_history::{History, Word};
+use fuzz_dist_history::{History, Wanted, Word, kind_bit};
 use ranges::Ranges;
 
 /// After so many steps the sessions are not followed any further, which is said.
@@ -88,24 +88,61 @@ struct Add {
     outcome: Outcome,
 }
 
-/// The increments of a history, or the event that is none.
-fn adds(history: &History) -> Result<Vec<Add>, usize> {
-    let names: Vec<&str> = FUNCTIONS.iter().map(|(f, _)| *f).collect();
-    let sign: Vec<i64> = (history.functions().iter())
-        .map(|f| FUNCTIONS.iter().find(|(name, _)| **name == **f).map_or(0, |(_, s)| *s))
-        .collect();
-    let mut adds = Vec::new();
-    for call in calls(history, &names) {
-        let size = match history.word(call.invoked) {
+/// The increments of a history, read where they stand: keeping them would take more time, since memory
+/// that is touched for the first time is slow.
+struct Adds<'a> {
+    history: &'a History,
+    /// By function; 0 for what adds nothing.
+    signs: Vec<i64>,
+    wanted: Wanted,
+}
+
+impl<'a> Adds<'a> {
+    fn of(history: &'a History) -> Adds<'a> {
+        let sign =
+            |f: &Name| FUNCTIONS.iter().find(|(name, _)| **name == **f).map_or(0, |(_, s)| *s);
+        let signs: Vec<i64> = history.functions().iter().map(sign).collect();
+        let invoked = |sign: &i64| if *sign != 0 { kind_bit(Kind::Invoke) } else { 0 };
+        let wanted = signs.iter().map(invoked).collect();
+        Adds { history, signs, wanted }
+    }
+
+    /// The increment that was invoked at event `i`, or the event, where that is none.
+    #[inline]
+    fn at(&self, i: usize) -> Result<Add, usize> {
+        let history = self.history;
+        let call = call(history, i);
+        let size = match history.word(i) {
             Word::NIL => Some(1),
             word => history.int_of(word),
         };
-        let sign = sign[history.function_index(call.invoked)];
-        let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(call.invoked)?;
-        let (invoked, process, outcome) = (call.invoked as u32, call.process, call.outcome);
-        adds.push(Add { delta, invoked, process, outcome });
+        let sign = self.signs[history.function_index(i)];
+        let delta = size.and_then(|n| n.checked_mul(sign)).ok_or(i)?;
+        Ok(Add { delta, invoked: i as u32, process: call.process, outcome: call.outcome })
     }
-    Ok(adds)
+
+    /// Is this event the invocation of one?
+    fn is_one(&self, i: usize) -> bool {
+        self.wanted[self.history.function_index(i)] & kind_bit(self.history.kind(i)) != 0
+            && self.history.process(i).is_client()
+    }
+
+    /// All of them, or the first event that should be one.
+    fn all(&self) -> Result<Vec<Add>, usize> {
+        let mut all = Vec::new();
+        self.history.gather::<usize>(&self.wanted, |i| {
+            all.push(self.at(i)?);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Does none of them make the counter smaller, unless it failed?
+    fn only_grow(&self) -> bool {
+        let grows = |add: Add| add.delta >= 0 || add.outcome == Outcome::Failed;
+        let all = |i| self.at(i).is_ok_and(grows).then_some(()).ok_or(());
+        self.history.gather::<()>(&self.wanted, all).is_ok()
+    }
 }
 
 /// The sum of the negative ones and the sum of the positive ones of some increments.
@@ -122,11 +159,14 @@ impl Sums {
     }
 }
 
-/// The increments up to a read, all in one.
+/// The increments up to some event, all in one.
 #[derive(Default)]
 struct SoFar {
     /// How many of them.
     count: usize,
+    /// How many have no known outcome, and the sums that these can have.
+    open: (usize, Ranges),
+    acknowledged: i128,
     /// Those that did not fail.
     sums: Sums,
     /// The width of a range in which none of them leaves a gap.
@@ -143,7 +183,12 @@ impl SoFar {
             self.sums.add(add.delta);
             self.width = self.width.max(i128::from(add.delta).abs());
         }
+        if add.outcome == Outcome::Open {
+            self.open.0 += 1;
+            self.open.1.may_add(add.delta);
+        }
         if add.outcome == Outcome::Acknowledged {
+            self.acknowledged += i128::from(add.delta);
             let client = self.clients.number(add.process);
             dense::place(&mut self.own, client).add(add.delta);
         }
@@ -155,7 +200,7 @@ impl SoFar {
 struct Session {
     /// Sums of what it must and may see.
     sums: Ranges,
-    /// How many of all increments are in there, their sums, and those of its own ones.
+    /// The increments before this event are in there; their sums, and those of its own ones.
     followed: usize,
     all: Sums,
     own: Sums,
@@ -165,21 +210,22 @@ struct Session {
 
 impl Session {
     /// Follows the client where its sums are one range that is too wide for gaps: then all that
-    /// others add widens the range, and what it added itself moves it, in whatever order.
-    fn follow_at_once(&mut self, now: &SoFar, own: Sums) {
-        let Some((low, high)) = self.sums.single(now.width) else { return };
+    /// others add widens the range, and what it added itself moves it, in whatever order. Is it so?
+    fn follow_at_once(&mut self, now: &SoFar, own: Sums) -> bool {
+        let Some((low, high)) = self.sums.single(now.width) else { return false };
         let (own_low, own_high) = (own.low - self.own.low, own.high - self.own.high);
         *low += now.sums.low - self.all.low + own_high;
         *high += now.sums.high - self.all.high + own_low;
-        self.followed = now.count;
+        true
     }
 }
 
 struct Run<'a> {
     history: &'a History,
-    adds: &'a [Add],
+    adds: Adds<'a>,
     so_far: SoFar,
-    grow_only: bool,
+    /// Known once somebody asked.
+    only_grow: Option<bool>,
     /// Per client.
     sessions: Vec<Session>,
     impossible: Vec<Anomaly>,
@@ -191,20 +237,10 @@ struct Run<'a> {
 
 impl Checker for PnCounter {
     fn check(&self, history: &History) -> Verdict {
-        let adds = match adds(history) {
-            Ok(adds) => adds,
-            Err(i) => {
-                let value = history.value(i);
-                return Verdict::unknown(
-                    "pn_counter",
-                    format!("the increment at event {i} is {value}, which is no whole number"),
-                );
-            }
-        };
         let mut run = Run {
             history,
-            adds: &adds,
-            grow_only: adds.iter().all(|a| a.delta >= 0 || a.outcome == Outcome::Failed),
+            adds: Adds::of(history),
+            only_grow: None,
             so_far: SoFar::default(),
             sessions: Vec::new(),
             impossible: Vec::new(),
@@ -216,16 +252,21 @@ impl Checker for PnCounter {
         let reads = match run.walk(&self.read) {
             Ok(reads) => reads,
             Err(i) => {
-                let value = history.value(i);
+                // Increments come first.
+                let (what, i) = match run.adds.all() {
+                    Err(add) => ("increment", add),
+                    Ok(_) => ("read", i),
+                };
+                let (value, gave) = (history.value(i), if what == "read" { "gave" } else { "is" });
                 return Verdict::unknown(
                     "pn_counter",
-                    format!("the read at event {i} gave {value}, which is no whole number"),
+                    format!("the {what} at event {i} {gave} {value}, which is no whole number"),
                 );
             }
         };
         let faults = Faults::of(history);
         let finals = Finals::of(history, &self.read);
-        let last = final_reads::judge(history, &adds, &finals, &faults);
+        let last = final_reads::judge(history, &run.adds, &run.so_far, &finals, &faults);
         let mut verdict = self.verdict(run, reads, last.found);
         if let Some(why) = last.unsure.filter(|_| !verdict.is_invalid()) {
             verdict.validity = Validity::Unknown;
@@ -280,9 +321,9 @@ impl PnCounter {
             verdict.count_of("not_monotonic", decreasing);
         }
         verdict
-            .with("add_count", run.adds.len())
+            .with("add_count", run.so_far.count)
             .with("read_count", reads)
-            .with("grow_only", run.grow_only)
+            .with("grow_only", run.so_far.sums.low == 0)
             .with("impossible_value_count", impossible)
             .with("impossible_in_session_count", session)
             .with("not_monotonic_count", decreasing)
@@ -291,28 +332,28 @@ impl PnCounter {
 }
 
 impl Run<'_> {
-    /// Judges every read where it stands; gives the number of reads.
+    /// Judges every read where it stands; gives the number of reads, or the event whose value is no
+    /// number.
     fn walk(&mut self, read: &str) -> Result<usize, usize> {
         let history = self.history;
-        let read = history.find_function(read);
+        let mut wanted = self.adds.wanted.clone();
+        if let Some(read) = history.find_function(read) {
+            wanted[read] |= kind_bit(Kind::Ok);
+        }
         let mut all = Ranges::zero();
         let mut reads = 0;
-        let mut left = self.adds.iter().peekable();
-        for i in 0..history.len() {
-            if Some(history.function_index(i)) != read
-                || history.kind(i) != Kind::Ok
-                || !history.process(i).is_client()
-            {
-                continue;
-            }
-            reads += 1;
-            let value = history.int(i).ok_or(i)?;
-            while let Some(add) = left.next_if(|add| (add.invoked as usize) < i) {
-                self.so_far.add(add);
+        history.gather::<usize>(&wanted, |i| {
+            if history.kind(i) == Kind::Invoke {
+                let add = self.adds.at(i)?;
+                self.so_far.add(&add);
                 if add.outcome != Outcome::Failed {
                     all.may_add(add.delta);
                 }
+                return Ok(());
             }
+            reads += 1;
+            let value = history.int(i).ok_or(i)?;
+            self.approximate |= all.approximate;
             if !all.contains(value.into()) {
                 self.counts[0] += 1;
                 if self.impossible.len() < ANOMALIES_MAX {
@@ -321,9 +362,14 @@ impl Run<'_> {
             } else {
                 self.session(i, value);
             }
-        }
-        self.approximate |= all.approximate;
+            Ok(())
+        })?;
         Ok(reads)
+    }
+
+    /// Does nothing ever make the counter smaller, also after what was looked at so far?
+    fn only_grow(&mut self) -> bool {
+        *self.only_grow.get_or_insert_with(|| self.adds.only_grow())
     }
 
     /// Follows the reading client up to its read at event `i`.
@@ -332,18 +378,20 @@ impl Run<'_> {
         let client = self.so_far.clients.number(process);
         let own = *dense::place(&mut self.so_far.own, client);
         let session = dense::place(&mut self.sessions, client);
-        session.follow_at_once(&self.so_far, own);
-        for add in &self.adds[session.followed..self.so_far.count] {
-            self.budget = self.budget.saturating_sub(session.sums.len());
-            match add.outcome {
-                Outcome::Failed => {}
-                Outcome::Acknowledged if add.process == process => {
-                    session.sums.must_add(add.delta);
+        if !session.follow_at_once(&self.so_far, own) {
+            for add in (session.followed..i).filter(|i| self.adds.is_one(*i)) {
+                let Ok(add) = self.adds.at(add) else { continue };
+                self.budget = self.budget.saturating_sub(session.sums.len());
+                match add.outcome {
+                    Outcome::Failed => {}
+                    Outcome::Acknowledged if add.process == process => {
+                        session.sums.must_add(add.delta);
+                    }
+                    _ => session.sums.may_add(add.delta),
                 }
-                _ => session.sums.may_add(add.delta),
             }
         }
-        (session.followed, session.all, session.own) = (self.so_far.count, self.so_far.sums, own);
+        (session.followed, session.all, session.own) = (i, self.so_far.sums, own);
         let former = session.former.replace((value, i));
         self.approximate |= session.sums.approximate;
         if self.budget > 0 && !session.sums.contains(value.into()) {
@@ -358,8 +406,8 @@ impl Run<'_> {
                 self.in_session.push(self.anomaly("impossible_in_session", i, value, text));
             }
         }
-        let former = former.filter(|(before, _)| self.grow_only && value < *before);
-        if let Some((before, event)) = former {
+        let former = former.filter(|(before, _)| value < *before);
+        if let Some((before, event)) = former.filter(|_| self.only_grow()) {
             self.counts[2] += 1;
             if self.in_session.len() < 2 * ANOMALIES_MAX {
                 let text = format!(
