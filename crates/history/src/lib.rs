@@ -16,6 +16,7 @@ mod cursor;
 mod digits;
 mod disk;
 mod edn;
+mod facts;
 mod faults;
 mod grown;
 #[doc(hidden)]
@@ -51,6 +52,8 @@ mod zones;
 #[doc(hidden)]
 pub use columns::Column;
 use columns::{Partners, Tag, Times};
+#[doc(hidden)]
+pub use facts::{COMPLETED, ENDED_EARLY, OVERLOADED, PROCESSES, REAL_TIME, SILENT};
 pub use faults::{Edge, FaultSpan, FaultStatus};
 use hash::FastMap;
 pub use import::Format;
@@ -74,28 +77,6 @@ use word::Form;
 pub use word::Word;
 use words::Words;
 pub use zones::ZoneCount;
-
-/// The fact whether a run came to its regular end: heal, quiesce and final reads as far as there were
-/// any. False from its beginning on, so that a killed harness leaves a history that says so.
-#[doc(hidden)]
-pub const COMPLETED: &str = "completed";
-/// The fact why it did not.
-#[doc(hidden)]
-pub const ENDED_EARLY: &str = "ended_early";
-
-/// The fact that the machine was overloaded, in a sentence.
-#[doc(hidden)]
-pub const OVERLOADED: &str = "overloaded";
-/// The fact which nodes gave no final read.
-#[doc(hidden)]
-pub const SILENT: &str = "silent_nodes";
-
-/// The fact that what happened before what is unknown, beyond the order of each process: false.
-#[doc(hidden)]
-pub const REAL_TIME: &str = "real_time";
-/// The fact that it is unknown which operations were of one process: false.
-#[doc(hidden)]
-pub const PROCESSES: &str = "processes";
 
 /// "No event", "no record".
 const NONE: u32 = u32::MAX;

@@ -197,7 +197,8 @@ fn copy_entries(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies files and links; the lab's hosts share no memory of each other's changes.
+/// Copies files and links; the lab's hosts share no memory of each other's changes. Pipes and sockets are
+/// left out: whoever opens one may wait for ever.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     let mut open = vec![(from.to_owned(), to.to_owned())];
     while let Some((from, to)) = open.pop() {
@@ -210,10 +211,30 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
             } else if kind.is_symlink() {
                 let _ = fs::remove_file(&here);
                 symlink(fs::read_link(entry.path())?, &here)?;
-            } else {
+            } else if kind.is_file() {
                 fs::copy(entry.path(), &here)?;
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn folders_are_copied_without_pipes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("deep")).unwrap();
+        fs::write(from.join("deep/file"), "content").unwrap();
+        symlink("deep/file", from.join("link")).unwrap();
+        mknodat(CWD, from.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        copy_tree(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join("link")).unwrap(), "content");
+        assert!(!to.join("pipe").exists());
+    }
 }
