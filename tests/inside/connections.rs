@@ -23,6 +23,11 @@ async fn together(cluster: &Cluster) {
 async fn a_dropped_connection_is_left_to_the_application(test: Test) -> Outcome {
     let cluster = test.start().await?;
     together(&cluster).await;
+    // What nodes say to each other where they meet (`global`, `pg`) would connect them again.
+    for node in ["n1", "n2"] {
+        assert!(call(&cluster, node, ("global", "sync"), args![]).await.is_atom("ok"));
+    }
+    tokio::time::sleep(secs(1)).await;
     let fault = cluster.inject(blip()).await?;
     let apart = async || !sees(&cluster, "n1").await && !sees(&cluster, "n2").await;
     // The node at the other end hears of it a little later.
