@@ -324,10 +324,3 @@ mod registration {
         );
     }
 }
-
-#[test]
-fn the_library_suggests_alike() {
-    let mine = include_str!("suggest.rs");
-    let library = include_str!("../../fuzz_dist/src/registry/suggest.rs");
-    assert!(mine == library, "suggest.rs differs between the two crates: copy one over the other");
-}
