@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use fuzz_dist::env::wire::{cut, tick};
-use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkMatrix};
+use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkControl, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
 use fuzz_dist::history::FaultStatus;
 use fuzz_dist::lab::{Lab, LabOptions, agent_main_if_asked};

@@ -10,7 +10,7 @@ use std::process::Command;
 const LAYERS: [(&str, &[&str]); 7] = [
     ("words", &["clock", "error"]),
     ("pure", &["grudge", "generator"]),
-    ("reach", &["beam", "provision", "node"]),
+    ("reach", &["beam", "provision", "node", "places"]),
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
     ("run", &["store", "interpreter", "run"]),
     ("show", &["report"]),

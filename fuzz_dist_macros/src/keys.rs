@@ -36,6 +36,7 @@ pub(crate) enum Plug {
     Nemesis,
     Workload,
     Checker,
+    Env,
 }
 
 /// One key.
@@ -61,7 +62,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("workload", Kind::Plug(Plug::Workload), true, "workload = \"g_set\""),
     key("checker", Kind::Plug(Plug::Checker), false, "checker = \"set_full\""),
     key("nodes", Kind::Count, true, "nodes = 5"),
-    key("env", Kind::Word(&[("local", "Local")]), false, "env = \"local\""),
+    key("env", Kind::Plug(Plug::Env), true, "env = \"local\""),
     key("rate", Kind::Rate, true, "rate = 100"),
     key("concurrency", Kind::Concurrency, true, "concurrency = 10` or `concurrency = \"2n\""),
     key("time_limit", TIME, true, "time_limit = \"30s\""),

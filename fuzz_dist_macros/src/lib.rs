@@ -34,7 +34,7 @@ use proc_macro::TokenStream;
 /// | `workload` | name or expression | clients, operations and their checker |
 /// | `checker` | name or expression, or an array of them | further judges of the same history |
 /// | `nodes` | integer | hosts of the cluster |
-/// | `env` | `"local"` | where the hosts are |
+/// | `env` | name or expression | where the hosts are: the provider of their environment; `"local"` if not given |
 /// | `rate` | number | operations per second, of all clients together |
 /// | `concurrency` | integer or `"2n"` | clients in total, or on each node |
 /// | `time_limit` | duration | length of the main phase alone |
@@ -86,4 +86,11 @@ pub fn workload(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn checker(args: TokenStream, item: TokenStream) -> TokenStream {
     register::expand(Plug::Checker, args.into(), item.into()).into()
+}
+
+/// Registers the provider of an environment by name: a type with `Default`, or a function that returns
+/// one. Making the value must cost nothing.
+#[proc_macro_attribute]
+pub fn env(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Env, args.into(), item.into()).into()
 }

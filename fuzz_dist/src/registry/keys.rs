@@ -28,7 +28,8 @@ keys! {
     checker;
     /// `nodes = 5`: hosts of the cluster; 5 if not given.
     nodes;
-    /// `env = "local"`: where the hosts run; `"local"`, namespaces on this machine, is the only one.
+    /// `env = "name"` or `env = <expression>`: where the hosts are; `"local"`, namespaces on this
+    /// machine, if not given. An array is a matrix.
     env;
     /// `rate = 100`: operations per second, of all clients together; 100 if not given.
     rate;

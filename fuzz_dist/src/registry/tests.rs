@@ -35,7 +35,7 @@ fn names_and_aliases_are_found() {
 fn unknown_names_are_explained() {
     let rest = |name: &str, known: &str| {
         format!(
-            "\n  --> tests/cluster.rs:7:9\n  registered: {known}\n  a db of your own: \
+            "\n  --> tests/cluster.rs:7:9\n  registered: {known}\n  to register a db: \
              `#[fuzz_dist::db(\"{name}\")]` on a type or a function; one of another crate is \
              linked only if that crate is mentioned: `use the_crate as _;`"
         )

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::pace::Pace;
 use crate::client::{BoxFuture, DynClient, Error as ClientError};
 use crate::db::{AnyDb, DynDb, Facts};
-use crate::env::HostSpec;
+use crate::env::{Facet, HostSpec};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, Name};
@@ -213,6 +213,9 @@ impl DynDb for WatchedDb {
     }
     fn facts(&self) -> Facts {
         self.db.facts()
+    }
+    fn needs(&self) -> Vec<Facet> {
+        self.db.needs()
     }
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
         // It may take minutes, as it says, and has a limit of its own.

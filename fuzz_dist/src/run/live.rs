@@ -11,6 +11,7 @@ use super::announce::Announcements;
 use super::calls::Calls;
 use super::ended;
 use super::faults::{Faults, died};
+use super::needs::Able;
 use super::observe::Observed;
 use super::online::First;
 use super::options::Effective;
@@ -47,6 +48,7 @@ pub(crate) struct Live {
     pub(crate) workload: Workload,
     pub(crate) effective: Effective,
     pub(crate) seed: Seed,
+    pub(super) able: Able,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) samples: Samples,
@@ -240,8 +242,7 @@ impl Live {
         let dead: Vec<&Node> = dead.filter(|n| !n.is_running() && !hit.contains(&n.id())).collect();
         let remedy = dead.iter().find_map(|node| ended::remedy(node));
         let told = dead.iter().map(|node| {
-            let logs = ended::logs(node);
-            format!("processes on {} exited unexpectedly; logs: {}", node.name(), logs.display())
+            format!("processes on {} exited unexpectedly; logs: {}", node.name(), node.logs())
         });
         remedy.into_iter().chain(told).collect()
     }

@@ -56,14 +56,6 @@ impl std::str::FromStr for Concurrency {
     }
 }
 
-/// Where the hosts of a cluster are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EnvKind {
-    /// In namespaces on this machine.
-    #[default]
-    Local,
-}
-
 /// The verdict with which a trial passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
@@ -151,8 +143,6 @@ impl Overlapping {
 pub struct Options {
     /// Hosts of the cluster.
     pub nodes: Option<usize>,
-    /// Where they are.
-    pub env: Option<EnvKind>,
     /// Operations per second, of all clients together.
     pub rate: Option<f64>,
     /// Clients.
@@ -250,7 +240,6 @@ impl Options {
         let given_seed = over.seed.or(self.seed);
         let effective = Effective {
             nodes,
-            env: self.env.unwrap_or_default(),
             rate: over.rate.or(self.rate).unwrap_or(100.0),
             clients: concurrency.clients(nodes),
             time_limit: over.time_limit.or(self.time_limit).unwrap_or(Duration::from_secs(30)),
@@ -303,8 +292,6 @@ impl Options {
 pub struct Effective {
     /// Hosts of the cluster.
     pub nodes: usize,
-    /// Where they are.
-    pub env: EnvKind,
     /// Operations per second, of all clients together.
     pub rate: f64,
     /// Clients in total, at least one on every node.

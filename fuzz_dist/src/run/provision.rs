@@ -12,6 +12,7 @@ use super::announce::Announcements;
 use super::faults::{Faults, Scene};
 use super::lease::Share;
 use super::live::{FIRST_PROCESS, Live, open};
+use super::needs::Able;
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
@@ -19,13 +20,12 @@ use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
 use crate::clock::Clock;
 use crate::db::AnyDb;
-use crate::env::{self, Environment, HostSpec, Role, threads};
+use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
 use crate::history::{COMPLETED, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
-use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
 use crate::node::{Cluster, Node, modules, wait_until};
 use crate::op::{Invocation, Name, Phase, Value};
@@ -34,17 +34,12 @@ use crate::workload::Workload;
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
 pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Processes and threads of a lab: two agents, and threads for control, logs and the history.
-const OWN_THREADS: usize = 5;
-
-/// Those of a host, at least: its init, its thread in the switch, and one process.
-const THREADS_OF_A_HOST: usize = 3;
-
 /// Words for the virtual machine, put before those of whatever script starts it.
 const ERL_AFLAGS: &str = "ERL_AFLAGS";
 
 /// What is known before anything is started.
 struct Resolved {
+    env: AnyProvider,
     db: AnyDb,
     workload: Workload,
     is_scenario: bool,
@@ -103,10 +98,15 @@ fn share(resolved: &Resolved) -> Share {
 fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     let effective = session.effective(&plan.options)?;
     let db = plan.db.clone().ok_or_else(|| Error::usage("the test names no `db`"))?;
+    let env = plan.env.clone().ok_or_else(|| Error::usage("the test names no `env`"))?;
     let is_scenario = plan.workload.is_none();
     let workload = plan.workload.clone().unwrap_or_else(|| default_workload(&db));
     let nemesis = plan.nemesis.clone();
     let hosts = db.hosts(effective.nodes)?;
+    let able = Able::of(&env);
+    able.nemesis(&nemesis)?;
+    able.options(&effective)?;
+    able.db(&db, &hosts)?;
     let members: Vec<Member> = hosts
         .iter()
         .filter(|h| h.role == Role::Node)
@@ -134,7 +134,7 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     }
     let db = session.calls().db(db, effective.setup_limit);
     let checkers = plan.checkers.clone();
-    Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay, checkers })
+    Ok(Resolved { env, db, workload, is_scenario, nemesis, effective, replay, checkers })
 }
 
 /// What a scenario without a workload has: the database's first client, which reads with `read`.
@@ -151,27 +151,23 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, is_scenario, nemesis, effective, replay, checkers } = resolved;
+    let Resolved { env, db, workload, is_scenario, nemesis, effective, replay, checkers } =
+        resolved;
     let begun = Instant::now();
     let total = session.limit_with(&effective, db.facts().quiesce_limit);
     let total_ends = tokio::time::Instant::now() + total;
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
-    let what = format!("a cluster of {} hosts", hosts.len());
-    if let Some(why) = threads::refused(&what, OWN_THREADS + hosts.len() * THREADS_OF_A_HOST) {
-        return Err(Error::environment(why));
-    }
-    let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
-    let options = LabOptions::new(folder.join("hosts"), hosts);
-    let options = LabOptions {
-        heal: effective.heal,
-        follow: effective.wire || follows,
-        log_limit: session.log_limit().unwrap_or(options.log_limit),
-        ..options
-    };
-    let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
-    let env: Arc<dyn Environment> = Arc::new(lab.map_err(explained)?);
-    let cluster = Cluster::new(env)?;
+    // What it needs in its hosts may be known only now that it was prepared.
+    let able = Able::of(&env);
+    able.db(&db, &hosts)?;
+    let follows =
+        nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.needs().contains(&Facet::Wire));
+    let mut spec = EnvironmentSpec::new(folder.join("hosts"), hosts);
+    spec.heal = effective.heal;
+    spec.follow = effective.wire || follows;
+    spec.log_limit = session.log_limit();
+    let cluster = Cluster::new(env.start(spec).await.map_err(explained)?)?;
     session.up(&cluster);
     if let Some(overlapping) = effective.overlapping_partitions {
         for node in cluster.nodes().iter().chain(cluster.others()) {
@@ -266,6 +262,7 @@ async fn bring_up(
         workload,
         effective,
         seed: session.seed(),
+        able,
         clock,
         recorder,
         samples: Samples::to_file(&folder.join("samples.jsonl")),
@@ -295,7 +292,7 @@ async fn bring_up(
     Ok(live)
 }
 
-/// A lab that cannot be: what was named and cannot be used is a mistake of whoever named it, the
+/// An environment that cannot be: what was named and cannot be used is a mistake of whoever named it, the
 /// rest is refused by the machine.
 fn explained(error: env::Error) -> Error {
     match error {
