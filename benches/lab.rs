@@ -39,7 +39,11 @@ fn folder() -> PathBuf {
 }
 
 fn lab(hosts: usize) -> Lab {
-    Lab::start(LabOptions::new(folder(), HostSpec::nodes(hosts))).unwrap_or_else(|e| panic!("{e}"))
+    let options = LabOptions {
+        protocol: Some(std::sync::Arc::new(fuzz_dist::beam::follow::Distribution)),
+        ..LabOptions::new(folder(), HostSpec::nodes(hosts))
+    };
+    Lab::start(options).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -13,9 +13,11 @@ pub mod generator;
 pub mod grudge;
 // reach
 pub mod beam;
+pub mod erlang;
 pub mod node;
 mod places;
 pub mod provision;
+pub mod runtime;
 // parts
 #[cfg(feature = "antidote")]
 pub mod antidote;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::wire::Protocol;
 use super::{BoxFuture, Capabilities, Environment, Error, Heal, HostSpec};
 
 /// A place in which clusters can run: it makes one [`Environment`] for each run.
@@ -55,7 +56,10 @@ pub struct EnvironmentSpec {
     /// The folder on the machine that runs the tests in which the hosts' logs are at the environment's
     /// end, in `<host>/logs`. It is made if it does not exist, and stays.
     pub folder: PathBuf,
-    /// Whether connections are followed from their beginning, for [`Wire`](super::wire::Wire).
+    /// The protocol of the connections between nodes, for [`Wire`](super::wire::Wire); nothing is followed
+    /// without one.
+    pub protocol: Option<Arc<dyn Protocol>>,
+    /// Whether connections are followed from their beginning.
     pub follow: bool,
     /// How TCP goes on when a cut is over.
     pub heal: Heal,
@@ -69,6 +73,7 @@ impl EnvironmentSpec {
         EnvironmentSpec {
             hosts,
             folder: folder.into(),
+            protocol: None,
             follow: false,
             heal: Heal::Natural,
             log_limit: None,

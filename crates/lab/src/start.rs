@@ -10,6 +10,7 @@ use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, logs, wire};
 use fuzz_dist_env::local::HostFolder;
+use fuzz_dist_env::wire::Protocol;
 use fuzz_dist_env::{Error, Heal, HostId, HostSpec, Scratch, threads};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
@@ -38,6 +39,9 @@ pub struct LabOptions {
     /// Folders below `/tmp` or `/run` that the hosts shall see (read-only) although they have their
     /// own `/tmp` and `/run`; the working directory and the program's folder are always seen.
     pub visible: Vec<PathBuf>,
+    /// The protocol of the connections between nodes. Without one nothing is followed, and only
+    /// operations fire triggers.
+    pub protocol: Option<Arc<dyn Protocol>>,
     /// Whether connections are followed from their beginning (see
     /// [`Wire::follow`](fuzz_dist_env::wire::Wire::follow)). It costs some of the network's speed.
     pub follow: bool,
@@ -56,6 +60,7 @@ impl LabOptions {
             folder: folder.into(),
             hosts,
             visible: Vec::new(),
+            protocol: None,
             follow: false,
             heal: Heal::Natural,
             log_limit: logs::LIMIT,
@@ -119,7 +124,7 @@ impl Lab {
             logs,
             init,
             agent: Mutex::new(agent),
-            switch: Arc::new(Switch::new(options.heal)?),
+            switch: Arc::new(Switch::new(options.heal, options.protocol.clone())?),
             hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
             membership: tokio::sync::Mutex::default(),
         })

@@ -13,6 +13,7 @@ use crate::env::{Facet, HostSpec};
 use crate::error::Error;
 use crate::node::{BoxFuture, Cluster, Node};
 use crate::op::{Name, Value};
+use crate::runtime::AnyRuntime;
 
 /// Properties of a database that a run needs before it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +86,12 @@ pub trait Db: Send + Sync + 'static {
     /// ports of all addresses.
     fn needs(&self) -> Vec<Facet> {
         vec![Facet::OwnNetwork]
+    }
+
+    /// The runtime system of its nodes, through which a run follows connections, observes nodes and
+    /// announces to them; the BEAM by default. Nodes that run none are left alone.
+    fn runtime(&self) -> Option<AnyRuntime> {
+        Some(crate::erlang::beam())
     }
 
     /// Downloads, finds or compiles what the hosts need; nothing runs yet. May take minutes the first
@@ -160,6 +167,8 @@ pub trait DynDb: Send + Sync {
     fn facts(&self) -> Facts;
     /// See [`Db::needs`].
     fn needs(&self) -> Vec<Facet>;
+    /// See [`Db::runtime`].
+    fn runtime(&self) -> Option<AnyRuntime>;
     /// See [`Db::prepare`].
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// See [`Db::hosts`].
@@ -195,6 +204,9 @@ impl<D: Db> DynDb for D {
     }
     fn needs(&self) -> Vec<Facet> {
         Db::needs(self)
+    }
+    fn runtime(&self) -> Option<AnyRuntime> {
+        Db::runtime(self)
     }
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(Db::prepare(self))

@@ -1,5 +1,7 @@
 //! The handles to the cluster that databases, clients and nemeses use.
 
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,10 +15,8 @@ use crate::error::{Error, ErrorKind};
 use crate::op::NodeId;
 
 mod cluster;
-mod erlang;
 mod held;
 mod links;
-pub(crate) mod modules;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
@@ -48,7 +48,7 @@ struct Inner {
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
     held: held::Held,
-    erlang: erlang::Lines,
+    extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Node {
@@ -59,7 +59,7 @@ impl Node {
         env: Arc<dyn Environment>,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, variables, held, erlang) = Default::default();
+        let (processes, variables, held, extensions) = Default::default();
         Ok(Node(Arc::new(Inner {
             id,
             host,
@@ -69,7 +69,7 @@ impl Node {
             processes,
             variables,
             held,
-            erlang,
+            extensions,
         })))
     }
 
@@ -166,6 +166,14 @@ impl Node {
     /// The end of each of its logs by the name of its file, at most `bytes_max` of each.
     pub fn last_output(&self, bytes_max: usize) -> Vec<(String, String)> {
         self.0.env.last_output(self.0.host, bytes_max)
+    }
+
+    /// What a runtime system keeps with this node: one value of each type, made at first use.
+    pub(crate) fn extension<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        let mut all = self.0.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        let found: Arc<dyn Any + Send + Sync> = Arc::clone(found);
+        found.downcast().expect("it is kept under its own type")
     }
 
     /// Every process that is started from now on has this variable, unless its command says

@@ -106,3 +106,17 @@ fn built_in_names_and_aliases_are_there() {
     words.dedup();
     assert_eq!(words.len(), all, "some word stands for two things: {words:?}");
 }
+
+#[test]
+fn a_test_that_names_no_env_has_the_local_one() {
+    use crate::env::Provider as _;
+    let env = default_env(at(1)).unwrap();
+    assert_eq!(((env.make)().name(), env.location.line), ("local", 1));
+    let entries = AnyProvider::registered();
+    let error = find("locla", &entries, at(7)).map(|entry| entry.name).unwrap_err().to_string();
+    let expected = "unknown env \"locla\"; did you mean \"local\"?";
+    assert!(
+        error.starts_with(expected) && error.contains("#[fuzz_dist::env(\"locla\")]"),
+        "{error}"
+    );
+}

@@ -17,6 +17,7 @@ use crate::env::{Facet, HostSpec};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, Name};
+use crate::runtime::AnyRuntime;
 
 /// What says that a call is not being polled now.
 const IDLE: u64 = 0;
@@ -216,6 +217,9 @@ impl DynDb for WatchedDb {
     }
     fn needs(&self) -> Vec<Facet> {
         self.db.needs()
+    }
+    fn runtime(&self) -> Option<AnyRuntime> {
+        self.db.runtime()
     }
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
         // It may take minutes, as it says, and has a limit of its own.

@@ -31,6 +31,7 @@ use crate::nemesis::{Boundaries, Nemesis, Schedule};
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, NodeId, Phase, Process};
 use crate::random::Seed;
+use crate::runtime::AnyRuntime;
 use crate::time::Time;
 use crate::workload::Workload;
 
@@ -49,6 +50,7 @@ pub(crate) struct Live {
     pub(crate) effective: Effective,
     pub(crate) seed: Seed,
     pub(super) able: Able,
+    pub(super) runtime: Option<AnyRuntime>,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) samples: Samples,
@@ -216,7 +218,7 @@ impl Live {
         }
     }
 
-    /// When distributed Erlang changes its mind: as the nodes say, or as the database says of them.
+    /// When nodes take each other for dead: as the nodes say, or as the database says of them.
     pub(super) fn boundaries(&self) -> Option<Boundaries> {
         let said = self.db.facts().net_ticktime.map(Boundaries::with_ticktime);
         self.observed.boundaries().or(said)

@@ -124,11 +124,6 @@ pub enum Overlapping {
 }
 
 impl Overlapping {
-    /// The words for the virtual machine.
-    pub(super) fn flags(self) -> String {
-        format!("-kernel prevent_overlapping_partitions {}", self.prevented())
-    }
-
     /// The kernel's parameter, as nodes tell it.
     pub(super) fn prevented(self) -> &'static str {
         match self {

@@ -27,20 +27,19 @@ use crate::grudge::Member;
 use crate::history::{COMPLETED, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
-use crate::node::{Cluster, Node, modules, wait_until};
+use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Invocation, Name, Phase, Value};
+use crate::runtime::AnyRuntime;
 use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
 pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Words for the virtual machine, put before those of whatever script starts it.
-const ERL_AFLAGS: &str = "ERL_AFLAGS";
-
 /// What is known before anything is started.
 struct Resolved {
     env: AnyProvider,
     db: AnyDb,
+    runtime: Option<AnyRuntime>,
     workload: Workload,
     is_scenario: bool,
     nemesis: Nemesis,
@@ -57,19 +56,20 @@ struct Resolved {
 pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live>, Error> {
     let resolved = resolve(session, plan)?;
     let store = session.store()?;
-    if resolved.db.facts().net_ticktime.is_some() {
+    let runtime = resolved.runtime.clone().filter(|_| resolved.db.facts().net_ticktime.is_some());
+    if let Some(runtime) = &runtime {
         // Beside everything else until the nodes are up. Errors are reported then; they must not
         // keep them from that.
-        tokio::spawn(modules::prepare());
+        tokio::spawn(runtime.prepare());
     }
     session.enter("preparing what the hosts need");
     let prepare = tokio::time::timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
     prepare.unwrap_or_else(|_| {
         Err(Error::deadline(format!("it took longer than {PREPARE_LIMIT:?}")))
     })?;
-    if resolved.db.facts().net_ticktime.is_some() {
+    if let Some(runtime) = &runtime {
         // What is fetched is no part of the set-up.
-        let _ = tokio::time::timeout(PREPARE_LIMIT, modules::runtime()).await;
+        let _ = tokio::time::timeout(PREPARE_LIMIT, runtime.fetch()).await;
     }
 
     session.queue(share(&resolved)).await?;
@@ -90,7 +90,7 @@ fn share(resolved: &Resolved) -> Share {
     match resolved.effective.exclusive {
         Some(true) => Share::Machine,
         None if resolved.nemesis.is_tight() => Share::Machine,
-        _ => Share::Lab(resolved.db.facts().load),
+        _ => Share::Cluster(resolved.db.facts().load),
     }
 }
 
@@ -119,10 +119,12 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
         fault.fits(&members)?;
     }
     let facts = db.facts();
-    if effective.overlapping_partitions.is_some() && facts.net_ticktime.is_none() {
+    let runtime = db.runtime();
+    let ticks = facts.net_ticktime.is_some() && runtime.is_some();
+    if effective.overlapping_partitions.is_some() && !ticks {
         return Err(Error::usage(format!(
-            "`overlapping_partitions` is a setting of nodes that speak distributed Erlang, and \
-             `{}` says no net_ticktime of its nodes; leave it out",
+            "`overlapping_partitions` is a setting of nodes with a net_ticktime, and `{}` says none of \
+             its nodes; leave it out",
             db.name()
         )));
     }
@@ -134,7 +136,7 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     }
     let db = session.calls().db(db, effective.setup_limit);
     let checkers = plan.checkers.clone();
-    Ok(Resolved { env, db, workload, is_scenario, nemesis, effective, replay, checkers })
+    Ok(Resolved { env, db, runtime, workload, is_scenario, nemesis, effective, replay, checkers })
 }
 
 /// What a scenario without a workload has: the database's first client, which reads with `read`.
@@ -151,7 +153,7 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { env, db, workload, is_scenario, nemesis, effective, replay, checkers } =
+    let Resolved { env, db, runtime, workload, is_scenario, nemesis, effective, replay, checkers } =
         resolved;
     let begun = Instant::now();
     let total = session.limit_with(&effective, db.facts().quiesce_limit);
@@ -165,13 +167,16 @@ async fn bring_up(
         nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.needs().contains(&Facet::Wire));
     let mut spec = EnvironmentSpec::new(folder.join("hosts"), hosts);
     spec.heal = effective.heal;
+    spec.protocol = runtime.as_ref().and_then(|runtime| runtime.protocol());
     spec.follow = effective.wire || follows;
     spec.log_limit = session.log_limit();
-    let cluster = Cluster::new(env.start(spec).await.map_err(explained)?)?;
+    let what = format!("`Provider::start` of `{}`", env.name());
+    let starting = session.calls().watch(what, effective.setup_limit, env.start(spec));
+    let cluster = Cluster::new(starting.await.map_err(explained)?)?;
     session.up(&cluster);
-    if let Some(overlapping) = effective.overlapping_partitions {
+    if let Some((overlapping, runtime)) = effective.overlapping_partitions.zip(runtime.as_ref()) {
         for node in cluster.nodes().iter().chain(cluster.others()) {
-            node.with_variable(ERL_AFLAGS, overlapping.flags());
+            runtime.set(node, "prevent_overlapping_partitions", overlapping.prevented());
         }
     }
 
@@ -263,6 +268,7 @@ async fn bring_up(
         effective,
         seed: session.seed(),
         able,
+        runtime,
         clock,
         recorder,
         samples: Samples::to_file(&folder.join("samples.jsonl")),
@@ -323,7 +329,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
     let died = async {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            // One that failed is enough: epmd outlives a node that did not boot.
+            // One that failed is enough: a mapper of ports outlives a node that did not boot.
             if node.failed_process().is_some() || !node.is_running() {
                 return Error::setup(format!(
                     "{} before it was ready{}",

@@ -13,10 +13,10 @@ mod tests;
 use super::tcp::Segment;
 use super::triggers::{Link, Rule};
 use fuzz_dist_env::HostId;
-use fuzz_dist_env::wire::{Action, Connection, Progress, Trigger};
+use fuzz_dist_env::wire::{Action, Connection, Progress, Protocol, Trigger};
 use inner::Inner;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// A frame for a host.
@@ -47,7 +47,7 @@ pub(super) enum Own {
     Part(Vec<u8>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tap {
     inner: Mutex<Inner>,
     /// Is any link cut? If not, packets without data pass at once.
@@ -55,6 +55,11 @@ pub(super) struct Tap {
 }
 
 impl Tap {
+    /// One that follows connections by this protocol.
+    pub(super) fn new(protocol: Option<Arc<dyn Protocol>>) -> Tap {
+        Tap { inner: Mutex::new(Inner::new(protocol)), cutting: AtomicBool::new(false) }
+    }
+
     /// Decides on a frame; `None` if it simply passes.
     pub(super) fn see(&self, link: Link, frame: &[u8]) -> Option<Passage> {
         let segment = Segment::of(frame).filter(|segment| !segment.is_empty());
@@ -78,7 +83,12 @@ impl Tap {
         find: impl Fn(&str) -> Option<HostId>,
     ) -> Result<(u64, watch::Receiver<Progress>), String> {
         let mut inner = self.lock();
-        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, find)?;
+        let protocol = inner.protocol.clone();
+        let name = |written: &str| match &protocol {
+            Some(protocol) => protocol.name(written),
+            None => written.into(),
+        };
+        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, name, find)?;
         inner.last_id += 1;
         inner.rules.push(rule);
         Ok((inner.last_id, progress))

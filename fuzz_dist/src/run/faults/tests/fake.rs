@@ -274,6 +274,7 @@ pub(super) fn kept(
         workload: g_set(),
         effective,
         able: Able::everything(),
+        runtime: None,
         seed,
         clock,
         recorder,
