@@ -26,7 +26,9 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
         let decided = match done.0 {
             TrialReport::Ignored(_) => true,
             // The loss was seen; who asks for a number of attempts wants to know how often.
-            TrialReport::Passed => effective.expect == Expect::Invalid && over.attempts.is_none(),
+            TrialReport::Passed => {
+                effective.expect == Expect::Invalid && over.options.attempts.is_none()
+            }
             TrialReport::Failed(_) => false,
         };
         attempts.push(done);
@@ -99,7 +101,7 @@ fn run_attempt(
         Ok(Validity::Unknown) => "warning: ",
         _ => "",
     };
-    let printed = match (&report, told.line.filter(|_| !over.verbose)) {
+    let printed = match (&report, told.line.filter(|_| !over.verbose.unwrap_or_default())) {
         (TrialReport::Passed, Some(line)) => format!("{remark}{line}\n"),
         (TrialReport::Passed, None) => format!("\n{remark}{}", told.whole),
         (TrialReport::Failed(_), _) => format!("\nFAILED {}", told.whole),
@@ -215,7 +217,7 @@ fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str
         Err(error) => {
             // A run that was judged did run here, and an anomaly in it is not hidden by what was missing.
             let found = finished.judged.as_ref().is_some_and(Verdict::is_invalid);
-            return match (error.kind(), over.missing) {
+            return match (error.kind(), over.missing.unwrap_or_default()) {
                 _ if found || finished.after_verdict => failed(),
                 (ErrorKind::Missing, _) | (ErrorKind::Environment, Missing::Ignore) => {
                     TrialReport::Ignored(error.to_string())
