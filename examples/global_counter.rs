@@ -63,7 +63,7 @@ async fn increments_survive_a_long_partition(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: a cut of 0.3 net_ticktimes, which is over before anybody is taken for dead.
+/// The correct variant: a cut of 0.3 net_ticktimes, which is over before anybody is taken for dead.
 #[fuzz_dist::test(
     db = counter(8),
     workload = increments(),

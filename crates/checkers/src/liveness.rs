@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_name};
 use super::finals::overloaded;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Validity, Verdict};
 use fuzz_dist_history::op::{Name, NodeId};
 use fuzz_dist_history::time::Time;
@@ -107,7 +107,7 @@ impl Checker for Liveness {
             verdict.reasons.insert(0, why.into());
         }
         let within = self.within;
-        let verdict = rechecked(history, verdict, |f, a| recheck::liveness(f, a, within));
+        let verdict = verified(history, verdict, |f, a| verify::liveness(f, a, within));
         faults.state(history, verdict)
     }
 

@@ -13,7 +13,7 @@
 //! - *lost*: a node's final read lacks an acknowledged transaction.
 
 #[cfg(test)]
-mod naive;
+mod oracle;
 mod reads;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, within};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Name, Value};
@@ -140,7 +140,7 @@ impl Checker for Atomic {
         });
         finals.apply(&mut verdict);
         let functions = [&*self.write, &*self.abort, &*self.read];
-        let verdict = rechecked(history, verdict, |f, a| recheck::atomic(f, a, functions));
+        let verdict = verified(history, verdict, |f, a| verify::atomic(f, a, functions));
         told.faults.state(history, verdict)
     }
 

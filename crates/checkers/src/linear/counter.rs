@@ -6,7 +6,7 @@ use super::super::Arguments;
 use super::super::calls::{Outcome, calls};
 use super::super::evidence::{Faults, node_of};
 use super::super::pn_counter::ranges::Ranges;
-use super::super::recheck::{self, rechecked};
+use super::super::verify::{self, verified};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use super::model::CounterOp;
 use super::pairs;
@@ -126,7 +126,7 @@ impl Checker for Counter {
         let verdict = Verdict { checker: "counter".into(), ..verdict };
         let verdict = verdict.with("impossible_value_count", impossible);
         let verdict = verdict.counted("impossible_value", impossible);
-        rechecked(history, verdict, recheck::counter)
+        verified(history, verdict, verify::counter)
     }
 
     fn arguments(&self) -> Option<Arguments> {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_twin_agrees_on_random_histories() {
+    fn the_oracle_agrees_on_random_histories() {
         let any: Vec<i64> = (-3..6).collect();
         let seen = agreed((0..5_000).map(|seed| random_history(Seed(seed), 4, &any, 24)));
         assert!(seen.iter().all(|n| *n > 25), "{seen:?}");
@@ -255,7 +255,7 @@ mod tests {
 
     /// What is interchangeable is exchanged, and what only grows does.
     #[test]
-    fn the_twin_agrees_where_many_equal_increments_are_pending() {
+    fn the_oracle_agrees_where_many_equal_increments_are_pending() {
         let sizes: [&[i64]; 4] = [&[1], &[1, 2], &[2, 3, 5], &[2, -1]];
         let history = |seed| random_history(Seed(seed), 9, sizes[seed as usize % 4], 30);
         let seen = agreed((0..8_000).map(history));
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// How many are valid, unknown, invalid, by the search and by the twin.
+    /// How many are valid, unknown, invalid, by the search and by the oracle.
     fn agreed(histories: impl Iterator<Item = History>) -> [usize; 3] {
         let mut seen = [0; 3];
         for (seed, history) in histories.enumerate() {

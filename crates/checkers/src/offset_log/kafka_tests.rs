@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::Validity;
 use super::super::histories::Recorder;
-use super::tests::{Polls, Sent, twin};
+use super::tests::{Polls, Sent, oracle};
 use super::*;
 use fuzz_dist_history::op::Value;
 use fuzz_dist_random::{Seed, Stream};
@@ -128,7 +128,7 @@ fn the_oracle_agrees_on_random_histories() {
         let verdict = offset_log().check(&history);
         let mut counts = [0; 3];
         for (sent, polls) in logs.values() {
-            let count = |kind: &str| twin(kind, sent, polls, false);
+            let count = |kind: &str| oracle(kind, sent, polls, false);
             let polled = polls.iter().any(|(_, r)| r.as_ref().is_some_and(|r| !r.is_empty()));
             let expected = match KINDS.iter().map(|kind| count(kind)).sum::<usize>() {
                 0 if count("unsure") > 0 || !polled => Validity::Unknown,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::evidence::count;
 use super::finals::heed_the_end;
 use super::online::OnlineLog;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Checker, Independent, Online, Verdict, independent};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Process;
@@ -166,7 +166,7 @@ impl Checker for OneLog {
             .with("polled_count", log.polled)
             .with("unsure_count", log.unsure)
             .with("unknown_poll_count", log.open_polls);
-        rechecked(history, verdict, |f, a| recheck::offset_log(f, a, self.from_start))
+        verified(history, verdict, |f, a| verify::offset_log(f, a, self.from_start))
     }
 }
 

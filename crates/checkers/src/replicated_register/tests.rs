@@ -1,10 +1,10 @@
-//! Histories that a register must, or must not, show; and the slow twin on any others.
+//! Histories that a register must, or must not, show; and the oracle on any others.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{naive, replicated_register};
+use super::{oracle, replicated_register};
 use crate::Checker;
 use crate::histories::Recorder;
 use fuzz_dist_history::History;
@@ -121,9 +121,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn the_slow_twin_finds_the_same(seed in any::<u64>(), steps in 1_usize..60) {
+    fn the_oracle_finds_the_same(seed in any::<u64>(), steps in 1_usize..60) {
         let history = nonsense(seed, steps);
-        prop_assert_eq!(found(&history), naive::findings(&history));
+        prop_assert_eq!(found(&history), oracle::findings(&history));
     }
 }
 

@@ -6,7 +6,7 @@ use super::dense::NONE;
 use super::evidence::{count, listed, node_of};
 use super::finals::{heed_the_end, unsettled};
 use super::online::OnlineQueue;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -82,7 +82,7 @@ impl Checker for TotalQueue {
         heed_the_end(history, &mut verdict);
         let open = drained.dequeues.len() + drained.drains.len();
         let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
-        rechecked(history, verdict, recheck::total_queue)
+        verified(history, verdict, verify::total_queue)
     }
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::Arguments;
 use crate::evidence::{any_of, between};
 use crate::online::OnlineBank;
-use crate::recheck::{self, rechecked};
+use crate::verify::{self, verified};
 use crate::{Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::op::{Kind, NodeId, Value};
 use fuzz_dist_history::time::Time;
@@ -150,8 +150,8 @@ impl Checker for Bank {
         verdict.anomalies = anomalies;
         kinds.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         let verdict = verdict.with("reads", reads).with("bad_reads", bad);
-        rechecked(history, verdict, |f, a| {
-            recheck::bank(f, a, &self.accounts, self.total, self.negative)
+        verified(history, verdict, |f, a| {
+            verify::bank(f, a, &self.accounts, self.total, self.negative)
         })
     }
 

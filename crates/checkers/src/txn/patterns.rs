@@ -239,7 +239,7 @@ impl Checker for Monotonic {
                 })
                 .collect();
             let anomalies = anomalies.ok_or(
-                "a cycle did not pass its own re-check, which is a mistake of this checker",
+                "internal error: the verification of a cycle failed; please report it with the history",
             )?;
             let count = anomalies.len();
             Ok((anomalies, count, reads.len()))
@@ -261,7 +261,7 @@ fn found(txns: &Transactions, t: u32) -> impl Iterator<Item = (u32, Option<i64>)
     })
 }
 
-/// Re-checks a cycle of growth and sessions, and tells it.
+/// Verifies a cycle of growth and sessions, and explains it.
 fn growth(txns: &Transactions, members: &[u32]) -> Option<Anomaly> {
     let mut text = txns.cast(members);
     for (i, a) in members.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::calls::{Call, Outcome, calls};
 use crate::evidence::{count, node_of};
-use crate::recheck::{self, rechecked};
+use crate::verify::{self, verified};
 use crate::{Anomaly, Arguments, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -153,7 +153,7 @@ impl Checker for G2 {
         };
         verdict.sample(found);
         let verdict = verdict.with("keys", keys).with("committed", committed);
-        rechecked(history, verdict, recheck::g2)
+        verified(history, verdict, verify::g2)
     }
 
     fn arguments(&self) -> Option<Arguments> {

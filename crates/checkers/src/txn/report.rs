@@ -52,13 +52,13 @@ impl<'a> Report<'a> {
         self.bytes = bytes;
     }
 
-    /// The cycles of a search, each re-checked.
+    /// The cycles of a search, each verified.
     pub(crate) fn cycles(&mut self, found: Found, reason: impl Fn(Step) -> Option<String>) {
         for (class, steps) in &found.cycles {
             match tell::cycle(self.txns, *class, steps, &reason) {
                 Some(anomaly) => self.add(class.name(), || anomaly),
                 None => self.unknown.push(format!(
-                    "a cycle of class {} did not pass its own re-check, which is a mistake of this checker",
+                    "internal error: the verification of a cycle of class {} failed; please report it with the history",
                     class.name()
                 )),
             }
@@ -96,7 +96,7 @@ impl<'a> Report<'a> {
                         "incomplete: no order of the versions explains all, by cycles of several classes".into(),
                     ),
                     None => self.unknown.push(
-                        "internal error: the proof that no order of versions is possible did not pass its own re-check".into(),
+                        "internal error: the verification of the proof that no order of versions is possible failed; please report it with the history".into(),
                     ),
                 }
             }

@@ -8,9 +8,9 @@
 mod depend;
 mod direct;
 #[cfg(test)]
-pub(super) mod tests;
+mod oracle;
 #[cfg(test)]
-mod twin;
+pub(super) mod tests;
 mod why;
 
 use super::super::Arguments;

@@ -10,11 +10,11 @@
 mod eval;
 mod judge;
 mod parse;
-mod recheck;
 mod search;
 #[cfg(test)]
 mod tests;
 mod together;
+mod verify;
 
 pub(crate) use eval::{Act, evaluate};
 
@@ -25,8 +25,8 @@ use fuzz_dist_history::op::Value;
 
 use super::core::{Shape, Transactions, tell};
 use super::weak::{Findings, Level, base::Base, causal, weak};
-use recheck::Recheck;
 use search::End;
+use verify::Verifier;
 
 /// What kind of object a key holds, and so which micro-operations it has besides `r`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -204,7 +204,7 @@ impl Checker for CrdtCausal {
                     let of =
                         |(node, place): &(u32, usize)| (base.txn[*node as usize] as usize, *place);
                     let witness: Vec<(usize, usize)> = reads.iter().map(of).collect();
-                    let held = Recheck::new(history, &parsed).impossible_together(&witness);
+                    let held = Verifier::new(history, &parsed).impossible_together(&witness);
                     checked = held.is_some();
                     let tell = || together(history, &parsed, &base, &reads);
                     findings.add("unexplained", || (held != Some(false)).then(tell));

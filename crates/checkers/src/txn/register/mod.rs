@@ -7,9 +7,9 @@
 mod depend;
 mod direct;
 #[cfg(test)]
-mod tests;
+mod oracle;
 #[cfg(test)]
-mod twin;
+mod tests;
 mod versions;
 mod why;
 

@@ -11,11 +11,11 @@ mod axioms;
 pub(crate) mod base;
 pub(crate) mod causal;
 mod memory;
+#[cfg(test)]
+mod oracle;
 mod tell;
 #[cfg(test)]
 pub(crate) mod tests;
-#[cfg(test)]
-mod twin;
 
 use super::super::Arguments;
 use std::collections::BTreeMap;
@@ -330,7 +330,7 @@ impl Findings {
         self.counts.is_empty()
     }
 
-    /// `tell` gives `None` where the finding does not pass its own re-check.
+    /// `tell` gives `None` where the verification of the finding fails.
     pub(crate) fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
@@ -356,7 +356,7 @@ impl Findings {
         } else if self.unverified {
             Verdict::unknown(
                 name,
-                "a finding did not pass its own re-check, which is a mistake of this checker",
+                "internal error: the verification of a finding failed; please report it with the history",
             )
         } else if let Some(why) = unknown {
             Verdict::unknown(name, why)

@@ -1,9 +1,9 @@
 //! Each level says what its axiom says.
 
-use super::twin::Twin;
+use super::oracle::Oracle;
 use super::{Level, causal, read_atomic, session_guarantees, weak};
 use crate::txn::generate::{HIDDEN_CYCLE, HIDDEN_INITIAL, Load, PLANTS, Store, plant, script};
-use crate::txn::twin as plain;
+use crate::txn::oracle as plain;
 use crate::txn::{Isolation, Shape, Transactions, Weak, list_append, rw_register};
 use crate::{Checker, Validity, Verdict};
 use fuzz_dist_history::History;
@@ -220,16 +220,16 @@ pub(crate) fn small(seed: u64) -> History {
 }
 
 #[test]
-fn every_level_agrees_with_its_slow_twin() {
+fn every_level_agrees_with_its_oracle() {
     let mut valid = [0; Level::ALL.len()];
     let mut invalid = [0; Level::ALL.len()];
     for seed in 0..5_000 {
         let history = small(seed);
         let txns = plain::plain(&history);
         let Ok(columns) = Transactions::read(&history, Shape::Registers) else { continue };
-        let twin = Twin::new(&txns);
+        let oracle = Oracle::new(&txns);
         for (i, level) in Level::ALL.into_iter().enumerate() {
-            let expected = twin.as_ref().is_some_and(|t| t.holds(level));
+            let expected = oracle.as_ref().is_some_and(|t| t.holds(level));
             let verdict = weak(level).judge(&columns);
             let said = (verdict.is_valid(), verdict.is_invalid());
             assert_eq!(
@@ -239,7 +239,7 @@ fn every_level_agrees_with_its_slow_twin() {
                 plain::show(&txns)
             );
             valid[i] += u32::from(expected);
-            invalid[i] += u32::from(!expected && twin.is_some());
+            invalid[i] += u32::from(!expected && oracle.is_some());
         }
     }
     assert!(valid.iter().all(|n| *n > 1_400), "{valid:?}");

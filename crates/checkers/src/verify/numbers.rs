@@ -63,7 +63,7 @@ fn is_sum_of_some(value: i128, numbers: &[i128]) -> bool {
 pub(crate) fn counter(facts: &Facts<'_>, a: &Anomaly) -> Held {
     let h = facts.history;
     if &*a.kind == "not_linearizable" {
-        // The search re-checks its own, where it is short enough; what it names is counted here.
+        // The search verifies its own, where it is short enough; what it names is counted here.
         let decode = |c: &Call| {
             let result = c.acknowledged().map(|i| h.value(i));
             let f = h.function(c.invoked);
