@@ -65,12 +65,12 @@ pub enum Announced {
         duration_ns: u64,
     },
     /// A fault begins.
-    TroubleStart(
+    FaultStart(
         /// Which, for people.
         String,
     ),
     /// It has ended.
-    TroubleStop(
+    FaultStop(
         /// Which, for people.
         String,
     ),
@@ -181,8 +181,8 @@ impl Announcement {
                 ];
                 ("operation", "stop", details)
             }
-            Announced::TroubleStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
-            Announced::TroubleStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
+            Announced::FaultStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
+            Announced::FaultStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
         };
         let details: BTreeMap<Term, Term> =
             details.into_iter().map(|(key, value)| (atom(key), value)).collect();
@@ -216,8 +216,8 @@ mod tests {
             said(3, start()),
             said(5, start()),
             said(3, stop()),
-            said(7, Announced::TroubleStart("bridge".into())),
-            said(7, Announced::TroubleStop("bridge".into())),
+            said(7, Announced::FaultStart("bridge".into())),
+            said(7, Announced::FaultStop("bridge".into())),
         ];
         assert_eq!(over_already(&batch), HashSet::from([3]));
     }

@@ -127,13 +127,13 @@ impl Announcements {
     }
 
     /// A fault begins or ends.
-    pub(super) fn trouble(&self, edge: Edge, id: i64, shape: &str) {
+    pub(super) fn fault(&self, edge: Edge, id: i64, shape: &str) {
         if self.what == Announce::Nothing {
             return;
         }
         let what = match edge {
-            Edge::Start | Edge::Started => Announced::TroubleStart(shape.into()),
-            Edge::Stop | Edge::Stopped => Announced::TroubleStop(shape.into()),
+            Edge::Start | Edge::Started => Announced::FaultStart(shape.into()),
+            Edge::Stop | Edge::Stopped => Announced::FaultStop(shape.into()),
         };
         let monotonic_ns = self.clock.monotonic_ns(self.clock.now());
         for queue in self.nodes.iter().filter(|queue| queue.is_open()) {
@@ -303,7 +303,7 @@ mod tests {
                 begins(&all, node, 3, 11);
                 ends(&all, node, 3);
             }
-            all.trouble(Edge::Start, 0, "bridge");
+            all.fault(Edge::Start, 0, "bridge");
             let of = |node: usize| all.nodes[node].state().waiting.len();
             (of(0), of(1))
         };

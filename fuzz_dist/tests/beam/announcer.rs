@@ -64,14 +64,14 @@ async fn telemetry_hears_of_operations_as_they_were() {
     call(&node, "telemetry", "run", args![]).await;
     let mut announcer = announcer(&node).await;
     assert_eq!(announcer.speaks_to(), "telemetry");
-    let trouble = Announcement {
+    let fault = Announcement {
         id: 0,
         span: 1 << 60,
         monotonic_ns: monotonic_ns(),
-        what: Announced::TroubleStart("bridge {n1} - n2".into()),
+        what: Announced::FaultStart("bridge {n1} - n2".into()),
     };
     // A handler that fails keeps nobody from what comes after it.
-    let batch = [start(17, "add"), start(19, "crash"), stop(17, "add"), trouble];
+    let batch = [start(17, "add"), start(19, "crash"), stop(17, "add"), fault];
     announcer.tell(&batch).await.unwrap();
     let executed = call(&node, "telemetry", "executed", args![]).await;
     let shown = executed.to_string();

@@ -5,9 +5,10 @@ mod announcer;
 mod applications;
 mod calls;
 mod faults;
+mod kept_faults;
 mod protocols;
 mod provision;
 mod sampler;
 mod support;
 mod terms;
-mod trouble;
+

@@ -10,7 +10,7 @@ use crate::beam::{Atom, Term};
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::history::FaultStatus;
-use crate::node::modules::TROUBLE_MODULE;
+use crate::node::modules::FAULT_MODULE;
 use crate::node::wait_until;
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -164,9 +164,9 @@ impl Fault for BusyDistFault {
             if !sender.is_running() {
                 return Ok("not running");
             }
-            let control = sender.control_with(TROUBLE_MODULE).await?;
+            let control = sender.control_with(FAULT_MODULE).await?;
             let busy: bool = control
-                .call(TROUBLE_MODULE, "is_busy", args![peer(targets, &plan.hit)])
+                .call(FAULT_MODULE, "is_busy", args![peer(targets, &plan.hit)])
                 .await
                 .map_err(Error::environment)?;
             if busy { Err(Error::environment("the buffer is still full")) } else { Ok("empty") }

@@ -235,8 +235,8 @@ impl Owner {
         let (i, id) = (self.entries.len(), self.entries.len() as i64);
         let value = History::fault_start(id, &plan.hit().shape, begin.zone.as_deref());
         self.scene.record(name.clone(), Edge::Start, value);
-        let trouble = format!("{name} {}", plan.hit().shape);
-        self.scene.announcements.trouble(Edge::Start, id, &trouble);
+        let announced = format!("{name} {}", plan.hit().shape);
+        self.scene.announcements.fault(Edge::Start, id, &announced);
         let plan = Arc::new(plan);
         let polled = polled.and_then(|polled| Some((polled, self.held(id)?)));
         let step = step::start(begin.fault.clone(), self.reach(), plan.clone(), polled);
@@ -336,7 +336,7 @@ impl Owner {
         entry.state = State::Over(check.status);
         let value = (check.status, check.evidence);
         let value = History::fault_value(entry.id, Edge::Stopped, "", Some(value));
-        self.scene.announcements.trouble(Edge::Stop, entry.id, &entry.shown());
+        self.scene.announcements.fault(Edge::Stop, entry.id, &entry.shown());
         self.scene.record(entry.name.clone(), Edge::Stopped, value);
         for ended in entry.ended.drain(..) {
             let _ = ended.send(check.status);

@@ -10,7 +10,7 @@
 %% and a map of what was seen; or {unsupported, Text}. Evidence is made of binaries, integers, lists.
 %%
 %% The oldest release that it must load into is OTP 25.
--module(fuzz_dist_trouble).
+-module(fuzz_dist_fault).
 
 -export([start/4, stop/3]).
 -export([kill_child/1, purge_module/1, is_busy/1]).

@@ -113,7 +113,7 @@ fn release(place: &Place, script: &str) -> PathBuf {
 /// The script of a release that answers, in this mode and with this cookie.
 fn answering(mode: &str, cookie: &str) -> String {
     let runtime = Runtime::find_or_fetch().expect("an Erlang runtime");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trouble/fake_antidote.erl");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/fake_antidote.erl");
     let source = source.display();
     let eval = format!(
         "{{ok, M, B}} = compile:file(\\\"{source}\\\", [binary, report]), \

@@ -1,4 +1,4 @@
-//! What comes out of every trouble.
+//! What comes out of every fault.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ impl Place {
     pub(crate) fn new() -> Place {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("trouble-{}-{number}", std::process::id());
+        let name = format!("faults-{}-{number}", std::process::id());
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&store).expect("a folder for stores");
         Place { runtime: Runtime::new(), store }

@@ -1,4 +1,4 @@
-//! Trouble with the Erlang runtime before a node could start: what is found does not run, what is
+//! Faults of the Erlang runtime before a node could start: what is found does not run, what is
 //! kept is damaged, what is fetched hangs.
 
 use std::fs;
