@@ -276,7 +276,7 @@ fn asked_for(name: &str) -> bool {
 }
 
 /// From the end of a cut of 3 s to the arrival of what was sent during the cut. Not by criterion, which
-/// would take the short times that are told for those that pass.
+/// would take the short times that are reported for those that pass.
 fn heal() {
     const CUT: Duration = Duration::from_secs(3);
     const TIMES: usize = 7;

@@ -1,4 +1,4 @@
-//! Scenarios: what a test can do while it runs, and what it is told.
+//! Scenarios: what a test can do while it runs, and what it learns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,7 +124,7 @@ impl Checker for Ends {
     }
 }
 
-/// A dropped operation is indeterminate, its client goes on as a new process; outcomes can be told apart.
+/// A dropped operation is indeterminate, its client goes on as a new process; outcomes can be distinguished.
 #[fuzz_dist::test(
     db = "embedded",
     workload = never_done(),

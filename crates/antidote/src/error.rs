@@ -27,7 +27,7 @@ pub enum RequestKind {
     CreateDc,
     /// Asking a data centre how others reach it.
     ConnectionDescriptor,
-    /// Telling a data centre of others.
+    /// Announcing other data centres to a data centre.
     ConnectToDcs,
 }
 
@@ -127,7 +127,7 @@ impl fmt::Display for Ending {
 
 /// A request that brought no usable answer.
 ///
-/// [`Error::is_definite`] tells whether it certainly had no effect (the operation is to be
+/// [`Error::is_definite`] says whether it certainly had no effect (the operation is to be
 /// completed as `fail`), or may have had one (`info`).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -22,7 +22,7 @@ pub struct Convergence {
     ordered: bool,
 }
 
-/// Judges whether the final reads of all nodes are equal, whatever they read, and tells how
+/// Judges whether the final reads of all nodes are equal, whatever they read, and reports how
 /// long after the heal that took. Lists count as unordered, as databases give sets. Reads that
 /// differ only by what updates of unknown outcome may have changed between them are *unknown*.
 ///
@@ -212,7 +212,7 @@ mod tests {
     use fuzz_dist_random::Seed;
 
     #[test]
-    fn equal_final_reads_converge_and_tell_when() {
+    fn equal_final_reads_converge_and_report_when() {
         let verdict = convergence().check(&Script::parse(
             "a1 a1' |heal |quiesce r1@1 r1'{1} r2@2 r2'{} |final r1 r1'{1} r2@2 r2'{1}",
         ));
@@ -291,9 +291,9 @@ mod tests {
             let all: Vec<String> = (1..=size).map(|n| n.to_string()).collect();
             let text = format!("|heal |final r1@1 r1'{{{}}} r2@2 r2'{{}}", all.join(","));
             let verdict = convergence().check(&Script::parse(&text));
-            let told = &verdict.anomalies[0].explanation;
-            assert!(told.contains(shown), "{told}");
-            assert!(told.contains("{1 2 3 4 5 6 7 8}"), "{told}");
+            let text = &verdict.anomalies[0].explanation;
+            assert!(text.contains(shown), "{text}");
+            assert!(text.contains("{1 2 3 4 5 6 7 8}"), "{text}");
         }
     }
 
@@ -390,8 +390,8 @@ mod tests {
         fn the_oracle_comes_to_the_same(seed in any::<u64>(), steps in 2_usize..40) {
             let history = reads(seed, steps);
             let verdict = convergence().check(&history);
-            let told = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
-            prop_assert_eq!((verdict.validity, told), oracle(&history));
+            let ms = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
+            prop_assert_eq!((verdict.validity, ms), oracle(&history));
             // Unknown by itself, and not since the second opinion disagrees.
             let why = verdict.reasons.concat();
             prop_assert!(!why.contains("internal error"), "{}", why);

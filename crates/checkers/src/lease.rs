@@ -249,7 +249,7 @@ mod tests {
             assert_eq!(verdict.validity, expected, "seed {seed}: {:?}", verdict.reasons);
             // The two acquisitions of each anomaly overlap, and each acquisition that begins while another
             // client holds the lease is reported.
-            let told: BTreeSet<usize> =
+            let found: BTreeSet<usize> =
                 verdict.anomalies.iter().filter_map(|a| a.events.last().copied()).collect();
             let begins = calls(&history, &["acquire"]).filter_map(|c| {
                 let done = c.acknowledged()?;
@@ -257,7 +257,7 @@ mod tests {
                 (held(c.process.0) && all.clone().any(|o| o != c.process.0 && held(o)))
                     .then_some(done)
             });
-            assert_eq!(told, begins.collect(), "seed {seed}: {verdict:#?}");
+            assert_eq!(found, begins.collect(), "seed {seed}: {verdict:#?}");
             seen[expected as usize] += 1;
         }
         assert!(seen.iter().all(|n| *n > 250), "{seen:?}");

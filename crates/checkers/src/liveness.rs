@@ -390,11 +390,11 @@ mod tests {
             assert_eq!(verdict.results["slowest_ms"].as_u64(), slowest, "seed {seed} {ops:?}");
             let judged_count = states.iter().flatten().count();
             assert_eq!(verdict.results["judged_count"], judged_count, "seed {seed} {ops:?}");
-            let told: Vec<(&str, Option<NodeId>)> =
+            let found: Vec<(&str, Option<NodeId>)> =
                 verdict.anomalies.iter().map(|a| (&*a.kind, a.node)).collect();
             let dead = (0..2u16).filter(|n| states[usize::from(*n)] == Some(false));
             let dead = dead.map(|n| ("not_recovered", Some(NodeId(n))));
-            assert_eq!(told, dead.collect::<Vec<_>>(), "seed {seed} {ops:?}: {verdict:#?}");
+            assert_eq!(found, dead.collect::<Vec<_>>(), "seed {seed} {ops:?}: {verdict:#?}");
             seen[expected as usize] += 1;
         }
         assert!(seen.iter().all(|n| *n > 100), "{seen:?}");

@@ -210,18 +210,19 @@ mod tests {
             assert_eq!(verdict.validity, expected, "{values:?}");
             let ends = [values.iter().min(), values.iter().max()];
             for (name, value) in ["lowest", "highest"].into_iter().zip(ends) {
-                let told = verdict.results[name].as_str().map(str::to_string);
-                assert_eq!(told, value.map(Value::to_string), "seed {seed}");
+                let found = verdict.results[name].as_str().map(str::to_string);
+                assert_eq!(found, value.map(Value::to_string), "seed {seed}");
             }
-            let mut told: Vec<_> = verdict.anomalies.iter().map(|a| a.subject.clone()).collect();
-            told.sort();
+            let mut subjects: Vec<_> =
+                verdict.anomalies.iter().map(|a| a.subject.clone()).collect();
+            subjects.sort();
             let mut again: Vec<Value> = (0..values.len())
                 .filter(|i| values[..*i].contains(&values[*i]))
                 .map(|i| values[i].clone())
                 .collect();
             again.sort();
             again.dedup();
-            assert!(again.len() > ANOMALIES_MAX || told == again, "seed {seed}: {told:?}");
+            assert!(again.len() > ANOMALIES_MAX || subjects == again, "seed {seed}: {subjects:?}");
         }
     }
 }

@@ -150,7 +150,7 @@ fn services() -> Vec<Kept> {
     ]
 }
 
-fn tell(file: &str, verdict: &Verdict, said: &mut String) {
+fn describe(file: &str, verdict: &Verdict, said: &mut String) {
     said.push_str(&format!("{file}: {}\n", verdict.validity));
     for reason in &verdict.reasons {
         said.push_str(&format!("  because {reason}\n"));
@@ -203,7 +203,7 @@ fn the_cause_named_is_the_one_that_acted_at_the_loss() {
     }
 }
 
-/// Trimmed histories of real runs, in which nodes said why: what is told of each anomaly, and as data.
+/// Trimmed histories of real runs, in which nodes said why: what is said of each anomaly, and as data.
 #[test]
 fn explanations_of_kept_histories_do_not_change() {
     let folder = root().join("tests/histories");
@@ -242,7 +242,7 @@ fn verdicts_about_kept_histories_do_not_change() {
         let verdict = kept.build.check(&kept.load());
         let named = verdict.anomalies.iter().any(|a| *a.kind == *kept.anomaly);
         assert!(verdict.is_invalid() && named, "{}: {verdict:#?}", kept.file);
-        tell(&kept.file, &verdict, of_checker.entry(kept.checker).or_default());
+        describe(&kept.file, &verdict, of_checker.entry(kept.checker).or_default());
     }
     for (checker, said) in of_checker {
         insta::assert_snapshot!(checker, said);

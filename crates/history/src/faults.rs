@@ -1,4 +1,4 @@
-//! Faults as the history tells them: when each began, was seen to act, ended, was seen undone.
+//! Faults as the history has them: when each started, took effect, was stopped, was verified as removed.
 //!
 //! A fault is recorded as up to four events of [`Process::NEMESIS`] whose function is the
 //! fault's name and whose value is a map with `id`, `edge` and, on the edges that report a
@@ -56,7 +56,7 @@ pub enum FaultStatus {
     Installed,
     /// It was seen not to act.
     Ineffective,
-    /// The check could not tell.
+    /// The check could not decide it.
     Indeterminate,
 }
 

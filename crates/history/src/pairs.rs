@@ -99,7 +99,7 @@ impl History {
     /// Nodedowns of nodes that the fault they came from had not cut, in words: `n1 lost n2 (disconnect)`.
     pub fn beyond_the_cut(&self) -> Vec<String> {
         let faults = self.faults();
-        let mut told: Vec<String> = Vec::new();
+        let mut lines: Vec<String> = Vec::new();
         for down in self.nodedowns() {
             let Some(fault) = faults.iter().find(|f| Some(f.id) == down.fault) else { continue };
             let cuts = self.cuts(fault);
@@ -107,11 +107,12 @@ impl History {
             let Some(gone) = gone.filter(|_| !cuts.is_empty()) else { continue };
             let (by, gone) = (down.seen_by, gone);
             let text = format!("{} lost {} ({})", self.node_name(by), down.gone, down.reason);
-            if !cuts.contains(&(by, gone)) && !cuts.contains(&(gone, by)) && !told.contains(&text) {
-                told.push(text);
+            if !cuts.contains(&(by, gone)) && !cuts.contains(&(gone, by)) && !lines.contains(&text)
+            {
+                lines.push(text);
             }
         }
-        told
+        lines
     }
 
     fn all_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {

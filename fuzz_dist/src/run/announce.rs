@@ -233,16 +233,16 @@ impl Speaker {
                 let _ = tokio::time::timeout(GATHER, self.queue.hurry.notified()).await;
                 continue;
             }
-            let told = self.tell(&mut announcer, &batch).await;
+            let sent = self.send(&mut announcer, &batch).await;
             let count = batch.len() as u64;
             let failed = {
                 let mut state = self.queue.state();
                 state.sending = 0;
-                match told {
+                match sent {
                     Ok(()) => state.said += count,
                     Err(_) => state.lost += count,
                 }
-                told.map_err(|why| state.why.get_or_insert(why).len()).is_err()
+                sent.map_err(|why| state.why.get_or_insert(why).len()).is_err()
             };
             if failed {
                 announcer = None;
@@ -259,7 +259,7 @@ impl Speaker {
         batch
     }
 
-    async fn tell(
+    async fn send(
         &self,
         announcer: &mut Option<Announcer>,
         batch: &[Announcement],
@@ -272,7 +272,7 @@ impl Speaker {
                 announcer.insert(started.map_err(|e| e.to_string())?)
             }
         };
-        speaking.tell(batch).await.map_err(|e| e.to_string())
+        speaking.announce(batch).await.map_err(|e| e.to_string())
     }
 }
 

@@ -39,10 +39,10 @@ impl Failure {
 /// Definite only where the call certainly was not executed.
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
-        let told = OpError::new(error.kind(), error.to_string());
+        let op_error = OpError::new(error.kind(), error.to_string());
         match error.certainly_not_executed() {
-            true => Failure::Definite(told),
-            false => Failure::Unknown(told),
+            true => Failure::Definite(op_error),
+            false => Failure::Unknown(op_error),
         }
     }
 }

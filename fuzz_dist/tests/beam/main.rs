@@ -11,4 +11,3 @@ mod provision;
 mod sampler;
 mod support;
 mod terms;
-

@@ -133,15 +133,15 @@ impl Checker for Atomic {
         let mut findings = view.into_findings();
         lost(history, &txns, &finals).into_iter().for_each(|f| findings.add(f));
         own_unread(history, &txns).into_iter().for_each(|f| findings.add(f));
-        let told = Told { history, txns: &txns, faults: Faults::of(history) };
-        let mut verdict = told.verdict(read_count, &findings);
+        let context = Context { history, txns: &txns, faults: Faults::of(history) };
+        let mut verdict = context.verdict(read_count, &findings);
         within::narrow(history, &mut verdict, &self.read, &["lost", "fractured"], |a, value| {
             within::has(value, &a.subject)
         });
         finals.apply(&mut verdict);
         let functions = [&*self.write, &*self.abort, &*self.read];
         let verdict = verified(history, verdict, |f, a| verify::atomic(f, a, functions));
-        told.faults.state(history, verdict)
+        context.faults.state(history, verdict)
     }
 
     fn arguments(&self) -> Option<Arguments> {
@@ -183,7 +183,7 @@ fn own_unread(history: &History, txns: &Txns) -> Vec<Finding> {
     findings
 }
 
-/// The kinds of findings, most telling first, and what a number of them is called.
+/// The kinds of findings, most informative first, and what a number of them is called.
 const KINDS: [(&str, &str); 7] = [
     ("aborted_read", "aborted transaction"),
     ("fractured", "fractured transaction"),
@@ -195,13 +195,13 @@ const KINDS: [(&str, &str); 7] = [
 ];
 
 /// Findings in words.
-struct Told<'a> {
+struct Context<'a> {
     history: &'a History,
     txns: &'a Txns,
     faults: Faults,
 }
 
-impl Told<'_> {
+impl Context<'_> {
     fn verdict(&self, reads: usize, findings: &Findings) -> Verdict {
         let mut reasons = Vec::new();
         let mut anomalies = Vec::new();

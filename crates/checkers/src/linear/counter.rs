@@ -1,5 +1,5 @@
 //! `counter`: a linearizable counter. Where no order is found that explains all reads, bounds
-//! tell which ones are impossible, and the search which ones contradict each other; where it is not
+//! show which ones are impossible, and the search which ones contradict each other; where it is not
 //! finished, bounds for two reads at a time do.
 
 use super::super::Arguments;
@@ -145,8 +145,8 @@ fn steps_of(history: &History) -> impl Iterator<Item = Step<CounterOp>> + '_ {
     })
 }
 
-/// Tells every read that is out of bounds; gives the event whose value is no number.
-fn bounds(history: &History, mut tell: impl FnMut(usize, i64, &Ranges)) -> Result<(), usize> {
+/// Reports every read that is out of bounds; gives the event whose value is no number.
+fn bounds(history: &History, mut report: impl FnMut(usize, i64, &Ranges)) -> Result<(), usize> {
     let decode = |i: usize| CounterModel.decode(history.function(i), &history.value(i), None);
     let mut adds: Vec<(usize, Option<usize>, Outcome, i64)> = Vec::new();
     let names = ["add", "increment", "inc", "decrement", "dec"];
@@ -171,7 +171,7 @@ fn bounds(history: &History, mut tell: impl FnMut(usize, i64, &Ranges)) -> Resul
                     let value = history.int(i).ok_or(i)?;
                     let began = history.invocation(i).unwrap_or(i);
                     if let Some(possible) = b.excludes(value, began) {
-                        tell(i, value, &possible);
+                        report(i, value, &possible);
                     }
                 }
                 if b.reads == 0 {
@@ -265,7 +265,7 @@ mod tests {
     /// Each of two reads is possible by itself, and one goes back behind the other: among so many
     /// clients that a search which does not know what is interchangeable ends nowhere.
     #[test]
-    fn a_contradiction_among_many_clients_is_told() {
+    fn a_contradiction_among_many_clients_is_reported() {
         let mut s = Seed(1).stream("many");
         let mut r = Recorder::new(["n1"]);
         let (mut sum, mut planted) = (0, false);

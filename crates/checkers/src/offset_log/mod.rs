@@ -173,7 +173,7 @@ impl Checker for OneLog {
 fn unreadable(history: &History, why: &Unreadable) -> String {
     match *why {
         Unreadable::SentTwice { first, second } => format!(
-            "{} is sent twice, at events {first} and {second}, so its place cannot be told",
+            "{} is sent twice, at events {first} and {second}, so its offset is ambiguous",
             history.value(second)
         ),
         Unreadable::Neither { event } => format!(

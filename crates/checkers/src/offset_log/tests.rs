@@ -80,7 +80,7 @@ fn a_value_that_is_sent_twice_has_no_place() {
 }
 
 #[test]
-fn the_first_event_at_an_offset_is_told_though_its_value_had_stood_elsewhere() {
+fn the_first_event_at_an_offset_is_reported_though_its_value_had_stood_elsewhere() {
     let mut r = Recorder::new(["n1"]);
     let mut events = Vec::new();
     for (client, offset, value) in [(0, 0, 10), (1, 1, 11)] {
@@ -93,13 +93,13 @@ fn the_first_event_at_an_offset_is_told_though_its_value_had_stood_elsewhere() {
         events.push(r.ok(client, Value::list([Value::list([2, value])])));
     }
     let verdict = offset_log().check(&r.history());
-    let told = verdict.anomalies.iter().map(|a| (&*a.kind, &*a.events));
+    let found = verdict.anomalies.iter().map(|a| (&*a.kind, &*a.events));
     let expected = [
         ("inconsistent", [events[2], events[3]]),
         ("duplicate", [events[0], events[2]]),
         ("duplicate", [events[1], events[3]]),
     ];
-    assert!(told.eq(expected.iter().map(|(kind, events)| (*kind, &events[..]))), "{verdict:?}");
+    assert!(found.eq(expected.iter().map(|(kind, events)| (*kind, &events[..]))), "{verdict:?}");
 }
 
 #[test]

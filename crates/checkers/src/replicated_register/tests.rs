@@ -56,7 +56,7 @@ fn vectors() {
     check(&ending(int(1)), &["overwritten", "overwritten"]);
     check(&ending(Value::set([1, 2])), &["overwritten", "overwritten"]);
     check(&ending(Value::Nil), &["lost", "lost"]);
-    // Other clients' writes were concurrent, as far as anybody can tell.
+    // Other clients' writes were concurrent, as far as anybody knows.
     let others =
         [(0, "write", int(1)), (1, "write", int(2)), (0, "final", int(1)), (1, "final", int(1))];
     check(&others, &[]);
@@ -128,7 +128,7 @@ proptest! {
 }
 
 #[test]
-fn a_value_that_was_replaced_before_the_read_is_told_although_more_was_written_after_it() {
+fn a_value_that_was_replaced_before_the_read_is_reported_although_more_was_written_after_it() {
     let mut r = Recorder::new(["n1"]);
     for value in [1, 2] {
         r.invoke(0, "write", value);

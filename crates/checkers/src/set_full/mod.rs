@@ -133,7 +133,7 @@ impl Checker for SetFull {
             faults: &faults,
         };
         let sessions = sessions::sessions(history, &adds, &streams);
-        // A run that was told `sessions = true` says so in its history, so that whoever checks the
+        // A run with `sessions = true` says so in its history, so that whoever checks the
         // history again later comes to the same verdict.
         let asked = self.sessions || history.meta("sessions") == Some(&Value::Bool(true));
         let options = SetFull { sessions: asked, ..self.clone() };

@@ -8,7 +8,7 @@ use fuzz_dist_history::op::Value;
 
 const ADDS: [&str; 6] = ["add", "increment", "inc", "decrement", "dec", "update"];
 
-/// Sums are told apart up to this distance between the least and the greatest one; beyond, and
+/// Sums are distinguished up to this distance between the least and the greatest one; beyond, and
 /// with more work than this, only these two are compared.
 const SPAN_MAX: i128 = 1 << 26;
 const WORK_MAX: i128 = 1 << 32;

@@ -1,4 +1,4 @@
-//! Witnesses that hold are confirmed, and wrong ones are told as mistakes of the checker.
+//! Witnesses that hold are confirmed, and wrong ones are reported as mistakes of the checker.
 
 use super::*;
 use crate::histories::{Object, Run};

@@ -103,11 +103,11 @@ impl Fault for BlipFault {
             .await
             .map_err(Error::environment)?;
         let after = carrier(&control, &peer).await?;
-        let told = |carrier: &Option<Term>| Value::from(carrier.as_ref().map(Term::to_string));
+        let shown = |carrier: &Option<Term>| Value::from(carrier.as_ref().map(Term::to_string));
         let evidence = Value::map([
             ("answer", Value::from(answer.to_string())),
-            ("connection_before", told(&before)),
-            ("connection_after", told(&after)),
+            ("connection_before", shown(&before)),
+            ("connection_after", shown(&after)),
         ]);
         Ok(Check::seen(before.is_some() && before != after, evidence))
     }

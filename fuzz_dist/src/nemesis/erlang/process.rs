@@ -88,12 +88,12 @@ impl Fault for KillProcessFault {
             .await
             .map_err(Error::environment)?;
         let down = tokio::time::timeout(END_LIMIT, watch.down()).await;
-        let (ended, told) = match down {
+        let (ended, evidence) = match down {
             Ok(Down::Ended(reason)) => (true, format!("{pid} ended: {reason}")),
             Ok(Down::Disconnected(reason)) => (false, format!("not seen: {reason}")),
             Err(_) => (false, format!("{pid} did not end within {END_LIMIT:?}")),
         };
-        Ok(Check::seen(ended, told))
+        Ok(Check::seen(ended, evidence))
     }
 
     /// Over as it began: whether somebody has that name again is the application's work.

@@ -93,26 +93,26 @@ impl Proof {
     pub fn evidence(&self) -> Value {
         let rows = self.expected.to_string();
         let matrix = self.names.iter().zip(rows.lines()).map(|(n, row)| format!("{n} {row}"));
-        let told = |links: &[Link]| Value::list(self.told(links));
+        let named = |links: &[Link]| Value::list(self.named(links));
         let mut evidence = vec![
             ("matrix", Value::list(matrix)),
             ("epoch", Value::Int(self.epoch as i64)),
-            ("leaks", told(&self.leaks)),
-            ("silent", told(&self.silent)),
+            ("leaks", named(&self.leaks)),
+            ("silent", named(&self.silent)),
         ];
         let seldom = [("changing", &self.changing), ("undone", &self.undone)];
         let seldom = seldom.into_iter().filter(|(_, links)| !links.is_empty());
-        evidence.extend(seldom.map(|(name, links)| (name, told(links))));
+        evidence.extend(seldom.map(|(name, links)| (name, named(links))));
         evidence.extend(self.refused.clone().map(|why| ("refused", why.into())));
         Value::map(evidence)
     }
 
-    fn told(&self, links: &[Link]) -> Vec<String> {
+    fn named(&self, links: &[Link]) -> Vec<String> {
         let name = |(from, to): &Link| format!("{} -> {}", self.names[*from], self.names[*to]);
-        let mut told: Vec<String> = links.iter().take(NAMED_MAX).map(name).collect();
+        let mut named: Vec<String> = links.iter().take(NAMED_MAX).map(name).collect();
         if links.len() > NAMED_MAX {
-            told.push(format!("and {} more", links.len() - NAMED_MAX));
+            named.push(format!("and {} more", links.len() - NAMED_MAX));
         }
-        told
+        named
     }
 }

@@ -168,7 +168,7 @@ impl Owner {
             self.scene.recorder.set_meta("reconnected", true);
         }
         self.heal.stage = Stage::Healed(proved);
-        self.tell_departures();
+        self.report_departures();
         self.board.heal(proved);
         for waiting in self.heal.waiting.drain(..) {
             let _ = waiting.send(proved);

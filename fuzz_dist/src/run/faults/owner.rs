@@ -438,7 +438,7 @@ impl Owner {
     }
 
     /// Where this run does not do what the run did that it replays.
-    pub(super) fn tell_departures(&self) {
+    pub(super) fn report_departures(&self) {
         let Some(replay) = &self.scene.replay else { return };
         for slot in replay.slots() {
             if self.scene.schedule.drawn(slot).is_none() {

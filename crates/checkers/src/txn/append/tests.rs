@@ -72,11 +72,11 @@ fn the_verdict_says_what_is_left() {
         verdict.reasons[0],
         "not serializable: G2-item; at best update-serializable or strong-snapshot-isolation"
     );
-    let told = &verdict.anomalies[0].explanation;
+    let text = &verdict.anomalies[0].explanation;
     assert!(
-        told.contains("T1 before T2 (rw): it read \"y\" as [], before the other appended 1")
-            || told.contains("T1 before T2 (rw): it read \"x\" as [], before the other appended 1"),
-        "{told}"
+        text.contains("T1 before T2 (rw): it read \"y\" as [], before the other appended 1")
+            || text.contains("T1 before T2 (rw): it read \"x\" as [], before the other appended 1"),
+        "{text}"
     );
     assert_eq!(verdict.anomalies[0].events, [0, 1, 2, 3]);
 }

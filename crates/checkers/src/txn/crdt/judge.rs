@@ -82,7 +82,7 @@ pub(super) fn judge(
                 findings.add(wrong.name, || {
                     let held = judge.verified(t, place, &wrong);
                     all_checked &= held.is_some();
-                    (held != Some(false)).then(|| judge.tell(*key, t as u32, value, wrong))
+                    (held != Some(false)).then(|| judge.explain(*key, t as u32, value, wrong))
                 });
             }
         }
@@ -372,7 +372,7 @@ impl<'a> Judge<'a> {
         wrong("impossible-count", why, value, None)
     }
 
-    fn tell(&self, key: u32, t: u32, value: &Value, wrong: Wrong) -> Anomaly {
+    fn explain(&self, key: u32, t: u32, value: &Value, wrong: Wrong) -> Anomaly {
         let Wrong { name, why, witness, .. } = wrong;
         let txns = self.base.txns;
         let cast: Vec<u32> = [t].into_iter().chain(witness.filter(|w| *w != t)).collect();

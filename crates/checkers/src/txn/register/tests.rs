@@ -135,7 +135,7 @@ fn agrees_with_its_oracle() {
     assert!(compared > 2_500 && unknown < 43, "{compared} {unknown}");
 }
 
-/// A healthy history is valid, however long it is: nobody tells the order of its versions, and the
+/// A healthy history is valid, however long it is: nobody reports the order of its versions, and the
 /// search for one must not end with its budget.
 #[test]
 fn long_healthy_histories_are_valid() {
