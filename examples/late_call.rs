@@ -34,7 +34,7 @@ fn rash() -> Workload {
             node.call("late_set", "add_or_fail", args![item]).await?;
         match answer.as_str() {
             "ok" => Ok(()),
-            _ => Err(Failure::definite("timeout", "the set does not answer")),
+            _ => Err(Failure::fail("timeout", "the set does not answer")),
         }
     };
     set_workload().add(add).read(read).into()

@@ -118,7 +118,7 @@ fn majority() -> Workload {
     liveness_workload(WITHIN, |node| async move {
         match node.call::<bool>("quorum", "call", args![]).await? {
             true => Ok(()),
-            false => Err(Failure::definite("no_majority", "it sees no majority")),
+            false => Err(Failure::fail("no_majority", "it sees no majority")),
         }
     })
 }

@@ -111,7 +111,7 @@ pub enum Ending {
     /// A request in it failed before its commit was asked for.
     Failed,
     /// Its commit was asked for, and whether it happened is not known.
-    Unknown,
+    Indeterminate,
 }
 
 impl fmt::Display for Ending {
@@ -120,7 +120,7 @@ impl fmt::Display for Ending {
             Ending::Committed => "has been committed",
             Ending::Aborted => "has been aborted",
             Ending::Failed => "has failed",
-            Ending::Unknown => "may or may not have been committed",
+            Ending::Indeterminate => "may or may not have been committed",
         })
     }
 }

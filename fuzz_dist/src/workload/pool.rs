@@ -107,8 +107,8 @@ fn drained(dequeue: Asking<Option<i64>>, node: Node) -> Answer<Value> {
             match dequeue(node.clone()).await {
                 Ok(Some(element)) => all.push(element),
                 Ok(None) => return Ok(Value::list(all)),
-                Err(Failure::Definite(error)) if !all.is_empty() => {
-                    return Err(Failure::Unknown(error));
+                Err(Failure::Fail(error)) if !all.is_empty() => {
+                    return Err(Failure::Info(error));
                 }
                 Err(error) => return Err(error),
             }
