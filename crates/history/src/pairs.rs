@@ -188,7 +188,7 @@ mod tests {
         h.set_meta("converged_ms", 250);
         let nemesis = Process::NEMESIS;
         let matrix = Value::list(["n1 .xx", "n2 x..", "n3 x.."]);
-        let proof = || (FaultStatus::Installed, Value::map([("matrix", matrix.clone())]));
+        let proof = || (Some(true), Value::map([("matrix", matrix.clone())]));
         let value = |edge, check| History::fault_value(4, edge, "{n1} | {n2 n3}", check);
         push(&mut h, 1000, nemesis, None, "halves", value(Edge::Start, None));
         push(&mut h, 1001, nemesis, None, "halves", value(Edge::Started, Some(proof())));

@@ -166,7 +166,7 @@ fn cause(faults: &[FaultSpan], time: Time, late: Duration) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Edge, FaultStatus};
+    use super::super::Edge;
     use super::*;
     use crate::op::{Event, Kind, Phase};
 
@@ -202,7 +202,7 @@ mod tests {
 
         fn fault(&mut self, id: i64, from: u64, to: u64) {
             let check = |edge| match edge {
-                Edge::Started | Edge::Stopped => Some((FaultStatus::Installed, Value::Nil)),
+                Edge::Started | Edge::Stopped => Some((Some(true), Value::Nil)),
                 _ => None,
             };
             let edges =

@@ -12,7 +12,6 @@ use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, mes
 use crate::env::{Error as EnvError, HostId};
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::Node;
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -143,10 +142,10 @@ impl WireFault {
 }
 
 /// Looks whether the links are as everything that acts says.
-async fn proved(targets: Targets<'_>, evidence: &mut Vec<(&'static str, Value)>) -> FaultStatus {
+async fn proved(targets: Targets<'_>, evidence: &mut Vec<(&'static str, Value)>) -> Option<bool> {
     let proof = targets.cluster.links().prove().await;
     evidence.push(("links", proof.evidence()));
-    proof.status()
+    proof.holds()
 }
 
 /// What a trigger fired at, as evidence.
@@ -241,21 +240,21 @@ impl Fault for WireFault {
             Err(error) => return Err(Error::environment(error)),
         };
         let mut evidence = seen(targets, &fired);
-        let mut status = FaultStatus::Installed;
+        let mut seen = Some(true);
         if self.action.cuts() {
             let proved = proved(targets, &mut evidence).await;
             // One that has ended by itself meanwhile is not to be seen any more.
             if armed.progress().ended.is_none() {
-                status = proved;
+                seen = proved;
             }
         }
-        Ok(Check { status, evidence: Value::map(evidence) })
+        Ok(Check { seen, evidence: Value::map(evidence) })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &WirePlan) -> Result<Check, Error> {
         let armed = self.running().remove(&plan.number);
         let mut evidence = Vec::new();
-        let mut status = FaultStatus::Installed;
+        let mut seen = Some(true);
         if let Some(armed) = &armed {
             armed.release();
             let progress = armed.progress();
@@ -266,14 +265,14 @@ impl Fault for WireFault {
                 evidence.push(("held_segments", Value::Int(progress.held as i64)));
             }
             if progress.ended.is_none() {
-                status = FaultStatus::Ineffective;
+                seen = Some(false);
             }
         }
         if self.action.cuts() {
             let proved = proved(targets, &mut evidence).await;
-            status = if status == FaultStatus::Installed { proved } else { status };
+            seen = if seen == Some(true) { proved } else { seen };
         }
-        Ok(Check { status, evidence: Value::map(evidence) })
+        Ok(Check { seen, evidence: Value::map(evidence) })
     }
 }
 

@@ -129,7 +129,7 @@ impl RunningFault {
         let mut not_undone = Vec::new();
         while let Some(one) = held.pop() {
             let id = one.keep();
-            if self.live.faults.end(id).await != FaultStatus::Installed {
+            if self.live.faults.end(id).await != Some(true) {
                 not_undone.push(id);
             }
         }

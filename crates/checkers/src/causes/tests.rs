@@ -2,8 +2,8 @@
 
 use super::super::histories::Recorder;
 use super::*;
+use fuzz_dist_history::Edge;
 use fuzz_dist_history::op::{Kind, Process, Value};
-use fuzz_dist_history::{Edge, FaultStatus};
 
 /// n1 takes an add from 5.000 s to 5.001 s; a read on n2 at 9 s lacks it.
 struct Scenery(Recorder);
@@ -34,7 +34,7 @@ impl Scenery {
         for (ms, edge) in
             [(from, Edge::Start), (from, Edge::Started), (to, Edge::Stop), (to, Edge::Stopped)]
         {
-            let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+            let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
             let value = History::fault_value(id, edge, "n1 x n2", check);
             self.at(ms).event(Process::NEMESIS, None, edge.kind(), name.into(), value);
         }

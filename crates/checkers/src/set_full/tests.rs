@@ -9,7 +9,7 @@ use super::super::{Checker, Validity, Verdict};
 use super::{oracle, set_full};
 use fuzz_dist_history::op::{Kind, NodeId, Phase, Process, Value};
 use fuzz_dist_history::time::Time;
-use fuzz_dist_history::{Edge, FaultStatus, Format, History};
+use fuzz_dist_history::{Edge, Format, History};
 use fuzz_dist_random::Seed;
 
 fn check(script: &str) -> Verdict {
@@ -299,7 +299,7 @@ fn missing_final_reads_follow_their_rules() {
 fn a_lost_element_is_explained_with_its_faults() {
     let mut r = Recorder::new(["n1", "n2"]);
     let fault = |r: &mut Recorder, edge: Edge| {
-        let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+        let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
         let value = History::fault_value(1, edge, "{n1} | {n2}", check);
         r.event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
     };

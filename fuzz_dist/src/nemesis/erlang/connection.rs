@@ -9,7 +9,6 @@ use crate::args;
 use crate::beam::{Atom, Term};
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::modules::FAULT_MODULE;
 use crate::node::wait_until;
 use crate::op::{Name, Value};
@@ -124,7 +123,7 @@ impl Fault for BlipFault {
             ("connected", Value::from(connected)),
             ("reconnects", "the application".into()),
         ]);
-        Ok(Check { status: FaultStatus::Installed, evidence })
+        Ok(Check::seen(true, evidence))
     }
 }
 
@@ -150,9 +149,9 @@ impl Fault for BusyDistFault {
         let full =
             kept::start(hit(targets, &plan.hit), plan, "fill", args![peer(targets, &plan.hit)])
                 .await?;
-        let acts = deaf.status.max(full.status);
+        let acts = deaf.and(&full);
         let evidence = Value::map([("receiver", deaf.evidence), ("sender", full.evidence)]);
-        Ok(Check { status: acts, evidence })
+        Ok(Check { seen: acts, evidence })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
@@ -172,13 +171,13 @@ impl Fault for BusyDistFault {
             if busy { Err(Error::environment("the buffer is still full")) } else { Ok("empty") }
         };
         let drained = wait_until("the buffer to be empty", DRAIN_LIMIT, drained).await;
-        let status = match &drained {
-            Ok(_) => full.status.max(deaf.status),
-            Err(_) => FaultStatus::Ineffective,
+        let seen = match &drained {
+            Ok(_) => full.and(&deaf),
+            Err(_) => Some(false),
         };
         let buffer = drained.map_or_else(|e| e.to_string(), String::from);
         let evidence = Value::map([("receiver", deaf.evidence), ("buffer", buffer.into())]);
-        Ok(Check { status, evidence })
+        Ok(Check { seen, evidence })
     }
 }
 

@@ -10,7 +10,6 @@ use crate::args;
 use crate::beam::{Args, Atom, Term};
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::Node;
 use crate::node::modules::FAULT_MODULE;
 use crate::op::{Name, Value};
@@ -117,7 +116,7 @@ pub(super) async fn stop(
     arguments: Args,
 ) -> Result<Check, Error> {
     if !node.is_running() {
-        return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
+        return Ok(Check::seen(true, "not running"));
     }
     call(node, "stop", args![plan.number, Atom::from(fault), Term::List(arguments.0)]).await
 }

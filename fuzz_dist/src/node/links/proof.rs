@@ -2,7 +2,6 @@
 
 use super::Link;
 use crate::grudge::Grudge;
-use crate::history::FaultStatus;
 use crate::op::Value;
 
 /// The most links that evidence names of a kind.
@@ -65,16 +64,16 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// `Installed` where everything is as it should be, `Ineffective` where a link that should
-    /// be cut carries packets, `Indeterminate` where the state of a link was not seen.
-    pub fn status(&self) -> FaultStatus {
+    /// Is every link as expected? `Some(false)` where one that should be cut carries packets, `None`
+    /// where the state of one was not seen.
+    pub fn holds(&self) -> Option<bool> {
         let unseen = [&self.silent, &self.changing, &self.undone];
         if !self.leaks.is_empty() {
-            FaultStatus::Ineffective
+            Some(false)
         } else if self.refused.is_some() || unseen.iter().any(|links| !links.is_empty()) {
-            FaultStatus::Indeterminate
+            None
         } else {
-            FaultStatus::Installed
+            Some(true)
         }
     }
 

@@ -19,7 +19,7 @@ use super::step::{self, Done, Planned};
 use super::{Begin, Begun, Held, Request, Scene};
 use crate::db::AnyDb;
 use crate::error::{Error, ErrorKind};
-use crate::history::{Edge, FaultStatus, History};
+use crate::history::{Edge, History};
 use crate::nemesis::Check;
 use crate::node::Cluster;
 use crate::op::Value;
@@ -277,9 +277,9 @@ impl Owner {
         let failed = checked.err().map(|_| check.evidence.to_string());
         entry.enter(Edge::Started);
         entry.state = State::Acting;
-        let (id, status, name) = (entry.id, check.status, entry.name.clone());
+        let (id, status, name) = (entry.id, check.seen.into(), entry.name.clone());
         let reply = entry.begun.take();
-        let value = (check.status, check.evidence);
+        let value = (check.seen, check.evidence);
         let value = History::fault_value(id, Edge::Started, "", Some(value));
         self.scene.record(name, Edge::Started, value);
         if let (Some(reply), Some(held)) = (reply, self.held(id)) {
@@ -333,13 +333,13 @@ impl Owner {
         let check =
             checked.unwrap_or_else(|why| indeterminate(format!("undoing `{}` {why}", entry.name)));
         entry.enter(Edge::Stopped);
-        entry.state = State::Over(check.status);
-        let value = (check.status, check.evidence);
+        entry.state = State::Over(check.seen);
+        let value = (check.seen, check.evidence);
         let value = History::fault_value(entry.id, Edge::Stopped, "", Some(value));
         self.scene.announcements.fault(Edge::Stop, entry.id, &entry.shown());
         self.scene.record(entry.name.clone(), Edge::Stopped, value);
         for ended in entry.ended.drain(..) {
-            let _ = ended.send(check.status);
+            let _ = ended.send(check.seen);
         }
     }
 
@@ -458,7 +458,7 @@ fn checked(done: Result<Done, String>) -> Result<Check, String> {
 }
 
 fn indeterminate(why: String) -> Check {
-    Check { status: FaultStatus::Indeterminate, evidence: Value::from(why) }
+    Check { seen: None, evidence: Value::from(why) }
 }
 
 fn closed() -> Error {
