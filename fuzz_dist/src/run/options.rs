@@ -123,7 +123,7 @@ impl Overlapping {
         format!("-kernel prevent_overlapping_partitions {}", self.prevented())
     }
 
-    /// The kernel's parameter, as nodes tell it.
+    /// The kernel's parameter, as nodes report it.
     pub(super) fn prevented(self) -> &'static str {
         match self {
             Overlapping::On => "false",
