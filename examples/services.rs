@@ -35,15 +35,23 @@ fn names(module: &'static str) -> Workload {
 }
 
 /// When the sides of a split meet, both processes lose their name.
-#[fuzz_dist::test(db = singletons("singleton", "notify"), quiesce_limit = "4s", seed = 1, expect = "invalid")]
+#[fuzz_dist::test(
+    db = singletons("singleton", "notify"),
+    overlapping_partitions = "on",
+    quiesce_limit = "4s",
+    seed = 1,
+    expect = "invalid"
+)]
 async fn a_resolver_that_keeps_neither_leaves_nobody(test: Test) -> Outcome {
     let verdict = split(test, secs(6)).workload(names("singleton")).run().await?;
     found(&verdict, &["nobody", "unknown_to"]);
     Ok(verdict)
 }
 
+// With `prevent_overlapping_partitions` on, `global` disconnects nodes again while they meet. On a busy machine
+// OTP 25 then sometimes connects two nodes without exchanging their names, which stays so.
 /// The correct variant: one of them ends, and everybody knows the other one.
-#[fuzz_dist::test(db = singletons("singleton", "random_exit"), seed = 1)]
+#[fuzz_dist::test(db = singletons("singleton", "random_exit"), overlapping_partitions = "on", seed = 1)]
 async fn a_resolver_that_keeps_one_leaves_one(test: Test) -> Outcome {
     split(test, secs(6)).workload(names("singleton")).run().await
 }
