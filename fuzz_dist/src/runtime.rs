@@ -14,7 +14,7 @@ use crate::op::{Name, Value};
 /// Any runtime system: what runs hold.
 pub type AnyRuntime = Arc<dyn Runtime>;
 
-/// A runtime system whose nodes can be observed and told things from inside.
+/// A runtime system whose nodes can be observed from inside, and to which it can announce.
 ///
 /// Nothing that goes wrong here changes a verdict: it becomes a note.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
@@ -72,9 +72,9 @@ pub trait NodeObserver: Send {
     /// What people should know of this node's observation.
     fn remarks(&self) -> Vec<String>;
 
-    /// What it tells next; `None` once the connection to the node has ended. Can be cancelled without
+    /// What it reports next; `None` once the connection to the node has ended. Can be cancelled without
     /// loss.
-    fn next(&mut self) -> BoxFuture<'_, Option<Told>>;
+    fn next(&mut self) -> BoxFuture<'_, Option<Report>>;
 }
 
 /// What samples a node; it leaves the node when this is dropped.
@@ -90,9 +90,9 @@ pub trait NodeAnnouncer: Send {
     fn announce<'a>(&'a mut self, batch: &'a [Announcement]) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-/// What an observer of a node told.
+/// What an observer of a node reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Report {
     /// Something happened.
     Event {
         /// When: the host's CLOCK_MONOTONIC in nanoseconds.
@@ -102,7 +102,7 @@ pub enum Told {
         /// A line of text for `log`, otherwise a map of details.
         data: Value,
     },
-    /// So many events were dropped, in the node or here, since more came than could be told.
+    /// So many events were dropped, in the node or here, since more came than could be sent.
     Dropped(u64),
     /// The agent itself ended, for this reason.
     Ended(String),
@@ -115,7 +115,7 @@ pub struct Sample {
     pub monotonic_ns: u64,
     /// Numbers, such as `run_queue` or `memory_total` in bytes, and words, such as
     /// `longest_mailbox_of`. `reductions`, `collections`, `input_bytes` and `output_bytes` count
-    /// from the node's start, `missed` the samples before this one that could not be told.
+    /// from the node's start, `missed` the samples before this one that could not be sent.
     pub values: Vec<(Name, Value)>,
 }
 
@@ -156,12 +156,12 @@ pub enum Announced {
         duration_ns: u64,
     },
     /// A fault begins.
-    TroubleStart(
+    FaultStart(
         /// Which, for people.
         String,
     ),
     /// It has ended.
-    TroubleStop(
+    FaultStop(
         /// Which, for people.
         String,
     ),

@@ -154,11 +154,11 @@ impl Rule {
             Ends::Until(other) => End::Until(Watched::new(other, &name, &find)?, false),
             Ends::UntilAfter(other) => End::Until(Watched::new(other, &name, &find)?, true),
         };
-        let (progress, told) = watch::channel(Progress::default());
+        let (progress, watched) = watch::channel(Progress::default());
         let trigger = Watched::new(trigger, &name, &find)?;
         let (effect, state) = (action.effect, State::Armed);
         let (cuts, holds) = (Vec::new(), Vec::new());
-        Ok((Rule { id, trigger, effect, end, state, cuts, holds, progress }, told))
+        Ok((Rule { id, trigger, effect, end, state, cuts, holds, progress }, watched))
     }
 
     /// Does it matter to it in which order this link's bytes are seen?

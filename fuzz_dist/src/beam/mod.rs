@@ -6,7 +6,7 @@ mod node_spec;
 mod resident;
 mod sampler;
 
-pub use crate::runtime::{Announced, Announcement, Sample, Told};
+pub use crate::runtime::{Announced, Announcement, Report, Sample};
 pub use agent::{AGENT_MODULE, AGENT_SOURCE, Agent};
 pub use announcer::{ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Announcer};
 pub use fuzz_dist_beam::*;

@@ -16,7 +16,7 @@ use crate::node::{BoxFuture, Node};
 use crate::op::Value;
 use crate::provision;
 use crate::runtime::{
-    Announcement, AnyRuntime, NodeAnnouncer, NodeObserver, NodeSampler, Runtime, Sample, Told,
+    Announcement, AnyRuntime, NodeAnnouncer, NodeObserver, NodeSampler, Report, Runtime, Sample,
 };
 
 /// Words for the virtual machine, put before those of whatever script starts it.
@@ -134,7 +134,7 @@ impl NodeObserver for Observer {
         owned.into_iter().chain(release.and_then(provision::Runtime::untried)).collect()
     }
 
-    fn next(&mut self) -> BoxFuture<'_, Option<Told>> {
+    fn next(&mut self) -> BoxFuture<'_, Option<Report>> {
         Box::pin(self.agent.next())
     }
 }
@@ -147,6 +147,6 @@ impl NodeSampler for Sampler {
 
 impl NodeAnnouncer for Announcer {
     fn announce<'a>(&'a mut self, batch: &'a [Announcement]) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { self.tell(batch).await.map_err(Error::environment) })
+        Box::pin(async move { self.announce(batch).await.map_err(Error::environment) })
     }
 }

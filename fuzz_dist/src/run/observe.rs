@@ -1,7 +1,7 @@
 //! What the nodes say about themselves while a test runs, recorded beside its operations.
 //!
-//! An observer in every node whose runtime system has one tells; a task of ours for each writes it down,
-//! and puts the observer back after a restart. Nothing that goes wrong here changes a verdict: it becomes
+//! An observer in every node whose runtime system has one reports; a task of ours for each records it, and
+//! puts the observer back after a restart. Nothing that goes wrong here changes a verdict: it becomes
 //! a note.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::live::Live;
 use crate::nemesis::Boundaries;
 use crate::node::Node;
 use crate::op::{Event, Kind, Process, Value};
-use crate::runtime::{AnyRuntime, NodeObserver, NodeSampler, Sample, Told};
+use crate::runtime::{AnyRuntime, NodeObserver, NodeSampler, Report, Sample};
 
 /// How long the run waits for all observers before it goes on without those that are missing.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ const SAMPLERS_MAX: u32 = 5;
 /// So many events of one node are recorded; the rest is counted.
 const EVENTS_MAX: u64 = 5000;
 
-/// What observing has to tell people, and how much of it was lost.
+/// What observing has to report to people, and how much of it was lost.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     notes: Mutex<Vec<String>>,
@@ -197,12 +197,12 @@ impl Watch {
         started.map_err(refused).ok()
     }
 
-    /// Puts a sampler back that has ended; where the node has, the observer tells.
+    /// Puts a sampler back that has ended; where the node has, the observer reports it.
     async fn sampler_again(&self) -> Option<Box<dyn NodeSampler>> {
         self.runtime.sample(&self.node, self.every?).await.ok()
     }
 
-    /// Writes down what observer and sampler tell, until the observer or its node goes.
+    /// Records what observer and sampler report, until the observer or its node goes.
     async fn listen(
         &mut self,
         mut observer: Box<dyn NodeObserver>,
@@ -216,8 +216,8 @@ impl Watch {
                     None => std::future::pending().await,
                 }
             };
-            let told = tokio::select! {
-                told = observer.next() => told,
+            let report = tokio::select! {
+                report = observer.next() => report,
                 sample = sampled => {
                     match sample {
                         Some(sample) => self.sampled(sample),
@@ -232,19 +232,19 @@ impl Watch {
                     continue;
                 }
             };
-            let Some(told) = told else { return };
-            match told {
-                Told::Event { monotonic_ns, kind, data } => {
+            let Some(report) = report else { return };
+            match report {
+                Report::Event { monotonic_ns, kind, data } => {
                     self.record(Some(monotonic_ns), kind, data);
                 }
-                Told::Dropped(count) => {
+                Report::Dropped(count) => {
                     self.note(format!(
-                        "{} said more than its agent could tell: some events are missing",
+                        "{} said more than its agent could report: some events are missing",
                         self.node.name()
                     ));
                     self.record(None, "dropped", Value::Int(count as i64));
                 }
-                Told::Ended(reason) => {
+                Report::Ended(reason) => {
                     self.record(None, "agent_ended", Value::from(reason));
                     return;
                 }
