@@ -101,8 +101,9 @@ impl Clock {
         self.start_ns.saturating_add(time.0)
     }
 
+    /// What `CLOCK_MONOTONIC` reads now, in nanoseconds: the same for clocks of different starts.
     #[inline]
-    fn reading_ns(&self) -> u64 {
+    pub fn reading_ns(&self) -> u64 {
         match &self.source {
             Source::System => system_ns(),
             Source::Manual(shared) => shared.now_ns(),

@@ -165,6 +165,7 @@ async fn bring_up(
     let options = LabOptions {
         heal: effective.heal,
         follow: effective.wire || follows,
+        clock: session.clock().clone(),
         log_limit: session.log_limit().unwrap_or(options.log_limit),
         ..options
     };
