@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use crate::clock::Clock;
 use crate::db::Db;
 use crate::env::{
     BoxFuture, Capabilities, Command, Environment, Error as EnvError, Finished, HostId, HostSpec,
-    LinkCounters, LinkMatrix, Process, ProcessInfo, Signal, SocketKind,
+    LinkCounters, LinkMatrix, Process, ProcessControl, ProcessInfo, ProcessState, Signal,
+    SocketKind,
 };
 use crate::error::Error;
 use crate::history::{History, Recorder, Samples};
@@ -30,9 +32,28 @@ use crate::run::overrides::Overrides;
 use crate::run::progress::Progress;
 use crate::workload::{Workload, g_set};
 
-/// One host without processes, and no links.
+/// One host, and no links.
 #[derive(Debug)]
 struct OneHost;
+
+/// A process that is in no place.
+#[derive(Debug)]
+struct NeverEnds;
+
+impl ProcessControl for NeverEnds {
+    fn signal(&self, _: Signal) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn wait(&self) -> BoxFuture<'_, ExitStatus> {
+        Box::pin(std::future::pending())
+    }
+    fn ended(&self) -> Option<ExitStatus> {
+        None
+    }
+    fn state(&self) -> BoxFuture<'_, Result<ProcessState, EnvError>> {
+        refused()
+    }
+}
 
 fn refused<T: Send + 'static>() -> BoxFuture<'static, Result<T, EnvError>> {
     let what = "do anything".to_string();
@@ -65,8 +86,9 @@ impl Environment for OneHost {
     fn remove_host(&self, _: HostId) -> BoxFuture<'_, Result<(), EnvError>> {
         refused()
     }
-    fn start(&self, _: HostId, _: Command) -> BoxFuture<'_, Result<Process, EnvError>> {
-        refused()
+    fn start(&self, host: HostId, command: Command) -> BoxFuture<'_, Result<Process, EnvError>> {
+        let process = Process::new(host, command.name, 1, Arc::new(NeverEnds));
+        Box::pin(std::future::ready(Ok(process)))
     }
     fn run(&self, _: HostId, _: Command, _: Duration) -> BoxFuture<'_, Result<Finished, EnvError>> {
         refused()
@@ -266,9 +288,12 @@ pub(super) fn built(clock: &Clock, parts: Parts) -> Arc<Live> {
     let effective = crate::run::options::Effective { seed, ..effective };
     let cluster = Cluster::new(Arc::new(OneHost), clock.clone()).unwrap();
     let announcements = Arc::new(Announcements::new(Announce::Nothing, clock.clone(), 1));
-    let interpreter =
-        Interpreter::new(clock.clone(), recorder.clone(), InterpreterOptions::for_nodes(1))
-            .unwrap();
+    let options = InterpreterOptions {
+        op_timeout: effective.op_limit,
+        pure_functions: workload.pure_functions().to_vec(),
+        ..InterpreterOptions::for_nodes(1)
+    };
+    let interpreter = Interpreter::new(clock.clone(), recorder.clone(), options).unwrap();
     let phase = Arc::new(Mutex::new(Phase::Main));
     let db: crate::db::AnyDb = Arc::new(NoDb);
     let replay = replay.map(Arc::new);

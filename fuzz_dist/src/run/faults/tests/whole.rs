@@ -8,6 +8,7 @@ use super::fake::{Parts, built};
 use crate::checker::{Validity, Verdict};
 use crate::client::{Client, Error as ClientError};
 use crate::clock::{Clock, Manual};
+use crate::env::Command;
 use crate::error::Error;
 use crate::history::{COMPLETED, History, Recorder};
 use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets};
@@ -99,7 +100,7 @@ impl Fault for Stall {
         state.stalled = false;
         let lately = std::mem::take(&mut state.lately);
         if state.forgets {
-            lately.iter().for_each(|element| drop(state.set.remove(element)));
+            state.set.retain(|element| !lately.contains(element));
         }
         Ok(Check::seen(true, "it goes on"))
     }
@@ -140,6 +141,7 @@ fn run(seed: u64, forgets: bool) -> Ran {
                 recorder: Recorder::to_file(&path, ["n1"], [("test", "whole".into())]).unwrap(),
             },
         );
+        live.cluster.nodes()[0].spawn(Command::new("store")).await.unwrap();
         live.main_phase().await.unwrap();
         live.settle().await.unwrap();
         let session = Session::new(spec(options), Overrides::default(), Seed(seed), clock.clone());
