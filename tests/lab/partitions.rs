@@ -3,6 +3,7 @@
 
 use crate::altered::{Alter, Altered};
 use crate::support::{LIMIT, Test, eventually, with_lab};
+use fuzz_dist::clock::Clock;
 use fuzz_dist::env::{Environment, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
 use fuzz_dist::node::Cluster;
@@ -24,7 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 fn cluster(env: impl Environment + 'static) -> (Arc<dyn Environment>, Cluster) {
     let env: Arc<dyn Environment> = Arc::new(env);
-    (env.clone(), Cluster::new(env).unwrap())
+    (env.clone(), Cluster::new(env, Clock::system()).unwrap())
 }
 
 /// Does the environment drop all of a grudge's packets?

@@ -242,8 +242,7 @@ mod tests {
 
         fn fault(&mut self, ms: u64, id: i64, edges: &[Edge]) {
             for edge in edges {
-                let check =
-                    (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
+                let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
                 let value = History::fault_value(id, *edge, "n1 | n2", check);
                 self.at(ms).event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
             }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use cases::Case;
 use fuzz_dist_checkers::histories::Recorder;
 use fuzz_dist_checkers::{
-    AnyChecker, Checker as _, Verdict, any_checker, explained, jobs, liveness, log_pattern, names, power,
-    set_full, unordered_queue,
+    AnyChecker, Checker as _, Verdict, any_checker, explained, jobs, liveness, log_pattern, names,
+    power, set_full, unordered_queue,
 };
 use fuzz_dist_history::op::{Kind, Phase, Process, Value};
 use fuzz_dist_history::time::{Time, secs};
@@ -240,7 +240,8 @@ fn older_words_for_the_end_of_a_fault_give_the_same_verdicts() {
         let path = root().join("tests/histories").join(name).with_extension("jsonl");
         let older = fs::read_to_string(path).expect("a kept history");
         let verdicts = |text: String| {
-            let loaded = History::import(&mut text.as_bytes(), name.as_ref(), Format::Json).expect("it loads");
+            let loaded = History::import(&mut text.as_bytes(), name.as_ref(), Format::Json)
+                .expect("it loads");
             let history = loaded.history;
             let undone: Vec<bool> = history.faults().iter().map(|f| f.undone).collect();
             let checkers = [

@@ -9,6 +9,7 @@ use super::plans::{self, Plans, text};
 use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, logs, wire};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::{Error, Heal, HostId, HostSpec, Scratch, threads};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
@@ -45,6 +46,8 @@ pub struct LabOptions {
     /// About how many bytes each log of a process keeps, half of them from its end; what lies
     /// between is dropped, with a note among [`Capabilities`](fuzz_dist_env::Capabilities).
     pub log_limit: u64,
+    /// What actions at triggers and limits of commands and connections take their time from.
+    pub clock: Clock,
 }
 
 impl LabOptions {
@@ -58,6 +61,7 @@ impl LabOptions {
             follow: false,
             heal: Heal::Natural,
             log_limit: logs::LIMIT,
+            clock: Clock::system(),
         }
     }
 }
@@ -118,7 +122,8 @@ impl Lab {
             logs,
             init,
             agent: Mutex::new(agent),
-            switch: Arc::new(Switch::new(options.heal)?),
+            clock: options.clock.clone(),
+            switch: Arc::new(Switch::new(options.heal, options.clock.clone())?),
             hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
             membership: tokio::sync::Mutex::default(),
         })

@@ -36,7 +36,12 @@ impl Live {
             let (node, folder) = (node.clone(), folder.clone());
             asking.spawn(async move {
                 let state = state(&node, now).await;
-                tokio::task::spawn_blocking(move || write(&folder, node.name(), &state)).await
+                let _stands_still = node.clock().hold();
+                tokio::task::spawn_blocking({
+                    let node = node.clone();
+                    move || write(&folder, node.name(), &state)
+                })
+                .await
             });
         }
         while let Some(done) = asking.join_next().await {
@@ -55,8 +60,8 @@ impl Live {
 /// What is known of a node, with an error in place of what is not.
 async fn state(node: &Node, now: Time) -> Json {
     let (processes, erlang) = tokio::join!(
-        tokio::time::timeout(LIMIT, processes(node)),
-        tokio::time::timeout(LIMIT, erlang(node)),
+        node.clock().timeout(LIMIT, processes(node)),
+        node.clock().timeout(LIMIT, erlang(node)),
     );
     let late = |_| json!({ "error": format!("no answer within {LIMIT:?}") });
     json!({

@@ -6,6 +6,7 @@ use crate::policy::LinkSet;
 use crate::tcp::Segment;
 use crate::triggers::{Flow, Link, Rule, Step, describe};
 use fuzz_dist_beam::follow::{Follower, Seen};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
 use fuzz_dist_env::wire::Effect;
 use std::collections::HashMap;
@@ -13,8 +14,9 @@ use std::collections::HashMap;
 /// Connections that are remembered at most; the end of one is not always seen.
 const FLOWS_MAX: usize = 1 << 14;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inner {
+    pub(super) clock: Clock,
     pub(super) flows: HashMap<Flow, Followed>,
     pub(super) rules: Vec<Rule>,
     pub(super) last_id: u64,
@@ -26,6 +28,11 @@ pub(super) struct Inner {
 }
 
 impl Inner {
+    pub(super) fn new(clock: Clock) -> Inner {
+        let (flows, rules, cuts, seen) = Default::default();
+        Inner { clock, flows, rules, last_id: 0, cuts, changes: 0, seen }
+    }
+
     /// Follows a segment that is not cut off, and lets the rules act.
     pub(super) fn pass(&mut self, link: Link, segment: &Segment<'_>) -> Option<Passage> {
         let flow = Flow { link, ports: segment.ports };
@@ -63,7 +70,7 @@ impl Inner {
                 None
             }
         };
-        followed.count(&seen);
+        followed.count(&seen, &self.clock);
         // One that is new, or was not seen before, on a link that is held: from what it begins with.
         if let Some(first) = seen.first() {
             let holds = |rule: &&Rule| rule.holds.contains(&link) && !followed.held.has(rule.id);

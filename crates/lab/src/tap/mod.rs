@@ -12,6 +12,7 @@ mod tests;
 
 use super::tcp::Segment;
 use super::triggers::{Link, Rule};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
 use fuzz_dist_env::wire::{Action, Connection, Progress, Trigger};
 use inner::Inner;
@@ -47,7 +48,7 @@ pub(super) enum Own {
     Part(Vec<u8>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tap {
     inner: Mutex<Inner>,
     /// Is any link cut? If not, packets without data pass at once.
@@ -55,6 +56,10 @@ pub(super) struct Tap {
 }
 
 impl Tap {
+    pub(super) fn new(clock: Clock) -> Tap {
+        Tap { inner: Mutex::new(Inner::new(clock)), cutting: AtomicBool::new(false) }
+    }
+
     /// Decides on a frame; `None` if it simply passes.
     pub(super) fn see(&self, link: Link, frame: &[u8]) -> Option<Passage> {
         let segment = Segment::of(frame).filter(|segment| !segment.is_empty());
@@ -78,7 +83,8 @@ impl Tap {
         find: impl Fn(&str) -> Option<HostId>,
     ) -> Result<(u64, watch::Receiver<Progress>), String> {
         let mut inner = self.lock();
-        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, find)?;
+        let clock = inner.clock.clone();
+        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, find, clock)?;
         inner.last_id += 1;
         inner.rules.push(rule);
         Ok((inner.last_id, progress))
