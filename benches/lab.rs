@@ -5,7 +5,6 @@ use fuzz_dist::clock::Clock;
 use fuzz_dist::env::wire::{cut, tick};
 use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
-use fuzz_dist::history::FaultStatus;
 use fuzz_dist::lab::{Lab, LabOptions, agent_main_if_asked};
 use fuzz_dist::node::Cluster;
 use std::hint::black_box;
@@ -129,7 +128,7 @@ fn prove(criterion: &mut Criterion) {
                             false => links.prove_open(&halves).await,
                         };
                         let took = started.elapsed();
-                        assert_eq!(proof.status(), FaultStatus::Installed);
+                        assert_eq!(proof.holds(), Some(true));
                         links.heal().await.unwrap();
                         took
                     };
@@ -277,7 +276,7 @@ fn asked_for(name: &str) -> bool {
 }
 
 /// From the end of a cut of 3 s to the arrival of what was sent during the cut. Not by criterion, which
-/// would take the short times that are told for those that pass.
+/// would take the short times that are reported for those that pass.
 fn heal() {
     const CUT: Duration = Duration::from_secs(3);
     const TIMES: usize = 7;

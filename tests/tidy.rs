@@ -330,6 +330,15 @@ fn the_application_of_readme_is_the_example() {
 }
 
 #[test]
+fn readme_has_the_tables_of_options() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).expect("a readable file");
+    let (page, readme) = (read("fuzz_dist_macros/src/options.md"), read("README.md"));
+    for table in page.split("\n\n") {
+        assert!(readme.contains(table.trim()), "README.md lacks this table as it is:\n{table}");
+    }
+}
+
+#[test]
 fn the_code_is_formatted() {
     let output = Command::new(env!("CARGO"))
         .args(["fmt", "--all", "--check"])

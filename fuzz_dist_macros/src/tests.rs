@@ -76,10 +76,10 @@ fn keys_are_corrected_at_the_key() {
     check(
         "db = \"a\", colour = 3",
         &[
-            "colour: unknown key `colour`; the keys are db, nemesis, workload, checker, nodes, env, \
-           rate, concurrency, time_limit, setup_limit, op_limit, quiesce_limit, total_limit, seed, \
-           ignore, expect, attempts, unknown, reconnect, heal, wire, sessions, exclusive, \
-           overlapping_partitions, samples, announce, stop",
+            "colour: unknown key `colour`; the keys are db, workload, nemesis, checker, nodes, env, \
+           concurrency, rate, time_limit, setup_limit, op_limit, quiesce_limit, total_limit, seed, \
+           attempts, expect, unknown, sessions, heal, reconnect, overlapping_partitions, wire, samples, \
+           announce, stop, exclusive, ignore",
         ],
     );
     check("db = \"a\", db = \"b\"", &["db: key `db` is given twice"]);

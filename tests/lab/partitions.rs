@@ -6,7 +6,6 @@ use crate::support::{LIMIT, Test, eventually, with_lab};
 use fuzz_dist::clock::Clock;
 use fuzz_dist::env::{Environment, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
-use fuzz_dist::history::FaultStatus;
 use fuzz_dist::node::Cluster;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -137,34 +136,33 @@ fn a_proof_is_of_its_own_partition() {
             let halves = Grudge::complete(5, &[vec![0, 3], vec![1, 2, 4]]);
             links.add(&halves).await.unwrap();
             let proof = links.prove_cut(&halves).await;
-            assert_eq!(proof.status(), FaultStatus::Installed, "{round}: {}", proof.evidence());
+            assert_eq!(proof.holds(), Some(true), "{round}: {}", proof.evidence());
             links.remove(&halves).await.unwrap();
             let proof = links.prove_open(&halves).await;
-            assert_eq!(proof.status(), FaultStatus::Installed, "{round}: {}", proof.evidence());
+            assert_eq!(proof.holds(), Some(true), "{round}: {}", proof.evidence());
         }
         stop.store(true, SeqCst);
         flapping.await.unwrap();
         let proof = links.prove().await;
-        assert_eq!(proof.status(), FaultStatus::Installed, "{}", proof.evidence());
+        assert_eq!(proof.holds(), Some(true), "{}", proof.evidence());
     });
 }
 
 /// What the proofs of a cut and of its heal say of a network that does this to its matrices.
-async fn proofs(env: Altered) -> [FaultStatus; 2] {
+async fn proofs(env: Altered) -> [Option<bool>; 2] {
     let (_, cluster) = cluster(env);
     let (links, grudge) = (cluster.links(), Grudge::none(3).cut_both(0, 1));
     links.add(&grudge).await.unwrap();
     let cut = links.prove_cut(&grudge).await;
     links.remove(&grudge).await.unwrap();
     let open = links.prove_open(&grudge).await;
-    [cut.status(), open.status()]
+    [cut.holds(), open.holds()]
 }
 
 fn a_network_that_lies_is_found() {
-    use FaultStatus::{Indeterminate, Ineffective, Installed};
-    let lies: [(&str, Alter, [FaultStatus; 2]); 5] = [
-        ("installs all", LinkMatrix::clone, [Installed, Installed]),
-        ("installs nothing", |_| LinkMatrix::default(), [Ineffective, Installed]),
+    let lies: [(&str, Alter, [Option<bool>; 2]); 5] = [
+        ("installs all", LinkMatrix::clone, [Some(true), Some(true)]),
+        ("installs nothing", |_| LinkMatrix::default(), [Some(false), Some(true)]),
         (
             "forgets a link",
             |links| {
@@ -172,7 +170,7 @@ fn a_network_that_lies_is_found() {
                 links.cuts().take(1).for_each(|(from, to)| fewer.open(from, to));
                 fewer
             },
-            [Ineffective, Installed],
+            [Some(false), Some(true)],
         ),
         (
             "cuts one link more",
@@ -184,7 +182,7 @@ fn a_network_that_lies_is_found() {
                 }
                 more
             },
-            [Indeterminate, Installed],
+            [None, Some(true)],
         ),
         (
             "never opens",
@@ -193,7 +191,7 @@ fn a_network_that_lies_is_found() {
                 always.cut_both(crate::support::N1, crate::support::N2);
                 always
             },
-            [Installed, Indeterminate],
+            [Some(true), None],
         ),
     ];
     for (what, alter, expected) in lies {
@@ -205,7 +203,7 @@ fn a_network_that_lies_is_found() {
 
 fn proofs_need_no_counters() {
     with_lab(3, async |lab| {
-        assert_eq!(proofs(Altered::uncounted(lab)).await, [FaultStatus::Installed; 2]);
+        assert_eq!(proofs(Altered::uncounted(lab)).await, [Some(true); 2]);
     });
 }
 
@@ -216,9 +214,9 @@ fn sixty_nodes_are_proved() {
         let halves = Grudge::complete(60, &[(0..30).collect(), (30..60).collect()]);
         links.add(&halves).await.unwrap();
         let cut = tokio::time::timeout(LIMIT, links.prove_cut(&halves)).await.unwrap();
-        assert_eq!(cut.status(), FaultStatus::Installed, "{}", cut.evidence());
+        assert_eq!(cut.holds(), Some(true), "{}", cut.evidence());
         links.heal().await.unwrap();
         let open = tokio::time::timeout(LIMIT, links.prove()).await.unwrap();
-        assert_eq!(open.status(), FaultStatus::Installed, "{}", open.evidence());
+        assert_eq!(open.holds(), Some(true), "{}", open.evidence());
     });
 }

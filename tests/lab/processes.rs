@@ -13,7 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_whole_host_is_paused_and_killed", a_whole_host_is_paused_and_killed),
     ("output_is_captured_per_host", output_is_captured_per_host),
     ("a_flood_of_output_is_limited", a_flood_of_output_is_limited),
-    ("statuses_are_told", statuses_are_told),
+    ("statuses_are_reported", statuses_are_reported),
     ("what_cannot_be_executed_is_said", what_cannot_be_executed_is_said),
     ("a_command_that_hangs_is_ended", a_command_that_hangs_is_ended),
     ("many_short_processes_are_not_mixed_up", many_short_processes_are_not_mixed_up),
@@ -121,7 +121,7 @@ fn a_flood_of_output_is_limited() {
     assert!(text.contains("\n[fuzz_dist: ") && !text.contains('\0'));
 }
 
-fn statuses_are_told() {
+fn statuses_are_reported() {
     with_lab(1, async |lab| {
         assert_eq!(sh(&lab, N1, "exit 7").await.status.code(), Some(7));
         assert_eq!(sh(&lab, N1, "kill -TERM $$").await.status.signal(), Some(15));

@@ -118,7 +118,7 @@ pub(crate) fn helper_if_asked() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// Tells everybody who connects this host's name.
+/// Sends everybody who connects this host's name.
 fn serve(port: u16) {
     let listener = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
     println!("ready");
@@ -130,7 +130,7 @@ fn serve(port: u16) {
 
 /// Prints what a server says.
 fn ask(address: &str) {
-    let mut told = String::new();
-    std::net::TcpStream::connect(address).unwrap().read_to_string(&mut told).unwrap();
-    print!("{told}");
+    let mut name = String::new();
+    std::net::TcpStream::connect(address).unwrap().read_to_string(&mut name).unwrap();
+    print!("{name}");
 }

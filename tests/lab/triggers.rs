@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_held_message_arrives_after_another_one", a_held_message_arrives_after_another_one),
     ("a_link_is_cut_before_an_operation", a_link_is_cut_before_an_operation),
     ("bulk_is_held_and_arrives_whole", bulk_is_held_and_arrives_whole),
-    ("what_cannot_be_followed_is_told", what_cannot_be_followed_is_told),
+    ("what_cannot_be_followed_is_reported", what_cannot_be_followed_is_reported),
     ("a_prompt_heal_delivers_at_once", a_prompt_heal_delivers_at_once),
 ];
 
@@ -254,7 +254,7 @@ fn bulk_is_held_and_arrives_whole() {
     });
 }
 
-fn what_cannot_be_followed_is_told() {
+fn what_cannot_be_followed_is_reported() {
     with_lab(2, async |lab| {
         let wire = wire(&lab);
         let (mut near, mut far) = connected(&lab, N1, N2).await;
@@ -263,8 +263,8 @@ fn what_cannot_be_followed_is_told() {
         arrives(&mut far, &hello).await;
         let tls = wire.arm(&tick(1), &cut()).unwrap_err();
         assert!(matches!(tls, Error::Unsupported { .. }), "{tls:?}");
-        let told = tls.to_string();
-        assert!(told.contains("tick 1") && told.contains("TLS"), "{told}");
+        let text = tls.to_string();
+        assert!(text.contains("tick 1") && text.contains("TLS"), "{text}");
         let unknown = wire.arm(&tick(1).to("n7"), &cut()).unwrap_err().to_string();
         assert!(unknown.contains("n7"), "{unknown}");
         // Nothing stays behind.

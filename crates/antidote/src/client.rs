@@ -20,7 +20,7 @@ use super::proto;
 use super::token::Token;
 use super::transaction::Transaction;
 
-/// How long an answer is waited for unless told otherwise.
+/// How long an answer is waited for by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A session with one server: one connection at most, made when it is first needed.

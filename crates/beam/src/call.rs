@@ -60,7 +60,7 @@ impl Connection {
 
     /// Calls a function, as `rpc:call/4` did before OTP 23: through the server `rex`.
     ///
-    /// Errors and exits cannot be told apart this way, and a thrown value is a result.
+    /// Errors and exits cannot be distinguished this way, and a thrown value is a result.
     pub fn call_rex<R: FromTerm>(
         &self,
         module: &str,

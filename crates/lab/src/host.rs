@@ -41,7 +41,7 @@ impl Host {
 /// A host's answer to being set up: its TUN device, and what it had to do otherwise.
 pub(super) type Ready = Result<(OwnedFd, Vec<String>), Lost>;
 
-/// What a host's init tells.
+/// What a host's init reports.
 pub(super) struct HostEvents {
     ready: Mutex<Option<oneshot::Sender<Ready>>>,
     processes: Mutex<BTreeMap<i32, Entry>>,

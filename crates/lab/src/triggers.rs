@@ -153,12 +153,12 @@ impl Rule {
             Ends::Until(other) => End::Until(Watched::new(other, &find)?, false),
             Ends::UntilAfter(other) => End::Until(Watched::new(other, &find)?, true),
         };
-        let (progress, told) = watch::channel(Progress::default());
+        let (progress, watched) = watch::channel(Progress::default());
         let trigger = Watched::new(trigger, &find)?;
         let (effect, state) = (action.effect, State::Armed);
         let (cuts, holds) = (Vec::new(), Vec::new());
         let rule = Rule { id, trigger, effect, end, state, cuts, holds, progress, clock };
-        Ok((rule, told))
+        Ok((rule, watched))
     }
 
     /// Does it matter to it in which order this link's bytes are seen?

@@ -212,7 +212,7 @@ impl Antidote {
 }
 
 /// A long name, as AntidoteDB needs it: the part after the `@` is what other data centres are
-/// told to connect to.
+/// asked to connect to.
 pub(super) fn erlang_name(node: &Node) -> String {
     format!("antidote@{}", node.address())
 }

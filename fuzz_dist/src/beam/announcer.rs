@@ -65,12 +65,12 @@ pub enum Announced {
         duration_ns: u64,
     },
     /// A fault begins.
-    TroubleStart(
+    FaultStart(
         /// Which, for people.
         String,
     ),
     /// It has ended.
-    TroubleStop(
+    FaultStop(
         /// Which, for people.
         String,
     ),
@@ -92,11 +92,11 @@ impl Announcer {
         let arguments = args![mailbox.pid(), trace];
         let module = (ANNOUNCER_MODULE, beam);
         let answer = resident::start(connection, module, arguments, &mailbox).await?;
-        let told = match answer.as_tuple() {
+        let parts = match answer.as_tuple() {
             Some([_, process, speaks_to]) => process.as_pid().cloned().zip(speaks_to.as_text()),
             _ => None,
         };
-        let (process, speaks_to) = told.ok_or_else(|| CallError::UnexpectedResult {
+        let (process, speaks_to) = parts.ok_or_else(|| CallError::UnexpectedResult {
             peer: connection.peer().into(),
             error: ConvertError::new("{ok, Announcer, Where}", &answer),
         })?;
@@ -111,13 +111,13 @@ impl Announcer {
 
     /// Has all of these said, and returns when they were. A node that stands still is waited for.
     ///
-    /// Logs are not told of operations that begin and end within one batch: these are over already, and
+    /// Logs do not get operations that begin and end within one batch: these are over already, and
     /// no log event could carry them.
     ///
     /// # Errors
     ///
     /// When the announcer or the connection has ended; nobody knows then what was said.
-    pub async fn tell(&mut self, batch: &[Announcement]) -> Result<(), CallError> {
+    pub async fn announce(&mut self, batch: &[Announcement]) -> Result<(), CallError> {
         let over = match self.speaks_to == "telemetry" {
             true => HashSet::new(),
             false => over_already(batch),
@@ -181,8 +181,8 @@ impl Announcement {
                 ];
                 ("operation", "stop", details)
             }
-            Announced::TroubleStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
-            Announced::TroubleStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
+            Announced::FaultStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
+            Announced::FaultStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
         };
         let details: BTreeMap<Term, Term> =
             details.into_iter().map(|(key, value)| (atom(key), value)).collect();
@@ -216,8 +216,8 @@ mod tests {
             said(3, start()),
             said(5, start()),
             said(3, stop()),
-            said(7, Announced::TroubleStart("bridge".into())),
-            said(7, Announced::TroubleStop("bridge".into())),
+            said(7, Announced::FaultStart("bridge".into())),
+            said(7, Announced::FaultStop("bridge".into())),
         ];
         assert_eq!(over_already(&batch), HashSet::from([3]));
     }

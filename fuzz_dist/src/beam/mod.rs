@@ -6,7 +6,7 @@ mod node_spec;
 mod resident;
 mod sampler;
 
-pub use agent::{AGENT_MODULE, AGENT_SOURCE, Agent, Told};
+pub use agent::{AGENT_MODULE, AGENT_SOURCE, Agent, Report};
 pub use announcer::{ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Announced, Announcement, Announcer};
 pub use fuzz_dist_beam::*;
 pub use node_spec::{NodeSpec, net_setuptime};

@@ -33,7 +33,7 @@ pub struct Sample {
     pub monotonic_ns: u64,
     /// Numbers, such as `run_queue` or `memory_total` in bytes, and words, such as
     /// `longest_mailbox_of`. `reductions`, `collections`, `input_bytes` and `output_bytes` count
-    /// from the node's start, `missed` the samples before this one that could not be told.
+    /// from the node's start, `missed` the samples before this one that could not be sent.
     pub values: Vec<(Name, Value)>,
 }
 

@@ -135,7 +135,7 @@ pub trait Db: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The current leaders, as far as the database can tell.
+    /// The current leaders, as far as the database knows.
     fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
         let _ = cluster;
         Vec::new()

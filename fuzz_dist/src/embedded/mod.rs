@@ -122,7 +122,7 @@ impl Db for Embedded {
         Ok(())
     }
 
-    /// Every node is told a probe under its own name and has to hear those of all others; the
+    /// A probe is written to every node under its own name and has to hear those of all others; the
     /// probes are kept apart from the set.
     async fn form(&self, cluster: &Cluster) -> Result<(), Error> {
         for node in cluster.nodes() {

@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
         self.pool.start(i, Box::pin(self.target(i).mend(connection, pause)));
     }
 
-    /// Records what became of a thread's operation, and tells the generator.
+    /// Records what became of a thread's operation, and passes it to the generator.
     fn complete(&mut self, i: usize, completion: Completion, generator: &mut dyn Generator) {
         let op = self.interpreter.threads[i].op.take().expect("what completes was in flight");
         let caller = self.caller(i);

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use crate::db::{AnyDb, Facts};
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::{BoxFuture, Cluster};
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -60,17 +59,22 @@ pub struct Targets<'a> {
 /// The result of verifying a fault's effect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// At the start: does it act? At the end: is it undone?
-    pub status: FaultStatus,
+    /// At the start: did the fault take effect? At the end: is it removed? `None` where the check could
+    /// not decide it.
+    pub seen: Option<bool>,
     /// What was observed.
     pub evidence: Value,
 }
 
 impl Check {
-    /// `Installed` where `seen` is true, `Ineffective` otherwise.
+    /// The effect of the start, or the removal at the end, was seen (`true`), or the opposite was.
     pub fn seen(seen: bool, evidence: impl Into<Value>) -> Check {
-        let status = if seen { FaultStatus::Installed } else { FaultStatus::Ineffective };
-        Check { status, evidence: evidence.into() }
+        Check { seen: Some(seen), evidence: evidence.into() }
+    }
+
+    /// Were both seen? `None` where either is not decided.
+    pub(crate) fn and(&self, other: &Check) -> Option<bool> {
+        self.seen.zip(other.seen).map(|(one, other)| one && other)
     }
 }
 

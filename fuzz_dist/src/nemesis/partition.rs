@@ -147,13 +147,13 @@ impl Fault for PartitionFault {
         let links = targets.cluster.links();
         links.add(&plan.grudge).await?;
         let proof = links.prove_cut(&plan.grudge).await;
-        Ok(Check { status: proof.status(), evidence: proof.evidence() })
+        Ok(Check { seen: proof.holds(), evidence: proof.evidence() })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {
         let links = targets.cluster.links();
         links.remove(&plan.grudge).await?;
         let proof = links.prove_open(&plan.grudge).await;
-        Ok(Check { status: proof.status(), evidence: proof.evidence() })
+        Ok(Check { seen: proof.holds(), evidence: proof.evidence() })
     }
 }

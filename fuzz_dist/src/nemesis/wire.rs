@@ -13,7 +13,6 @@ use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, mes
 use crate::env::{Error as EnvError, HostId};
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::Node;
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -47,7 +46,7 @@ pub fn cut_at_tick() -> Nemesis {
 /// direction, for 6 s (or `lasting`): longer than calls wait by default. Links are drawn that have
 /// carried messages, if there are any.
 ///
-/// Finds: calls that timed out, were told to have failed, and are executed all the same; answers
+/// Finds: calls that timed out, were reported as failed, and are executed all the same; answers
 /// that are taken for those of the next call.
 #[fuzz_dist::nemesis("hold_message")]
 pub fn hold_message() -> Nemesis {
@@ -129,7 +128,7 @@ pub struct WirePlan {
     pub hit: Hit,
     /// What it waits for.
     pub trigger: Trigger,
-    /// Tells the occurrence from others.
+    /// Distinguishes the occurrence from others.
     pub number: u64,
 }
 
@@ -150,10 +149,10 @@ impl WireFault {
 }
 
 /// Looks whether the links are as everything that acts says.
-async fn proved(targets: Targets<'_>, told: &mut Vec<(&'static str, Value)>) -> FaultStatus {
+async fn proved(targets: Targets<'_>, evidence: &mut Vec<(&'static str, Value)>) -> Option<bool> {
     let proof = targets.cluster.links().prove().await;
-    told.push(("links", proof.evidence()));
-    proof.status()
+    evidence.push(("links", proof.evidence()));
+    proof.holds()
 }
 
 /// What a trigger fired at, as evidence.
@@ -248,41 +247,41 @@ impl Fault for WireFault {
             }
             Err(error) => return Err(Error::environment(error)),
         };
-        let mut told = seen(targets, &fired);
-        let mut status = FaultStatus::Installed;
+        let mut evidence = seen(targets, &fired);
+        let mut seen = Some(true);
         if self.action.cuts() {
-            let proved = proved(targets, &mut told).await;
+            let proved = proved(targets, &mut evidence).await;
             // One that has ended by itself meanwhile is not to be seen any more.
             if armed.progress().ended_ns.is_none() {
-                status = proved;
+                seen = proved;
             }
         }
-        Ok(Check { status, evidence: Value::map(told) })
+        Ok(Check { seen, evidence: Value::map(evidence) })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &WirePlan) -> Result<Check, Error> {
         let armed = self.running().remove(&plan.number);
-        let mut told = Vec::new();
-        let mut status = FaultStatus::Installed;
+        let mut evidence = Vec::new();
+        let mut seen = Some(true);
         if let Some(armed) = &armed {
             armed.release();
             let progress = armed.progress();
             if let (Some(fired), Some(ended_ns)) = (&progress.fired, progress.ended_ns) {
                 let acted_ms = ended_ns.saturating_sub(fired.at_ns) / 1_000_000;
-                told.push(("acted_ms", Value::Int(acted_ms as i64)));
+                evidence.push(("acted_ms", Value::Int(acted_ms as i64)));
             }
             if !self.action.cuts() {
-                told.push(("held_segments", Value::Int(progress.held as i64)));
+                evidence.push(("held_segments", Value::Int(progress.held as i64)));
             }
             if progress.ended_ns.is_none() {
-                status = FaultStatus::Ineffective;
+                seen = Some(false);
             }
         }
         if self.action.cuts() {
-            let proved = proved(targets, &mut told).await;
-            status = if status == FaultStatus::Installed { proved } else { status };
+            let proved = proved(targets, &mut evidence).await;
+            seen = if seen == Some(true) { proved } else { seen };
         }
-        Ok(Check { status, evidence: Value::map(told) })
+        Ok(Check { seen, evidence: Value::map(evidence) })
     }
 }
 

@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::provision::{ProvisionError, Runtime};
 
 /// The module of the faults that act inside of a node.
-pub(crate) const TROUBLE_MODULE: &str = "fuzz_dist_trouble";
-const TROUBLE_SOURCE: &str = include_str!("../../agent/fuzz_dist_trouble.erl");
+pub(crate) const FAULT_MODULE: &str = "fuzz_dist_fault";
+const FAULT_SOURCE: &str = include_str!("../../agent/fuzz_dist_fault.erl");
 
 /// The module that says in which state a node is.
 pub(crate) const STATE_MODULE: &str = "fuzz_dist_state";
@@ -25,7 +25,7 @@ const SOURCES: [(&str, &str); 5] = [
     (AGENT_MODULE, AGENT_SOURCE),
     (ANNOUNCER_MODULE, ANNOUNCER_SOURCE),
     (SAMPLER_MODULE, SAMPLER_SOURCE),
-    (TROUBLE_MODULE, TROUBLE_SOURCE),
+    (FAULT_MODULE, FAULT_SOURCE),
     (STATE_MODULE, STATE_SOURCE),
 ];
 

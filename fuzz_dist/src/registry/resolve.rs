@@ -63,7 +63,7 @@ pub enum NameError {
         /// Where the name was asked for.
         location: Location,
     },
-    /// Two things have it, and nobody can tell which one is meant.
+    /// Two things have it, and it is not known which one is meant.
     #[error("duplicate {kind} \"{name}\": at {first} and at {second}; rename one of them")]
     Ambiguous {
         /// Which kind of part.

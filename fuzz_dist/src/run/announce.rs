@@ -127,13 +127,13 @@ impl Announcements {
     }
 
     /// A fault begins or ends.
-    pub(super) fn trouble(&self, edge: Edge, id: i64, shape: &str) {
+    pub(super) fn fault(&self, edge: Edge, id: i64, shape: &str) {
         if self.what == Announce::Nothing {
             return;
         }
         let what = match edge {
-            Edge::Start | Edge::Started => Announced::TroubleStart(shape.into()),
-            Edge::Stop | Edge::Stopped => Announced::TroubleStop(shape.into()),
+            Edge::Start | Edge::Started => Announced::FaultStart(shape.into()),
+            Edge::Stop | Edge::Stopped => Announced::FaultStop(shape.into()),
         };
         let monotonic_ns = self.clock.monotonic_ns(self.clock.now());
         for queue in self.nodes.iter().filter(|queue| queue.is_open()) {
@@ -233,16 +233,16 @@ impl Speaker {
                 let _ = self.node.clock().timeout(GATHER, self.queue.hurry.notified()).await;
                 continue;
             }
-            let told = self.tell(&mut announcer, &batch).await;
+            let sent = self.send(&mut announcer, &batch).await;
             let count = batch.len() as u64;
             let failed = {
                 let mut state = self.queue.state();
                 state.sending = 0;
-                match told {
+                match sent {
                     Ok(()) => state.said += count,
                     Err(_) => state.lost += count,
                 }
-                told.map_err(|why| state.why.get_or_insert(why).len()).is_err()
+                sent.map_err(|why| state.why.get_or_insert(why).len()).is_err()
             };
             if failed {
                 announcer = None;
@@ -259,7 +259,7 @@ impl Speaker {
         batch
     }
 
-    async fn tell(
+    async fn send(
         &self,
         announcer: &mut Option<Announcer>,
         batch: &[Announcement],
@@ -272,7 +272,7 @@ impl Speaker {
                 announcer.insert(started.map_err(|e| e.to_string())?)
             }
         };
-        speaking.tell(batch).await.map_err(|e| e.to_string())
+        speaking.announce(batch).await.map_err(|e| e.to_string())
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
                 begins(&all, node, 3, 11);
                 ends(&all, node, 3);
             }
-            all.trouble(Edge::Start, 0, "bridge");
+            all.fault(Edge::Start, 0, "bridge");
             let of = |node: usize| all.nodes[node].state().waiting.len();
             (of(0), of(1))
         };

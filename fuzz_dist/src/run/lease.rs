@@ -65,7 +65,7 @@ pub(crate) enum LeaseError {
         "queued for {waited_s} s; running now: {holders}; end these, or allow a longer wait by FUZZ_DIST_WAIT_LIMIT=2h"
     )]
     Waited { waited_s: u64, holders: String },
-    /// Told to stop while waiting.
+    /// Interrupted while waiting.
     #[error("stopped by {0} while queued")]
     Cancelled(&'static str),
 }

@@ -239,11 +239,11 @@ impl Live {
         let dead = self.cluster.nodes().iter();
         let dead: Vec<&Node> = dead.filter(|n| !n.is_running() && !hit.contains(&n.id())).collect();
         let remedy = dead.iter().find_map(|node| ended::remedy(node));
-        let told = dead.iter().map(|node| {
+        let exits = dead.iter().map(|node| {
             let logs = ended::logs(node);
             format!("processes on {} exited unexpectedly; logs: {}", node.name(), logs.display())
         });
-        remedy.into_iter().chain(told).collect()
+        remedy.into_iter().chain(exits).collect()
     }
 
     /// The phase that new events belong to.

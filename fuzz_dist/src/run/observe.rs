@@ -1,6 +1,6 @@
 //! What the nodes say about themselves while a test runs, recorded beside its operations.
 //!
-//! An agent in every node that speaks Erlang tells; a task of ours for each writes it down, and
+//! An agent in every node that speaks Erlang reports; a task of ours for each records it, and
 //! puts the agent back after a restart. Nothing that goes wrong here changes a verdict: it becomes
 //! a note.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::live::Live;
-use crate::beam::{AGENT_MODULE, Agent, Connection, SAMPLER_MODULE, Sample, Sampler, Told};
+use crate::beam::{AGENT_MODULE, Agent, Connection, Report, SAMPLER_MODULE, Sample, Sampler};
 use crate::nemesis::Boundaries;
 use crate::node::{Node, modules};
 use crate::op::{Event, Kind, Process, Value};
@@ -28,7 +28,7 @@ const SAMPLERS_MAX: u32 = 5;
 /// So many events of one node are recorded; the rest is counted.
 const EVENTS_MAX: u64 = 5000;
 
-/// What observing has to tell people, and how much of it was lost.
+/// What observing has to report to people, and how much of it was lost.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     notes: Mutex<Vec<String>>,
@@ -219,13 +219,13 @@ impl Watch {
         started.map_err(refused).ok()
     }
 
-    /// Puts a sampler back that has ended; where the node has, the agent tells.
+    /// Puts a sampler back that has ended; where the node has, the agent reports it.
     async fn sampler_again(&self) -> Option<Sampler> {
         let connection = self.node.control().await.ok()?;
         self.sampler(&connection).await
     }
 
-    /// Writes down what agent and sampler tell, until the agent or its node goes.
+    /// Records what agent and sampler report, until the agent or its node goes.
     async fn listen(&mut self, mut agent: Agent, mut sampler: Option<Sampler>) {
         let mut sampled_again = SAMPLERS_MAX;
         loop {
@@ -235,8 +235,8 @@ impl Watch {
                     None => std::future::pending().await,
                 }
             };
-            let told = tokio::select! {
-                told = agent.next() => told,
+            let report = tokio::select! {
+                report = agent.next() => report,
                 sample = sampled => {
                     match sample {
                         Some(sample) => self.sampled(sample),
@@ -251,19 +251,19 @@ impl Watch {
                     continue;
                 }
             };
-            let Some(told) = told else { return };
-            match told {
-                Told::Event { monotonic_ns, kind, data } => {
+            let Some(report) = report else { return };
+            match report {
+                Report::Event { monotonic_ns, kind, data } => {
                     self.record(Some(monotonic_ns), kind, data);
                 }
-                Told::Dropped(count) => {
+                Report::Dropped(count) => {
                     self.note(format!(
-                        "{} said more than its agent could tell: some events are missing",
+                        "{} said more than its agent could report: some events are missing",
                         self.node.name()
                     ));
                     self.record(None, "dropped", Value::Int(count as i64));
                 }
-                Told::Ended(reason) => {
+                Report::Ended(reason) => {
                     self.record(None, "agent_ended", Value::from(reason));
                     return;
                 }

@@ -132,7 +132,7 @@ impl Session {
 
     /// What the environment says about the logs' size.
     pub(super) fn log_limit(&self) -> Option<u64> {
-        self.over.log_limit
+        self.over.log_limit.map(|size| size.0)
     }
 
     pub(super) fn seed(&self) -> Seed {
@@ -368,7 +368,7 @@ impl Session {
             store: self.store.get().cloned(),
             effective: self.effective.get().cloned(),
             notes,
-            traces: self.over.traces,
+            traces: self.over.traces.unwrap_or_default(),
         }
     }
 

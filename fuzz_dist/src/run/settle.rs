@@ -52,7 +52,7 @@ impl Live {
         Ok(())
     }
 
-    /// The read that tells a node's state, where there is a client for it.
+    /// The read that gives a node's state, where there is a client for it.
     fn final_read(&self) -> Option<Invocation> {
         let read = self.workload.final_read()?;
         let first = self.cluster.nodes().first()?;

@@ -13,7 +13,7 @@ pub(super) type Answer<T> = BoxFuture<'static, Result<T, Failure>>;
 /// A function of a node.
 pub(super) type Asking<T> = Arc<dyn Fn(Node) -> Answer<T> + Send + Sync>;
 /// A function of a node and an argument.
-pub(super) type Telling<A, T> = Arc<dyn Fn(Node, A) -> Answer<T> + Send + Sync>;
+pub(super) type WithArgument<A, T> = Arc<dyn Fn(Node, A) -> Answer<T> + Send + Sync>;
 
 /// Forgets the types of a function of a node.
 pub(super) fn asking<F, Fut, T, E>(ask: F) -> Asking<T>
@@ -30,7 +30,7 @@ where
 }
 
 /// Forgets the types of a function of a node and an argument.
-pub(super) fn telling<F, Fut, A, T, E>(tell: F) -> Telling<A, T>
+pub(super) fn with_argument<F, Fut, A, T, E>(call: F) -> WithArgument<A, T>
 where
     F: Fn(Node, A) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
@@ -39,7 +39,7 @@ where
     E: Into<Failure>,
 {
     Arc::new(move |node, argument| {
-        let answer = tell(node, argument);
+        let answer = call(node, argument);
         Box::pin(async move { answer.await.map_err(Into::into) })
     })
 }

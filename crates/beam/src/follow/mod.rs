@@ -144,7 +144,7 @@ impl Follower {
         }
     }
 
-    /// Takes a segment, and tells of everything whose head is complete with it, in the stream's
+    /// Takes a segment, and reports everything whose head is complete with it, in the stream's
     /// order.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl Follower {
         &mut self,
         sequence: u32,
         bytes: &[u8],
-        mut tell: impl FnMut(Seen),
+        mut report: impl FnMut(Seen),
     ) -> Result<Fed, FollowError> {
         if let State::Joining(tls) = &mut self.state {
             if messages::begin_with_one(bytes) {
@@ -178,8 +178,8 @@ impl Follower {
                     if error.is_some() {
                         return;
                     }
-                    let rest = handshake.take(at, bytes, &mut tell);
-                    let taken = rest.and_then(|(at, rest)| messages.take(at, rest, &mut tell));
+                    let rest = handshake.take(at, bytes, &mut report);
+                    let taken = rest.and_then(|(at, rest)| messages.take(at, rest, &mut report));
                     error = taken.err();
                 });
                 pushed.is_ok().then_some(error)
@@ -189,7 +189,7 @@ impl Follower {
                 let messages = &mut self.messages;
                 let pushed = segments.push(sequence, bytes, |at, bytes| {
                     if error.is_none() {
-                        error = messages.take(at, bytes, &mut tell).err();
+                        error = messages.take(at, bytes, &mut report).err();
                     }
                 });
                 pushed.is_ok().then_some(error)

@@ -55,7 +55,7 @@ pub struct Connection {
     pub from: HostId,
     /// Who receives.
     pub to: HostId,
-    /// The ports of both, which tell connections of the same hosts apart.
+    /// The ports of both, which distinguish connections of the same hosts.
     pub ports: (u16, u16),
     /// Ticks that were seen.
     pub ticks: u64,

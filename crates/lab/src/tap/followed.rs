@@ -47,7 +47,7 @@ impl Followed {
     }
 
     /// Was anything seen that only nodes send, or is it certain that nothing can be?
-    pub(super) fn told(&self, flow: &Flow) -> Option<Connection> {
+    pub(super) fn connection(&self, flow: &Flow) -> Option<Connection> {
         let unfollowed = match &self.follower {
             Ok(_) if self.ticks + self.messages == 0 => return None,
             Ok(_) => None,

@@ -98,9 +98,10 @@ impl Tap {
             return None;
         }
         let flows = inner.flows.iter().filter(|(flow, _)| trigger.concerns(flow.link));
-        let told: Vec<Connection> = flows.filter_map(|(flow, f)| f.told(flow)).collect();
-        let all = !told.is_empty() && told.iter().all(|c| c.unfollowed.is_some());
-        told.into_iter().find_map(|c| c.unfollowed).filter(|_| all)
+        let connections: Vec<Connection> =
+            flows.filter_map(|(flow, f)| f.connection(flow)).collect();
+        let all = !connections.is_empty() && connections.iter().all(|c| c.unfollowed.is_some());
+        connections.into_iter().find_map(|c| c.unfollowed).filter(|_| all)
     }
 
     /// Ends a rule; gives what it held.
@@ -145,9 +146,10 @@ impl Tap {
 
     pub(super) fn connections(&self) -> Vec<Connection> {
         let inner = self.lock();
-        let mut told: Vec<_> = inner.flows.iter().filter_map(|(flow, f)| f.told(flow)).collect();
-        told.sort_by_key(|c| (c.from, c.to, c.ports));
-        told
+        let mut connections: Vec<_> =
+            inner.flows.iter().filter_map(|(flow, f)| f.connection(flow)).collect();
+        connections.sort_by_key(|c| (c.from, c.to, c.ports));
+        connections
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -95,7 +95,7 @@ fn one_way_leaves_the_other() {
 }
 
 #[test]
-fn kinds_and_names_are_told_apart() {
+fn kinds_and_names_are_distinguished() {
     let tap = Tap::new(Clock::system());
     let (_, late) = tap.arm_now(&message_to("late").nth(2), &hold());
     let (_, monitor) = tap.arm_now(&control(ControlKind::Monitor), &hold());
@@ -260,16 +260,19 @@ fn before_an_operation_later_connections_are_held_too() {
 }
 
 #[test]
-fn connections_are_told_with_what_they_carried() {
+fn connections_are_reported_with_what_they_carried() {
     let tap = Tap::new(Clock::system());
     tap.see((N1, N2), &frame(PORTS, 99, SYN, b""));
     tap.send((N1, N2), 100, &[0x16, 3, 1, 0, 9]);
     tap.see((N1, N3), &frame((1, 2), 0, DATA, &[&TICK[..], &reg_send("a", 0)].concat()));
     tap.see((N1, N3), &frame((3, 4), 0, DATA, b"hello"));
     tap.see((N1, N3), &frame((1, 2), 0, DATA, &reg_send("a", 0)));
-    let told = tap.connections();
-    assert!(told[0].unfollowed.as_ref().unwrap().contains("TLS"), "{told:?}");
-    assert_eq!((told.len(), told[1].to, told[1].messages, told[1].ports), (2, N3, 1, (1, 2)));
+    let connections = tap.connections();
+    assert!(connections[0].unfollowed.as_ref().unwrap().contains("TLS"), "{connections:?}");
+    assert_eq!(
+        (connections.len(), connections[1].to, connections[1].messages, connections[1].ports),
+        (2, N3, 1, (1, 2))
+    );
     let (on_tls, _) = tap.arm_now(&tick(1).to("n2"), &cut());
     let (anywhere, _) = tap.arm_now(&tick(1), &cut());
     assert!(tap.in_vain(on_tls).unwrap().contains("TLS"));

@@ -8,7 +8,6 @@ use crate::args;
 use crate::beam::{Term, charlist};
 use crate::env::Signal;
 use crate::error::Error;
-use crate::history::FaultStatus;
 use crate::node::wait_until;
 use crate::op::Name;
 use crate::random::Stream;
@@ -69,7 +68,7 @@ impl Fault for KillEpmdFault {
         let node = hit(targets, plan);
         if !node.is_running() {
             // Killed by another fault, whose end starts everything again.
-            return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
+            return Ok(Check::seen(true, "not running"));
         }
         let control = control(node).await?;
         if node.connect(EPMD_PORT).await.is_err() {

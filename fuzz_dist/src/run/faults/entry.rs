@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::Begun;
 use crate::error::Error;
-use crate::history::{Edge, FaultStatus};
+use crate::history::Edge;
 use crate::nemesis::{AnyPlan, DynFault};
 use crate::op::{Name, NodeId};
 use crate::time::Time;
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     /// Whoever waits for the end of its start.
     pub(super) begun: Option<oneshot::Sender<Result<Begun, Error>>>,
     /// Whoever waits for its end.
-    pub(super) ended: Vec<oneshot::Sender<FaultStatus>>,
+    pub(super) ended: Vec<oneshot::Sender<Option<bool>>>,
     /// Is it to end as soon as it can?
     pub(super) end_asked: bool,
     /// How often `stop` was run.
@@ -45,8 +45,8 @@ pub(super) enum State {
     Acting,
     /// `stop` runs.
     Stopping { task: AbortHandle, until: Time },
-    /// It was ended; was its removal verified?
-    Over(FaultStatus),
+    /// It was ended; is it removed? `None` where that is not decided.
+    Over(Option<bool>),
 }
 
 impl Entry {
@@ -57,7 +57,7 @@ impl Entry {
 
     /// Was its removal verified?
     pub(super) fn is_undone(&self) -> bool {
-        matches!(self.state, State::Over(FaultStatus::Installed))
+        matches!(self.state, State::Over(Some(true)))
     }
 
     /// When something has to be done about it at the latest.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::owner::Owner;
 use super::step::{self, Done};
-use crate::history::{Edge, FaultStatus};
+use crate::history::Edge;
 use crate::op::Value;
 use crate::time::Time;
 
@@ -118,7 +118,7 @@ impl Owner {
                 if let Some(e) = &error {
                     self.board.problem(format!("healing the links failed: {e}"));
                 }
-                let whole = error.is_none() && proof.status() == FaultStatus::Installed;
+                let whole = error.is_none() && proof.holds() == Some(true);
                 self.proved(whole, proof.evidence());
             }
             Ok(Done::Reconnected(result)) => {
@@ -169,7 +169,7 @@ impl Owner {
             self.scene.recorder.set_meta("reconnected", true);
         }
         self.heal.stage = Stage::Healed(proved);
-        self.tell_departures();
+        self.report_departures();
         self.board.heal(proved);
         for waiting in self.heal.waiting.drain(..) {
             let _ = waiting.send(proved);

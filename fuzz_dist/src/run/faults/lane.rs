@@ -63,7 +63,7 @@ impl Live {
                 k => self.seed.stream(&format!("nemesis/{i}/{k}")),
             };
             let slot = Slot::Lane { lane: i, window: k };
-            let Some(held) = self.begin_or_tell(&lane.fault, random, &window.zone, slot).await
+            let Some(held) = self.begin_or_report(&lane.fault, random, &window.zone, slot).await
             else {
                 continue;
             };
@@ -84,7 +84,7 @@ impl Live {
     }
 
     /// Begins a fault; what keeps it from beginning becomes a problem of the run.
-    async fn begin_or_tell(
+    async fn begin_or_report(
         &self,
         fault: &Arc<dyn DynFault>,
         random: Stream,
@@ -151,7 +151,7 @@ impl Live {
         for (index, fault) in lane.then.iter().enumerate() {
             let random = self.seed.stream(&format!("nemesis/{i}/{k}/then/{index}"));
             let slot = Slot::Then { lane: i, window: k, index };
-            begun.extend(self.begin_or_tell(fault, random, &zone, slot).await);
+            begun.extend(self.begin_or_report(fault, random, &zone, slot).await);
         }
         begun
     }

@@ -18,7 +18,7 @@ use super::step::{self, Done, Planned};
 use super::{Begin, Begun, Held, Request, Scene};
 use crate::db::AnyDb;
 use crate::error::{Error, ErrorKind};
-use crate::history::{Edge, FaultStatus, History};
+use crate::history::{Edge, History};
 use crate::nemesis::Check;
 use crate::node::Cluster;
 use crate::op::Value;
@@ -242,8 +242,8 @@ impl Owner {
         let (i, id) = (self.entries.len(), self.entries.len() as i64);
         let value = History::fault_start(id, &plan.hit().shape, begin.zone.as_deref());
         self.scene.record(name.clone(), Edge::Start, value);
-        let trouble = format!("{name} {}", plan.hit().shape);
-        self.scene.announcements.trouble(Edge::Start, id, &trouble);
+        let announced = format!("{name} {}", plan.hit().shape);
+        self.scene.announcements.fault(Edge::Start, id, &announced);
         let plan = Arc::new(plan);
         let polled = polled.and_then(|polled| Some((polled, self.held(id)?)));
         let step = step::start(begin.fault.clone(), self.reach(), plan.clone(), polled);
@@ -284,9 +284,9 @@ impl Owner {
         let failed = checked.err().map(|_| check.evidence.to_string());
         entry.enter(Edge::Started);
         entry.state = State::Acting;
-        let (id, status, name) = (entry.id, check.status, entry.name.clone());
+        let (id, status, name) = (entry.id, check.seen.into(), entry.name.clone());
         let reply = entry.begun.take();
-        let value = (check.status, check.evidence);
+        let value = (check.seen, check.evidence);
         let value = History::fault_value(id, Edge::Started, "", Some(value));
         self.scene.record(name, Edge::Started, value);
         if let (Some(reply), Some(held)) = (reply, self.held(id)) {
@@ -341,13 +341,13 @@ impl Owner {
         let check =
             checked.unwrap_or_else(|why| indeterminate(format!("undoing `{}` {why}", entry.name)));
         entry.enter(Edge::Stopped);
-        entry.state = State::Over(check.status);
-        let value = (check.status, check.evidence);
+        entry.state = State::Over(check.seen);
+        let value = (check.seen, check.evidence);
         let value = History::fault_value(entry.id, Edge::Stopped, "", Some(value));
-        self.scene.announcements.trouble(Edge::Stop, entry.id, &entry.shown());
+        self.scene.announcements.fault(Edge::Stop, entry.id, &entry.shown());
         self.scene.record(entry.name.clone(), Edge::Stopped, value);
         for ended in entry.ended.drain(..) {
-            let _ = ended.send(check.status);
+            let _ = ended.send(check.seen);
         }
     }
 
@@ -448,7 +448,7 @@ impl Owner {
     }
 
     /// Where this run does not do what the run did that it replays.
-    pub(super) fn tell_departures(&self) {
+    pub(super) fn report_departures(&self) {
         let Some(replay) = &self.scene.replay else { return };
         for slot in replay.slots() {
             if self.scene.schedule.drawn(slot).is_none() {
@@ -468,7 +468,7 @@ fn checked(done: Result<Done, String>) -> Result<Check, String> {
 }
 
 fn indeterminate(why: String) -> Check {
-    Check { status: FaultStatus::Indeterminate, evidence: Value::from(why) }
+    Check { seen: None, evidence: Value::from(why) }
 }
 
 fn closed() -> Error {

@@ -331,7 +331,7 @@ impl Reader {
         true
     }
 
-    /// Tells who wrote each version, now that the transaction's place is known.
+    /// Sets who wrote each version, now that the transaction's place is known.
     fn mark_last_writes(&mut self, t: u32, event: usize) -> Result<(), Unjudgeable> {
         let txns = &mut self.txns;
         let range = txns.first_op[t as usize] as usize..txns.ops.len();

@@ -1,4 +1,4 @@
-//! Witnesses that hold are confirmed, and wrong ones are told as mistakes of the checker.
+//! Witnesses that hold are confirmed, and wrong ones are reported as mistakes of the checker.
 
 use super::*;
 use crate::histories::{Object, Run};
@@ -65,7 +65,7 @@ fn all(mut each: impl FnMut(&str, &str, &History, Verdict, Rule)) {
 fn refused(history: &History, verdict: &Verdict, wrong: Anomaly, rule: Rule) {
     let what = format!("{wrong:?}");
     let planted = Verdict { anomalies: vec![wrong], ..verdict.clone() };
-    let said = rechecked(history, planted, rule);
+    let said = verified(history, planted, rule);
     assert_eq!(said.validity, Validity::Unknown, "{}: {what} was accepted", verdict.checker);
     let reason = &said.reasons[0];
     assert!(reason.starts_with("internal error: the witness of `"), "{reason}");
@@ -78,7 +78,7 @@ fn witnesses_of_planted_anomalies_hold() {
     let mut confirmed = 0;
     all(|name, kind, history, verdict, rule| {
         assert!(verdict.is_invalid(), "{name} {kind}: {:?}", verdict.reasons);
-        assert_eq!(rechecked(history, verdict.clone(), rule), verdict);
+        assert_eq!(verified(history, verdict.clone(), rule), verdict);
         confirmed += verdict.anomalies.len();
     });
     assert!(confirmed > 200, "{confirmed}");
@@ -157,9 +157,9 @@ fn a_witness_of_another_kind_is_a_mistake_of_the_checker() {
 #[test]
 fn an_invalid_verdict_without_a_witness_is_a_mistake_of_the_checker() {
     let verdict =
-        rechecked(&History::new(["n1"]), Verdict::invalid("set", "so"), super::total_queue);
+        verified(&History::new(["n1"]), Verdict::invalid("set", "so"), super::total_queue);
     assert_eq!(verdict.validity, Validity::Unknown);
     assert!(verdict.reasons[0].contains("without a witness"), "{:?}", verdict.reasons);
     let valid = Verdict::valid("set");
-    assert_eq!(rechecked(&History::new(["n1"]), valid.clone(), super::total_queue), valid);
+    assert_eq!(verified(&History::new(["n1"]), valid.clone(), super::total_queue), valid);
 }

@@ -113,7 +113,7 @@ fn release(place: &Place, script: &str) -> PathBuf {
 /// The script of a release that answers, in this mode and with this cookie.
 fn answering(mode: &str, cookie: &str) -> String {
     let runtime = Runtime::find_or_fetch().expect("an Erlang runtime");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trouble/fake_antidote.erl");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/fake_antidote.erl");
     let source = source.display();
     let eval = format!(
         "{{ok, M, B}} = compile:file(\\\"{source}\\\", [binary, report]), \
@@ -140,12 +140,12 @@ fn run(place: &Place, test: &str, release: &Path) -> Ended {
 
 /// Runs the test with a release that answers in this mode; it has to fail, and to say so.
 #[track_caller]
-fn fails(test: &str, mode: &str, told: &[&str]) -> Ended {
+fn fails(test: &str, mode: &str, texts: &[&str]) -> Ended {
     let place = Place::new();
     let release = release(&place, &answering(mode, "$COOKIE"));
     let ended = run(&place, test, &release);
     ended.ended_with(101).says("no verdict");
-    for text in told {
+    for text in texts {
         ended.says(text);
     }
     ended
@@ -171,7 +171,7 @@ pub(crate) fn a_release_that_was_named_and_is_not_there_fails() {
     ended.ended_with(101).says("make rel").says("/nonexistent/antidote (named by");
 }
 
-pub(crate) fn a_folder_of_another_shape_is_told_what_it_lacks() {
+pub(crate) fn a_folder_of_another_shape_is_reported_with_what_it_lacks() {
     let place = Place::new();
     let folder = release(&place, "exit 1");
     fs::remove_dir(folder.join("erts-0")).expect("the folder is empty");
@@ -179,7 +179,7 @@ pub(crate) fn a_folder_of_another_shape_is_told_what_it_lacks() {
     ended.ended_with(101).says("no release of AntidoteDB: it has no erts-*");
 }
 
-pub(crate) fn a_release_that_exits_at_once_is_told_at_once() {
+pub(crate) fn a_release_that_exits_at_once_is_reported_at_once() {
     let place = Place::new();
     let release = release(&place, "echo no memory left >&2; exit 3");
     run(&place, "data_centres", &release)
@@ -189,7 +189,7 @@ pub(crate) fn a_release_that_exits_at_once_is_told_at_once() {
     assert!(fs::read_to_string(said).expect("a file").contains("no memory left"));
 }
 
-pub(crate) fn another_cookie_is_told() {
+pub(crate) fn another_cookie_is_reported() {
     let place = Place::new();
     let release = release(&place, &answering("fine", "stale"));
     run(&place, "short_of_patience", &release)
@@ -197,31 +197,31 @@ pub(crate) fn another_cookie_is_told() {
         .says("cookie is not the one that was given");
 }
 
-pub(crate) fn an_application_that_never_runs_is_told() {
+pub(crate) fn an_application_that_never_runs_is_reported() {
     fails("short_of_patience", "never_runs", &["the application antidote does not run yet"]);
 }
 
-pub(crate) fn a_port_that_is_taken_is_told() {
+pub(crate) fn a_port_that_is_taken_is_reported() {
     fails("started_twice", "fine", &["port 8087 on n", "is taken by another program"]);
 }
 
-pub(crate) fn a_node_that_does_not_join_is_told() {
+pub(crate) fn a_node_that_does_not_join_is_reported() {
     let made = "could not make a data centre of antidote@";
     fails("one_data_centre", "refuses_to_join", &[made, "refused"]);
     fails("one_data_centre", "never_joins", &[made, "1000 ms"]);
 }
 
-pub(crate) fn a_data_centre_that_cannot_be_reached_is_told() {
-    let told = ["could not connect to the other data centres", "8085 and 8086", "hosts/n"];
-    fails("data_centres", "never_connects", &told);
+pub(crate) fn a_data_centre_that_cannot_be_reached_is_reported() {
+    let texts = ["could not connect to the other data centres", "8085 and 8086", "hosts/n"];
+    fails("data_centres", "never_connects", &texts);
 }
 
 /// As AntidoteDB does: it reports that it is connected, and is not.
-pub(crate) fn a_connection_that_is_none_is_told() {
+pub(crate) fn a_connection_that_is_none_is_reported() {
     fails("data_centres", "fine", &["reading what was written on every node", "nothing from n"]);
 }
 
-pub(crate) fn an_expression_that_fails_is_told_at_once() {
+pub(crate) fn an_expression_that_fails_is_reported_at_once() {
     let raised = "the expression `erlang:error(its_own_fault).` could not be evaluated on n";
     let ended = fails("eval_raises", "fine", &[raised, "its_own_fault"]);
     assert!(!ended.stdout.contains("was not ready within"), "{}", ended.stdout);

@@ -1,4 +1,4 @@
-//! Cluster tests that each meet one trouble.
+//! Cluster tests that each meet one fault.
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use fuzz_dist::beam::{Atom, Connection, Pid, Term, atom};
 
 use super::support::{COOKIE, call, compiled, evaluate, eventually, lone_node};
 
-const MODULE: &str = "fuzz_dist_trouble";
-const SOURCE: &str = include_str!("../../agent/fuzz_dist_trouble.erl");
+const MODULE: &str = "fuzz_dist_fault";
+const SOURCE: &str = include_str!("../../agent/fuzz_dist_fault.erl");
 /// A node that is not there.
 const PEER: &str = "peer@localhost";
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Infer;
 use crate::txn::core::cycles::Class;
 use crate::txn::core::graph::Rel;
-use crate::txn::twin::{Plain, classes};
+use crate::txn::oracle::{Plain, classes};
 use fuzz_dist_history::op::{Kind, Value};
 
 type Version = (Value, Value);

@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::Level;
-use crate::txn::twin::Plain;
+use crate::txn::oracle::Plain;
 use fuzz_dist_history::op::{Kind, Value};
 
 /// A read of what another transaction wrote: (reader, place, key, writer or the initial one).
 type Source = (usize, usize, Value, Option<usize>);
 
-pub(super) struct Twin<'a> {
+pub(super) struct Oracle<'a> {
     txns: Vec<&'a Plain>,
     so: BTreeSet<(usize, usize)>,
     sources: Vec<Source>,
     happens_before: BTreeSet<(usize, usize)>,
 }
 
-impl<'a> Twin<'a> {
+impl<'a> Oracle<'a> {
     /// `None` where some read is wrong whatever the level.
-    pub(super) fn new(all: &'a [Plain]) -> Option<Twin<'a>> {
+    pub(super) fn new(all: &'a [Plain]) -> Option<Oracle<'a>> {
         let txns: Vec<&Plain> = all.iter().filter(|t| t.kind != Kind::Fail).collect();
         let mut so = BTreeSet::new();
         for i in 0..txns.len() {
@@ -65,7 +65,7 @@ impl<'a> Twin<'a> {
                 }
             }
         }
-        Some(Twin { txns, so, sources, happens_before })
+        Some(Oracle { txns, so, sources, happens_before })
     }
 
     pub(super) fn holds(&self, level: Level) -> bool {

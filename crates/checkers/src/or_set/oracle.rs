@@ -1,4 +1,4 @@
-//! The slow obvious twin of `or_set`: every read against every add and remove.
+//! The oracle of `or_set`: every read against every add and remove.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Checks every witness again, from the events that it names and the history alone.
+//! Verifies every witness from the events that it names and the history alone.
 //!
 //! A checker that says `invalid` says why; here is a second opinion about that, always, by code
 //! that shares nothing with the checkers but the history (and, for registers and queues, the
@@ -38,7 +38,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The verdict, if its witnesses hold; else that the checker is wrong.
-pub(super) fn rechecked(
+pub(super) fn verified(
     history: &History,
     verdict: Verdict,
     holds: impl Fn(&Facts<'_>, &Anomaly) -> Held,

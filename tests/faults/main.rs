@@ -1,8 +1,8 @@
-//! What goes wrong around a run: every trouble ends in a clear error or verdict, the history is
+//! What goes wrong around a run: every fault ends in a clear error or verdict, the history is
 //! kept, and nothing is left behind.
 //!
 //! With `FUZZ_DIST_FIXTURE` set this program is an ordinary target of cluster tests, each with a
-//! trouble of its own; without, it starts itself that way and looks at what comes out. With `JUDGES_A_STORE` it is
+//! fault of its own; without, it starts itself that way and looks at what comes out. With `JUDGES_A_STORE` it is
 //! `cargo fuzz-dist`.
 
 mod antidote;

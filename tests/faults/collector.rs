@@ -12,10 +12,10 @@ pub(crate) fn a_collector_that_does_not_listen_changes_no_verdict() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let nobody = format!("http://{}", listener.local_addr().expect("its address"));
     drop(listener);
-    for (endpoint, told) in [(nobody.as_str(), "refused"), ("https://collector", "https is not")] {
+    for (endpoint, text) in [(nobody.as_str(), "refused"), ("https://collector", "https is not")] {
         let variables = [("FUZZ_DIST_STORE", &*store), ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
         let ended = place.runtime.run("--exact fixture::all_is_well", &variables);
-        ended.ended_with(0).says("all_is_well: valid").says("traces were not exported").says(told);
+        ended.ended_with(0).says("all_is_well: valid").says("traces were not exported").says(text);
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn two_interrupts_leave_nothing() {
 }
 
 /// Ctrl-C on `cargo test | tee log` ends `tee` as well: nobody reads what the harness says.
-pub(crate) fn an_interrupt_that_nobody_can_be_told_of_ends_the_run() {
+pub(crate) fn an_interrupt_that_nobody_receives_ends_the_run() {
     let place = Place::new();
     let runtime = place.runtime.text();
     let (name, folder) = runtime.split_once('=').expect("a variable");

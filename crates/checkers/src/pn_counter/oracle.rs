@@ -1,4 +1,4 @@
-//! The slow obvious twin of `pn_counter`: all subsets of increments for every read.
+//! The oracle of `pn_counter`: all subsets of increments for every read.
 
 use crate::Validity;
 use crate::calls::{Call, Outcome, calls};

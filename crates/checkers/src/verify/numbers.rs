@@ -8,7 +8,7 @@ use fuzz_dist_history::op::Value;
 
 const ADDS: [&str; 6] = ["add", "increment", "inc", "decrement", "dec", "update"];
 
-/// Sums are told apart up to this distance between the least and the greatest one; beyond, and
+/// Sums are distinguished up to this distance between the least and the greatest one; beyond, and
 /// with more work than this, only these two are compared.
 const SPAN_MAX: i128 = 1 << 26;
 const WORK_MAX: i128 = 1 << 32;
@@ -63,7 +63,7 @@ fn is_sum_of_some(value: i128, numbers: &[i128]) -> bool {
 pub(crate) fn counter(facts: &Facts<'_>, a: &Anomaly) -> Held {
     let h = facts.history;
     if &*a.kind == "not_linearizable" {
-        // The search re-checks its own, where it is short enough; what it names is counted here.
+        // The search verifies its own, where it is short enough; what it names is counted here.
         let decode = |c: &Call| {
             let result = c.acknowledged().map(|i| h.value(i));
             let f = h.function(c.invoked);

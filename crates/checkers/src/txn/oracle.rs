@@ -1,4 +1,4 @@
-//! What the slow twins of the tests share: transactions as plain structs, serial orders, cycles.
+//! What the oracles of the tests share: transactions as plain structs, serial orders, cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -156,16 +156,16 @@ pub(super) fn disturb(
     changed
 }
 
-/// Every class that the twin found is reported, as it is or by a stronger one, and nothing else.
+/// Every class that the oracle found is reported, as it is or by a stronger one, and nothing else.
 pub(super) fn assert_same_classes(
-    twin: &BTreeSet<Class>,
+    oracle: &BTreeSet<Class>,
     ours: &BTreeSet<Class>,
     what: impl Fn() -> String,
 ) {
     for class in ours {
-        assert!(twin.contains(class), "{class:?} reported, but there is none\n{}", what());
+        assert!(oracle.contains(class), "{class:?} reported, but there is none\n{}", what());
     }
-    for class in twin {
+    for class in oracle {
         let said = ours.iter().any(|c| c.base <= class.base && c.level <= class.level);
         assert!(said, "{class:?} not reported, only {ours:?}\n{}", what());
     }

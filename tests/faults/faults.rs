@@ -1,5 +1,5 @@
-//! Faults that are not undone, and interrupts at every moment of a fault's life: the tests that have the
-//! trouble, and what has to come out of them.
+//! Faults that are not undone, and interrupts at every moment of a fault's life: the tests in which
+//! they happen, and what has to come out of them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

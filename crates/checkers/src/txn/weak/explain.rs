@@ -1,4 +1,4 @@
-//! Re-checks what contradicts an axiom, from the transactions alone, and tells it.
+//! Verifies what contradicts an axiom, from the transactions alone, and explains it.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::txn::core::cycles::Class;
 use crate::txn::core::graph::Rel;
-use crate::txn::twin::{Plain, classes};
+use crate::txn::oracle::{Plain, classes};
 use fuzz_dist_history::op::{Kind, Value};
 
 /// The longest read of each key; `None` where two reads are no prefixes of each other.

@@ -21,7 +21,7 @@ const UPDATES_MAX: usize = 32;
 /// So many sums are kept.
 const SUMS_MAX: usize = 1 << 14;
 
-pub(super) struct Recheck<'a> {
+pub(super) struct Verifier<'a> {
     pub(super) parsed: &'a Parsed,
     /// Per transaction, in the order of invocation.
     pub(super) calls: Vec<Call>,
@@ -42,8 +42,8 @@ enum Sight {
     Cannot,
 }
 
-impl<'a> Recheck<'a> {
-    pub(super) fn new(history: &History, parsed: &'a Parsed) -> Recheck<'a> {
+impl<'a> Verifier<'a> {
+    pub(super) fn new(history: &History, parsed: &'a Parsed) -> Verifier<'a> {
         let invoked: Vec<usize> = (0..history.len())
             .filter(|i| history.kind(*i) == Kind::Invoke && history.process(*i).is_client())
             .filter(|i| &**history.function(*i) == "txn")
@@ -63,7 +63,7 @@ impl<'a> Recheck<'a> {
                 }
             }
         }
-        Recheck { parsed, calls, process, previous, writers, pasts: RefCell::default() }
+        Verifier { parsed, calls, process, previous, writers, pasts: RefCell::default() }
     }
 
     /// Can the read at that place of a transaction not have had its value, whatever it saw, be it for

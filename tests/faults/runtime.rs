@@ -1,4 +1,4 @@
-//! Trouble with the Erlang runtime before a node could start: what is found does not run, what is
+//! Faults of the Erlang runtime before a node could start: what is found does not run, what is
 //! kept is damaged, what is fetched hangs.
 
 use std::fs;
@@ -47,8 +47,8 @@ impl Machine {
     }
 }
 
-/// An `erl` that fails, and none that could be fetched: what it did is told.
-pub(crate) fn an_erl_that_fails_is_told_as_what_it_is() {
+/// An `erl` that fails, and none that could be fetched: what it did is reported.
+pub(crate) fn an_erl_that_fails_is_reported_as_what_it_is() {
     let machine = Machine::new();
     machine.program("erl", "echo no licence found >&2; exit 3");
     let ended = machine.start("a_real_cluster").end();

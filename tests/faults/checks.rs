@@ -1,4 +1,4 @@
-//! What comes out of every trouble.
+//! What comes out of every fault.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,17 +31,17 @@ pub(crate) fn all() -> Vec<Trial> {
     }
     trials![
         a_database_that_is_never_ready_is_an_error_of_the_set_up,
-        a_database_that_dies_at_the_start_is_told_at_once,
+        a_database_that_dies_at_the_start_is_reported_at_once,
         a_node_that_dies_by_itself_makes_the_run_unknown,
         clients_that_hang_are_given_up,
         a_checker_that_panics_makes_the_run_unknown,
         impossible_combinations_are_refused_before_anything_starts,
         errors_and_panics_of_the_test_keep_the_history,
-        a_full_disk_is_told_and_the_verdict_is_unknown,
+        a_full_disk_is_reported_and_the_verdict_is_unknown,
         no_erlang_and_nothing_to_fetch_it_with,
         no_erlang_and_no_network,
-        a_named_erlang_is_used_and_one_that_is_none_is_told,
-        an_erl_that_fails_is_told_as_what_it_is,
+        a_named_erlang_is_used_and_one_that_is_none_is_reported,
+        an_erl_that_fails_is_reported_as_what_it_is,
         a_test_without_erlang_nodes_needs_no_erlang,
         what_fetches_dies_with_the_harness,
         a_damaged_runtime_is_fetched_anew,
@@ -62,22 +62,22 @@ pub(crate) fn all() -> Vec<Trial> {
         an_interrupt_ends_the_wait_for_agreement,
         an_interrupt_ends_the_last_reads,
         two_interrupts_leave_nothing,
-        an_interrupt_that_nobody_can_be_told_of_ends_the_run,
+        an_interrupt_that_nobody_receives_ends_the_run,
         a_killed_harness_leaves_nothing_and_a_history_that_loads,
         a_killed_harness_leaves_no_temporary_folder,
         kills_at_random_moments_leave_nothing,
         no_release_is_ignored_with_the_remedy,
         a_release_that_was_named_and_is_not_there_fails,
         a_folder_that_was_named_and_is_not_there_fails,
-        a_folder_of_another_shape_is_told_what_it_lacks,
-        a_release_that_exits_at_once_is_told_at_once,
-        another_cookie_is_told,
-        an_application_that_never_runs_is_told,
-        a_port_that_is_taken_is_told,
-        a_node_that_does_not_join_is_told,
-        a_data_centre_that_cannot_be_reached_is_told,
-        a_connection_that_is_none_is_told,
-        an_expression_that_fails_is_told_at_once,
+        a_folder_of_another_shape_is_reported_with_what_it_lacks,
+        a_release_that_exits_at_once_is_reported_at_once,
+        another_cookie_is_reported,
+        an_application_that_never_runs_is_reported,
+        a_port_that_is_taken_is_reported,
+        a_node_that_does_not_join_is_reported,
+        a_data_centre_that_cannot_be_reached_is_reported,
+        a_connection_that_is_none_is_reported,
+        an_expression_that_fails_is_reported_at_once,
         a_collector_that_does_not_listen_changes_no_verdict,
         a_collector_is_given_the_trace,
         the_store_of_a_run_is_judged_as_the_run_was,
@@ -94,7 +94,7 @@ impl Place {
     pub(crate) fn new() -> Place {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("trouble-{}-{number}", std::process::id());
+        let name = format!("faults-{}-{number}", std::process::id());
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&store).expect("a folder for stores");
         Place { runtime: Runtime::new(), store }
@@ -215,7 +215,7 @@ fn a_database_that_is_never_ready_is_an_error_of_the_set_up() {
     ended.says("set-up limit of 1s").says("raise `setup_limit`");
 }
 
-fn a_database_that_dies_at_the_start_is_told_at_once() {
+fn a_database_that_dies_at_the_start_is_reported_at_once() {
     let place = Place::new();
     place
         .run("dies_at_the_start")
@@ -246,26 +246,26 @@ fn a_checker_that_panics_makes_the_run_unknown() {
 }
 
 fn impossible_combinations_are_refused_before_anything_starts() {
-    for (test, told) in [
+    for (test, text) in [
         ("ring_of_three", "use `bridge`"),
         ("nothing_to_cut", "at least 2 nodes"),
         ("no_room_for_a_fault", "raise `time_limit`"),
         ("no_such_workload", "bank"),
     ] {
         let place = Place::new();
-        place.run(test).ended_with(101).says(told);
+        place.run(test).ended_with(101).says(text);
         assert!(place.history().is_none(), "{test} started something");
     }
 }
 
 fn errors_and_panics_of_the_test_keep_the_history() {
-    for (test, told) in [
+    for (test, text) in [
         ("an_error_after_some_operations", "the scenario gave up"),
         ("the_body_panics", "a slip in the scenario"),
         ("the_generator_panics", "a slip in the generator"),
     ] {
         let place = Place::new();
-        place.run(test).ended_with(101).says(told).says("recorded until then");
+        place.run(test).ended_with(101).says(text).says("recorded until then");
         let history = place.history().expect("the history was kept");
         assert!(history.find_function("add").is_some());
         assert!(find(&place.store, "results.json").is_some());
@@ -273,7 +273,7 @@ fn errors_and_panics_of_the_test_keep_the_history() {
 }
 
 /// The store lies on a file system of a few hundred kilobytes, made in a namespace of its own.
-fn a_full_disk_is_told_and_the_verdict_is_unknown() {
+fn a_full_disk_is_reported_and_the_verdict_is_unknown() {
     let place = Place::new();
     let store = place.store.to_string_lossy().into_owned();
     let program = std::env::current_exe().expect("this program");
@@ -346,7 +346,7 @@ fn no_erlang_and_no_network() {
 }
 
 /// The runtime at hand, seen through a folder of links, where no other is to be found.
-fn a_named_erlang_is_used_and_one_that_is_none_is_told() {
+fn a_named_erlang_is_used_and_one_that_is_none_is_reported() {
     let place = Place::new();
     // Below /tmp, which hosts have of their own.
     let folder = tempfile::tempdir_in("/tmp").expect("a folder of links");
@@ -372,9 +372,9 @@ fn a_named_erlang_is_used_and_one_that_is_none_is_told() {
         place.runtime.run("--exact fixture::a_real_cluster", &variables)
     };
     run(&links, "fail").ended_with(0).says("took effect and was removed");
-    let told = format!("no Erlang runtime in {nowhere} (named by FUZZ_DIST_ERLANG)");
+    let text = format!("no Erlang runtime in {nowhere} (named by FUZZ_DIST_ERLANG)");
     // What was named and is unusable is a mistake, and not something that is missing.
-    run(&nowhere, "ignore").ended_with(101).says(&told);
+    run(&nowhere, "ignore").ended_with(101).says(&text);
     place.nothing_is_left();
 }
 
@@ -394,11 +394,11 @@ fn clients_that_spawn_at_their_end_end_nothing_else() {
 }
 
 fn vacuous_runs_are_unknown() {
-    for (test, told) in [
+    for (test, text) in [
         ("nobody_judges", "no checker judges the history"),
         ("hardly_runs", "the main phase was too short"),
     ] {
-        Place::new().run(test).ended_with(101).says("unknown").says(told);
+        Place::new().run(test).ended_with(101).says("unknown").says(text);
     }
 }
 

@@ -103,7 +103,7 @@ impl Transactions {
     }
 }
 
-/// Re-checks a cycle from the transactions alone and tells it: `None` where some edge does not
+/// Verifies a cycle from the transactions alone and explains it: `None` where some edge does not
 /// hold, the cycle does not close, or its class is not the one it was found as.
 ///
 /// `reason` must not use what the search used: it says from the micro-operations of both ends

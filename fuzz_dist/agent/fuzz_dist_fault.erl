@@ -1,7 +1,7 @@
 %% Faults that act inside of the node that this is loaded into, each with a look at its effect.
 %%
-%% A fault that lasts has a keeper: a process that begins it, holds it, and undoes it when it is told
-%% to, when the harness is gone, or when nobody told it to for ten minutes. One guardian knows the
+%% A fault that lasts has a keeper: a process that begins it, holds it, and undoes it on request,
+%% when the harness is gone, or after ten minutes without a request. One guardian knows the
 %% keepers by their numbers (no atom is made for a fault), and undoes what a keeper has begun that did
 %% not live to undo it. It leaves when the harness is gone and nothing acts. Other faults are over when
 %% their function returns.
@@ -10,7 +10,7 @@
 %% and a map of what was seen; or {unsupported, Text}. Evidence is made of binaries, integers, lists.
 %%
 %% The oldest release that it must load into is OTP 25.
--module(fuzz_dist_trouble).
+-module(fuzz_dist_fault).
 
 -export([start/4, stop/3]).
 -export([kill_child/1, purge_module/1, is_busy/1]).
@@ -24,7 +24,7 @@
 -define(SEE_LIMIT_MS, 5000).
 -define(CHILDREN_LIMIT_MS, 1000).
 %% Schedulers are blocked so long, and then free so long, again and again: well above the 200 ms from
-%% which on our agent is told of a long schedule.
+%% which on our agent receives a long schedule.
 -define(BLOCKED_MS, 250).
 -define(LOOKS, 8).
 -define(FREE_MS, 25).
@@ -293,7 +293,7 @@ begun(wrong_cookie, [Peer], Begins) ->
 begun(disallow, [Peer], Begins) ->
     {ok, Before} = net_kernel:allowed(),
     Begins(Before),
-    %% Everybody else who is there or may come, under a name that tells the list from others.
+    %% Everybody else who is there or may come, under a name that distinguishes the list from others.
     Known = [Node || Node <- [node() | nodes(known)], Node =/= Peer],
     ok = net_kernel:allow([?NOBODY | Known]),
     {ok, Now} = net_kernel:allowed(),
@@ -457,7 +457,7 @@ gaps() ->
 
 gaps(Last, Longest) ->
     receive
-        {tell, From} ->
+        {report, From} ->
             Now = os:perf_counter(millisecond),
             From ! {self(), max(Longest, Now - Last)}
     after 1 ->
@@ -466,7 +466,7 @@ gaps(Last, Longest) ->
     end.
 
 longest_gap(Probe) ->
-    Probe ! {tell, self()},
+    Probe ! {report, self()},
     receive {Probe, Gap} -> Gap after ?SEE_LIMIT_MS -> 0 end.
 
 %% So many garbage collections in a tenth of a second.

@@ -1,4 +1,4 @@
-//! The slow obvious twin of `set_full`: every element against every read, as the definitions
+//! The oracle of `set_full`: every element against every read, as the definitions
 //! say it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -229,7 +229,7 @@ fn text(v: &Value) -> Json {
 
 /// Any small history: reads give whatever they like.
 pub(crate) fn random_history(seed: Seed) -> History {
-    let mut s = seed.stream("naive");
+    let mut s = seed.stream("oracle");
     let nodes = 1 + s.index(3);
     let mut r = Recorder::new((1..=nodes).map(|n| format!("n{n}")));
     r.step_ns = if s.chance(0.5) { 1 } else { 1_000_000 };
