@@ -27,12 +27,13 @@ const PURE: [&str; 5] = [
 ];
 
 /// Where time and waits come from a run's clock alone.
-const ON_THE_CLOCK: [&str; 6] = [
+const ON_THE_CLOCK: [&str; 7] = [
     "fuzz_dist/src",
     "crates/antidote/src",
     "crates/beam/src",
     "crates/clock/src",
     "crates/env/src",
+    "crates/history/src",
     "crates/lab/src",
 ];
 
@@ -47,10 +48,11 @@ const OTHER_CLOCKS: [&str; 6] = [
 ];
 
 /// Who uses these all the same, and why.
-const OFF_THE_CLOCK: [(&str, &str); 15] = [
+const OFF_THE_CLOCK: [(&str, &str); 16] = [
     ("crates/clock/src/", "it is the clock"),
     ("crates/antidote/src/client.rs", "a client's clock unless it is given another"),
     ("crates/beam/src/options.rs", "a connection's clock unless it is given another"),
+    ("crates/history/src/disk.rs", "whether a disk of the machine keeps up"),
     ("crates/lab/src/start.rs", "a lab's clock unless it is given another"),
     (
         "crates/lab/src/control.rs",
