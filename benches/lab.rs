@@ -1,6 +1,7 @@
 //! What a lab costs: its start, a change of all links, and the way of packets through it.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+use fuzz_dist::clock::Clock;
 use fuzz_dist::env::wire::{cut, tick};
 use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkControl, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
@@ -114,7 +115,7 @@ fn prove(criterion: &mut Criterion) {
     group.sample_size(10);
     for nodes in [5, 50, 100] {
         let env: Arc<dyn Environment> = Arc::new(lab(nodes));
-        let cluster = Cluster::new(env).unwrap();
+        let cluster = Cluster::new(env, Clock::system()).unwrap();
         let halves = [(0..nodes / 2).collect(), (nodes / 2..nodes).collect()];
         let (links, halves) = (cluster.links(), Grudge::complete(nodes, &halves));
         let mut took = |name: &str, is_cut: bool| {

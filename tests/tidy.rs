@@ -8,7 +8,7 @@ use std::process::Command;
 /// The layers of `fuzz_dist`, lowest first. A module uses only modules of lower layers, or earlier ones
 /// of its own; ARCHITECTURE.md says what each is for. Between crates Cargo checks the order.
 const LAYERS: [(&str, &[&str]); 7] = [
-    ("words", &["clock", "error"]),
+    ("words", &["error"]),
     ("pure", &["grudge", "generator"]),
     ("reach", &["node", "runtime", "beam", "provision", "erlang", "places"]),
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
@@ -24,6 +24,50 @@ const PURE: [&str; 5] = [
     "crates/checkers/src",
     "fuzz_dist/src/grudge",
     "fuzz_dist/src/generator",
+];
+
+/// Where time and waits come from a run's clock alone.
+const ON_THE_CLOCK: [&str; 7] = [
+    "fuzz_dist/src",
+    "crates/antidote/src",
+    "crates/beam/src",
+    "crates/clock/src",
+    "crates/env/src",
+    "crates/history/src",
+    "crates/lab/src",
+];
+
+/// What else would give time or waits.
+const OTHER_CLOCKS: [&str; 6] = [
+    "Instant::now",
+    "SystemTime::now",
+    "tokio::time",
+    "thread::sleep",
+    "clock_gettime",
+    "Clock::system",
+];
+
+/// Who uses these all the same, and why.
+const OFF_THE_CLOCK: [(&str, &str); 16] = [
+    ("crates/clock/src/", "it is the clock"),
+    ("crates/antidote/src/client.rs", "a client's clock unless it is given another"),
+    ("crates/beam/src/options.rs", "a connection's clock unless it is given another"),
+    ("crates/history/src/disk.rs", "whether a disk of the machine keeps up"),
+    ("crates/lab/src/start.rs", "a lab's clock unless it is given another"),
+    (
+        "crates/lab/src/control.rs",
+        "agents of hosts are processes of the machine, and answer in its time",
+    ),
+    ("crates/lab/src/lib.rs", "the end of a lab awaits processes of the machine"),
+    ("fuzz_dist/src/error.rs", "errors of tokio's time-outs, which tests may use"),
+    ("fuzz_dist/src/harness/", "it makes the clock, and watches a run from outside of its runtime"),
+    ("fuzz_dist/src/provision/", "it fetches and compiles before a run begins"),
+    ("fuzz_dist/src/report/", "it sends reports after a run"),
+    ("fuzz_dist/src/embedded/server.rs", "the system under test, a process of its own"),
+    ("fuzz_dist/src/run/judge.rs", "checkers compute on threads and in processes of the machine"),
+    ("fuzz_dist/src/run/pace.rs", "whether the machine is overloaded is counted in its time"),
+    ("fuzz_dist/src/run/session.rs", "set-up and queue have limits in the machine's time"),
+    ("fuzz_dist/src/run/waiting.rs", "how long the kernel lets threads wait"),
 ];
 
 /// Longer files have more than one subject.
@@ -174,6 +218,40 @@ fn pure_layers_touch_nothing_outside() {
         }
     }
     assert!(wrong.is_empty(), "pure layers do no I/O and know no clock:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_run_takes_time_and_waits_from_its_clock() {
+    let mut wrong = Vec::new();
+    let mut used = [false; OFF_THE_CLOCK.len()];
+    for (file, text) in rust_files() {
+        let file = file.strip_prefix(root()).expect("a file of this repository");
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let tests =
+            name.ends_with("tests.rs") || file.components().any(|c| c.as_os_str() == "tests");
+        if tests || !ON_THE_CLOCK.iter().any(|folder| file.starts_with(folder)) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        for (n, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            let Some(word) = OTHER_CLOCKS.iter().find(|w| code.contains(**w)) else { continue };
+            let path = file.to_str().expect("names are UTF-8");
+            match OFF_THE_CLOCK.iter().position(|(place, _)| path.starts_with(place)) {
+                Some(exception) => used[exception] = true,
+                None => wrong.push(format!("{path}:{}: {word}", n + 1)),
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "take time and waits from the run's clock (`Cluster::clock`, `Node::clock`), or add the file with its \
+         reason to OFF_THE_CLOCK:\n{}",
+        wrong.join("\n")
+    );
+    let unused = OFF_THE_CLOCK.iter().zip(used).filter(|(_, used)| !used);
+    let unused: Vec<&str> = unused.map(|((place, _), _)| *place).collect();
+    assert!(unused.is_empty(), "OFF_THE_CLOCK names what needs no exception: {unused:?}");
 }
 
 #[test]

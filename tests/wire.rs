@@ -54,7 +54,7 @@ async fn a_cut_at_a_chosen_tick_ends_in_a_tick_timeout(test: Test) -> Outcome {
             false => Err(Error::environment(format!("n2 still sees {peers:?}"))),
         }
     };
-    wait_until("n2 alone", secs(20), alone).await?;
+    wait_until(cluster.clock(), "n2 alone", secs(20), alone).await?;
     fault.heal().await?;
     cluster.check(TickTimeout).await
 }
@@ -79,7 +79,7 @@ async fn a_held_message_arrives_after_its_caller_has_timed_out(test: Test) -> Ou
             false => Err(Error::environment(format!("read {read:?}"))),
         }
     };
-    wait_until("the held add", secs(5), arrived).await?;
+    wait_until(cluster.clock(), "the held add", secs(5), arrived).await?;
     cluster.check(fuzz_dist::checker::set_full()).await
 }
 
@@ -195,7 +195,7 @@ async fn a_connection_that_is_opened_while_held_waits(test: Test) -> Outcome {
             false => Err(Error::environment(format!("read {read:?}"))),
         }
     };
-    wait_until("the held add", secs(6), arrived).await?;
+    wait_until(cluster.clock(), "the held add", secs(6), arrived).await?;
     cluster.check(fuzz_dist::checker::set_full()).await
 }
 

@@ -6,7 +6,6 @@ extern crate self as fuzz_dist;
 
 // Layers, lowest first: a module uses only those above it in this list (tests/tidy.rs holds it so).
 // words
-pub mod clock;
 pub mod error;
 // pure
 pub mod generator;
@@ -40,6 +39,8 @@ pub use error::Error;
 pub use fuzz_dist_beam::args;
 #[doc(inline)]
 pub use fuzz_dist_checkers as checker;
+#[doc(inline)]
+pub use fuzz_dist_clock as clock;
 #[doc(inline)]
 pub use fuzz_dist_env as env;
 #[doc(inline)]

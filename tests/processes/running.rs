@@ -118,8 +118,7 @@ pub(super) struct Guardian {
 
 impl Guardian {
     pub(super) fn start() -> io::Result<Guardian> {
-        let script =
-            "while read g; do all=\"$all -$g\"; done; [ -z \"$all\" ] || kill -KILL -- $all";
+        let script = "while read g; do all=\"$all -$g\"; done; [ -z \"$all\" ] || kill -KILL $all";
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]).process_group(0).stdin(Stdio::piped());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

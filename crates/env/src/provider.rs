@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fuzz_dist_clock::Clock;
+
 use super::wire::Protocol;
 use super::{BoxFuture, Capabilities, Environment, Error, Heal, HostSpec};
 
@@ -63,6 +65,8 @@ pub struct EnvironmentSpec {
     pub follow: bool,
     /// How TCP goes on when a cut is over.
     pub heal: Heal,
+    /// What actions at triggers, and limits of commands and connections, take their time from.
+    pub clock: Clock,
     /// About how many bytes each log of a process keeps; the provider's own limit if `None`.
     pub log_limit: Option<u64>,
 }
@@ -76,6 +80,7 @@ impl EnvironmentSpec {
             protocol: None,
             follow: false,
             heal: Heal::Natural,
+            clock: Clock::system(),
             log_limit: None,
         }
     }

@@ -21,7 +21,6 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// The most that [`Environment::run`] returns of a stream.
 const OUTPUT_MAX: u64 = 16 << 20;
@@ -164,7 +163,7 @@ impl Environment for Lab {
             let limited = [&out, &err].map(|file| self.logs.keep_head(file, OUTPUT_MAX));
             let [_out, _err] = limited.map(|kept| kept.map_err(Error::io("limit the output")));
             let process = self.start_with(id, &host, &command, [out.as_fd(), err.as_fd()]).await?;
-            let status = match timeout(limit, process.wait()).await {
+            let status = match self.clock.timeout(limit, process.wait()).await {
                 Ok(status) => status,
                 Err(_) => {
                     // It may end at this very moment.
@@ -245,7 +244,7 @@ impl Environment for Lab {
 
     fn wire(&self) -> Option<Arc<dyn Wire>> {
         let hosts = self.hosts().into_iter().map(|(id, spec)| (id, spec.name));
-        Some(Arc::new(LabWire::new(&self.switch, hosts)))
+        Some(Arc::new(LabWire::new(&self.switch, hosts, self.clock.clone())))
     }
 
     fn membership(&self) -> Option<&dyn Membership> {
@@ -261,7 +260,8 @@ impl Environment for Lab {
         Box::pin(async move {
             let stream = std::net::TcpStream::from(self.socket(id, SocketKind::Tcp).await?);
             let what = format!("connect from {id:?} to {to}");
-            match timeout(limit, tokio::net::TcpSocket::from_std_stream(stream).connect(to)).await {
+            let socket = tokio::net::TcpSocket::from_std_stream(stream);
+            match self.clock.timeout(limit, socket.connect(to)).await {
                 Ok(connected) => connected.map_err(Error::io(what)),
                 Err(_) => Err(Error::TimedOut { what, limit }),
             }

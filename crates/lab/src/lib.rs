@@ -42,6 +42,7 @@ pub use start::LabOptions;
 pub use watch::{Fate, Sighting, Watcher};
 
 use control::{Connection, Control};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::{Error, HostId};
 use host::Host;
 use std::collections::BTreeMap;
@@ -66,6 +67,7 @@ pub struct Lab {
     init: Arc<Connection>,
     agent: Mutex<Child>,
     switch: Arc<Switch>,
+    clock: Clock,
     hosts: Mutex<Hosts>,
     /// Closed after everything that writes to them has ended.
     logs: logs::Logs,

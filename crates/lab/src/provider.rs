@@ -36,6 +36,7 @@ impl Provider for Local {
             let options = LabOptions::new(spec.folder, spec.hosts);
             let options = LabOptions {
                 heal: spec.heal,
+                clock: spec.clock,
                 protocol: spec.protocol,
                 follow: spec.follow,
                 log_limit: spec.log_limit.unwrap_or(options.log_limit),

@@ -9,6 +9,7 @@ use super::plans::{self, Plans, text};
 use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, logs, wire};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::local::HostFolder;
 use fuzz_dist_env::wire::Protocol;
 use fuzz_dist_env::{Error, Heal, HostId, HostSpec, Scratch, threads};
@@ -50,6 +51,8 @@ pub struct LabOptions {
     /// About how many bytes each log of a process keeps, half of them from its end; what lies
     /// between is dropped, with a note among [`Environment::notes`](fuzz_dist_env::Environment::notes).
     pub log_limit: u64,
+    /// What actions at triggers and limits of commands and connections take their time from.
+    pub clock: Clock,
 }
 
 impl LabOptions {
@@ -64,6 +67,7 @@ impl LabOptions {
             follow: false,
             heal: Heal::Natural,
             log_limit: logs::LIMIT,
+            clock: Clock::system(),
         }
     }
 }
@@ -124,7 +128,12 @@ impl Lab {
             logs,
             init,
             agent: Mutex::new(agent),
-            switch: Arc::new(Switch::new(options.heal, options.protocol.clone())?),
+            clock: options.clock.clone(),
+            switch: Arc::new(Switch::new(
+                options.heal,
+                options.protocol.clone(),
+                options.clock.clone(),
+            )?),
             hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
             membership: tokio::sync::Mutex::default(),
         })

@@ -1,11 +1,11 @@
 //! Triggers that are armed: what they count, what they have fired at, what ends their actions.
 
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
 use fuzz_dist_env::wire::{
     Action, Effect, Ends, Event, Fired, Progress, Receiver, Seen, Trigger, What,
 };
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tokio::sync::watch;
 
 /// A direction between two hosts.
@@ -137,6 +137,7 @@ pub(super) struct Rule {
     /// The links that it holds whole, whatever connection carries it.
     pub(super) holds: Vec<Link>,
     progress: watch::Sender<Progress>,
+    clock: Clock,
 }
 
 impl Rule {
@@ -147,6 +148,7 @@ impl Rule {
         action: &Action,
         name: impl Fn(&str) -> String,
         find: impl Fn(&str) -> Option<HostId>,
+        clock: Clock,
     ) -> Result<(Rule, watch::Receiver<Progress>), String> {
         let end = match &action.ends {
             Ends::Released => End::Released,
@@ -158,7 +160,8 @@ impl Rule {
         let trigger = Watched::new(trigger, &name, &find)?;
         let (effect, state) = (action.effect, State::Armed);
         let (cuts, holds) = (Vec::new(), Vec::new());
-        Ok((Rule { id, trigger, effect, end, state, cuts, holds, progress }, watched))
+        let rule = Rule { id, trigger, effect, end, state, cuts, holds, progress, clock };
+        Ok((rule, watched))
     }
 
     /// Does it matter to it in which order this link's bytes are seen?
@@ -227,7 +230,7 @@ impl Rule {
     pub(super) fn fire(&mut self, link: Link, what: String) {
         self.state = State::Acting;
         let (from, to) = link;
-        let fired = Fired { from, to, what, at: Instant::now() };
+        let fired = Fired { from, to, what, at_ns: self.clock.reading_ns() };
         self.progress.send_modify(|progress| progress.fired = Some(fired));
     }
 
@@ -238,6 +241,7 @@ impl Rule {
 
     /// It is over.
     pub(super) fn over(self) {
-        self.progress.send_modify(|progress| progress.ended = Some(Instant::now()));
+        let now_ns = self.clock.reading_ns();
+        self.progress.send_modify(|progress| progress.ended_ns = Some(now_ns));
     }
 }

@@ -219,11 +219,12 @@ pub(super) fn erlang_name(node: &Node) -> String {
 
 /// A client of a node, over connections that no partition touches.
 pub(super) fn client_of(node: &Node) -> Client {
-    let node = node.clone();
-    Client::new(move || {
+    let (node, clock) = (node.clone(), node.clock().clone());
+    let connect = move || {
         let node = node.clone();
         async move { node.connect(PORT).await }
-    })
+    };
+    Client::new(connect).clock(clock)
 }
 
 impl Db for Antidote {

@@ -112,7 +112,7 @@ async fn write_mark(node: Node) -> Result<(), Error> {
 async fn sees_all(node: Node, nodes: Vec<Node>, limit: Duration) -> Result<(), Error> {
     let marks: Vec<Object> = nodes.iter().map(mark).collect();
     let what = format!("{} reading what was written on every node", node.name());
-    wait_until(&what, limit, || async {
+    wait_until(node.clock(), &what, limit, || async {
         let mut client = client_of(&node).timeout(ASK_LIMIT);
         let values = client.read(&marks).await.map_err(Error::setup)?;
         let silent: Vec<&str> = nodes

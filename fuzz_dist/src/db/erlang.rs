@@ -252,7 +252,8 @@ impl Db for ErlangApp {
         node.speaks_erlang(spec.name.clone(), spec.cookie.clone());
         node.spawn(command(prepared.runtime.epmd(EPMD_PORT), "epmd")).await?;
         let port = || async { node.connect(EPMD_PORT).await.map_err(Error::setup) };
-        wait_until(&format!("epmd on {}", node.name()), Duration::from_secs(10), port).await?;
+        let what = format!("epmd on {}", node.name());
+        wait_until(node.clock(), &what, Duration::from_secs(10), port).await?;
         let spec = NodeSpec {
             home: node.data_dir()?,
             crash_dump: Some(node.data_dir()?.join("erl_crash.dump")),
@@ -291,7 +292,8 @@ impl Db for ErlangApp {
             let (node, cluster, formed) = (node.clone(), cluster.clone(), self.formed.clone());
             joining.spawn(async move {
                 let what = format!("{} as a part of the cluster", node.name());
-                wait_until(&what, MESH_LIMIT, || takes_part(&node, &cluster, &formed)).await
+                wait_until(node.clock(), &what, MESH_LIMIT, || takes_part(&node, &cluster, &formed))
+                    .await
             });
         }
         while let Some(joined) = joining.join_next().await {
@@ -320,7 +322,7 @@ impl Db for ErlangApp {
                     }
                 };
                 let what = format!("{} connecting to {}", node.name(), other.name());
-                wait_until(&what, MESH_LIMIT, connect).await?;
+                wait_until(node.clock(), &what, MESH_LIMIT, connect).await?;
             }
         }
         Ok(())

@@ -140,7 +140,7 @@ impl Db for Embedded {
         }
         for node in cluster.nodes() {
             let what = format!("{} hearing all others", node.name());
-            wait_until(&what, FORM_LIMIT, || async {
+            wait_until(node.clock(), &what, FORM_LIMIT, || async {
                 let heard =
                     StoreClient::new(node.clone()).ask("probes\n").await.map_err(Error::setup)?;
                 let missing: Vec<&str> = cluster

@@ -116,6 +116,7 @@ impl Node {
             let mut options = Options::new(name, cookie);
             options.connect_limit = CONNECT_LIMIT;
             options.port = port;
+            options.clock = node.clock().clone();
             let connector = |port| {
                 let node = node.clone();
                 async move { node.connect(port).await }

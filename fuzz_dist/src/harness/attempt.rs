@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use super::supervise;
 use crate::checker::{Validity, Verdict};
+use crate::clock::Clock;
 use crate::error::ErrorKind;
 use crate::report::{self, RunFacts};
 use crate::run::options::{Effective, Expect, OnUnknown};
@@ -86,7 +87,7 @@ fn run_attempt(
     attempt: u32,
 ) -> (TrialReport, String) {
     let seed = effective.seed_of_attempt(attempt);
-    let session = Session::new(spec.clone(), over.clone(), seed);
+    let session = Session::new(spec.clone(), over.clone(), seed, Clock::system());
     let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
         Ok(finished) => finished,
         Err(error) => {

@@ -84,7 +84,7 @@ impl Check {
 /// `start` and `stop` have to be safe to repeat and to cancel: `stop` is called for every plan whose
 /// `start` was begun, also where the future of `start` was dropped on the way, and once more before
 /// the final reads where the first `stop` did not verify that the fault is removed. A panic in `plan`, `start` or
-/// `stop` makes the run `unknown`.
+/// `stop` makes the run `unknown`. What it waits for, it waits for by [`Cluster::clock`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a fault",
     label = "expected a type that implements `Fault`",

@@ -146,7 +146,7 @@ async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
     }
     let killed = async {
         while !node.is_held(Hold::Down) {
-            tokio::time::sleep(LOOK_EVERY).await;
+            node.clock().sleep(LOOK_EVERY).await;
         }
     };
     let restarted = tokio::select! {
@@ -174,7 +174,7 @@ async fn take_part(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
         targets.db.start(node).await?;
     }
     let what = format!("{} after its restart", node.name());
-    wait_until(&what, RESTART_LIMIT, || targets.db.ready(node)).await?;
+    wait_until(node.clock(), &what, RESTART_LIMIT, || targets.db.ready(node)).await?;
     targets.db.rejoin(node, targets.cluster).await?;
     node.set_returning(false);
     Ok(())

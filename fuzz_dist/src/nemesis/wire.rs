@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Boundaries, Check, Fault, Hit, Nemesis, Plan, Targets};
+use crate::clock::Clock;
 use crate::db::Facts;
 use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, message, tick};
 use crate::env::{Error as EnvError, Facet, HostId};
@@ -93,10 +94,16 @@ enum Seen {
 
 impl Seen {
     /// The links that can be expected to carry it again, from the first to the second host.
-    fn on(self, connections: &[Connection], lately: Duration) -> BTreeSet<(HostId, HostId)> {
-        let lately = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < lately);
+    fn on(
+        self,
+        connections: &[Connection],
+        lately: Duration,
+        clock: &Clock,
+    ) -> BTreeSet<(HostId, HostId)> {
+        let ago = |at_ns: u64| Duration::from_nanos(clock.reading_ns().saturating_sub(at_ns));
+        let lately = |at_ns: Option<u64>| at_ns.is_some_and(|at_ns| ago(at_ns) < lately);
         let carried = |c: &&Connection| match self {
-            Seen::Ticks => lately(c.ticked),
+            Seen::Ticks => lately(c.ticked_ns),
             Seen::Messages => c.messages > 0,
         };
         connections.iter().filter(carried).map(|c| (c.from, c.to)).collect()
@@ -208,7 +215,8 @@ impl Fault for WireFault {
             Choice::Drawn(seen, draw) => {
                 let lead = self.lead(&targets.db.facts());
                 let connections = targets.cluster.wire().map(|wire| wire.connections());
-                let carried = seen.on(&connections.unwrap_or_default(), lead);
+                let carried =
+                    seen.on(&connections.unwrap_or_default(), lead, targets.cluster.clock());
                 let mut nodes: Vec<&Node> = targets.cluster.nodes().iter().collect();
                 random.shuffle(&mut nodes);
                 let links = nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b)));
@@ -244,7 +252,7 @@ impl Fault for WireFault {
         if self.action.cuts() {
             let proved = proved(targets, &mut evidence).await;
             // One that has ended by itself meanwhile is not to be seen any more.
-            if armed.progress().ended.is_none() {
+            if armed.progress().ended_ns.is_none() {
                 seen = proved;
             }
         }
@@ -258,13 +266,14 @@ impl Fault for WireFault {
         if let Some(armed) = &armed {
             armed.release();
             let progress = armed.progress();
-            if let (Some(fired), Some(ended)) = (&progress.fired, progress.ended) {
-                evidence.push(("acted_ms", Value::Int((ended - fired.at).as_millis() as i64)));
+            if let (Some(fired), Some(ended_ns)) = (&progress.fired, progress.ended_ns) {
+                let acted_ms = ended_ns.saturating_sub(fired.at_ns) / 1_000_000;
+                evidence.push(("acted_ms", Value::Int(acted_ms as i64)));
             }
             if !self.action.cuts() {
                 evidence.push(("held_segments", Value::Int(progress.held as i64)));
             }
-            if progress.ended.is_none() {
+            if progress.ended_ns.is_none() {
                 seen = Some(false);
             }
         }
@@ -279,6 +288,7 @@ impl Fault for WireFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Manual;
     use crate::env::wire::{delay, message_to};
     use crate::time::secs;
 
@@ -299,22 +309,25 @@ mod tests {
     #[test]
     fn links_are_drawn_on_which_it_was_seen() {
         let host = HostId::new;
+        let manual = Manual::new();
+        manual.advance(secs(60));
+        let clock = manual.clock();
         let connection = |from, to, ticked: Option<u64>, messages| Connection {
             from: host(from),
             to: host(to),
             ports: (1, 2),
             ticks: ticked.map_or(0, |_| 1),
-            ticked: ticked.and_then(|s| Instant::now().checked_sub(secs(s))),
+            ticked_ns: ticked.map(|s| clock.reading_ns() - secs(s).as_nanos() as u64),
             messages,
             unknown_names: 0,
             unfollowed: None,
         };
         let all =
             [connection(0, 1, None, 9), connection(1, 2, Some(1), 0), connection(2, 1, Some(9), 5)];
-        let on = |seen: Seen| seen.on(&all, secs(3)).into_iter().collect::<Vec<_>>();
+        let on = |seen: Seen| seen.on(&all, secs(3), &clock).into_iter().collect::<Vec<_>>();
         assert_eq!(on(Seen::Ticks), [(host(1), host(2))]);
         assert_eq!(on(Seen::Messages), [(host(0), host(1)), (host(2), host(1))]);
-        assert!(Seen::Ticks.on(&[], secs(3)).is_empty());
+        assert!(Seen::Ticks.on(&[], secs(3), &clock).is_empty());
     }
 
     #[test]

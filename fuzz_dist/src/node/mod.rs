@@ -6,10 +6,11 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use crate::clock::Clock;
 use crate::env::{Command, Environment, HostId, HostSpec, Process, ProcessState, Signal};
 use crate::error::{Error, ErrorKind};
 use crate::op::NodeId;
@@ -44,6 +45,7 @@ struct Inner {
     spec: HostSpec,
     address: IpAddr,
     env: Arc<dyn Environment>,
+    clock: Clock,
     processes: Mutex<Vec<Process>>,
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
@@ -57,6 +59,7 @@ impl Node {
         host: HostId,
         spec: HostSpec,
         env: Arc<dyn Environment>,
+        clock: Clock,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
         let (processes, variables, held, extensions) = Default::default();
@@ -66,6 +69,7 @@ impl Node {
             spec,
             address,
             env,
+            clock,
             processes,
             variables,
             held,
@@ -101,6 +105,11 @@ impl Node {
     /// The environment that its host belongs to.
     pub fn env(&self) -> &Arc<dyn Environment> {
         &self.0.env
+    }
+
+    /// The clock of the run: whatever waits for a node waits by it.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// Its data folder, as its own processes see it.
@@ -282,7 +291,7 @@ impl Node {
                 process.wait().await;
             }
         };
-        Ok(gone && tokio::time::timeout(SIGNAL_LIMIT, ended).await.is_ok())
+        Ok(gone && self.clock().timeout(SIGNAL_LIMIT, ended).await.is_ok())
     }
 
     /// Stops every process on the host; `true` when all were seen stopped.
@@ -310,16 +319,16 @@ impl Node {
     ) -> Result<bool, Error> {
         let env = &self.0.env;
         env.signal_host(self.0.host, signal).await.map_err(Error::environment)?;
-        let end = Instant::now() + SIGNAL_LIMIT;
+        let end = self.clock().now() + SIGNAL_LIMIT;
         loop {
             let all = env.processes(self.0.host).await.map_err(Error::environment)?;
             if all.iter().all(|p| done(p.state)) {
                 return Ok(true);
             }
-            if Instant::now() > end {
+            if self.clock().now() > end {
                 return Ok(false);
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            self.clock().sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -331,6 +340,7 @@ impl Node {
 /// A deadline error with the last answer when `limit` passes; each single question is bounded by
 /// what is left of it. A usage error is given at once: no waiting mends it.
 pub async fn wait_until<T, F>(
+    clock: &Clock,
     what: &str,
     limit: Duration,
     mut ask: impl FnMut() -> F,
@@ -338,11 +348,11 @@ pub async fn wait_until<T, F>(
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let begun = tokio::time::Instant::now();
+    let begun = clock.now();
     let end = begun + limit;
     let mut last = "it never answered".to_string();
     loop {
-        match tokio::time::timeout_at(end, ask()).await {
+        match clock.timeout_at(end, ask()).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(e)) if e.kind() == ErrorKind::Usage => return Err(e),
             Ok(Err(e)) => last = e.to_string(),
@@ -350,44 +360,46 @@ where
         }
         // In proportion to the time that it took so far: no wait is longer than it needs by more than a
         // sixteenth, and a slow one is not asked all the time.
-        let pause = (begun.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX);
-        if tokio::time::Instant::now() + pause >= end {
+        let pause = (clock.now().since(begun) / 16).clamp(PAUSE_MIN, PAUSE_MAX);
+        if clock.now() + pause >= end {
             return Err(Error::deadline(format!("{what} was not ready within {limit:?}: {last}")));
         }
-        tokio::time::sleep(pause).await;
+        clock.sleep(pause).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Manual;
 
     /// How long a wait lasts for something that is ready after so many milliseconds, and how often
     /// it is asked.
-    async fn waited(ready_after_ms: u64) -> (u64, usize) {
-        let begun = tokio::time::Instant::now();
+    async fn waited(clock: &Clock, ready_after_ms: u64) -> (u64, usize) {
+        let begun = clock.now();
         let mut asked = 0;
         let ask = || {
             asked += 1;
             async move {
-                match begun.elapsed() >= Duration::from_millis(ready_after_ms) {
+                match clock.now().since(begun) >= Duration::from_millis(ready_after_ms) {
                     true => Ok(()),
                     false => Err(Error::setup("not yet")),
                 }
             }
         };
-        wait_until("it", Duration::from_secs(600), ask).await.unwrap();
-        (begun.elapsed().as_millis() as u64, asked)
+        wait_until(clock, "it", Duration::from_secs(600), ask).await.unwrap();
+        (clock.now().since(begun).as_millis() as u64, asked)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_is_hardly_longer_than_it_has_to_be() {
-        for ready_after_ms in [0, 1, 90, 700, 1_300, 4_000, 30_000] {
-            let (waited_ms, asked) = waited(ready_after_ms).await;
-            // The clock of tokio counts whole milliseconds, and rounds pauses up.
-            let longest = ready_after_ms + ready_after_ms / 16 + 12;
-            assert!(waited_ms <= longest, "{waited_ms} ms for {ready_after_ms} ms");
-            assert!(asked < 200, "asked {asked} times within {waited_ms} ms");
-        }
+    #[test]
+    fn a_wait_is_hardly_longer_than_it_has_to_be() {
+        Manual::run(|clock| async move {
+            for ready_after_ms in [0, 1, 90, 700, 1_300, 4_000, 30_000] {
+                let (waited_ms, asked) = waited(&clock, ready_after_ms).await;
+                let longest = ready_after_ms + ready_after_ms / 16 + 12;
+                assert!(waited_ms <= longest, "{waited_ms} ms for {ready_after_ms} ms");
+                assert!(asked < 200, "asked {asked} times within {waited_ms} ms");
+            }
+        });
     }
 }

@@ -150,11 +150,11 @@ impl Announcements {
                 queue.hurry.notify_one();
                 let quiet = |state: &State| state.waiting.is_empty() && state.sending == 0;
                 while !quiet(&queue.state()) {
-                    tokio::time::sleep(GATHER / 5).await;
+                    self.clock.sleep(GATHER / 5).await;
                 }
             }
         };
-        let _ = tokio::time::timeout(FLUSH_LIMIT, flushing).await;
+        let _ = self.clock.timeout(FLUSH_LIMIT, flushing).await;
     }
 
     /// What people should know of it: on which nodes announcements were lost, and why. Not of faults
@@ -233,7 +233,7 @@ impl Speaker {
         while self.live.strong_count() > 0 {
             let batch = self.batch();
             if batch.is_empty() {
-                let _ = tokio::time::timeout(GATHER, self.queue.hurry.notified()).await;
+                let _ = self.node.clock().timeout(GATHER, self.queue.hurry.notified()).await;
                 continue;
             }
             let sent = self.send(&mut announcer, &batch).await;
@@ -249,7 +249,7 @@ impl Speaker {
             };
             if failed {
                 announcer = None;
-                tokio::time::sleep(RETRY_EVERY).await;
+                self.node.clock().sleep(RETRY_EVERY).await;
             }
         }
     }
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     fn announcements(what: Announce) -> Announcements {
-        let all = Announcements::new(what, Clock::start(), 2);
+        let all = Announcements::new(what, Clock::system(), 2);
         all.nodes[0].open.store(true, Ordering::Relaxed);
         all
     }

@@ -1,6 +1,6 @@
 //! What there is to say of a node whose processes ended although nobody ended them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::env::threads;
 use crate::error::Error;
@@ -17,16 +17,17 @@ const HEAR_LIMIT: Duration = Duration::from_secs(1);
 
 /// The error that has to do with nodes, or that the processes of one of them ended, which explains it.
 pub(super) async fn or(cluster: &Cluster, error: Error) -> Error {
-    let begun = Instant::now();
+    let clock = cluster.clock();
+    let begun = clock.now();
     loop {
         let mut nodes = cluster.nodes().iter();
         if let Some(node) = nodes.find(|n| n.failed_process().is_some() || !n.is_running()) {
             return Error::new(error.kind(), format!("{error}; {}{}", what(node), said(node)));
         }
-        if begun.elapsed() > HEAR_LIMIT {
+        if clock.now().since(begun) > HEAR_LIMIT {
             return error;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        clock.sleep(Duration::from_millis(50)).await;
     }
 }
 

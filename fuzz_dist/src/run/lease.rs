@@ -3,14 +3,16 @@
 //! nextest runs every trial in a process of its own, and several checkouts may test at once.
 //! The kernel drops a lock with its process, so nothing has to be cleaned up after a SIGKILL.
 
+use crate::clock::Clock;
 use crate::db::Load;
 use crate::run::cancel;
+use crate::time::Time;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a trial waits in the queue, unless `FUZZ_DIST_WAIT_LIMIT` says otherwise.
 pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(3600);
@@ -89,15 +91,21 @@ fn total_memory_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Waits for a share of the machine: first come, first served.
-pub(super) async fn take(trial: &str, share: Share, limit: Duration) -> Result<Lease, LeaseError> {
+/// Waits for a share of the machine: first come, first served. Other processes wait as well, so that the
+/// clock is the machine's.
+pub(super) async fn take(
+    trial: &str,
+    share: Share,
+    limit: Duration,
+    clock: &Clock,
+) -> Result<Lease, LeaseError> {
     let wanted = match share {
         Share::Cluster(Load::Light) => 1,
         Share::Cluster(Load::Moderate) => PARTS / 2,
         Share::Cluster(Load::Heavy) => PARTS,
         Share::Machine => slots(),
     };
-    Queue::new(&folder()?, slots(), trial, limit).take(wanted).await
+    Queue::new(&folder()?, slots(), trial, limit, clock).take(wanted).await
 }
 
 /// One trial's wait.
@@ -106,8 +114,9 @@ struct Queue<'a> {
     slots: usize,
     trial: &'a str,
     limit: Duration,
-    started: Instant,
-    said: Option<(String, Instant)>,
+    clock: &'a Clock,
+    started: Time,
+    said: Option<(String, Time)>,
 }
 
 /// A place in the queue, which ends when this is dropped or its process dies.
@@ -125,8 +134,14 @@ impl Drop for Ticket {
 }
 
 impl<'a> Queue<'a> {
-    fn new(folder: &'a Path, slots: usize, trial: &'a str, limit: Duration) -> Self {
-        Queue { folder, slots, trial, limit, started: Instant::now(), said: None }
+    fn new(
+        folder: &'a Path,
+        slots: usize,
+        trial: &'a str,
+        limit: Duration,
+        clock: &'a Clock,
+    ) -> Self {
+        Queue { folder, slots, trial, limit, clock, started: clock.now(), said: None }
     }
 
     /// Only the first in the queue collects locks: behind one that wants many nobody slips in, and
@@ -236,7 +251,7 @@ impl<'a> Queue<'a> {
         if let Some(why) = cancel::requested() {
             return Err(LeaseError::Cancelled(why));
         }
-        let waited = self.started.elapsed();
+        let waited = self.clock.now().since(self.started);
         if waited >= self.limit {
             let (waited_s, holders) = (waited.as_secs(), self.holders());
             return Err(LeaseError::Waited { waited_s, holders });
@@ -244,13 +259,14 @@ impl<'a> Queue<'a> {
         if waited >= SAY_AFTER {
             self.say();
         }
-        tokio::time::sleep(RETRY).await;
+        self.clock.sleep(RETRY).await;
         Ok(())
     }
 
     /// Writes who is running, again when that has changed.
     fn say(&mut self) {
-        if self.said.as_ref().is_some_and(|(_, at)| at.elapsed() < SAY_EVERY) {
+        let now = self.clock.now();
+        if self.said.as_ref().is_some_and(|(_, at)| now.since(*at) < SAY_EVERY) {
             return;
         }
         let holders = self.holders();
@@ -258,7 +274,7 @@ impl<'a> Queue<'a> {
         let news = !holders.split(", ").all(|holder| holder.ends_with(&self.process()));
         if news && self.said.as_ref().is_none_or(|(said, _)| *said != holders) {
             fuzz_dist_sys::say!("{}: queued; running now: {holders}", self.trial);
-            self.said = Some((holders, Instant::now()));
+            self.said = Some((holders, now));
         }
     }
 

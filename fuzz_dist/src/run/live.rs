@@ -206,7 +206,7 @@ impl Live {
                 }
             }
         };
-        if tokio::time::timeout(LANES_LIMIT, all_lanes).await.is_err() {
+        if self.clock.timeout(LANES_LIMIT, all_lanes).await.is_err() {
             let problem = format!("faults were not undone within {LANES_LIMIT:?}");
             self.faults.board().problem(problem);
         }

@@ -81,7 +81,7 @@ pub(super) async fn start(live: &Arc<Live>) {
             let _ = started.await;
         }
     };
-    if tokio::time::timeout(START_LIMIT, starting).await.is_err() {
+    if live.clock.timeout(START_LIMIT, starting).await.is_err() {
         live.observed.note(format!("not all nodes were observed within {START_LIMIT:?}"));
     }
 }
@@ -144,7 +144,7 @@ impl Watch {
                 Err(_) if !self.node.is_running() => failures = 0,
                 Err(_) => failures += 1,
             }
-            tokio::time::sleep(RETRY_EVERY).await;
+            self.node.clock().sleep(RETRY_EVERY).await;
         }
         self.note(format!("{} could not be observed again, and was given up", self.node.name()));
     }

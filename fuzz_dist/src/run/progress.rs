@@ -55,10 +55,11 @@ pub(super) fn show(live: &Arc<Live>) {
     if !std::io::stderr().is_terminal() {
         return;
     }
+    let mut every = live.clock.every(EVERY);
     let live: Weak<Live> = Arc::downgrade(live);
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(EVERY).await;
+            every.tick().await;
             let Some(live) = live.upgrade() else { break };
             let line: String = live.progress.line(&live).chars().take(110).collect();
             // Back to the start of the line, clear it, write it: it never scrolls.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,7 +18,6 @@ use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
-use crate::clock::Clock;
 use crate::db::AnyDb;
 use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
@@ -63,18 +62,19 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
         tokio::spawn(runtime.prepare());
     }
     session.enter("preparing what the hosts need");
-    let prepare = tokio::time::timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
+    let machine = session.machine();
+    let prepare = machine.timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
     prepare.unwrap_or_else(|_| {
         Err(Error::deadline(format!("it took longer than {PREPARE_LIMIT:?}")))
     })?;
     if let Some(runtime) = &runtime {
         // What is fetched is no part of the set-up.
-        let _ = tokio::time::timeout(PREPARE_LIMIT, runtime.fetch()).await;
+        let _ = machine.timeout(PREPARE_LIMIT, runtime.fetch()).await;
     }
 
     session.queue(share(&resolved)).await?;
     let limit = resolved.effective.setup_limit;
-    match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
+    match machine.timeout(limit, bring_up(session, resolved, store.dir())).await {
         Ok(live) => live,
         Err(_) => Err(Error::deadline(format!(
             "the set-up limit of {limit:?} passed while {}; raise `setup_limit`, or look into the \
@@ -155,9 +155,8 @@ async fn bring_up(
 ) -> Result<Arc<Live>, Error> {
     let Resolved { env, db, runtime, workload, is_scenario, nemesis, effective, replay, checkers } =
         resolved;
-    let begun = Instant::now();
+    let (machine, begun) = (session.machine(), session.machine().now());
     let total = session.limit_with(&effective, db.facts().quiesce_limit);
-    let total_ends = tokio::time::Instant::now() + total;
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
     // What it needs in its hosts may be known only now that it was prepared.
@@ -169,10 +168,13 @@ async fn bring_up(
     spec.heal = effective.heal;
     spec.protocol = runtime.as_ref().and_then(|runtime| runtime.protocol());
     spec.follow = effective.wire || follows;
+    spec.clock = session.clock().clone();
     spec.log_limit = session.log_limit();
     let what = format!("`Provider::start` of `{}`", env.name());
     let starting = session.calls().watch(what, effective.setup_limit, env.start(spec));
-    let cluster = Cluster::new(starting.await.map_err(explained)?)?;
+    let env = starting.await.map_err(explained)?;
+    let clock = session.clock().restarted();
+    let cluster = Cluster::new(env, clock.clone())?;
     session.up(&cluster);
     if let Some((overlapping, runtime)) = effective.overlapping_partitions.zip(runtime.as_ref()) {
         for node in cluster.nodes().iter().chain(cluster.others()) {
@@ -180,17 +182,18 @@ async fn bring_up(
         }
     }
 
-    let clock = Clock::start();
     let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
     let history = folder.join("history.jsonl");
     let recorder =
         Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
+    recorder.began(clock.wall());
     session.recording(&recorder);
     let nodes = cluster.nodes().len() as u16;
-    let announcements = Announcements::new(effective.announce, clock, cluster.nodes().len());
+    let announcements =
+        Announcements::new(effective.announce, clock.clone(), cluster.nodes().len());
     let announcements = Arc::new(announcements);
     let interpreter = Interpreter::new(
-        clock,
+        clock.clone(),
         recorder.clone(),
         InterpreterOptions {
             concurrency: u16::try_from(effective.clients).unwrap_or(u16::MAX),
@@ -214,7 +217,7 @@ async fn bring_up(
     session.enter("waiting until the nodes are ready");
     let limit = effective.setup_limit;
     // A little of it is left, so that the error has the last output of a node, and not only the limit.
-    let left = limit.saturating_sub(begun.elapsed()).mul_f64(0.9);
+    let left = limit.saturating_sub(machine.now().since(begun)).mul_f64(0.9);
     let left = Duration::from_millis(left.as_millis() as u64);
     each(&cluster, |node| {
         let db = db.clone();
@@ -249,17 +252,18 @@ async fn bring_up(
     let faults = Faults::start(Scene {
         cluster: cluster.clone(),
         db: db.clone(),
-        clock,
+        clock: clock.clone(),
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
         calls: session.calls().clone(),
-        until: total_ends,
+        until: clock.now() + total.saturating_sub(machine.now().since(begun)),
         reconnect: effective.reconnect,
         schedule: Schedule::new(session.name(), session.seed(), names.collect()),
         replay: replay.clone(),
         file: Some(folder.join(schedule::FILE)),
     });
+    let pace = session.pace().of_run(&clock);
     let live = Arc::new(Live {
         cluster,
         db,
@@ -284,8 +288,8 @@ async fn bring_up(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         calls: session.calls().clone(),
-        pace: session.pace().clone(),
-        up: session.pace().now(),
+        up: pace.now(),
+        pace,
         checkers,
         first: Default::default(),
         folder: Some(folder.to_path_buf()),
@@ -325,10 +329,10 @@ where
 
 /// Waits until a node serves, or its processes have ended: then there is nothing to wait for.
 async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
-    let probing = wait_until(node.name(), limit, || db.ready(node));
+    let probing = wait_until(node.clock(), node.name(), limit, || db.ready(node));
     let died = async {
         loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            node.clock().sleep(Duration::from_millis(100)).await;
             // One that failed is enough: a mapper of ports outlives a node that did not boot.
             if node.failed_process().is_some() || !node.is_running() {
                 return Error::setup(format!(
@@ -340,6 +344,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
         }
     };
     tokio::select! {
+        biased;
         ready = probing => ready,
         error = died => Err(error),
         why = cancel::cancelled() => Err(Error::cancelled().context(why)),

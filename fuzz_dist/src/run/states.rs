@@ -35,8 +35,12 @@ impl Live {
             let (node, folder, runtime) = (node.clone(), folder.clone(), self.runtime.clone());
             asking.spawn(async move {
                 let state = state(&node, runtime.as_ref(), now).await;
-                let written = move || write(&folder, (node.name(), runtime.as_ref()), &state);
-                tokio::task::spawn_blocking(written).await
+                let _stands_still = node.clock().hold();
+                tokio::task::spawn_blocking({
+                    let node = node.clone();
+                    move || write(&folder, (node.name(), runtime.as_ref()), &state)
+                })
+                .await
             });
         }
         while let Some(done) = asking.join_next().await {
@@ -57,9 +61,9 @@ async fn state(node: &Node, runtime: Option<&AnyRuntime>, now: Time) -> Json {
     let late = |_| json!({ "error": format!("no answer within {LIMIT:?}") });
     let inside = async {
         let runtime = runtime?;
-        Some((runtime.name(), tokio::time::timeout(LIMIT, said(node, runtime)).await))
+        Some((runtime.name(), node.clock().timeout(LIMIT, said(node, runtime)).await))
     };
-    let (processes, inside) = tokio::join!(tokio::time::timeout(LIMIT, processes(node)), inside);
+    let (processes, inside) = tokio::join!(node.clock().timeout(LIMIT, processes(node)), inside);
     let mut state = json!({
         "node": node.name(),
         "time_ns": now.0,

@@ -1,16 +1,15 @@
 //! Clients that are made of functions of a test's own.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Failure;
-use crate::client::{Client, Error as ClientError, bad_argument, unsupported};
+use crate::client::{BoxFuture, Client, Error as ClientError, bad_argument, unsupported};
 use crate::node::Node;
 use crate::op::{Completion, Invocation, Value};
 
 /// What a function gives in the end.
-pub(super) type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
+pub(super) type Answer<T> = BoxFuture<'static, Result<T, Failure>>;
 /// A function of a node.
 pub(super) type Asking<T> = Arc<dyn Fn(Node) -> Answer<T> + Send + Sync>;
 /// A function of a node and an argument.

@@ -11,7 +11,7 @@ mod trigger;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -19,6 +19,7 @@ use super::{Error, HostId, LinkMatrix};
 pub use action::{Action, cut, cut_one_way, delay, hold};
 #[doc(hidden)]
 pub use action::{Effect, Ends};
+use fuzz_dist_clock::Clock;
 pub use protocol::{Follow, Message, Protocol, Receiver, Seen, Unfollowed, What};
 #[doc(hidden)]
 pub use trigger::Event;
@@ -33,8 +34,8 @@ pub struct Fired {
     pub to: HostId,
     /// What it was, for people: `tick`, `reg_send to late`.
     pub what: String,
-    /// When it was seen.
-    pub at: Instant,
+    /// When it was seen: what `CLOCK_MONOTONIC` read, in nanoseconds.
+    pub at_ns: u64,
 }
 
 /// How far a trigger and its action are.
@@ -42,8 +43,8 @@ pub struct Fired {
 pub struct Progress {
     /// What fired it.
     pub fired: Option<Fired>,
-    /// When its action ended.
-    pub ended: Option<Instant>,
+    /// When its action ended: what `CLOCK_MONOTONIC` read, in nanoseconds.
+    pub ended_ns: Option<u64>,
     /// Segments that it has kept and not delivered yet.
     pub held: usize,
 }
@@ -59,8 +60,8 @@ pub struct Connection {
     pub ports: (u16, u16),
     /// Ticks that were seen.
     pub ticks: u64,
-    /// When the last of them was.
-    pub ticked: Option<Instant>,
+    /// When the last of them was: what `CLOCK_MONOTONIC` read, in nanoseconds.
+    pub ticked_ns: Option<u64>,
     /// Control messages that were seen.
     pub messages: u64,
     /// Messages to names that the node had sent before anybody looked.
@@ -115,6 +116,7 @@ pub struct Armed {
     trigger: Trigger,
     progress: watch::Receiver<Progress>,
     wire: Arc<dyn Wire>,
+    clock: Clock,
 }
 
 impl Armed {
@@ -124,8 +126,9 @@ impl Armed {
         trigger: Trigger,
         progress: watch::Receiver<Progress>,
         wire: Arc<dyn Wire>,
+        clock: Clock,
     ) -> Armed {
-        Armed { id, trigger, progress, wire }
+        Armed { id, trigger, progress, wire, clock }
     }
 
     /// How far it is now.
@@ -139,7 +142,7 @@ impl Armed {
     /// [`Error::NotSeen`] after `limit`, with what was seen instead.
     pub async fn fired(&mut self, limit: Duration) -> Result<Fired, Error> {
         let fired = self.progress.wait_for(|progress| progress.fired.is_some());
-        match tokio::time::timeout(limit, fired).await {
+        match self.clock.timeout(limit, fired).await {
             Ok(Ok(progress)) => Ok(progress.fired.clone().expect("this was waited for")),
             _ => Err(Error::NotSeen {
                 what: self.trigger.to_string(),
@@ -154,8 +157,8 @@ impl Armed {
     /// # Errors
     /// [`Error::TimedOut`] after `limit`.
     pub async fn ended(&mut self, limit: Duration) -> Result<(), Error> {
-        let ended = self.progress.wait_for(|progress| progress.ended.is_some());
-        match tokio::time::timeout(limit, ended).await {
+        let ended = self.progress.wait_for(|progress| progress.ended_ns.is_some());
+        match self.clock.timeout(limit, ended).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Error::TimedOut {
                 what: format!("the end of what {} began", self.trigger),

@@ -2,15 +2,15 @@
 
 use super::held::Held;
 use crate::triggers::Flow;
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{Connection, Follow, Receiver, Seen, Unfollowed, What};
-use std::time::Instant;
 
 /// A connection's direction, and what of it is held.
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) follower: Result<Box<dyn Follow>, Unfollowed>,
     ticks: u64,
-    ticked: Option<Instant>,
+    ticked_ns: Option<u64>,
     messages: u64,
     unknown_names: u64,
     pub(super) held: Held,
@@ -21,19 +21,19 @@ impl Followed {
         Followed {
             follower: Ok(follower),
             ticks: 0,
-            ticked: None,
+            ticked_ns: None,
             messages: 0,
             unknown_names: 0,
             held: Held::default(),
         }
     }
 
-    pub(super) fn count(&mut self, seen: &[Seen]) {
+    pub(super) fn count(&mut self, seen: &[Seen], clock: &Clock) {
         for one in seen {
             match &one.what {
                 What::Tick => {
                     self.ticks += 1;
-                    self.ticked = Some(Instant::now());
+                    self.ticked_ns = Some(clock.reading_ns());
                 }
                 What::Message(message) => {
                     self.messages += 1;
@@ -59,7 +59,7 @@ impl Followed {
             to,
             ports: flow.ports,
             ticks: self.ticks,
-            ticked: self.ticked,
+            ticked_ns: self.ticked_ns,
             messages: self.messages,
             unknown_names: self.unknown_names,
             unfollowed,

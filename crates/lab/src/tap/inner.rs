@@ -5,6 +5,7 @@ use super::{Out, Own, Passage};
 use crate::policy::LinkSet;
 use crate::tcp::Segment;
 use crate::triggers::{Flow, Link, Rule, Step};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
 use fuzz_dist_env::wire::{Effect, Protocol, Seen};
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ const FLOWS_MAX: usize = 1 << 14;
 pub(super) struct Inner {
     /// Without one nothing is followed, and only operations fire triggers.
     pub(super) protocol: Option<Arc<dyn Protocol>>,
+    pub(super) clock: Clock,
     pub(super) flows: HashMap<Flow, Followed>,
     pub(super) rules: Vec<Rule>,
     pub(super) last_id: u64,
@@ -28,9 +30,9 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn new(protocol: Option<Arc<dyn Protocol>>) -> Inner {
-        let (flows, rules, last_id, cuts, changes, seen) = Default::default();
-        Inner { protocol, flows, rules, last_id, cuts, changes, seen }
+    pub(super) fn new(protocol: Option<Arc<dyn Protocol>>, clock: Clock) -> Inner {
+        let (flows, rules, cuts, seen) = Default::default();
+        Inner { protocol, clock, flows, rules, last_id: 0, cuts, changes: 0, seen }
     }
 
     /// Follows a segment that is not cut off, and lets the rules act.
@@ -72,7 +74,7 @@ impl Inner {
                 None
             }
         };
-        followed.count(&seen);
+        followed.count(&seen, &self.clock);
         // One that is new, or was not seen before, on a link that is held: from what it begins with.
         if let Some(first) = seen.first() {
             let holds = |rule: &&Rule| rule.holds.contains(&link) && !followed.held.has(rule.id);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::tcp::tests::frame;
 use fuzz_dist_beam::follow::{ControlKind, Distribution};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{
     before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
 };
@@ -20,7 +21,7 @@ fn find(name: &str) -> Option<HostId> {
 }
 
 fn tap() -> Tap {
-    Tap::new(Some(Arc::new(Distribution)))
+    Tap::new(Some(Arc::new(Distribution)), Clock::system())
 }
 
 impl Tap {
@@ -84,7 +85,7 @@ fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
     assert_eq!(tap.see((N1, N3), &frame(PORTS, 0, 0x10, b"")), None);
     assert_eq!(tap.cuts(), [(N1, N2), (N2, N1)]);
     assert!(tap.release(id).is_empty());
-    assert!(tap.cuts().is_empty() && progress.borrow().ended.is_some());
+    assert!(tap.cuts().is_empty() && progress.borrow().ended_ns.is_some());
     // The retransmission is no further tick, and passes.
     assert_eq!(tap.send((N1, N2), 4, &whole), whole);
 }
@@ -180,7 +181,7 @@ fn held_messages_arrive_before_or_after_another() {
         };
         assert_eq!(payloads(now), [((N1, N2), reg_send("late", 0))]);
         assert!(never.is_empty() && passage.own == Own::Whole);
-        assert!(progress.borrow().ended.is_some());
+        assert!(progress.borrow().ended_ns.is_some());
     }
 }
 
@@ -228,7 +229,7 @@ fn before_an_operation_the_link_is_cut_or_held() {
     before(N1, "add");
     assert_eq!(tap.send((N1, N2), 4, &TICK), NOTHING);
     assert_eq!(payloads(&before(N1, "read")), [((N1, N2), TICK.to_vec())]);
-    assert!(progress.borrow().ended.is_some());
+    assert!(progress.borrow().ended_ns.is_some());
 }
 
 /// A connection that is opened while the link is held waits with its handshake, one that was there and

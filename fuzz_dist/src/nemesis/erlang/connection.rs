@@ -170,7 +170,8 @@ impl Fault for BusyDistFault {
                 .map_err(Error::environment)?;
             if busy { Err(Error::environment("the buffer is still full")) } else { Ok("empty") }
         };
-        let drained = wait_until("the buffer to be empty", DRAIN_LIMIT, drained).await;
+        let clock = targets.cluster.clock();
+        let drained = wait_until(clock, "the buffer to be empty", DRAIN_LIMIT, drained).await;
         let seen = match &drained {
             Ok(_) => full.and(&deaf),
             Err(_) => Some(false),

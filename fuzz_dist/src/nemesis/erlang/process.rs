@@ -86,7 +86,7 @@ impl Fault for KillProcessFault {
             .call("erlang", "exit", args![pid.clone(), Atom::from("kill")])
             .await
             .map_err(Error::environment)?;
-        let down = tokio::time::timeout(END_LIMIT, watch.down()).await;
+        let down = targets.cluster.clock().timeout(END_LIMIT, watch.down()).await;
         let (ended, evidence) = match down {
             Ok(Down::Ended(reason)) => (true, format!("{pid} ended: {reason}")),
             Ok(Down::Disconnected(reason)) => (false, format!("not seen: {reason}")),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Node;
+use crate::clock::Clock;
 use crate::env::wire::Wire;
 use crate::env::{Environment, Error as EnvError, HostId, LinkCounters};
 use crate::error::Error;
@@ -31,6 +32,7 @@ pub struct Links(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     env: Arc<dyn Environment>,
+    clock: Clock,
     nodes: Vec<Node>,
     wire: Option<Arc<dyn Wire>>,
     network: Mutex<Network>,
@@ -41,13 +43,14 @@ struct Inner {
 }
 
 impl Links {
-    pub(super) fn new(env: Arc<dyn Environment>, nodes: Vec<Node>) -> Links {
+    pub(super) fn new(env: Arc<dyn Environment>, clock: Clock, nodes: Vec<Node>) -> Links {
         Links(Arc::new(Inner {
             wire: env.wire(),
             network: Mutex::new(Network::new(nodes.len())),
             installing: tokio::sync::Mutex::default(),
             sockets: tokio::sync::Semaphore::new(probes::SOCKETS_MAX),
             env,
+            clock,
             nodes,
         }))
     }

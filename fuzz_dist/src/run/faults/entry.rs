@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::Begun;
 use crate::error::Error;
 use crate::history::Edge;
 use crate::nemesis::{AnyPlan, DynFault};
 use crate::op::{Name, NodeId};
+use crate::time::Time;
 
 /// A fault that was begun.
 pub(super) struct Entry {
@@ -38,13 +38,13 @@ pub(super) struct Entry {
 /// Where a fault is in its life.
 pub(super) enum State {
     /// `start` runs.
-    Starting { task: AbortHandle, until: Instant },
+    Starting { task: AbortHandle, until: Time },
     /// `start` was cancelled, and its future may still be there.
-    Cancelling { until: Instant, why: String },
+    Cancelling { until: Time, why: String },
     /// It acts, or was to.
     Acting,
     /// `stop` runs.
-    Stopping { task: AbortHandle, until: Instant },
+    Stopping { task: AbortHandle, until: Time },
     /// It was ended; is it removed? `None` where that is not decided.
     Over(Option<bool>),
 }
@@ -61,7 +61,7 @@ impl Entry {
     }
 
     /// When something has to be done about it at the latest.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Time> {
         match &self.state {
             State::Starting { until, .. }
             | State::Cancelling { until, .. }

@@ -134,10 +134,11 @@ impl Live {
                     break;
                 }
                 from = len;
-                tokio::time::sleep(LOOK_EVERY).await;
+                self.clock.sleep(LOOK_EVERY).await;
             }
         };
         tokio::select! {
+            biased;
             _ = self.stopped_before(end, stop) => return Vec::new(),
             () = seen => {}
         }
@@ -158,8 +159,9 @@ impl Live {
     /// Waits until `time`; did `stop` say true before?
     async fn stopped_before(&self, time: Time, stop: &mut watch::Receiver<bool>) -> bool {
         tokio::select! {
-            () = tokio::time::sleep_until(self.clock.instant(time)) => false,
+            biased;
             said = stop.wait_for(|stop| *stop) => said.is_ok(),
+            () = self.clock.sleep_until(time) => false,
         }
     }
 

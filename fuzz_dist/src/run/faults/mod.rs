@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::history::FaultStatus;
@@ -60,7 +59,7 @@ enum Request {
     /// A fault is to end; the answer comes when it has.
     End { id: i64, reply: Option<oneshot::Sender<Option<bool>>> },
     /// All faults are to end, and the network is to be proved whole.
-    Heal { until: Option<Instant>, reply: oneshot::Sender<bool> },
+    Heal { limit: Option<Duration>, reply: oneshot::Sender<bool> },
 }
 
 /// What came of a start.
@@ -173,8 +172,7 @@ impl Faults {
     /// what is not over by then is recorded as not undone.
     pub(super) async fn heal(&self, limit: Option<Duration>) -> bool {
         let (reply, healed) = oneshot::channel();
-        let until = limit.map(|limit| Instant::now() + limit);
-        let _ = self.requests.send(Request::Heal { until, reply });
+        let _ = self.requests.send(Request::Heal { limit, reply });
         match healed.await {
             Ok(proved) => proved,
             Err(_) => {
