@@ -97,7 +97,10 @@ impl Crate {
         match item {
             Item::Struct(item) => fields(&item.fields, &mut below),
             Item::Enum(item) => {
-                item.variants.iter().filter(|v| !hidden(&v.attrs)).for_each(|v| below("variant", &v.ident));
+                item.variants
+                    .iter()
+                    .filter(|v| !hidden(&v.attrs))
+                    .for_each(|v| below("variant", &v.ident));
             }
             Item::Trait(item) => {
                 for inner in &item.items {
@@ -127,7 +130,9 @@ impl Crate {
             }
             for inner in &block.items {
                 match inner {
-                    ImplItem::Fn(f) if is_public(&f.vis) && !hidden(&f.attrs) => below("fn", &f.sig.ident),
+                    ImplItem::Fn(f) if is_public(&f.vis) && !hidden(&f.attrs) => {
+                        below("fn", &f.sig.ident)
+                    }
                     ImplItem::Const(c) if is_public(&c.vis) => below("const", &c.ident),
                     _ => {}
                 }
@@ -203,7 +208,9 @@ fn leaves(tree: &UseTree, before: String) -> Vec<(String, String)> {
             let last = before.rsplit("::").next().unwrap_or_default().to_string();
             vec![(before, last)]
         }
-        UseTree::Name(name) => vec![(join(&before, &name.ident.to_string()), name.ident.to_string())],
+        UseTree::Name(name) => {
+            vec![(join(&before, &name.ident.to_string()), name.ident.to_string())]
+        }
         UseTree::Rename(name) if name.ident == "self" => vec![(before, name.rename.to_string())],
         UseTree::Rename(name) => {
             vec![(join(&before, &name.ident.to_string()), name.rename.to_string())]
