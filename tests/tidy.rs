@@ -1,6 +1,9 @@
 //! The rules of the code that no compiler checks: layers, file sizes, the home of `unsafe`,
 //! what the pure layers must not touch, what is compiled of the documentation, and formatting.
 
+#[path = "tidy/public.rs"]
+mod public;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,6 +58,7 @@ const OFF_THE_CLOCK: [(&str, &str); 17] = [
     ("crates/env/src/provider.rs", "an environment's clock unless it is given another"),
     ("crates/history/src/disk.rs", "whether a disk of the machine keeps up"),
     ("crates/lab/src/start.rs", "a lab's clock unless it is given another"),
+    ("crates/env/src/provider.rs", "an environment's clock unless it is given another"),
     (
         "crates/lab/src/control.rs",
         "agents of hosts are processes of the machine, and answer in its time",
@@ -308,6 +312,28 @@ fn architecture_names_every_module() {
 }
 
 /// A crate has a page of its own, with the licences, so that it can be published.
+/// The folders of all crates that are published, but for the macros, whose items are in the tables of their pages.
+fn crates() -> Vec<PathBuf> {
+    let folders = fs::read_dir(root().join("crates")).expect("a readable folder");
+    let mut all: Vec<PathBuf> = folders.map(|e| e.expect("a readable folder").path()).collect();
+    all.push(root().join("fuzz_dist"));
+    all.sort();
+    all
+}
+
+#[test]
+fn public_items_are_known() {
+    for folder in crates() {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        let items: Vec<String> = public::items(&folder).into_iter().collect();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("tidy/public");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(name, items.join("\n")));
+    }
+}
+
 #[test]
 fn every_crate_has_a_page_and_its_licences() {
     // The page of fuzz_dist is the repository's.
