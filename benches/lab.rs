@@ -3,7 +3,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput};
 use fuzz_dist::clock::Clock;
 use fuzz_dist::env::wire::{cut, tick};
-use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkMatrix};
+use fuzz_dist::env::{Environment, Heal, HostId, HostSpec, LinkControl, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
 use fuzz_dist::lab::{Lab, LabOptions, agent_main_if_asked};
 use fuzz_dist::node::Cluster;
@@ -39,7 +39,11 @@ fn folder() -> PathBuf {
 }
 
 fn lab(hosts: usize) -> Lab {
-    Lab::start(LabOptions::new(folder(), HostSpec::nodes(hosts))).unwrap_or_else(|e| panic!("{e}"))
+    let options = LabOptions {
+        protocol: Some(std::sync::Arc::new(fuzz_dist::beam::follow::Distribution)),
+        ..LabOptions::new(folder(), HostSpec::nodes(hosts))
+    };
+    Lab::start(options).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn runtime() -> tokio::runtime::Runtime {

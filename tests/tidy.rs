@@ -1,6 +1,9 @@
 //! The rules of the code that no compiler checks: layers, file sizes, the home of `unsafe`,
 //! what the pure layers must not touch, what is compiled of the documentation, and formatting.
 
+#[path = "tidy/public.rs"]
+mod public;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +13,7 @@ use std::process::Command;
 const LAYERS: [(&str, &[&str]); 7] = [
     ("words", &["error"]),
     ("pure", &["grudge", "generator"]),
-    ("reach", &["beam", "provision", "node"]),
+    ("reach", &["node", "runtime", "beam", "provision", "erlang", "places"]),
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
     ("run", &["store", "interpreter", "run"]),
     ("show", &["report"]),
@@ -48,12 +51,13 @@ const OTHER_CLOCKS: [&str; 6] = [
 ];
 
 /// Who uses these all the same, and why.
-const OFF_THE_CLOCK: [(&str, &str); 16] = [
+const OFF_THE_CLOCK: [(&str, &str); 17] = [
     ("crates/clock/src/", "it is the clock"),
     ("crates/antidote/src/client.rs", "a client's clock unless it is given another"),
     ("crates/beam/src/options.rs", "a connection's clock unless it is given another"),
     ("crates/history/src/disk.rs", "whether a disk of the machine keeps up"),
     ("crates/lab/src/start.rs", "a lab's clock unless it is given another"),
+    ("crates/env/src/provider.rs", "an environment's clock unless it is given another"),
     (
         "crates/lab/src/control.rs",
         "agents of hosts are processes of the machine, and answer in its time",
@@ -145,6 +149,57 @@ fn modules_use_only_lower_layers() {
         }
     }
     assert!(wrong.is_empty(), "modules of higher layers are used:\n{}", wrong.join("\n"));
+}
+
+/// The lab is one place among others: the library names it where it is registered, and nowhere else.
+#[test]
+fn only_its_registration_names_the_lab() {
+    let library = root().join("fuzz_dist/src");
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let named_there = ["lib.rs", "places.rs"].iter().any(|name| file == library.join(name));
+        if !file.starts_with(&library) || named_there {
+            continue;
+        }
+        for (n, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            if code.contains("fuzz_dist_lab") || code.contains("crate::lab") {
+                wrong.push(format!("{}:{}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the lab is a provider, and is named:\n{}", wrong.join("\n"));
+}
+
+/// Places and the run path know no runtime system: the BEAM attaches through `runtime::Runtime`.
+#[test]
+fn only_its_extension_knows_the_beam() {
+    const APART: [&str; 7] = [
+        "crates/env/src",
+        "crates/lab/src",
+        "fuzz_dist/src/node",
+        "fuzz_dist/src/runtime.rs",
+        "fuzz_dist/src/interpreter",
+        "fuzz_dist/src/run",
+        "fuzz_dist/src/store",
+    ];
+    const WORDS: [&str; 4] = ["beam", "erlang", "epmd", "erl_"];
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let tests =
+            file.ends_with("tests.rs") || file.components().any(|c| c.as_os_str() == "tests");
+        if tests || !APART.iter().any(|folder| file.starts_with(root().join(folder))) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        for (n, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("").to_lowercase();
+            if let Some(word) = WORDS.iter().find(|word| code.contains(**word)) {
+                wrong.push(format!("{}:{}: {word}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the BEAM attaches through `Runtime` alone:\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -256,6 +311,28 @@ fn architecture_names_every_module() {
 }
 
 /// A crate has a page of its own, with the licences, so that it can be published.
+/// The folders of all crates that are published, but for the macros, whose items are in the tables of their pages.
+fn crates() -> Vec<PathBuf> {
+    let folders = fs::read_dir(root().join("crates")).expect("a readable folder");
+    let mut all: Vec<PathBuf> = folders.map(|e| e.expect("a readable folder").path()).collect();
+    all.push(root().join("fuzz_dist"));
+    all.sort();
+    all
+}
+
+#[test]
+fn public_items_are_known() {
+    for folder in crates() {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        let items: Vec<String> = public::items(&folder).into_iter().collect();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("tidy/public");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(name, items.join("\n")));
+    }
+}
+
 #[test]
 fn every_crate_has_a_page_and_its_licences() {
     // The page of fuzz_dist is the repository's.

@@ -1,6 +1,7 @@
 //! Faults placed by what is seen on the wire, between real Erlang nodes.
 
-use fuzz_dist::env::wire::{ControlKind, before_op, control, cut, hold, message_to, tick};
+use fuzz_dist::beam::follow::ControlKind;
+use fuzz_dist::env::wire::{before_op, control, cut, hold, message_to, tick};
 use fuzz_dist::history::{FaultStatus, History};
 use fuzz_dist::node::wait_until;
 use fuzz_dist::prelude::*;

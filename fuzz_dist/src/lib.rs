@@ -12,8 +12,11 @@ pub mod generator;
 pub mod grudge;
 // reach
 pub mod beam;
+pub mod erlang;
 pub mod node;
+mod places;
 pub mod provision;
+pub mod runtime;
 // parts
 #[cfg(feature = "antidote")]
 pub mod antidote;
@@ -44,7 +47,7 @@ pub use fuzz_dist_env as env;
 pub use fuzz_dist_history::{self as history, op, time};
 #[doc(inline)]
 pub use fuzz_dist_lab as lab;
-pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
+pub use fuzz_dist_macros::{checker, db, env, nemesis, test, workload};
 #[doc(inline)]
 pub use fuzz_dist_random as random;
 pub use insta;
@@ -89,11 +92,12 @@ pub mod prelude {
 pub mod __private {
     pub use crate::checker::{AnyChecker, any_checker};
     pub use crate::db::AnyDb;
+    pub use crate::env::AnyProvider as AnyEnv;
     pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
     pub use crate::run::options::{
-        Announce, Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping, Stop,
+        Announce, Concurrency, Expect, Heal, OnUnknown, Overlapping, Stop,
     };
     pub use crate::run::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};
@@ -109,6 +113,11 @@ pub mod __private {
     /// An expression behind `nemesis =`.
     pub fn any_nemesis(nemesis: impl crate::nemesis::IntoNemesis) -> AnyNemesis {
         nemesis.into_nemesis()
+    }
+
+    /// An expression behind `env =`.
+    pub fn any_env(env: impl crate::env::Provider) -> AnyEnv {
+        std::sync::Arc::new(env)
     }
 
     /// A rate that is an expression of any number type.

@@ -36,6 +36,7 @@ pub(crate) enum Plug {
     Nemesis,
     Workload,
     Checker,
+    Env,
 }
 
 /// An option of a test: whatever is said about it, in attributes, code, the environment and pages, comes from here.
@@ -149,9 +150,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("nodes", Kind::Count, "nodes = 5",
         "number of nodes").matrix()
         .of("usize", "5").method("usize").variable().otherwise("5"),
-    key("env", Kind::Word("EnvKind", &[("local", "Local")]), "env = \"local\"",
-        "where the hosts run; `\"local\"` (namespaces on this machine) is the only place")
-        .of("EnvKind", "EnvKind::Local").otherwise("`\"local\"`"),
+    key("env", Kind::Plug(Plug::Env), "env = \"local\"",
+        "where the hosts run: the provider of their environment; `\"local\"` is namespaces on this machine").matrix()
+        .otherwise("`\"local\"`"),
     key("concurrency", Kind::Concurrency, "concurrency = 10` or `concurrency = \"2n\"",
         "number of clients, in total (`10`) or for each node (`\"2n\"`); at least one for each node").matrix()
         .of("Concurrency", "Concurrency::PerNode(2)").method("impl Into<Concurrency>").variable()

@@ -74,3 +74,10 @@ pub fn workload(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn checker(args: TokenStream, item: TokenStream) -> TokenStream {
     register::expand(Plug::Checker, args.into(), item.into()).into()
 }
+
+/// Registers the provider of an environment by name: a type with `Default`, or a function that returns
+/// one. Making the value must cost nothing.
+#[proc_macro_attribute]
+pub fn env(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Env, args.into(), item.into()).into()
+}

@@ -124,9 +124,6 @@ fn values_are_refused_at_the_value() {
 fn words_are_corrected() {
     let one =
         |attribute: &str, expected: &str| check(&format!("db = \"a\", {attribute}"), &[expected]);
-    one("env = \"docker\"", "\"docker\": unknown `env` \"docker\"; so far there is only \"local\"");
-    one("env = \"locla\"", "\"locla\": unknown `env` \"locla\"; did you mean \"local\"?");
-    one("env = local()", "local(): `env` takes \"local\"");
     one(
         "expect = \"invlaid\"",
         "\"invlaid\": unknown `expect` \"invlaid\"; did you mean \"invalid\"?",

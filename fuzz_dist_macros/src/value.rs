@@ -105,6 +105,7 @@ fn setting(
             Plug::Db => quote!(Db),
             Plug::Nemesis => quote!(Nemesis),
             Plug::Workload | Plug::Checker => quote!(Workload),
+            Plug::Env => quote!(Env),
         };
         return Some(quote!(::fuzz_dist::__private::Setting::#variant(#choice)));
     }
@@ -149,6 +150,7 @@ fn choice(key: &Key, plug: Plug, value: &Expr, errors: &mut Errors) -> Option<To
                 Plug::Nemesis => quote_spanned!(span=> ::fuzz_dist::__private::any_nemesis),
                 Plug::Workload => quote_spanned!(span=> ::fuzz_dist::__private::any_workload),
                 Plug::Checker => quote_spanned!(span=> ::fuzz_dist::__private::any_checker),
+                Plug::Env => quote_spanned!(span=> ::fuzz_dist::__private::any_env),
             };
             quote_spanned!(span=> ::fuzz_dist::__private::Source::Expr(|| #boxed(#expression)))
         }
@@ -264,7 +266,6 @@ fn word(key: &Key, kind: &str, words: &[(&str, &str)], value: &Expr) -> syn::Res
     }
     let hint = match suggest::nearest(&text, &known) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None if known.len() == 1 => format!("so far there is only {list}"),
         None => format!("it takes {list}"),
     };
     Err(Error::new_spanned(value, format!("unknown `{}` {text:?}; {hint}", key.name)))

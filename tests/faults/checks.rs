@@ -14,6 +14,7 @@ use crate::collector::*;
 use crate::faults::*;
 use crate::interrupts::*;
 use crate::kills::*;
+use crate::places::*;
 use crate::program::{Ended, Program, Runtime};
 use crate::runtime::*;
 
@@ -81,6 +82,11 @@ pub(crate) fn all() -> Vec<Trial> {
         a_collector_that_does_not_listen_changes_no_verdict,
         a_collector_is_given_the_trace,
         the_store_of_a_run_is_judged_as_the_run_was,
+        a_run_on_plain_processes_is_whole,
+        a_loss_on_plain_processes_is_found,
+        a_scenario_reaches_the_files_of_its_hosts,
+        what_the_place_cannot_do_is_refused_before_anything_starts,
+        a_killed_harness_leaves_no_plain_process,
     ]
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
 use fuzz_dist::embedded::{Bug, Embedded};
-use fuzz_dist::env::{Command, HostSpec, Mount};
+use fuzz_dist::env::{Command, Folder, HostSpec};
 use fuzz_dist::generator::{Generator as _, from_fn, repeat};
 use fuzz_dist::history::History;
 use fuzz_dist::op::{Completion, Invocation, Name, OpError};
@@ -326,7 +326,7 @@ async fn hardly_runs(test: Test) -> Outcome {
 }
 
 /// A database without clients of its own.
-struct Bare;
+pub(crate) struct Bare;
 
 impl Db for Bare {
     fn name(&self) -> Name {
@@ -388,8 +388,9 @@ impl Db for Mistyped {
         "mistyped".into()
     }
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
-        let mount = |host: HostSpec| host.mount(Mount::bind("/nonexistent/shop", "/srv/shop"));
-        Ok(HostSpec::nodes(nodes).into_iter().map(mount).collect())
+        let with =
+            |host: HostSpec| host.folder(Folder::read_only("/nonexistent/shop", "/srv/shop"));
+        Ok(HostSpec::nodes(nodes).into_iter().map(with).collect())
     }
     async fn start(&self, _: &Node) -> Result<(), Error> {
         Ok(())

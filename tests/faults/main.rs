@@ -8,11 +8,15 @@
 mod antidote;
 mod checks;
 mod collector;
+mod elsewhere;
 mod faults;
 mod fixture;
 mod interrupts;
 mod kills;
 mod ordinary_user;
+mod places;
+#[path = "../processes/mod.rs"]
+mod processes;
 #[path = "../harness/program.rs"]
 #[allow(dead_code)]
 mod program;

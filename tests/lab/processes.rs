@@ -84,7 +84,10 @@ fn output_is_captured_per_host() {
                 assert!(process.wait().await.success());
             }
         }
-        assert_eq!(lab.folder(N2).unwrap(), fs::canonicalize(&folder).unwrap().join("n2"));
+        let logs = fs::canonicalize(&folder).unwrap().join("n2/logs");
+        assert_eq!(lab.logs(N2), logs.display().to_string());
+        let ends = lab.last_output(N2, 6);
+        assert_eq!(ends[0], ("app.err".to_owned(), "ror 2\n".to_owned()));
         drop(lab);
         for name in ["n1", "n2"] {
             let read = |file: &str| fs::read_to_string(folder.join(name).join(file)).unwrap();
@@ -104,7 +107,7 @@ fn a_flood_of_output_is_limited() {
         let line = "echo first; yes & sleep 1; kill $!; wait; echo last";
         let process = lab.start(N1, Command::shell(line).named("flood")).await.unwrap();
         process.wait().await;
-        eventually("a note", async || lab.capabilities().notes.len() == 1).await;
+        eventually("a note", async || lab.notes().len() == 1).await;
         // The room that the log takes on the disk, whatever its length.
         let taken = async || fs::metadata(&path).unwrap().blocks() * 512;
         eventually("little room", async || taken().await < 2 << 20).await;
@@ -112,7 +115,7 @@ fn a_flood_of_output_is_limited() {
         let flood = Command::shell("timeout 1 yes; true");
         assert_eq!(lab.run(N1, flood, LIMIT).await.unwrap().stdout.len(), 16 << 20);
     });
-    let notes = lab.capabilities().notes;
+    let notes = lab.notes();
     assert!(notes[0].contains("flood.out were dropped"), "{notes:?}");
     drop(lab);
     let text = fs::read_to_string(&path).unwrap();

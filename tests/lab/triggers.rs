@@ -5,7 +5,7 @@ use fuzz_dist::clock::Clock;
 use fuzz_dist::env::wire::{
     Wire, before_op, cut, cut_one_way, delay, hold, message_to, middle_of, tick,
 };
-use fuzz_dist::env::{Environment, Error, Heal, HostId, HostSpec, LinkMatrix};
+use fuzz_dist::env::{Environment, Error, Heal, HostId, HostSpec, LinkControl, LinkMatrix};
 use fuzz_dist::lab::{Lab, LabOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! The clock of a run, and one that a test moves.
+//!
 #![doc = include_str!("../README.md")]
 
 mod manual;

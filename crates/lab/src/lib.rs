@@ -24,6 +24,7 @@ mod plans;
 mod policy;
 mod probe;
 mod protocol;
+mod provider;
 mod remedy;
 mod root;
 mod start;
@@ -36,6 +37,7 @@ mod wire;
 
 pub use agent::agent_main_if_asked;
 pub use probe::probe;
+pub use provider::Local;
 pub use start::LabOptions;
 pub use watch::{Fate, Sighting, Watcher};
 

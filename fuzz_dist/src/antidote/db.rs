@@ -12,7 +12,7 @@ use crate::args;
 use crate::beam::{Atom, CallError, Connection, Term, charlist, net_setuptime};
 use crate::client::DynClient;
 use crate::db::{Db, Facts, Load};
-use crate::env::{Command, HostSpec, Mount};
+use crate::env::{Command, Facet, Folder, HostSpec};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
 use crate::op::{Name, NodeId, Value};
@@ -252,6 +252,10 @@ impl Db for Antidote {
         }
     }
 
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::OwnNetwork, Facet::OwnFiles]
+    }
+
     async fn prepare(&self) -> Result<(), Error> {
         let given = self.release.clone();
         let found = tokio::task::spawn_blocking(move || release::find(given.as_deref())).await??;
@@ -263,8 +267,8 @@ impl Db for Antidote {
         let hosts = self.topology.hosts(nodes)?;
         // Asked before anything is prepared, too: then only names and groups matter.
         let Some(release) = self.state().found.clone() else { return Ok(hosts) };
-        let mount = |host: HostSpec| host.mount(Mount::copy_on_write(&release, RELEASE));
-        Ok(hosts.into_iter().map(mount).collect())
+        let with = |host: HostSpec| host.folder(Folder::own_copy(&release, RELEASE));
+        Ok(hosts.into_iter().map(with).collect())
     }
 
     async fn start(&self, node: &Node) -> Result<(), Error> {

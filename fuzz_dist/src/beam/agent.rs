@@ -12,7 +12,9 @@ use super::Term;
 use super::resident;
 use super::{Event, Mailbox};
 use crate::args;
+#[cfg(test)]
 use crate::op::Value;
+use crate::runtime::Report;
 
 /// The agent's Erlang source, to be compiled by a release that is not newer than the node's.
 pub const AGENT_SOURCE: &str = include_str!("../../agent/fuzz_dist_agent.erl");
@@ -40,24 +42,6 @@ const KINDS: [&str; 10] = [
 pub struct Agent {
     mailbox: Mailbox,
     facts: BTreeMap<String, String>,
-}
-
-/// What an agent reports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// Something happened.
-    Event {
-        /// When: the host's CLOCK_MONOTONIC in nanoseconds.
-        monotonic_ns: u64,
-        /// What: `nodedown`, `nodeup`, `log`, `mnesia`, `busy_dist_port`, ….
-        kind: &'static str,
-        /// A line of text for `log`, otherwise a map of details.
-        data: Value,
-    },
-    /// So many events were dropped, in the node or here, since more came than could be sent.
-    Dropped(u64),
-    /// The agent itself ended, for this reason.
-    Ended(String),
 }
 
 impl Agent {

@@ -9,7 +9,7 @@ use super::{CallError, CloseReason};
 use super::{Event, Mailbox};
 use super::{Pid, Term, atom};
 use crate::args;
-use crate::op::Name;
+use crate::runtime::{Announced, Announcement};
 
 /// The announcer's Erlang source, to be compiled by a release that is not newer than the node's.
 pub const ANNOUNCER_SOURCE: &str = include_str!("../../agent/fuzz_dist_announcer.erl");
@@ -26,54 +26,6 @@ pub struct Announcer {
     process: Pid,
     peer: String,
     speaks_to: String,
-}
-
-/// Something that begins or ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// The number of an operation (the event of its invocation in the history) or of a fault.
-    pub id: i64,
-    /// The number of its span in the run's trace.
-    pub span: u64,
-    /// When: the host's CLOCK_MONOTONIC in nanoseconds.
-    pub monotonic_ns: u64,
-    /// What.
-    pub what: Announced,
-}
-
-/// What is announced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Announced {
-    /// An operation was sent.
-    OperationStart {
-        /// What it does, as `add`.
-        function: Name,
-        /// The number of the client's process.
-        client: u32,
-        /// Its argument, where that is a number.
-        value: Option<i64>,
-    },
-    /// It has completed.
-    OperationStop {
-        /// What it did.
-        function: Name,
-        /// The number of the client's process.
-        client: u32,
-        /// `ok`, `fail` or `info`.
-        outcome: &'static str,
-        /// How long it took.
-        duration_ns: u64,
-    },
-    /// A fault begins.
-    FaultStart(
-        /// Which, for people.
-        String,
-    ),
-    /// It has ended.
-    FaultStop(
-        /// Which, for people.
-        String,
-    ),
 }
 
 impl Announcer {

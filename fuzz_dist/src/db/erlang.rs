@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{Db, Facts, Load};
 use crate::args;
 use crate::beam::{Atom, NodeSpec, Term};
-use crate::env::{Command, HostSpec, Mount, Scratch};
+use crate::env::{Command, Facet, Folder, HostSpec, Scratch};
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Name, Value};
@@ -213,6 +213,10 @@ impl Db for ErlangApp {
         }
     }
 
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::OwnNetwork, Facet::OwnFiles]
+    }
+
     async fn prepare(&self) -> Result<(), Error> {
         let sources = self.sources.clone();
         let preparing = tokio::task::spawn_blocking(move || {
@@ -234,10 +238,10 @@ impl Db for ErlangApp {
         let mut hosts = HostSpec::nodes(nodes);
         // Asked before anything is prepared, too: then only names and groups matter.
         if let Ok(prepared) = self.prepared() {
-            let mut mounts = vec![Mount::bind(prepared.ebin.path(), EBIN)];
-            mounts.extend(self.named(&prepared.runtime).map(Mount::in_place));
-            let mount = |host: HostSpec| mounts.iter().cloned().fold(host, HostSpec::mount);
-            hosts = hosts.into_iter().map(mount).collect();
+            let mut folders = vec![Folder::read_only(prepared.ebin.path(), EBIN)];
+            folders.extend(self.named(&prepared.runtime).map(Folder::in_place));
+            let with = |host: HostSpec| folders.iter().cloned().fold(host, HostSpec::folder);
+            hosts = hosts.into_iter().map(with).collect();
         }
         Ok(hosts)
     }

@@ -204,6 +204,7 @@ fn keep(
             "location": spec.location.to_string(),
             "seed": seed.to_string(),
             "start_unix_ms": finished.history.start_unix_ms(),
+            "env": finished.env,
             "options": finished.effective.as_ref().map(ToString::to_string),
             "fuzz_dist": env!("CARGO_PKG_VERSION"),
         }),

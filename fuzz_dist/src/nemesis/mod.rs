@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::db::{AnyDb, Facts};
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::node::{BoxFuture, Cluster};
@@ -109,9 +110,10 @@ pub trait Fault: Send + Sync + 'static {
         std::time::Duration::ZERO
     }
 
-    /// Whether it needs the content of links. Then connections are followed from their start.
-    fn follows_the_wire(&self) -> bool {
-        false
+    /// The facets of the environment that it needs. Where one is missing, the test is refused before
+    /// anything starts. With [`Facet::Wire`] among them, connections are followed from their start.
+    fn needs(&self) -> Vec<Facet> {
+        Vec::new()
     }
 
     /// Checks that a cluster of these nodes has a target for it. Called before anything is started, so
@@ -155,8 +157,8 @@ pub trait DynFault: Send + Sync {
     fn lasts(&self) -> Option<std::time::Duration>;
     /// See [`Fault::lead`].
     fn lead(&self, facts: &Facts) -> std::time::Duration;
-    /// See [`Fault::follows_the_wire`].
-    fn follows_the_wire(&self) -> bool;
+    /// See [`Fault::needs`].
+    fn needs(&self) -> Vec<Facet>;
     /// See [`Fault::fits`].
     fn fits(&self, nodes: &[Member]) -> Result<(), Error>;
     /// See [`Fault::plan`].
@@ -187,8 +189,8 @@ impl<F: Fault> DynFault for F {
     fn lead(&self, facts: &Facts) -> std::time::Duration {
         Fault::lead(self, facts)
     }
-    fn follows_the_wire(&self) -> bool {
-        Fault::follows_the_wire(self)
+    fn needs(&self) -> Vec<Facet> {
+        Fault::needs(self)
     }
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
         Fault::fits(self, nodes)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Fault, Hit, Nemesis, Plan, Targets};
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::{Grudge, Member, Partition};
 use crate::node::Node;
@@ -118,6 +119,15 @@ impl Fault for PartitionFault {
 
     fn name(&self) -> Name {
         self.0.name().into()
+    }
+
+    fn needs(&self) -> Vec<Facet> {
+        let one_way = match &self.0 {
+            Partition::OneWay => true,
+            Partition::Custom(grudge) => !grudge.is_symmetric(),
+            _ => false,
+        };
+        [Facet::Links].into_iter().chain(one_way.then_some(Facet::OneWayLinks)).collect()
     }
 
     /// Drawn once for nothing. Who leads is not known yet: for `primaries` somebody is supposed to.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Check, Fault, Hit, Nemesis, Targets};
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::minority;
 use crate::node::{Hold, Node, wait_until};
@@ -184,6 +185,10 @@ impl Fault for PauseFault {
 
     fn name(&self) -> Name {
         "pause".into()
+    }
+
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::Pause]
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {

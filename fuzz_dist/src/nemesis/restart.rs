@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::process::{kill_all, restart_all};
 use super::{AnyPlan, Check, DynFault, Fault, Hit, Lane, Nemesis, Plan, Targets};
 use crate::db::Facts;
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::{Grudge, Member, majority};
 use crate::op::{Name, NodeId, Value};
@@ -79,8 +80,8 @@ impl Fault for RestartAfter {
         self.0.lead(facts)
     }
 
-    fn follows_the_wire(&self) -> bool {
-        self.0.follows_the_wire()
+    fn needs(&self) -> Vec<Facet> {
+        self.0.needs()
     }
 
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {

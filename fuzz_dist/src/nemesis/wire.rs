@@ -10,7 +10,7 @@ use super::{Boundaries, Check, Fault, Hit, Nemesis, Plan, Targets};
 use crate::clock::Clock;
 use crate::db::Facts;
 use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, message, tick};
-use crate::env::{Error as EnvError, HostId};
+use crate::env::{Error as EnvError, Facet, HostId};
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::node::Node;
@@ -189,8 +189,8 @@ impl Fault for WireFault {
         }
     }
 
-    fn follows_the_wire(&self) -> bool {
-        true
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::Wire]
     }
 
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {

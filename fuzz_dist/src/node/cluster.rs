@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Links, Node};
 use crate::clock::Clock;
 use crate::env::wire::Wire;
-use crate::env::{Environment, Role};
+use crate::env::{Environment, Error as EnvError, Role};
 use crate::error::Error;
 use crate::op::NodeId;
 
@@ -40,7 +40,7 @@ impl Cluster {
             list.push(Node::new(NodeId(id), host, spec, env.clone(), clock.clone())?);
         }
         let links = Links::new(env.clone(), clock.clone(), nodes.clone());
-        let wire = env.wire().ok();
+        let wire = env.wire();
         Ok(Cluster(Arc::new(Inner { env, clock, nodes, others, links, wire })))
     }
 
@@ -95,10 +95,10 @@ impl Cluster {
     ///
     /// Where the environment does not see what its links carry.
     pub fn wire(&self) -> Result<Arc<dyn Wire>, Error> {
-        match &self.0.wire {
-            Some(wire) => Ok(wire.clone()),
-            None => self.0.env.wire().map_err(Error::environment),
-        }
+        self.0.wire.clone().ok_or_else(|| {
+            let (environment, what) = (self.0.env.name().into(), "see what its links carry".into());
+            Error::environment(EnvError::Unsupported { environment, what })
+        })
     }
 
     /// The clock of the run: faults and databases wait by it, so that they also do where time is not

@@ -1,8 +1,10 @@
 //! The handles to the cluster that databases, clients and nemeses use.
 
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +16,8 @@ use crate::error::{Error, ErrorKind};
 use crate::op::NodeId;
 
 mod cluster;
-mod erlang;
 mod held;
 mod links;
-pub(crate) mod modules;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
@@ -50,7 +50,7 @@ struct Inner {
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
     held: held::Held,
-    erlang: erlang::Lines,
+    extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Node {
@@ -62,7 +62,7 @@ impl Node {
         clock: Clock,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, variables, held, erlang) = Default::default();
+        let (processes, variables, held, extensions) = Default::default();
         Ok(Node(Arc::new(Inner {
             id,
             host,
@@ -73,7 +73,7 @@ impl Node {
             processes,
             variables,
             held,
-            erlang,
+            extensions,
         })))
     }
 
@@ -112,8 +112,7 @@ impl Node {
         &self.0.clock
     }
 
-    /// Its data folder, as its own processes see it. The harness, and with it the code of a fault, sees the
-    /// same folder as `node.folder()?.join("data")`.
+    /// Its data folder, as its own processes see it.
     ///
     /// # Errors
     ///
@@ -122,13 +121,68 @@ impl Node {
         self.0.env.data_dir(self.0.host).map_err(Error::environment)
     }
 
-    /// The folder that holds its data folder (`data`) and log files (`logs`), as the harness sees it.
+    /// The content of a file of its data folder; `path` is relative to that folder, or absolute and within.
     ///
     /// # Errors
     ///
-    /// When the host is gone.
-    pub fn folder(&self) -> Result<PathBuf, Error> {
-        self.0.env.folder(self.0.host).map_err(Error::environment)
+    /// When the host is gone, or the file is not there or elsewhere.
+    pub async fn read_file(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
+        let path = self.within(path.as_ref())?;
+        self.0.env.read_file(self.0.host, path).await.map_err(Error::environment)
+    }
+
+    /// Writes a file of its data folder; see [`Node::read_file`].
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone or refuses.
+    pub async fn write_file(
+        &self,
+        path: impl AsRef<Path>,
+        content: impl Into<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let path = self.within(path.as_ref())?;
+        let writing = self.0.env.write_file(self.0.host, path, content.into());
+        writing.await.map_err(Error::environment)
+    }
+
+    /// Copies a folder within its data folder to the folder `to` of the machine that runs the tests.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone, or one of the folders is out of reach.
+    pub async fn fetch_folder(
+        &self,
+        path: impl AsRef<Path>,
+        to: impl Into<PathBuf>,
+    ) -> Result<(), Error> {
+        let path = self.within(path.as_ref())?;
+        let fetching = self.0.env.fetch_folder(self.0.host, path, to.into());
+        fetching.await.map_err(Error::environment)
+    }
+
+    /// A path relative to the data folder.
+    fn within(&self, path: &Path) -> Result<PathBuf, Error> {
+        let data = self.data_dir()?;
+        Ok(path.strip_prefix(data).unwrap_or(path).to_owned())
+    }
+
+    /// Where people find its logs.
+    pub fn logs(&self) -> String {
+        self.0.env.logs(self.0.host)
+    }
+
+    /// The end of each of its logs by the name of its file, at most `bytes_max` of each.
+    pub fn last_output(&self, bytes_max: usize) -> Vec<(String, String)> {
+        self.0.env.last_output(self.0.host, bytes_max)
+    }
+
+    /// What a runtime system keeps with this node: one value of each type, made at first use.
+    pub(crate) fn extension<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        let mut all = self.0.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        let found: Arc<dyn Any + Send + Sync> = Arc::clone(found);
+        found.downcast().expect("it is kept under its own type")
     }
 
     /// Every process that is started from now on has this variable, unless its command says

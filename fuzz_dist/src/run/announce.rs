@@ -14,12 +14,12 @@ use tokio::sync::Notify;
 
 use super::live::Live;
 use super::options::Announce;
-use crate::beam::{ANNOUNCER_MODULE, Announced, Announcement, Announcer};
 use crate::clock::Clock;
 use crate::history::{Edge, History};
 use crate::interpreter::{Observer, Sent};
-use crate::node::{Node, modules};
+use crate::node::Node;
 use crate::op::{Completion, Kind, Name, NodeId, Process, Value};
+use crate::runtime::{Announced, Announcement, AnyRuntime, NodeAnnouncer};
 use crate::time::Time;
 
 /// Operations are gathered for so long: many fewer messages.
@@ -165,7 +165,7 @@ impl Announcements {
             return notes;
         }
         if !self.nodes.iter().any(|queue| queue.is_open()) {
-            notes.push("operations were not announced: no node speaks Erlang".to_string());
+            notes.push("operations were not announced: no node can be told of them".to_string());
         }
         for (node, queue) in live.cluster.nodes().iter().zip(&self.nodes) {
             let state = queue.state();
@@ -193,22 +193,25 @@ impl Observer for Announcements {
     }
 }
 
-/// Begins to say on every node that speaks Erlang what is announced.
+/// Begins to say on every node of the runtime system what is announced.
 pub(super) async fn start(live: &Arc<Live>) {
-    let speaks = |node: &&Node| node.erlang_name().is_some();
+    let Some(runtime) = live.runtime.clone() else { return };
+    let speaks = |node: &&Node| runtime.runs_on(node);
     if live.announcements.what == Announce::Nothing
         || !live.cluster.nodes().iter().any(|n| speaks(&n))
     {
         return;
     }
     // Where it cannot be had, observing has said so.
-    let Ok(beam) = modules::compiled(ANNOUNCER_MODULE).await else { return };
+    if runtime.prepare().await.is_err() {
+        return;
+    }
     for node in live.cluster.nodes().iter().filter(speaks) {
         let queue = live.announcements.nodes[node.id().index()].clone();
         queue.open.store(true, Ordering::Relaxed);
-        let (node, beam) = (node.clone(), beam.clone());
+        let (node, runtime) = (node.clone(), runtime.clone());
         let trace = live.recorder.with(History::trace_id);
-        let speaker = Speaker { live: Arc::downgrade(live), node, queue, beam, trace };
+        let speaker = Speaker { live: Arc::downgrade(live), node, queue, runtime, trace };
         tokio::spawn(speaker.run());
     }
 }
@@ -219,7 +222,7 @@ struct Speaker {
     live: Weak<Live>,
     node: Node,
     queue: Arc<Queue>,
-    beam: Arc<[u8]>,
+    runtime: AnyRuntime,
     trace: String,
 }
 
@@ -261,14 +264,13 @@ impl Speaker {
 
     async fn send(
         &self,
-        announcer: &mut Option<Announcer>,
+        announcer: &mut Option<Box<dyn NodeAnnouncer>>,
         batch: &[Announcement],
     ) -> Result<(), String> {
         let speaking = match announcer {
             Some(speaking) => speaking,
             None => {
-                let control = self.node.control().await.map_err(|e| e.to_string())?;
-                let started = Announcer::start(&control, &self.beam, &self.trace).await;
+                let started = self.runtime.announce(&self.node, &self.trace).await;
                 announcer.insert(started.map_err(|e| e.to_string())?)
             }
         };

@@ -19,12 +19,14 @@ impl Live {
                 nemesis.name()
             )));
         };
+        self.able.nemesis(&nemesis)?;
         let armed = self.faults.arm(begin(self, &nemesis, self.faults.next_call(), 0)).await?;
         Ok(ArmedFault { live: self.clone(), id: armed.id, begun: armed.begun })
     }
 
     /// See [`Running::inject`](super::LiveCluster::inject).
     pub(super) async fn inject(self: &Arc<Self>, nemesis: Nemesis) -> Result<RunningFault, Error> {
+        self.able.nemesis(&nemesis)?;
         let call = self.faults.next_call();
         // Held until all of them act: an error, and a drop on the way, end them.
         let mut begun: Vec<Begun> = Vec::new();

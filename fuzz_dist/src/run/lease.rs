@@ -1,4 +1,4 @@
-//! Shares the machine between cluster tests of all processes: one file lock per lab, and a queue.
+//! Shares the machine between cluster tests of all processes: one file lock per cluster, and a queue.
 //!
 //! nextest runs every trial in a process of its own, and several checkouts may test at once.
 //! The kernel drops a lock with its process, so nothing has to be cleaned up after a SIGKILL.
@@ -32,22 +32,22 @@ const COUNTER: &str = "tickets";
 /// What the file of a place in the queue begins with.
 const TICKET: &str = "ticket-";
 
-/// Memory that one heavy lab may take.
+/// Memory that one heavy cluster may take.
 const LAB_BYTES: u64 = 1 << 30;
 
-/// Into how many parts a heavy lab's share is divided, each of which carries a light one.
+/// Into how many parts a heavy cluster's share is divided, each of which carries a light one.
 const PARTS: usize = 4;
 
 /// How much of the machine a trial takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// What one lab takes.
-    Lab(Load),
+    /// What one cluster takes.
+    Cluster(Load),
     /// All of it, so that nothing disturbs the timing.
     Machine,
 }
 
-/// The right to run labs; it ends when this is dropped.
+/// The right to run clusters; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Lease {
     // Held for the locks that end with them.
@@ -70,14 +70,14 @@ pub(crate) enum LeaseError {
     Cancelled(&'static str),
 }
 
-/// How many light labs this machine carries at once.
+/// How many light clusters this machine carries at once.
 ///
 /// The same on every call and in every process, since all must agree on the files.
 pub(crate) fn slots() -> usize {
     heavy_labs() * PARTS
 }
 
-/// How many heavy labs it carries: half its cores, as far as its memory goes.
+/// How many heavy clusters it carries: half its cores, as far as its memory goes.
 fn heavy_labs() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let by_memory = total_memory_bytes().map_or(usize::MAX, |bytes| (bytes / LAB_BYTES) as usize);
@@ -100,9 +100,9 @@ pub(super) async fn take(
     clock: &Clock,
 ) -> Result<Lease, LeaseError> {
     let wanted = match share {
-        Share::Lab(Load::Light) => 1,
-        Share::Lab(Load::Moderate) => PARTS / 2,
-        Share::Lab(Load::Heavy) => PARTS,
+        Share::Cluster(Load::Light) => 1,
+        Share::Cluster(Load::Moderate) => PARTS / 2,
+        Share::Cluster(Load::Heavy) => PARTS,
         Share::Machine => slots(),
     };
     Queue::new(&folder()?, slots(), trial, limit, clock).take(wanted).await

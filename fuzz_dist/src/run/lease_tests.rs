@@ -16,7 +16,7 @@ impl Folder {
         Folder(path)
     }
 
-    /// Takes a lease of `slots` labs, or gives up at once.
+    /// Takes a lease of `slots` clusters, or gives up at once.
     fn try_take(&self, trial: &str, slots: usize, wanted: usize) -> Result<Lease, LeaseError> {
         self.take(trial, slots, wanted, Duration::ZERO)
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::checker::{AnyChecker, Checker};
 use crate::db::AnyDb;
+use crate::env::{AnyProvider, Provider};
 use crate::error::Error;
 use crate::nemesis::{IntoNemesis, Nemesis, Schedule};
 use crate::random::Seed;
@@ -24,6 +25,7 @@ mod inject;
 mod judge;
 mod lease;
 mod live;
+mod needs;
 mod observe;
 mod online;
 pub mod options;
@@ -93,6 +95,7 @@ pub(crate) struct Plan {
     pub(crate) nemesis: Nemesis,
     pub(crate) workload: Option<Workload>,
     pub(crate) checkers: Vec<AnyChecker>,
+    pub(crate) env: Option<AnyProvider>,
     pub(crate) options: Options,
     pub(crate) replay: Option<Arc<Schedule>>,
 }
@@ -127,6 +130,12 @@ impl Test {
     /// Adds a checker of the history.
     pub fn checker(mut self, checker: impl Checker + 'static) -> Test {
         self.plan.checkers.push(Arc::new(checker));
+        self
+    }
+
+    /// Runs the hosts there instead.
+    pub fn env(mut self, provider: impl Provider) -> Test {
+        self.plan.env = Some(Arc::new(provider));
         self
     }
 

@@ -54,14 +54,6 @@ impl std::str::FromStr for Concurrency {
     }
 }
 
-/// Where the hosts of a cluster are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EnvKind {
-    /// In namespaces on this machine.
-    #[default]
-    Local,
-}
-
 /// The verdict with which a trial passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
@@ -118,11 +110,6 @@ pub enum Overlapping {
 }
 
 impl Overlapping {
-    /// The words for the virtual machine.
-    pub(super) fn flags(self) -> String {
-        format!("-kernel prevent_overlapping_partitions {}", self.prevented())
-    }
-
     /// The kernel's parameter, as nodes report it.
     pub(super) fn prevented(self) -> &'static str {
         match self {

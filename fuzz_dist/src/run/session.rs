@@ -78,6 +78,8 @@ pub struct Finished {
     pub samples: Samples,
     /// Where it is kept.
     pub store: Option<Store>,
+    /// The name of its environment, where one was started.
+    pub env: Option<String>,
     /// The effective options, where they were good.
     pub effective: Option<Effective>,
     /// What people should know: an environment's notes.
@@ -120,6 +122,7 @@ impl Session {
             nemesis: spec.nemesis.map(|p| (p.make)()).unwrap_or_default(),
             workload: spec.workload.map(|p| (p.make)()),
             checkers: spec.checkers.iter().map(|p| (p.make)()).collect(),
+            env: spec.env.map(|p| (p.make)()),
             options: spec.options.clone(),
             replay: None,
         };
@@ -339,7 +342,7 @@ impl Session {
 
     fn finished(&self, outcome: Outcome, after_verdict: bool) -> Finished {
         progress::clear();
-        let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
+        let notes = self.cluster.get().map(|c| c.env().notes());
         let mut notes = notes.unwrap_or_default();
         if let Some(live) = self.live.get() {
             notes.extend(live.faults.board().departures());
@@ -366,6 +369,7 @@ impl Session {
             history,
             samples,
             store: self.store.get().cloned(),
+            env: self.cluster.get().map(|cluster| cluster.env().name().to_owned()),
             effective: self.effective.get().cloned(),
             notes,
             traces: self.over.traces.unwrap_or_default(),

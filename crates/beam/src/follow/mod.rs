@@ -17,8 +17,12 @@ mod messages;
 mod segments;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "wire")]
+mod wire;
 
 pub use kind::{ControlKind, Target, UnknownKind};
+#[cfg(feature = "wire")]
+pub use wire::Distribution;
 
 use handshake::Handshake;
 use messages::Messages;

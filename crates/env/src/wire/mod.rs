@@ -1,11 +1,12 @@
 //! Faults placed by what is seen on the wire: at a tick, at a message, in the middle of one.
 //!
-//! The switch follows the connections between Erlang nodes. A [`Trigger`] says what to wait for, an
+//! The environment follows the connections between nodes, by the [`Protocol`] that it was given. A [`Trigger`] says what to wait for, an
 //! [`Action`] what happens at that very byte: everything before it is delivered, and what follows is
 //! cut off, held, or delayed. `Cluster::wire` of `fuzz_dist` is the way in;
 //! `nemesis::at` makes a fault of a trigger and an action.
 
 mod action;
+mod protocol;
 mod trigger;
 
 use std::fmt;
@@ -18,8 +19,8 @@ use super::{Error, HostId, LinkMatrix};
 pub use action::{Action, cut, cut_one_way, delay, hold};
 #[doc(hidden)]
 pub use action::{Effect, Ends};
-pub use fuzz_dist_beam::follow::ControlKind;
 use fuzz_dist_clock::Clock;
+pub use protocol::{Follow, Message, Protocol, Receiver, Seen, Unfollowed, What};
 #[doc(hidden)]
 pub use trigger::Event;
 pub use trigger::{Trigger, before_op, control, message, message_to, middle_of, tick};

@@ -2,14 +2,13 @@
 
 use super::held::Held;
 use crate::triggers::Flow;
-use fuzz_dist_beam::follow::{FollowError, Follower, Seen, Target, What};
 use fuzz_dist_clock::Clock;
-use fuzz_dist_env::wire::Connection;
+use fuzz_dist_env::wire::{Connection, Follow, Receiver, Seen, Unfollowed, What};
 
 /// A connection's direction, and what of it is held.
 #[derive(Debug)]
 pub(super) struct Followed {
-    pub(super) follower: Result<Follower, FollowError>,
+    pub(super) follower: Result<Box<dyn Follow>, Unfollowed>,
     ticks: u64,
     ticked_ns: Option<u64>,
     messages: u64,
@@ -18,7 +17,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    pub(super) fn new(follower: Follower) -> Followed {
+    pub(super) fn new(follower: Box<dyn Follow>) -> Followed {
         Followed {
             follower: Ok(follower),
             ticks: 0,
@@ -36,12 +35,12 @@ impl Followed {
                     self.ticks += 1;
                     self.ticked_ns = Some(clock.reading_ns());
                 }
-                What::Message { target, .. } => {
+                What::Message(message) => {
                     self.messages += 1;
-                    let unknown = *target == Target::Unknown;
+                    let unknown = matches!(message.to, Receiver::UnknownName(_));
                     self.unknown_names += u64::from(unknown);
                 }
-                _ => {}
+                What::Other(_) => {}
             }
         }
     }
@@ -51,8 +50,8 @@ impl Followed {
         let unfollowed = match &self.follower {
             Ok(_) if self.ticks + self.messages == 0 => return None,
             Ok(_) => None,
-            Err(FollowError::Foreign) => return None,
-            Err(error) => Some(error.to_string()),
+            Err(Unfollowed::Foreign) => return None,
+            Err(Unfollowed::Unreadable(why)) => Some(why.clone()),
         };
         let (from, to) = flow.link;
         Some(Connection {

@@ -14,10 +14,10 @@ use super::tcp::Segment;
 use super::triggers::{Link, Rule};
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
-use fuzz_dist_env::wire::{Action, Connection, Progress, Trigger};
+use fuzz_dist_env::wire::{Action, Connection, Progress, Protocol, Trigger};
 use inner::Inner;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// A frame for a host.
@@ -56,8 +56,9 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(clock: Clock) -> Tap {
-        Tap { inner: Mutex::new(Inner::new(clock)), cutting: AtomicBool::new(false) }
+    /// One that follows connections by this protocol.
+    pub(super) fn new(protocol: Option<Arc<dyn Protocol>>, clock: Clock) -> Tap {
+        Tap { inner: Mutex::new(Inner::new(protocol, clock)), cutting: AtomicBool::new(false) }
     }
 
     /// Decides on a frame; `None` if it simply passes.
@@ -83,8 +84,12 @@ impl Tap {
         find: impl Fn(&str) -> Option<HostId>,
     ) -> Result<(u64, watch::Receiver<Progress>), String> {
         let mut inner = self.lock();
-        let clock = inner.clock.clone();
-        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, find, clock)?;
+        let (clock, protocol) = (inner.clock.clone(), inner.protocol.clone());
+        let name = |written: &str| match &protocol {
+            Some(protocol) => protocol.name(written),
+            None => written.into(),
+        };
+        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, name, find, clock)?;
         inner.last_id += 1;
         inner.rules.push(rule);
         Ok((inner.last_id, progress))

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::tcp::tests::frame;
+use fuzz_dist_beam::follow::{ControlKind, Distribution};
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{
-    ControlKind, before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
+    before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
 };
 use proptest::prelude::*;
 
@@ -17,6 +18,10 @@ const SYN: u8 = 2;
 
 fn find(name: &str) -> Option<HostId> {
     ["n1", "n2", "n3"].iter().position(|n| *n == name).map(|n| HostId::new(n as u16))
+}
+
+fn tap() -> Tap {
+    Tap::new(Some(Arc::new(Distribution)), Clock::system())
 }
 
 impl Tap {
@@ -53,7 +58,7 @@ fn payloads(frames: &[Out]) -> Vec<(Link, Vec<u8>)> {
 
 #[test]
 fn without_triggers_everything_passes_untouched() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     for bytes in [&TICK[..], &reg_send("late", 5), b"anything"] {
         assert_eq!(tap.see((N1, N2), &frame(PORTS, 0, DATA, bytes)), None);
     }
@@ -62,7 +67,7 @@ fn without_triggers_everything_passes_untouched() {
 
 #[test]
 fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (id, progress) = tap.arm_now(&tick(2).from("n1").to("n2"), &cut());
     let message = reg_send("late", 9);
     assert_eq!(tap.send((N2, N1), 0, &TICK), TICK, "the other direction counts for itself");
@@ -87,7 +92,7 @@ fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
 
 #[test]
 fn one_way_leaves_the_other() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let _ = tap.arm_now(&message(), &cut_one_way());
     assert_eq!(tap.send((N1, N2), 0, &reg_send("x", 0)), NOTHING);
     assert_eq!(tap.send((N2, N1), 0, &TICK), TICK);
@@ -96,7 +101,7 @@ fn one_way_leaves_the_other() {
 
 #[test]
 fn kinds_and_names_are_distinguished() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (_, late) = tap.arm_now(&message_to("late").nth(2), &hold());
     let (_, monitor) = tap.arm_now(&control(ControlKind::Monitor), &hold());
     let bytes = [reg_send("early", 3), reg_send("late", 3), TICK.to_vec()].concat();
@@ -109,7 +114,7 @@ fn kinds_and_names_are_distinguished() {
 
 #[test]
 fn a_cut_in_the_middle_of_a_message_that_spans_segments() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (_, progress) = tap.arm_now(&middle_of(message_to("late")), &cut());
     let message = reg_send("late", 1000);
     let half = message.len() / 2;
@@ -123,7 +128,7 @@ fn a_cut_in_the_middle_of_a_message_that_spans_segments() {
 
 #[test]
 fn what_is_held_comes_later_once_and_in_order() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (id, progress) = tap.arm_now(&message_to("late"), &hold());
     let (first, second) = ([reg_send("x", 1), reg_send("late", 2)].concat(), reg_send("y", 3));
     let own = reg_send("x", 1).len();
@@ -145,7 +150,7 @@ fn what_is_held_comes_later_once_and_in_order() {
 
 #[test]
 fn two_holds_on_one_stream_end_one_by_one() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (a, _) = tap.arm_now(&message_to("a"), &hold());
     let (b, _) = tap.arm_now(&message_to("b"), &hold());
     let bytes = [reg_send("a", 10), reg_send("b", 10), reg_send("c", 10)].concat();
@@ -159,7 +164,7 @@ fn two_holds_on_one_stream_end_one_by_one() {
 #[test]
 fn held_messages_arrive_before_or_after_another() {
     for after in [false, true] {
-        let tap = Tap::new(Clock::system());
+        let tap = tap();
         let other = message_to("other").from("n3");
         let action = if after { hold().until_after(other) } else { hold().until(other) };
         let (_, progress) = tap.arm_now(&message_to("late"), &action);
@@ -182,7 +187,7 @@ fn held_messages_arrive_before_or_after_another() {
 
 #[test]
 fn on_the_same_stream_what_is_held_always_comes_first() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let _ = tap.arm_now(&message_to("late"), &hold().until_after(tick(1)));
     assert_eq!(tap.send((N1, N2), 0, &reg_send("late", 0)), NOTHING);
     let at = reg_send("late", 0).len() as u32;
@@ -193,7 +198,7 @@ fn on_the_same_stream_what_is_held_always_comes_first() {
 
 #[test]
 fn behind_a_gap_nothing_passes_a_trigger() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     assert_eq!(tap.send((N1, N2), 0, &TICK), TICK);
     assert_eq!(tap.send((N1, N2), 8, &TICK), TICK, "nobody waits for anything");
     let _ = tap.arm_now(&tick(1).from("n1"), &cut());
@@ -206,7 +211,7 @@ fn behind_a_gap_nothing_passes_a_trigger() {
 #[test]
 fn before_an_operation_the_link_is_cut_or_held() {
     let hosts = [N1, N2, N3];
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (id, progress) = tap.arm_now(&before_op("add").from("n1").nth(2), &cut());
     let before = |host, f| tap.before_operation(host, f, &hosts);
     for (host, f) in [(N1, "add"), (N1, "read"), (N2, "add")] {
@@ -231,7 +236,7 @@ fn before_an_operation_the_link_is_cut_or_held() {
 /// had not been seen yet with its first message; what is no connection between nodes passes.
 #[test]
 fn before_an_operation_later_connections_are_held_too() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     let (id, _) = tap.arm_now(&before_op("add"), &hold());
     assert!(tap.before_operation(N1, "add", &[N1, N2, N3]).is_empty());
     let send = |ports, at, flags, bytes: &[u8]| match tap
@@ -261,7 +266,7 @@ fn before_an_operation_later_connections_are_held_too() {
 
 #[test]
 fn connections_are_reported_with_what_they_carried() {
-    let tap = Tap::new(Clock::system());
+    let tap = tap();
     tap.see((N1, N2), &frame(PORTS, 99, SYN, b""));
     tap.send((N1, N2), 100, &[0x16, 3, 1, 0, 9]);
     tap.see((N1, N3), &frame((1, 2), 0, DATA, &[&TICK[..], &reg_send("a", 0)].concat()));
@@ -313,7 +318,7 @@ proptest! {
         sizes in prop::collection::vec(1..90_usize, 1..60),
         back in prop::collection::vec(0..120_usize, 1..60),
     ) {
-        let tap = Tap::new(Clock::system());
+        let tap = tap();
         let (id, _) = tap.arm_now(&message_to("late").nth(nth), &hold());
         let mut stream = TICK.to_vec();
         let mut held_from = None;

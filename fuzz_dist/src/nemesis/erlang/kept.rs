@@ -8,10 +8,10 @@ use super::super::{Check, Fault, Hit, Plan, Targets};
 use super::{hit, needs_two, one_node, peer, two_nodes};
 use crate::args;
 use crate::beam::{Args, Atom, Term};
+use crate::erlang::modules::FAULT_MODULE;
 use crate::error::Error;
 use crate::grudge::Member;
 use crate::node::Node;
-use crate::node::modules::FAULT_MODULE;
 use crate::op::{Name, Value};
 use crate::random::Stream;
 

@@ -83,7 +83,7 @@ impl<'a> Look<'a> {
             seen: vec![Seen::default(); n * n],
             epoch,
             expected,
-            counted: links.env.capabilities().link_counters,
+            counted: links.env.links().is_some_and(|links| links.counts_drops()),
             refused: None,
         }
     }
@@ -109,7 +109,7 @@ impl<'a> Look<'a> {
         }
         let unsettled = self.begin();
         // Once the counters are read, what they count is of the state that the links are in now.
-        let counters = self.links.env.counters();
+        let counters = self.links.counters();
         for link in &unsettled {
             let dropped = self.dropped(&counters, *link);
             self.seen_mut(*link).before.get_or_insert(dropped);
@@ -164,7 +164,7 @@ impl<'a> Look<'a> {
     /// Takes up what has arrived and what was dropped.
     fn look(&mut self) -> State {
         let arrived = self.probes.arrived();
-        let counters = self.links.env.counters();
+        let counters = self.links.counters();
         // The network is looked at last: what is in its former state is void.
         let inner = self.links.clone();
         let network = inner.observed();

@@ -1,7 +1,6 @@
 //! A test without a cluster, and faults that do what a test wants.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,9 +12,8 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::env::{
-    BoxFuture, Capabilities, Command, Environment, Error as EnvError, Finished, HostId, HostSpec,
-    LinkCounters, LinkMatrix, Process, ProcessControl, ProcessInfo, ProcessState, Signal,
-    SocketKind,
+    BoxFuture, Command, Environment, Error as EnvError, Finished, HostId, HostSpec, Process,
+    ProcessControl, ProcessInfo, ProcessState, Signal,
 };
 use crate::error::Error;
 use crate::history::{History, Recorder, Samples};
@@ -27,6 +25,7 @@ use crate::random::{Seed, Stream};
 use crate::run::announce::Announcements;
 use crate::run::faults::{Begin, Faults, Scene};
 use crate::run::live::{FIRST_PROCESS, Live};
+use crate::run::needs::Able;
 use crate::run::options::{Announce, Options};
 use crate::run::overrides::Overrides;
 use crate::run::progress::Progress;
@@ -64,9 +63,6 @@ impl Environment for OneHost {
     fn name(&self) -> &str {
         "one host"
     }
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
-    }
     fn hosts(&self) -> Vec<(HostId, HostSpec)> {
         vec![(HostId::new(0), HostSpec::node("n1"))]
     }
@@ -76,16 +72,27 @@ impl Environment for OneHost {
     fn data_dir(&self, _: HostId) -> Result<PathBuf, EnvError> {
         Ok("/nowhere".into())
     }
-    fn folder(&self, _: HostId) -> Result<PathBuf, EnvError> {
-        Ok("/nowhere".into())
+    fn read_file(&self, _: HostId, _: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, EnvError>> {
+        refused()
+    }
+    fn write_file(&self, _: HostId, _: PathBuf, _: Vec<u8>) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn fetch_folder(
+        &self,
+        _: HostId,
+        _: PathBuf,
+        _: PathBuf,
+    ) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn logs(&self, _: HostId) -> String {
+        "/nowhere".into()
+    }
+    fn last_output(&self, _: HostId, _: usize) -> Vec<(String, String)> {
+        Vec::new()
     }
     fn end(&self) {}
-    fn add_host(&self, _: HostSpec) -> BoxFuture<'_, Result<HostId, EnvError>> {
-        refused()
-    }
-    fn remove_host(&self, _: HostId) -> BoxFuture<'_, Result<(), EnvError>> {
-        refused()
-    }
     fn start(&self, host: HostId, command: Command) -> BoxFuture<'_, Result<Process, EnvError>> {
         let process = Process::new(host, command.name, 1, Arc::new(NeverEnds));
         Box::pin(std::future::ready(Ok(process)))
@@ -98,18 +105,6 @@ impl Environment for OneHost {
     }
     fn processes(&self, _: HostId) -> BoxFuture<'_, Result<Vec<ProcessInfo>, EnvError>> {
         Box::pin(async { Ok(Vec::new()) })
-    }
-    fn set_links(&self, _: &LinkMatrix) -> BoxFuture<'_, Result<(), EnvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn links(&self) -> LinkMatrix {
-        LinkMatrix::default()
-    }
-    fn counters(&self) -> LinkCounters {
-        LinkCounters::default()
-    }
-    fn socket(&self, _: HostId, _: SocketKind) -> BoxFuture<'_, Result<OwnedFd, EnvError>> {
-        refused()
     }
     fn connect(
         &self,
@@ -320,6 +315,8 @@ pub(super) fn built(clock: &Clock, parts: Parts) -> Arc<Live> {
         nemesis,
         workload,
         effective,
+        able: Able::everything(),
+        runtime: None,
         seed,
         clock: clock.clone(),
         recorder,

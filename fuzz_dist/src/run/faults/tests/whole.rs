@@ -162,6 +162,7 @@ fn spec(options: Options) -> TrialSpec {
         nemesis: None,
         workload: None,
         checkers: Vec::new(),
+        env: None,
         body: |_| unreachable!("the parts of the run are called one by one"),
     }
 }

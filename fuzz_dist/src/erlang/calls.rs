@@ -1,11 +1,11 @@
 //! Calls into the Erlang node that runs on a host.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{BoxFuture, Node};
 use crate::beam::{CallError, CloseReason, Connection, FromTerm, IntoArgs, Options};
+use crate::node::{BoxFuture, Node};
 
 /// How long making a connection may take: both ends are on one host.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -13,7 +13,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// The lines to an Erlang node: one for operations, one for control and observation, so that
 /// load on the first does not delay the second.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+struct Lines {
     identity: Mutex<Option<Identity>>,
     operations: tokio::sync::Mutex<Option<Connection>>,
     control: tokio::sync::Mutex<Option<Connection>>,
@@ -39,13 +39,18 @@ impl Node {
         self.identify(Identity { name: name.into(), cookie: cookie.into(), port: Some(port) });
     }
 
+    fn lines(&self) -> Arc<Lines> {
+        self.extension()
+    }
+
     fn identify(&self, identity: Identity) {
-        *self.0.erlang.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+        *self.lines().identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
     /// The name of the Erlang node that runs here, as `app@n1`.
     pub fn erlang_name(&self) -> Option<String> {
-        let identity = self.0.erlang.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines();
+        let identity = lines.identity.lock().unwrap_or_else(PoisonError::into_inner);
         identity.as_ref().map(|i| i.name.clone())
     }
 
@@ -69,7 +74,7 @@ impl Node {
         let (node, args) = (self.clone(), args.into_args());
         let (module, function) = (module.to_owned(), function.to_owned());
         Box::pin(async move {
-            let line = node.line(&node.0.erlang.operations).await?;
+            let line = node.line(&node.lines().operations).await?;
             line.call::<R>(&module, &function, args).await
         })
     }
@@ -80,7 +85,7 @@ impl Node {
     ///
     /// When there is none to be had now.
     pub async fn control(&self) -> Result<Connection, CallError> {
-        self.line(&self.0.erlang.control).await
+        self.line(&self.lines().control).await
     }
 
     /// The connection that is there, or a new one where it has ended.
@@ -98,8 +103,7 @@ impl Node {
     }
 
     fn open_line(&self) -> impl Future<Output = Result<Connection, CallError>> + Send {
-        let identity =
-            self.0.erlang.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let identity = self.lines().identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let node = self.clone();
         async move {
             let not_connected = |why: String| CallError::NotConnected {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::Node;
 use crate::args;
 use crate::beam::{
     AGENT_MODULE, AGENT_SOURCE, ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Atom, Connection,
     SAMPLER_MODULE, SAMPLER_SOURCE,
 };
 use crate::error::Error;
+use crate::node::Node;
 use crate::provision::{ProvisionError, Runtime};
 
 /// The module of the faults that act inside of a node.
