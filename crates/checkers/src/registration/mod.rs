@@ -28,6 +28,7 @@ pub struct Registration {
 
 /// The operations that a checker knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Judges {
     /// These functions, each under another name where there is an option of its name: it would take
     /// others for a mistake of the system.
@@ -40,6 +41,7 @@ pub enum Judges {
 
 /// What a checker has to know of the order of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Needs {
     /// What happened before what, in real time.
     Order,

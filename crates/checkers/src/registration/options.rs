@@ -7,6 +7,7 @@ use fuzz_dist_history::op::Value;
 
 /// An option of a checker.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Opt {
     /// Its name.
     pub key: &'static str,
@@ -129,6 +130,7 @@ impl<'a> Options<'a> {
 
 /// Why a checker cannot be built from its options.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BuildError {
     /// A value is none of those that are known.
     Unknown {
