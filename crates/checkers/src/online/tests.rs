@@ -264,23 +264,25 @@ fn session_guarantees_of_transactions() {
         assert_eq!(certain, invalid, "{:#?}", history.events().collect::<Vec<_>>());
         seen[usize::from(certain.is_some())] += 1;
     };
-    for seed in 0..300 {
-        let mut next = 0;
+    for seed in 0..600 {
+        let next = std::cell::Cell::new(0);
         let mut begin = |s: &mut Stream| {
             let ops = (0..1 + s.index(2)).map(|_| {
                 let key = Value::from(["x", "y"][s.index(2)]);
-                next += 1;
+                next.set(next.get() + 1);
                 match s.chance(0.5) {
-                    true => Value::list(["w".into(), key, Value::from(next)]),
+                    true => Value::list(["w".into(), key, Value::from(next.get())]),
                     false => Value::list(["r".into(), key, Value::Nil]),
                 }
             });
             ("txn", Value::list(ops.collect::<Vec<_>>()))
         };
         let end = |s: &mut Stream, _: &str, ops: &Value| {
+            // Of some histories, reads may return what is written only later.
+            let most = if seed % 2 == 0 { 6 } else { next.get() as u64 };
             let ops = ops.as_list().unwrap().iter().map(|op| match op.as_list().unwrap() {
                 [f, key, value] if value.is_nil() && s.chance(0.8) => {
-                    Value::list([f.clone(), key.clone(), Value::from(1 + s.below(6) as i64)])
+                    Value::list([f.clone(), key.clone(), Value::from(1 + s.below(most) as i64)])
                 }
                 _ => op.clone(),
             });

@@ -20,7 +20,7 @@ mod twin;
 use super::super::Arguments;
 use std::collections::BTreeMap;
 
-use crate::online::Rejudged;
+use crate::online::OnlineGuarantees;
 use crate::{Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -423,9 +423,8 @@ impl Checker for SessionGuarantees {
     }
 
     fn online(&self, history: &History) -> Option<Box<dyn Online>> {
-        // A read of what nobody has written so far may be of a write that comes.
         let check = |history: &History| session_guarantees().check(history);
-        Some(Box::new(Rejudged::new(history, &["thin-air"], check)))
+        Some(Box::new(OnlineGuarantees::new(history, check)))
     }
 
     fn arguments(&self) -> Option<Arguments> {
