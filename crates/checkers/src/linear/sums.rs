@@ -13,7 +13,7 @@
 
 use super::configurations::{self, Seen};
 use fuzz_dist_history::op::Kind;
-use fuzz_dist_history::{History, Word, kind_bit};
+use fuzz_dist_history::{History, Word};
 
 /// The most operations that can be pending at a time.
 const SLOTS: usize = u64::BITS as usize;
@@ -217,35 +217,36 @@ impl Search {
 
     pub(super) fn run(&mut self, history: &History, steps_max: u64) -> Result<End, Shrinks> {
         let roles: Vec<Role> = history.functions().iter().map(|f| Role::of(f)).collect();
-        let wanted = vec![kind_bit(Kind::Invoke) | kind_bit(Kind::Ok); roles.len()];
         let mut slots = vec![NO_SLOT; history.len()];
         let mut acknowledged = 0;
         // No sum of some of the increments is farther from zero.
         let mut farthest = 0i128;
-        let ended = history.gather(&wanted, |i| {
+        for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
             if history.kind(i) != Kind::Invoke {
                 let invoked = history.invocation(i).unwrap_or(i);
                 let slot = slots[invoked];
-                if slot == NO_SLOT {
-                    return Ok(());
+                if slot == NO_SLOT || history.kind(i) != Kind::Ok {
+                    continue;
                 }
-                return match self.complete(slot.into()) {
-                    true if self.steps <= steps_max => Ok(()),
-                    true => Err(Ok(End::Unknown)),
+                match self.complete(slot.into()) {
+                    true if self.steps <= steps_max => continue,
+                    true => return Ok(End::Unknown),
                     // What is under way may be explained by what makes the sum smaller later on.
-                    false if self.only_grows && shrinks(history, &roles, i) => Err(Err(Shrinks)),
-                    false if self.incomplete => Err(Ok(End::Unknown)),
-                    false => Err(Ok(self.stuck(history, invoked, i))),
-                };
+                    false if self.only_grows && shrinks(history, &roles, i) => {
+                        return Err(Shrinks);
+                    }
+                    false if self.incomplete => return Ok(End::Unknown),
+                    false => return Ok(self.stuck(history, invoked, i)),
+                }
             }
             let done = history.completion(i);
             let outcome = done.map_or(Kind::Info, |done| history.kind(done));
             let role = roles[history.function_index(i)];
             if outcome == Kind::Fail || matches!(role, Role::Read) && outcome != Kind::Ok {
-                return Ok(());
+                continue;
             }
             let Some((is_read, number)) = number(history, role, i, done) else {
-                return Err(Ok(End::Unknown));
+                return Ok(End::Unknown);
             };
             self.operations += 1;
             acknowledged += usize::from(outcome == Kind::Ok);
@@ -257,13 +258,13 @@ impl Search {
             if !is_read {
                 farthest += i128::from(number.unsigned_abs());
                 if farthest > i64::MAX.into() {
-                    return Err(Ok(End::Unknown));
+                    return Ok(End::Unknown);
                 }
                 if self.only_grows && number < 0 {
-                    return Err(Err(Shrinks));
+                    return Err(Shrinks);
                 }
                 if outcome != Kind::Ok && self.count(number) {
-                    return Ok(());
+                    continue;
                 }
             }
             let slot = (!(self.adds | self.reads)).trailing_zeros() as usize;
@@ -271,22 +272,18 @@ impl Search {
             if outcome != Kind::Ok && taken >= UNKNOWN_MAX {
                 // It may never take effect, and would take up the room of what does.
                 self.incomplete = true;
-                return Ok(());
+                continue;
             }
             if slot == SLOTS {
-                return Err(Ok(End::Unknown));
+                return Ok(End::Unknown);
             }
             slots[i] = slot as u8;
             match is_read {
                 true => self.read(slot, number, done.unwrap_or(i)),
                 false => self.add(slot, number, done.filter(|_| outcome == Kind::Ok)),
             }
-            Ok(())
-        });
-        match ended {
-            Err(ended) => ended,
-            Ok(()) => Ok(if acknowledged > 0 { End::Explained } else { End::Unknown }),
         }
+        Ok(if acknowledged > 0 { End::Explained } else { End::Unknown })
     }
 
     /// Nothing is left when the operation completes that was invoked at the first of these events.
@@ -350,32 +347,13 @@ impl Search {
     /// Keeps what explains the history with the operation done by now. Is anything left?
     fn complete(&mut self, slot: usize) -> bool {
         let bit = 1 << slot;
-        if let [c] = self.configurations[..]
-            && let Some(to) = self.alone(c, slot)
-        {
-            self.configurations[0] = to;
-        } else if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot) {
+        if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot) {
             return false;
         }
         self.configurations.iter_mut().for_each(|c| c.done &= !bit);
         self.adds &= !bit;
         self.reads &= !bit;
         true
-    }
-
-    /// What becomes of the only configuration, where that is one as well: the operation is done, or an
-    /// increment that nothing needs to come before, as no read waits for that.
-    #[inline]
-    fn alone(&self, c: Configuration, slot: usize) -> Option<Configuration> {
-        let bit = 1u64 << slot;
-        if c.done & bit != 0 {
-            return Some(c);
-        }
-        let wanted = self.reads & !c.done;
-        if self.reads & bit != 0 || self.can_explain(c, self.adds & !c.done & !bit, wanted) {
-            return None;
-        }
-        Some(self.after(c, slot)).filter(|to| !self.is_past(*to))
     }
 
     /// Does the operation in all configurations that have not, in every way that matters.
@@ -473,9 +451,6 @@ impl Search {
 
     /// Is one of these reads among the sums that some of these increments can make?
     fn can_explain(&self, c: Configuration, adds: u64, reads: u64) -> bool {
-        if reads == 0 {
-            return false;
-        }
         let (mut low, mut high) = (c.sum, c.sum);
         for add in bits(adds) {
             low += self.number[add].min(0);

@@ -217,8 +217,15 @@ pub(super) fn forced(base: &Base<'_>) -> Option<(Vec<Forced>, Clocks)> {
 
 fn forced_by<T: Lane, const N: usize>(base: &Base<'_>) -> Option<(Vec<Forced>, Rows<T, N>)> {
     let mut order = Vec::with_capacity(base.len());
-    let rows = rows::<T, N>(base, &mut order)?;
-    let writers = Writers::<T>::new(base);
+    let (rows, writers) = match base.len() >= PART_MIN {
+        true => std::thread::scope(|scope| {
+            let writers = scope.spawn(|| Writers::<T>::new(base));
+            let rows = rows::<T, N>(base, &mut order);
+            (rows, writers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        }),
+        false => (rows::<T, N>(base, &mut order), Writers::<T>::new(base)),
+    };
+    let rows = rows?;
     let initial = vec![Tile([T::default(); N]); base.sessions().div_ceil(N)];
     let of_part = |part: Range<usize>| {
         let mut forced = Vec::new();
