@@ -1,5 +1,5 @@
 //! What observing costs an Erlang node: the processor time of a node under a steady load of calls, alone,
-//! observed, sampled, and told of every call. Variants take turns in every round, and each is compared with
+//! observed, sampled, and sent every call. Variants take turns in every round, and each is compared with
 //! the node alone in the same round.
 //!
 //! `cargo bench -p fuzz_dist_benches --bench agent -- [ROUNDS [CALLS_PER_SECOND]]`
@@ -21,7 +21,7 @@ use node::{connect, gen_call, load, start, start_server};
 const BLOCK: Duration = Duration::from_secs(4);
 /// Calls are made in bursts so far apart.
 const BURST_EVERY: Duration = Duration::from_millis(5);
-/// A hundred times as often as tests have it: one sample a second is less than can be told.
+/// A hundred times as often as tests have it: one sample a second is less than can be measured.
 const SAMPLES_EVERY: Duration = Duration::from_millis(10);
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(25);
 
@@ -34,18 +34,18 @@ enum Variant {
     Alone,
     Observed,
     Sampled,
-    ToldLogs,
-    ToldTelemetry,
+    AnnouncedLogs,
+    AnnouncedTelemetry,
 }
 
-use Variant::{Alone, Observed, Sampled, ToldLogs, ToldTelemetry};
+use Variant::{Alone, AnnouncedLogs, AnnouncedTelemetry, Observed, Sampled};
 
 const VARIANTS: [(Variant, &str); 5] = [
     (Alone, "alone"),
     (Observed, "observed by the agent"),
     (Sampled, "and sampled 100 times a second"),
-    (ToldLogs, "observed, and told of every call, for logs"),
-    (ToldTelemetry, "observed, and told of every call, for telemetry"),
+    (AnnouncedLogs, "observed, and sent every call, for logs"),
+    (AnnouncedTelemetry, "observed, and sent every call, for telemetry"),
 ];
 
 struct Bench {
@@ -68,8 +68,8 @@ impl Bench {
     async fn block(&self, variant: Variant) -> (i64, u64) {
         let observed = variant != Alone;
         let sampled = variant == Sampled;
-        let told = matches!(variant, ToldLogs | ToldTelemetry);
-        let telemetry = variant == ToldTelemetry;
+        let announced = matches!(variant, AnnouncedLogs | AnnouncedTelemetry);
+        let telemetry = variant == AnnouncedTelemetry;
         if telemetry {
             load(&self.control, "telemetry", TELEMETRY).await;
         }
@@ -82,7 +82,7 @@ impl Bench {
             true => Some(Sampler::start(&self.control, sampler, SAMPLES_EVERY).await.unwrap()),
             false => None,
         };
-        let announcer = match told {
+        let announcer = match announced {
             true => Some(Announcer::start(&self.control, announcer, "0a0b").await.unwrap()),
             false => None,
         };
@@ -113,7 +113,7 @@ impl Bench {
     async fn calls(&self, announcer: Option<Announcer>) -> u64 {
         let begin = Instant::now();
         let (sender, mut done) = tokio::sync::mpsc::unbounded_channel();
-        let telling = async {
+        let announcing = async {
             let Some(mut announcer) = announcer else {
                 while done.recv().await.is_some() {}
                 return;
@@ -127,7 +127,7 @@ impl Bench {
                 }
                 let ended = batch.is_empty() && done.is_closed();
                 if !batch.is_empty() {
-                    announcer.tell(&batch).await.unwrap();
+                    announcer.announce(&batch).await.unwrap();
                 }
                 if ended {
                     return;
@@ -159,7 +159,7 @@ impl Bench {
             drop(sender);
             made
         };
-        tokio::join!(calling, telling).0
+        tokio::join!(calling, announcing).0
     }
 }
 

@@ -38,7 +38,7 @@ fn generator() -> impl Generator {
 }
 
 fn run(runtime: &tokio::runtime::Runtime, recorder: &Recorder) {
-    let clock = Clock::start();
+    let clock = Clock::system();
     let options = Options::for_nodes(5);
     let mut interpreter = Interpreter::new(clock, recorder.clone(), options).expect("valid");
     let opener = open_with(|_, _| Ok(AtOnce));

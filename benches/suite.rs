@@ -168,8 +168,8 @@ fn patterns(c: &mut Criterion<CpuTime>) {
     run(c, name, &log_pattern(["CRASH", "badmatch", "[error]"]), &recorder.history());
 }
 
-/// The same history without and with one anomaly, which is told, and looked at a second time.
-fn rechecked(c: &mut Criterion<CpuTime>) {
+/// The same history without and with one anomaly, which is explained and verified.
+fn verified(c: &mut Criterion<CpuTime>) {
     let checkers: [(&str, Object, &str, Box<dyn Checker>); 4] = [
         ("set_full", Object::Set, "lost", Box::new(set_full())),
         ("total_queue", Object::Queue, "lost", Box::new(total_queue())),
@@ -187,6 +187,6 @@ fn rechecked(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = suite;
     config = fuzz_dist_benches::criterion();
-    targets = objects, transactions, patterns, rechecked
+    targets = objects, transactions, patterns, verified
 }
 criterion_main!(suite);

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! It needs a release of AntidoteDB: `FUZZ_DIST_ANTIDOTE` names its folder or tarball.
-//! docs/antidote.md tells what was found, how often.
+//! docs/antidote.md says what was found, how often.
 
 use fuzz_dist::antidote::{Antidote, Topology};
 use fuzz_dist::prelude::*;

@@ -30,7 +30,7 @@ impl Client for Counter {
                 let added = self.0.call::<()>("global_counter", "add", args![*n]).await;
                 added.map(|()| Value::Int(*n)).map_err(Failure::from)
             }
-            ("add", value) => Err(Failure::definite("bad_argument", format!("add {value}"))),
+            ("add", value) => Err(Failure::fail("bad_argument", format!("add {value}"))),
             ("read", _) => {
                 let read = self.0.call::<i64>("global_counter", "read", args![]).await;
                 read.map(Value::Int).map_err(Failure::from)
@@ -63,7 +63,7 @@ async fn increments_survive_a_long_partition(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: a cut of 0.3 net_ticktimes, which is over before anybody is taken for dead.
+/// The correct variant: a cut of 0.3 net_ticktimes, which is over before anybody is taken for dead.
 #[fuzz_dist::test(
     db = counter(8),
     workload = increments(),

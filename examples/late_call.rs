@@ -2,7 +2,7 @@
 //!
 //! The message of an add is held for two seconds; its caller gives up after one. Whoever takes the
 //! time-out for what it is, an unknown outcome, has nothing to fear, and the run counts the adds
-//! that took effect after all. Whoever tells his users that it *failed* is found out.
+//! that took effect after all. A client that reports it as *failed* is found out.
 //!
 //! `cargo run --release --example late_call` runs both.
 
@@ -27,13 +27,14 @@ fn honest() -> Workload {
     set_workload().add(add).read(read).into()
 }
 
-/// A time-out is told as a failure.
+/// A time-out is reported as a failure.
 fn rash() -> Workload {
     let add = |node: Node, item: i64| async move {
-        let told: fuzz_dist::beam::Atom = node.call("late_set", "add_or_fail", args![item]).await?;
-        match told.as_str() {
+        let answer: fuzz_dist::beam::Atom =
+            node.call("late_set", "add_or_fail", args![item]).await?;
+        match answer.as_str() {
             "ok" => Ok(()),
-            _ => Err(Failure::definite("timeout", "the set does not answer")),
+            _ => Err(Failure::fail("timeout", "the set does not answer")),
         }
     };
     set_workload().add(add).read(read).into()

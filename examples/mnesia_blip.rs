@@ -1,7 +1,7 @@
 //! A connection is dropped for a moment, the network is whole all the time, and mnesia never comes
 //! together again: nodes that see each other acknowledge adds that the others never get.
 //!
-//! `cargo run --release --example mnesia_blip` runs it, and its clean twin.
+//! `cargo run --release --example mnesia_blip` runs it, and its correct variant.
 
 use fuzz_dist::checker::CauseKind;
 use fuzz_dist::prelude::*;
@@ -74,7 +74,7 @@ async fn mnesia_with_majority_survives_a_dropped_connection(test: Test) -> Outco
     Ok(verdict)
 }
 
-/// The clean twin: while mnesia's locker stands still, adds wait, and none is lost.
+/// The correct variant: while mnesia's locker stands still, adds wait, and none is lost.
 #[fuzz_dist::test(
     db = mnesia(false),
     workload = mnesia_set(),

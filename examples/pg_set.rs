@@ -40,7 +40,7 @@ async fn broadcasts_reach_everybody(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: servers that meet exchange what they have.
+/// The correct variant: servers that meet exchange what they have.
 #[fuzz_dist::test(
     db = pg(true),
     workload = pg_set(),

@@ -35,15 +35,23 @@ fn names(module: &'static str) -> Workload {
 }
 
 /// When the sides of a split meet, both processes lose their name.
-#[fuzz_dist::test(db = singletons("singleton", "notify"), quiesce_limit = "4s", seed = 1, expect = "invalid")]
+#[fuzz_dist::test(
+    db = singletons("singleton", "notify"),
+    overlapping_partitions = "on",
+    quiesce_limit = "4s",
+    seed = 1,
+    expect = "invalid"
+)]
 async fn a_resolver_that_keeps_neither_leaves_nobody(test: Test) -> Outcome {
     let verdict = split(test, secs(6)).workload(names("singleton")).run().await?;
     found(&verdict, &["nobody", "unknown_to"]);
     Ok(verdict)
 }
 
-/// The clean twin: one of them ends, and everybody knows the other one.
-#[fuzz_dist::test(db = singletons("singleton", "random_exit"), seed = 1)]
+// With `prevent_overlapping_partitions` on, `global` disconnects nodes again while they meet. On a busy machine
+// OTP 25 then sometimes connects two nodes without exchanging their names, which stays so.
+/// The correct variant: one of them ends, and everybody knows the other one.
+#[fuzz_dist::test(db = singletons("singleton", "random_exit"), overlapping_partitions = "on", seed = 1)]
 async fn a_resolver_that_keeps_one_leaves_one(test: Test) -> Outcome {
     split(test, secs(6)).workload(names("singleton")).run().await
 }
@@ -56,7 +64,7 @@ async fn a_group_that_nobody_resolves_keeps_two(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: all but one of them end.
+/// The correct variant: all but one of them end.
 #[fuzz_dist::test(db = singletons("group_singleton", "true"), seed = 1)]
 async fn a_group_that_is_resolved_keeps_one(test: Test) -> Outcome {
     split(test, secs(6)).workload(names("group_singleton")).run().await
@@ -79,7 +87,7 @@ async fn jobs_in_memory_are_lost(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: every acknowledged job is executed exactly once.
+/// The correct variant: every acknowledged job is executed exactly once.
 #[fuzz_dist::test(db = service("job_queue", "durable => true"), seed = 1)]
 async fn jobs_in_a_file_are_executed_once(test: Test) -> Outcome {
     jobs(test).run().await
@@ -108,7 +116,7 @@ async fn copies_of_a_pool_give_elements_twice(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: one server, which nobody takes for dead during a short cut.
+/// The correct variant: one server, which nobody takes for dead during a short cut.
 #[fuzz_dist::test(db = service("pool", "mirrored => false"), seed = 1)]
 async fn one_server_gives_each_element_once(test: Test) -> Outcome {
     pool(test, millis(400)).run().await
@@ -118,7 +126,7 @@ fn majority() -> Workload {
     liveness_workload(WITHIN, |node| async move {
         match node.call::<bool>("quorum", "call", args![]).await? {
             true => Ok(()),
-            false => Err(Failure::definite("no_majority", "it sees no majority")),
+            false => Err(Failure::fail("no_majority", "it sees no majority")),
         }
     })
 }
@@ -133,7 +141,7 @@ async fn a_node_that_does_not_reconnect_stays_alone(test: Test) -> Outcome {
     Ok(verdict)
 }
 
-/// The clean twin: it works again within a few seconds after the heal.
+/// The correct variant: it works again within a few seconds after the heal.
 #[fuzz_dist::test(db = service("quorum", "reconnect => true"), seed = 1)]
 async fn a_node_that_reconnects_works_again(test: Test) -> Outcome {
     split(test, secs(11)).workload(majority()).run().await

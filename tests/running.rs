@@ -1,4 +1,4 @@
-//! Scenarios: what a test can do while it runs, and what it is told.
+//! Scenarios: what a test can do while it runs, and what it learns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,7 +124,7 @@ impl Checker for Ends {
     }
 }
 
-/// A dropped operation is indeterminate, its client goes on as a new process; outcomes can be told apart.
+/// A dropped operation is indeterminate, its client goes on as a new process; outcomes can be distinguished.
 #[fuzz_dist::test(
     db = "embedded",
     workload = never_done(),
@@ -144,7 +144,7 @@ async fn operations_end_as_the_history_says(test: Test) -> Outcome {
     let text = refused.expect_err("it was refused").to_string();
     assert_eq!(text, "refuse nil on n1 failed: refused: as asked");
     let vanished = client.invoke(op("vanish")).await;
-    assert!(matches!(vanished, Err(InvokeError::Indeterminate { .. })), "{vanished:?}");
+    assert!(matches!(vanished, Err(InvokeError::Info { .. })), "{vanished:?}");
     let late = client.invoke(op("hang")).await.expect_err("it hangs");
     assert_eq!(late.kind(), "timeout");
     let panicked = client.invoke(op("panic")).await.expect_err("it panics");
@@ -176,7 +176,7 @@ fn late_add() -> Workload {
     let reads = Arc::new(AtomicUsize::new(0));
     set_workload()
         .add(|_, element| async move {
-            let lost = || Failure::unknown("timeout", "no answer came");
+            let lost = || Failure::info("timeout", "no answer came");
             if element == 1 { Err(lost()) } else { Ok(()) }
         })
         .read(move |_| {

@@ -1,6 +1,9 @@
 //! The rules of the code that no compiler checks: layers, file sizes, the home of `unsafe`,
 //! what the pure layers must not touch, what is compiled of the documentation, and formatting.
 
+#[path = "tidy/public.rs"]
+mod public;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,9 +11,9 @@ use std::process::Command;
 /// The layers of `fuzz_dist`, lowest first. A module uses only modules of lower layers, or earlier ones
 /// of its own; ARCHITECTURE.md says what each is for. Between crates Cargo checks the order.
 const LAYERS: [(&str, &[&str]); 7] = [
-    ("words", &["clock", "error"]),
+    ("words", &["error"]),
     ("pure", &["grudge", "generator"]),
-    ("reach", &["beam", "provision", "node"]),
+    ("reach", &["node", "runtime", "beam", "provision", "erlang", "places"]),
     ("parts", &["client", "db", "nemesis", "workload", "antidote", "embedded"]),
     ("run", &["store", "interpreter", "run"]),
     ("show", &["report"]),
@@ -24,6 +27,51 @@ const PURE: [&str; 5] = [
     "crates/checkers/src",
     "fuzz_dist/src/grudge",
     "fuzz_dist/src/generator",
+];
+
+/// Where time and waits come from a run's clock alone.
+const ON_THE_CLOCK: [&str; 7] = [
+    "fuzz_dist/src",
+    "crates/antidote/src",
+    "crates/beam/src",
+    "crates/clock/src",
+    "crates/env/src",
+    "crates/history/src",
+    "crates/lab/src",
+];
+
+/// What else would give time or waits.
+const OTHER_CLOCKS: [&str; 6] = [
+    "Instant::now",
+    "SystemTime::now",
+    "tokio::time",
+    "thread::sleep",
+    "clock_gettime",
+    "Clock::system",
+];
+
+/// Who uses these all the same, and why.
+const OFF_THE_CLOCK: [(&str, &str); 17] = [
+    ("crates/clock/src/", "it is the clock"),
+    ("crates/antidote/src/client.rs", "a client's clock unless it is given another"),
+    ("crates/beam/src/options.rs", "a connection's clock unless it is given another"),
+    ("crates/history/src/disk.rs", "whether a disk of the machine keeps up"),
+    ("crates/lab/src/start.rs", "a lab's clock unless it is given another"),
+    ("crates/env/src/provider.rs", "an environment's clock unless it is given another"),
+    (
+        "crates/lab/src/control.rs",
+        "agents of hosts are processes of the machine, and answer in its time",
+    ),
+    ("crates/lab/src/lib.rs", "the end of a lab awaits processes of the machine"),
+    ("fuzz_dist/src/error.rs", "errors of tokio's time-outs, which tests may use"),
+    ("fuzz_dist/src/harness/", "it makes the clock, and watches a run from outside of its runtime"),
+    ("fuzz_dist/src/provision/", "it fetches and compiles before a run begins"),
+    ("fuzz_dist/src/report/", "it sends reports after a run"),
+    ("fuzz_dist/src/embedded/server.rs", "the system under test, a process of its own"),
+    ("fuzz_dist/src/run/judge.rs", "checkers compute on threads and in processes of the machine"),
+    ("fuzz_dist/src/run/pace.rs", "whether the machine is overloaded is counted in its time"),
+    ("fuzz_dist/src/run/session.rs", "set-up and queue have limits in the machine's time"),
+    ("fuzz_dist/src/run/waiting.rs", "how long the kernel lets threads wait"),
 ];
 
 /// Longer files have more than one subject.
@@ -103,6 +151,57 @@ fn modules_use_only_lower_layers() {
     assert!(wrong.is_empty(), "modules of higher layers are used:\n{}", wrong.join("\n"));
 }
 
+/// The lab is one place among others: the library names it where it is registered, and nowhere else.
+#[test]
+fn only_its_registration_names_the_lab() {
+    let library = root().join("fuzz_dist/src");
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let named_there = ["lib.rs", "places.rs"].iter().any(|name| file == library.join(name));
+        if !file.starts_with(&library) || named_there {
+            continue;
+        }
+        for (n, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            if code.contains("fuzz_dist_lab") || code.contains("crate::lab") {
+                wrong.push(format!("{}:{}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the lab is a provider, and is named:\n{}", wrong.join("\n"));
+}
+
+/// Places and the run path know no runtime system: the BEAM attaches through `runtime::Runtime`.
+#[test]
+fn only_its_extension_knows_the_beam() {
+    const APART: [&str; 7] = [
+        "crates/env/src",
+        "crates/lab/src",
+        "fuzz_dist/src/node",
+        "fuzz_dist/src/runtime.rs",
+        "fuzz_dist/src/interpreter",
+        "fuzz_dist/src/run",
+        "fuzz_dist/src/store",
+    ];
+    const WORDS: [&str; 4] = ["beam", "erlang", "epmd", "erl_"];
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files() {
+        let tests =
+            file.ends_with("tests.rs") || file.components().any(|c| c.as_os_str() == "tests");
+        if tests || !APART.iter().any(|folder| file.starts_with(root().join(folder))) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        for (n, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("").to_lowercase();
+            if let Some(word) = WORDS.iter().find(|word| code.contains(**word)) {
+                wrong.push(format!("{}:{}: {word}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the BEAM attaches through `Runtime` alone:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn pure_layers_touch_nothing_outside() {
     const FORBIDDEN: [&str; 7] =
@@ -123,6 +222,40 @@ fn pure_layers_touch_nothing_outside() {
         }
     }
     assert!(wrong.is_empty(), "pure layers do no I/O and know no clock:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_run_takes_time_and_waits_from_its_clock() {
+    let mut wrong = Vec::new();
+    let mut used = [false; OFF_THE_CLOCK.len()];
+    for (file, text) in rust_files() {
+        let file = file.strip_prefix(root()).expect("a file of this repository");
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let tests =
+            name.ends_with("tests.rs") || file.components().any(|c| c.as_os_str() == "tests");
+        if tests || !ON_THE_CLOCK.iter().any(|folder| file.starts_with(folder)) {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or("");
+        for (n, line) in code.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or("");
+            let Some(word) = OTHER_CLOCKS.iter().find(|w| code.contains(**w)) else { continue };
+            let path = file.to_str().expect("names are UTF-8");
+            match OFF_THE_CLOCK.iter().position(|(place, _)| path.starts_with(place)) {
+                Some(exception) => used[exception] = true,
+                None => wrong.push(format!("{path}:{}: {word}", n + 1)),
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "take time and waits from the run's clock (`Cluster::clock`, `Node::clock`), or add the file with its \
+         reason to OFF_THE_CLOCK:\n{}",
+        wrong.join("\n")
+    );
+    let unused = OFF_THE_CLOCK.iter().zip(used).filter(|(_, used)| !used);
+    let unused: Vec<&str> = unused.map(|((place, _), _)| *place).collect();
+    assert!(unused.is_empty(), "OFF_THE_CLOCK names what needs no exception: {unused:?}");
 }
 
 #[test]
@@ -178,6 +311,28 @@ fn architecture_names_every_module() {
 }
 
 /// A crate has a page of its own, with the licences, so that it can be published.
+/// The folders of all crates that are published, but for the macros, whose items are in the tables of their pages.
+fn crates() -> Vec<PathBuf> {
+    let folders = fs::read_dir(root().join("crates")).expect("a readable folder");
+    let mut all: Vec<PathBuf> = folders.map(|e| e.expect("a readable folder").path()).collect();
+    all.push(root().join("fuzz_dist"));
+    all.sort();
+    all
+}
+
+#[test]
+fn public_items_are_known() {
+    for folder in crates() {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        let items: Vec<String> = public::items(&folder).into_iter().collect();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("tidy/public");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(name, items.join("\n")));
+    }
+}
+
 #[test]
 fn every_crate_has_a_page_and_its_licences() {
     // The page of fuzz_dist is the repository's.
@@ -250,6 +405,15 @@ fn the_application_of_readme_is_the_example() {
     for (language, code) in [("erlang", application.as_str()), ("rust,no_run", test)] {
         let block = format!("```{language}\n{code}```");
         assert!(readme.contains(&block), "README.md does not show:\n{block}");
+    }
+}
+
+#[test]
+fn readme_has_the_tables_of_options() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).expect("a readable file");
+    let (page, readme) = (read("fuzz_dist_macros/src/options.md"), read("README.md"));
+    for table in page.split("\n\n") {
+        assert!(readme.contains(table.trim()), "README.md lacks this table as it is:\n{table}");
     }
 }
 

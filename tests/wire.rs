@@ -1,6 +1,7 @@
 //! Faults placed by what is seen on the wire, between real Erlang nodes.
 
-use fuzz_dist::env::wire::{ControlKind, before_op, control, cut, hold, message_to, tick};
+use fuzz_dist::beam::follow::ControlKind;
+use fuzz_dist::env::wire::{before_op, control, cut, hold, message_to, tick};
 use fuzz_dist::history::{FaultStatus, History};
 use fuzz_dist::node::wait_until;
 use fuzz_dist::prelude::*;
@@ -53,7 +54,7 @@ async fn a_cut_at_a_chosen_tick_ends_in_a_tick_timeout(test: Test) -> Outcome {
             false => Err(Error::environment(format!("n2 still sees {peers:?}"))),
         }
     };
-    wait_until("n2 alone", secs(20), alone).await?;
+    wait_until(cluster.clock(), "n2 alone", secs(20), alone).await?;
     fault.heal().await?;
     cluster.check(TickTimeout).await
 }
@@ -78,19 +79,19 @@ async fn a_held_message_arrives_after_its_caller_has_timed_out(test: Test) -> Ou
             false => Err(Error::environment(format!("read {read:?}"))),
         }
     };
-    wait_until("the held add", secs(5), arrived).await?;
+    wait_until(cluster.clock(), "the held add", secs(5), arrived).await?;
     cluster.check(fuzz_dist::checker::set_full()).await
 }
 
-/// What was waited for and did not come is told, with what was seen instead.
+/// What was waited for and did not come is reported, with what was seen instead.
 #[fuzz_dist::test(db = "embedded", workload = "g_set", nodes = 2, seed = 3)]
 async fn a_trigger_that_never_fires_is_explained(test: Test) -> Outcome {
     let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     let wire = cluster.wire()?;
     let mut armed = wire.arm(&tick(1), &cut()).map_err(Error::environment)?;
-    let told = armed.fired(millis(50)).await.expect_err("the store speaks no Erlang").to_string();
-    assert!(told.contains("no connection between nodes was seen"), "{told}");
+    let text = armed.fired(millis(50)).await.expect_err("the store speaks no Erlang").to_string();
+    assert!(text.contains("no connection between nodes was seen"), "{text}");
     armed.release();
     cluster.check(fuzz_dist::checker::set_full()).await
 }
@@ -102,8 +103,8 @@ impl Checker for Evidence {
     fn check(&self, history: &History) -> Verdict {
         let faults = history.faults();
         let acted = faults.iter().find(|fault| fault.status == FaultStatus::Installed);
-        let told = acted.map(|fault| format!("{:?}", fault.evidence)).unwrap_or_default();
-        match told.contains(self.0) {
+        let text = acted.map(|fault| format!("{:?}", fault.evidence)).unwrap_or_default();
+        match text.contains(self.0) {
             true => Verdict::valid("evidence"),
             false => Verdict::invalid("evidence", format!("{faults:?}")),
         }
@@ -147,8 +148,8 @@ impl Checker for Between {
         let faults = history.faults();
         let links = [format!("{} -> {}", self.0, self.1), format!("{} -> {}", self.1, self.0)];
         let fits = |fault: &fuzz_dist::history::FaultSpan| {
-            let told = format!("{:?}", fault.evidence);
-            fault.status == FaultStatus::Installed && links.iter().any(|link| told.contains(link))
+            let text = format!("{:?}", fault.evidence);
+            fault.status == FaultStatus::Installed && links.iter().any(|link| text.contains(link))
         };
         match faults.len() > 2 && faults.iter().all(fits) {
             true => Verdict::valid("between"),
@@ -194,7 +195,7 @@ async fn a_connection_that_is_opened_while_held_waits(test: Test) -> Outcome {
             false => Err(Error::environment(format!("read {read:?}"))),
         }
     };
-    wait_until("the held add", secs(6), arrived).await?;
+    wait_until(cluster.clock(), "the held add", secs(6), arrived).await?;
     cluster.check(fuzz_dist::checker::set_full()).await
 }
 

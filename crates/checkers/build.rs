@@ -1,4 +1,4 @@
-//! Tells the crate how it is compiled itself: a profile may say so for this package alone.
+//! Informs the crate how it is compiled itself: a profile may say so for this package alone.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -50,7 +50,7 @@ handle_call({write, Sum}, _From, Copy) ->
 handle_cast({merge, Theirs}, Copy) ->
     {noreply, max(Theirs, Copy)}.
 
-%% Nodes that meet (again) tell each other what they have.
+%% Nodes that meet (again) send each other what they have.
 handle_info({nodeup, Node}, Copy) ->
     gen_server:cast({?MODULE, Node}, {merge, Copy}),
     {noreply, Copy};

@@ -2,7 +2,7 @@
 %% gives up after a second.
 %%
 %% What a call that timed out leaves behind is its message: on its way, or in the server's queue. It is
-%% executed when its turn comes, long after the caller has been told `timeout`.
+%% executed when its turn comes, long after the caller has got `timeout`.
 -module(late_set).
 -behaviour(gen_server).
 
@@ -35,7 +35,7 @@ formed() ->
 add(Element) ->
     gen_server:call(server(), {add, Element}, ?CALL_LIMIT_MS).
 
-%% The same as many applications have it: what timed out is told to have failed.
+%% The same as many applications have it: what timed out is reported as failed.
 -spec add_or_fail(integer()) -> ok | failed.
 add_or_fail(Element) ->
     try add(Element)

@@ -96,7 +96,7 @@ has(Element) ->
     mnesia:dirty_read(?TABLE, Element) =/= [].
 
 %% All elements that this node's copy has, or those that more than half of the copies have. Exits
-%% where there is no copy (yet), or too few copies to tell.
+%% where there is no copy (yet), or too few copies to decide.
 -spec read() -> [term()].
 read() ->
     case maps:get(reads, options(), copy) of

@@ -1,5 +1,5 @@
 %% A grow-only set that is broadcast to a process group (`pg`): one server per node, and whoever
-%% takes an element tells all the others.
+%% takes an element sends it to all the others.
 %%
 %% Broadcasts reach those who are in the group at that moment. A server that is cut off misses
 %% them for ever, unless the servers exchange what they have whenever they meet (again): that is

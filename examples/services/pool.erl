@@ -1,4 +1,4 @@
-%% A pool of elements: one server for all nodes, or a copy on each of them (`mirrored`), which tells the
+%% A pool of elements: one server for all nodes, or a copy on each of them (`mirrored`), which informs the
 %% others what was put in and taken out. A copy that hears of that later gives elements a second time.
 -module(pool).
 -behaviour(gen_server).
@@ -29,14 +29,14 @@ init(Others) ->
     {ok, {Others, #{}, #{}}}.
 
 handle_call({enqueue, Element}, _From, State) ->
-    tell({enqueued, Element}, State),
+    inform({enqueued, Element}, State),
     {reply, ok, insert(Element, State)};
 handle_call(dequeue, _From, {_, In, _} = State) ->
     case lists:sort(maps:keys(In)) of
         [] ->
             {reply, undefined, State};
         [Element | _] ->
-            tell({dequeued, Element}, State),
+            inform({dequeued, Element}, State),
             {reply, Element, take(Element, State)}
     end.
 
@@ -55,6 +55,6 @@ insert(Element, {Others, In, Out}) ->
 take(Element, {Others, In, Out}) ->
     {Others, maps:remove(Element, In), Out#{Element => true}}.
 
-tell(News, {Others, _, _}) ->
+inform(News, {Others, _, _}) ->
     [gen_server:cast({?MODULE, Other}, News) || Other <- Others],
     ok.

@@ -3,7 +3,7 @@
 %%
 %% During a split each side has a process of its own. When the sides meet, `global` asks a resolver which
 %% of the two keeps the name. The option `resolve` is the choice: `random_exit` ends one of them, `notify`
-%% tells both of them and keeps neither, which is one of the choices that `global` offers, so that nobody
+%% notifies both of them and keeps neither, which is one of the choices that `global` offers, so that nobody
 %% has the name any more.
 -module(singleton).
 

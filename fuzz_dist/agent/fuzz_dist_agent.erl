@@ -1,4 +1,4 @@
-%% Observes the node that it is loaded into, and tells a process of the harness what it sees.
+%% Observes the node that it is loaded into, and reports to a process of the harness what it sees.
 %%
 %% Messages to the receiver: {fuzz_dist, Nanoseconds, Kind, Data} and {fuzz_dist_dropped, Count}.
 %% Nanoseconds are os:perf_counter(nanosecond), which is CLOCK_MONOTONIC; Kind is a binary; Data is
@@ -147,7 +147,7 @@ loop(State) ->
         Message ->
             case process_info(self(), message_queue_len) of
                 {_, Waiting} when Waiting > ?QUEUE_MAX -> dropped(Message, State);
-                _ -> told(Message, State)
+                _ -> report(Message, State)
             end,
             loop(State)
     end.
@@ -160,7 +160,7 @@ clean_up() ->
     end,
     ok.
 
-%% Things that come and go: mnesia is started later, or again; drops are told when there is room.
+%% Things that come and go: mnesia is started later, or again; drops are reported when there is room.
 look(State) ->
     Dropped = atomics:exchange(State#state.counters, ?DROPPED, 0),
     Dropped > 0 andalso send(State, {fuzz_dist_dropped, Dropped}),
@@ -196,12 +196,12 @@ dropped(Message, State) ->
 is_log({log, _, _}) -> true;
 is_log(_) -> false.
 
-told({log, Time, Line}, State) ->
+report({log, Time, Line}, State) ->
     atomics:sub(State#state.counters, ?WAITING, 1),
     send(State, {fuzz_dist, Time, <<"log">>, Line});
-told({mnesia, Time, Event}, State) ->
+report({mnesia, Time, Event}, State) ->
     send(State, {fuzz_dist, Time, <<"mnesia">>, mnesia_event(Event)});
-told(Message, State) ->
+report(Message, State) ->
     Time = os:perf_counter(nanosecond),
     case seen(Message) of
         {Kind, Data} -> send(State, {fuzz_dist, Time, Kind, Data});
@@ -235,8 +235,8 @@ node_event(Kind, Node, Info) ->
             Reason = proplists:get_value(nodedown_reason, Info, none),
             Hidden = proplists:get_value(node_type, Info) =:= hidden,
             Data = #{peer => atom_to_binary(Node)},
-            Told = case Reason of none -> Data; _ -> Data#{reason => text(Reason)} end,
-            {Kind, case Hidden of true -> Told#{hidden => <<"true">>}; false -> Told end}
+            Details = case Reason of none -> Data; _ -> Data#{reason => text(Reason)} end,
+            {Kind, case Hidden of true -> Details#{hidden => <<"true">>}; false -> Details end}
     end.
 
 mnesia_event({inconsistent_database, Context, Node}) ->

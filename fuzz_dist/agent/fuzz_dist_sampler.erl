@@ -1,4 +1,4 @@
-%% Tells a process of the harness at regular intervals how the node that it is loaded into is doing.
+%% Sends a process of the harness at regular intervals samples of the node that it is loaded into.
 %%
 %% Messages to the receiver: {fuzz_dist_sample, Nanoseconds, Map}. Nanoseconds are
 %% os:perf_counter(nanosecond), which is CLOCK_MONOTONIC; the map is made of atoms as keys and of
@@ -71,8 +71,8 @@ sampled(State) ->
     Sample = lists:foldl(fun maps:merge/2, #{}, [
         #{missed => State#state.missed}, counts(), memory(), connections(), Mailboxes
     ]),
-    Told = erlang:send(State#state.receiver, {fuzz_dist_sample, Time, Sample}, [noconnect, nosuspend]),
-    Missed = case Told of ok -> 0; _ -> State#state.missed + 1 end,
+    Sent = erlang:send(State#state.receiver, {fuzz_dist_sample, Time, Sample}, [noconnect, nosuspend]),
+    Missed = case Sent of ok -> 0; _ -> State#state.missed + 1 end,
     wait(Looked#state{missed = Missed}).
 
 %% One that is late, as after a pause of the whole node, is not made up for.
@@ -102,7 +102,7 @@ counts() ->
         output_bytes => Out
     }.
 
-%% A node whose allocators were told not to count has no such numbers.
+%% A node whose allocators are set not to count has no such numbers.
 memory() ->
     try erlang:memory([total, processes, binary, ets]) of
         Bytes -> maps:from_list([{memory_name(Kind), Count} || {Kind, Count} <- Bytes])

@@ -21,7 +21,7 @@
 -define(DEPTH, 30).
 
 %% Processes of the harness, in which nobody is interested.
--define(OURS, [fuzz_dist_agent, fuzz_dist_announcer, fuzz_dist_sampler, fuzz_dist_trouble]).
+-define(OURS, [fuzz_dist_agent, fuzz_dist_announcer, fuzz_dist_sampler, fuzz_dist_fault]).
 
 %% Gives every part that was there after so many milliseconds.
 -spec collect(pos_integer()) -> #{atom() => term()}.

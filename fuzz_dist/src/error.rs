@@ -197,6 +197,7 @@ becomes_an_error![
     tokio::sync::oneshot::error::RecvError,
     tokio::task::JoinError,
     tokio::time::error::Elapsed,
+    fuzz_dist_clock::Elapsed,
     fuzz_dist_beam::CallError,
     fuzz_dist_beam::ConnectError,
     fuzz_dist_beam::ConvertError,

@@ -6,15 +6,17 @@ extern crate self as fuzz_dist;
 
 // Layers, lowest first: a module uses only those above it in this list (tests/tidy.rs holds it so).
 // words
-pub mod clock;
 pub mod error;
 // pure
 pub mod generator;
 pub mod grudge;
 // reach
 pub mod beam;
+pub mod erlang;
 pub mod node;
+mod places;
 pub mod provision;
+pub mod runtime;
 // parts
 #[cfg(feature = "antidote")]
 pub mod antidote;
@@ -38,12 +40,14 @@ pub use fuzz_dist_beam::args;
 #[doc(inline)]
 pub use fuzz_dist_checkers as checker;
 #[doc(inline)]
+pub use fuzz_dist_clock as clock;
+#[doc(inline)]
 pub use fuzz_dist_env as env;
 #[doc(inline)]
 pub use fuzz_dist_history::{self as history, op, time};
 #[doc(inline)]
 pub use fuzz_dist_lab as lab;
-pub use fuzz_dist_macros::{checker, db, nemesis, test, workload};
+pub use fuzz_dist_macros::{checker, db, env, nemesis, test, workload};
 #[doc(inline)]
 pub use fuzz_dist_random as random;
 pub use insta;
@@ -88,11 +92,12 @@ pub mod prelude {
 pub mod __private {
     pub use crate::checker::{AnyChecker, any_checker};
     pub use crate::db::AnyDb;
+    pub use crate::env::AnyProvider as AnyEnv;
     pub use crate::nemesis::Nemesis as AnyNemesis;
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
     pub use crate::run::options::{
-        Announce, Concurrency, EnvKind, Expect, Heal, OnUnknown, Overlapping, Stop,
+        Announce, Concurrency, Expect, Heal, OnUnknown, Overlapping, Stop,
     };
     pub use crate::run::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};
@@ -108,6 +113,11 @@ pub mod __private {
     /// An expression behind `nemesis =`.
     pub fn any_nemesis(nemesis: impl crate::nemesis::IntoNemesis) -> AnyNemesis {
         nemesis.into_nemesis()
+    }
+
+    /// An expression behind `env =`.
+    pub fn any_env(env: impl crate::env::Provider) -> AnyEnv {
+        std::sync::Arc::new(env)
     }
 
     /// A rate that is an expression of any number type.

@@ -6,6 +6,7 @@ mod keys;
 mod label;
 mod register;
 mod suggest;
+mod table;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -27,34 +28,20 @@ use proc_macro::TokenStream;
 /// right type. An array is a matrix: one trial for each element, and for each cell of the product
 /// where several keys are arrays. Only `db` is required.
 ///
-/// | key | value | meaning |
-/// |---|---|---|
-/// | `db` | name or expression | the system under test |
-/// | `nemesis` | name or expression | the faults; none if not given |
-/// | `workload` | name or expression | clients, operations and their checker |
-/// | `checker` | name or expression, or an array of them | further judges of the same history |
-/// | `nodes` | integer | hosts of the cluster |
-/// | `env` | `"local"` | where the hosts are |
-/// | `rate` | number | operations per second, of all clients together |
-/// | `concurrency` | integer or `"2n"` | clients in total, or on each node |
-/// | `time_limit` | duration | length of the main phase alone |
-/// | `setup_limit`, `op_limit`, `quiesce_limit`, `total_limit` | duration | deadlines of the other stages |
-/// | `seed` | integer | repeats the schedule of a run |
-/// | `ignore` | alone or reason | runs only when asked for |
-/// | `expect` | `"invalid"` | a known loss: passes with that verdict alone |
-/// | `attempts` | integer | runs with that many derived seeds; with `expect = "invalid"` until one is |
-/// | `unknown` | `"warn"` | an unknown verdict does not fail |
-/// | `reconnect` | bool | reconnect nodes after a heal |
-/// | `heal` | `"natural"`, `"prompt"` | how TCP goes on after a cut |
-/// | `wire` | bool | follow connections between nodes from their beginning |
-/// | `sessions` | bool | session guarantees count for the verdict |
-/// | `exclusive` | bool | no other cluster test on the machine beside it |
+#[doc = include_str!("options.md")]
 ///
 /// Durations are written `"500ms"`, `"30s"`, `"2m"`, `"1h"`, or are expressions of type
 /// `std::time::Duration`.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     test::expand(args.into(), item.into()).into()
+}
+
+/// Gives the table of options to the named macro; `fuzz_dist` makes its own code from it.
+#[doc(hidden)]
+#[proc_macro]
+pub fn with_options(callback: TokenStream) -> TokenStream {
+    table::expand(&callback.into()).into()
 }
 
 /// Registers a database by name: a type with `Default`, or a function that returns one.
@@ -86,4 +73,11 @@ pub fn workload(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn checker(args: TokenStream, item: TokenStream) -> TokenStream {
     register::expand(Plug::Checker, args.into(), item.into()).into()
+}
+
+/// Registers the provider of an environment by name: a type with `Default`, or a function that returns
+/// one. Making the value must cost nothing.
+#[proc_macro_attribute]
+pub fn env(args: TokenStream, item: TokenStream) -> TokenStream {
+    register::expand(Plug::Env, args.into(), item.into()).into()
 }

@@ -58,6 +58,7 @@ pub(crate) fn register(
         Plug::Checker => {
             (quote!(AnyChecker), quote_spanned!(span=> ::fuzz_dist::__private::any_checker))
         }
+        Plug::Env => (quote!(AnyEnv), quote_spanned!(span=> ::fuzz_dist::__private::any_env)),
     };
     let cfgs = attributes.iter().filter(|a| a.path().is_ident("cfg"));
     let Names { name, aliases } = names;
@@ -159,6 +160,7 @@ fn word(plug: Plug) -> &'static str {
         Plug::Nemesis => "nemesis",
         Plug::Workload => "workload",
         Plug::Checker => "checker",
+        Plug::Env => "env",
     }
 }
 
@@ -168,5 +170,6 @@ fn example(plug: Plug) -> &'static str {
         Plug::Nemesis => "power_cut",
         Plug::Workload => "carts",
         Plug::Checker => "no_double_orders",
+        Plug::Env => "containers",
     }
 }

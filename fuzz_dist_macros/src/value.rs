@@ -105,6 +105,7 @@ fn setting(
             Plug::Db => quote!(Db),
             Plug::Nemesis => quote!(Nemesis),
             Plug::Workload | Plug::Checker => quote!(Workload),
+            Plug::Env => quote!(Env),
         };
         return Some(quote!(::fuzz_dist::__private::Setting::#variant(#choice)));
     }
@@ -149,6 +150,7 @@ fn choice(key: &Key, plug: Plug, value: &Expr, errors: &mut Errors) -> Option<To
                 Plug::Nemesis => quote_spanned!(span=> ::fuzz_dist::__private::any_nemesis),
                 Plug::Workload => quote_spanned!(span=> ::fuzz_dist::__private::any_workload),
                 Plug::Checker => quote_spanned!(span=> ::fuzz_dist::__private::any_checker),
+                Plug::Env => quote_spanned!(span=> ::fuzz_dist::__private::any_env),
             };
             quote_spanned!(span=> ::fuzz_dist::__private::Source::Expr(|| #boxed(#expression)))
         }
@@ -163,7 +165,7 @@ fn scalar(key: &Key, ident: &Ident, value: Option<&Expr>) -> syn::Result<TokenSt
     match (key.kind, value) {
         (Kind::Flag, None) => Ok(quote!(true)),
         (_, None) => Err(Error::new(ident.span(), needs_value(key))),
-        (Kind::Word(words), Some(value)) => word(key, words, value),
+        (Kind::Word(kind, words), Some(value)) => word(key, kind, words, value),
         (_, Some(Expr::Lit(ExprLit { lit, .. }))) => literal(key, lit),
         (_, Some(Expr::Unary(unary))) if matches!(unary.op, UnOp::Neg(_)) => {
             Err(wrong_value(key, unary))
@@ -251,7 +253,7 @@ fn time(key: &Key, zero: bool, text: &LitStr) -> syn::Result<TokenStream> {
     Ok(quote!(::fuzz_dist::__private::Duration::from_millis(#millis)))
 }
 
-fn word(key: &Key, words: &[(&str, &str)], value: &Expr) -> syn::Result<TokenStream> {
+fn word(key: &Key, kind: &str, words: &[(&str, &str)], value: &Expr) -> syn::Result<TokenStream> {
     let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
     let list = known.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or ");
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = value else {
@@ -259,27 +261,14 @@ fn word(key: &Key, words: &[(&str, &str)], value: &Expr) -> syn::Result<TokenStr
     };
     let text = text.value();
     if let Some((_, variant)) = words.iter().find(|(word, _)| *word == text) {
-        let (kind, variant) = (format_ident!("{}", enum_of(key)), format_ident!("{variant}"));
+        let (kind, variant) = (format_ident!("{kind}"), format_ident!("{variant}"));
         return Ok(quote!(::fuzz_dist::__private::#kind::#variant));
     }
     let hint = match suggest::nearest(&text, &known) {
         Some(near) => format!("did you mean \"{near}\"?"),
-        None if known.len() == 1 => format!("so far there is only {list}"),
         None => format!("it takes {list}"),
     };
     Err(Error::new_spanned(value, format!("unknown `{}` {text:?}; {hint}", key.name)))
-}
-
-fn enum_of(key: &Key) -> &'static str {
-    match key.name {
-        "env" => "EnvKind",
-        "expect" => "Expect",
-        "overlapping_partitions" => "Overlapping",
-        "heal" => "Heal",
-        "announce" => "Announce",
-        "stop" => "Stop",
-        _ => "OnUnknown",
-    }
 }
 
 fn wants(key: &Key) -> &'static str {
@@ -289,7 +278,7 @@ fn wants(key: &Key) -> &'static str {
         Kind::Concurrency => "a number of clients of at least 1, in total or per node",
         Kind::Time { .. } => "a duration",
         Kind::Flag => "true or false",
-        Kind::Plug(_) | Kind::Word(_) | Kind::Reason => "a string",
+        Kind::Plug(_) | Kind::Word(..) | Kind::Reason => "a string",
     }
 }
 

@@ -111,7 +111,8 @@ impl Online for Panics {
 )]
 async fn a_checker_that_panics_online_makes_the_run_unknown(test: Test) -> Outcome {
     let verdict = test.run().await?;
-    let told = verdict.reasons.iter().any(|r| r.contains("`Online::observe` of `Panics` panicked"));
-    assert!(told, "{:?}", verdict.reasons);
+    let named =
+        verdict.reasons.iter().any(|r| r.contains("`Online::observe` of `Panics` panicked"));
+    assert!(named, "{:?}", verdict.reasons);
     Ok(verdict)
 }

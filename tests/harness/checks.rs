@@ -16,7 +16,7 @@ pub(crate) fn all() -> Vec<Trial> {
     trials![
         listing_gives_names_and_nothing_else,
         filters_are_those_of_libtest,
-        failures_tell_a_short_story,
+        failures_are_short,
         a_failure_is_printed_when_it_happens,
         what_fails_after_the_verdict_leaves_it_standing,
         names_that_stand_for_nothing_fail_their_own_trial,
@@ -28,7 +28,7 @@ pub(crate) fn all() -> Vec<Trial> {
         unreadable_variables_are_refused,
         what_takes_too_long_ends,
         a_known_loss_passes_with_that_verdict_alone,
-        unknown_fails_unless_told_otherwise,
+        unknown_fails_by_default,
         attempts_have_seeds_of_their_own,
         one_attempt_is_enough_for_a_loss_and_not_for_a_promise,
         what_cannot_run_here_fails_or_is_counted,
@@ -108,7 +108,7 @@ fn filters_are_those_of_libtest() {
     check("nothing_is_called_so", &[]);
 }
 
-fn failures_tell_a_short_story() {
+fn failures_are_short() {
     let ended = run("fixture::fails fixture::errs fixture::panics fixture::passes --exact");
     ended.ended_with(101);
     assert_eq!(ended.trials("ok"), fixture(&["passes"]));
@@ -240,7 +240,7 @@ fn a_known_loss_passes_with_that_verdict_alone() {
     ended.says("expected invalid, and this run is not: valid");
 }
 
-fn unknown_fails_unless_told_otherwise() {
+fn unknown_fails_by_default() {
     let ended = run("fixture::is_unsure fixture::is_unsure_and_may_be --exact");
     ended.ended_with(101).says("nothing was read");
     assert_eq!(ended.trials("FAILED"), fixture(&["is_unsure"]));

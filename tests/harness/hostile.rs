@@ -103,7 +103,7 @@ impl Client for Blocks {
     }
 }
 
-/// Hosts whose database blocks where it is told to.
+/// Hosts whose database blocks on request.
 struct Stuck(&'static str);
 
 impl Db for Stuck {

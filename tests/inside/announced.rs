@@ -32,7 +32,7 @@ async fn logs_carry_the_fault_while_it_acts(test: Test) -> Outcome {
 
 /// With it, its start and its stop are events.
 #[fuzz_dist::test(db = app_with_telemetry(), workload = set(), nodes = 2, seed = 1)]
-async fn telemetry_tells_of_its_start_and_its_stop(test: Test) -> Outcome {
+async fn telemetry_gets_its_start_and_its_stop(test: Test) -> Outcome {
     let cluster = test.start().await?;
     let executed = async |edge: &str| {
         let all = call(&cluster, "n2", ("telemetry", "executed"), args![]).await.to_string();

@@ -45,11 +45,11 @@ async fn a_dropped_connection_is_left_to_the_application(test: Test) -> Outcome 
     together(&cluster).await;
     let judge = Judge(|history| {
         let evidence: Vec<_> = history.faults().into_iter().flat_map(|f| f.evidence).collect();
-        let told = format!("{evidence:?}");
+        let evidence_text = format!("{evidence:?}");
         let ups = (0..history.len()).filter(|i| &**history.function(*i) == "nodeup").count();
-        match told.contains("the application") && ups == 2 {
+        match evidence_text.contains("the application") && ups == 2 {
             true => Ok(()),
-            false => Err(format!("{ups} nodeups, evidence {told}")),
+            false => Err(format!("{ups} nodeups, evidence {evidence_text}")),
         }
     });
     ends(cluster.checker(judge), &["nodedown", "nodeup"]).await

@@ -20,7 +20,7 @@ use fuzz_dist::time::Time;
 async fn cuts_last_as_long_as_their_zones_say(test: Test) -> Outcome {
     let judge = Judge(|history| {
         let faults = history.faults();
-        // What the nodes were told: net_ticktime 4, and net_setuptime 2 with it.
+        // What the nodes were set to: net_ticktime 4, and net_setuptime 2 with it.
         let nodes = Boundaries { net_setuptime: secs(2), ..Boundaries::with_ticktime(secs(4)) };
         let zones = Near::Tick.zones(&nodes);
         for fault in &faults {

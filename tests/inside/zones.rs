@@ -63,7 +63,7 @@ impl Boundary {
     /// Both sides were drawn, each cut that was certainly on a side had the effect that it must have, and the
     /// zone counts all effects.
     fn holds(&self, drawn: &[Drawn], counted: usize) -> Result<(), String> {
-        let told = |why: &str| {
+        let wrong = |why: &str| {
             let lines = drawn.iter().map(|d| {
                 format!(
                     "\n{} to {} ms: {}",
@@ -81,14 +81,14 @@ impl Boundary {
         let below: Vec<_> = drawn.iter().filter(|d| d.at_most < self.none_below).collect();
         let above: Vec<_> = drawn.iter().filter(|d| d.at_least > self.some_above).collect();
         match () {
-            () if !drawn_below || !drawn_above => told("one side was not drawn"),
-            () if below.iter().any(|d| d.effects > 0) => told("an effect below the boundary"),
-            () if above.iter().any(|d| d.effects == 0) => told("no effect above the boundary"),
+            () if !drawn_below || !drawn_above => wrong("one side was not drawn"),
+            () if below.iter().any(|d| d.effects > 0) => wrong("an effect below the boundary"),
+            () if above.iter().any(|d| d.effects == 0) => wrong("no effect above the boundary"),
             () if drawn.iter().any(|d| d.fault.zone.as_deref() != Some(self.zone)) => {
-                told("a fault of another zone")
+                wrong("a fault of another zone")
             }
             () if counted != drawn.iter().map(|d| d.effects).sum::<usize>() => {
-                told(&format!("the zone counts {counted} effects"))
+                wrong(&format!("the zone counts {counted} effects"))
             }
             () => Ok(()),
         }

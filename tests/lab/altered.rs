@@ -1,12 +1,11 @@
 //! A lab whose network can be made to lie, and takes its time: what proofs and orders are tried on.
 
 use fuzz_dist::env::{
-    BoxFuture, Capabilities, Command, Environment, Error, Finished, HostId, HostSpec, LinkCounters,
-    LinkMatrix, Process, ProcessInfo, Signal, SocketKind,
+    BoxFuture, Command, Environment, Error, Finished, HostId, HostSpec, LinkControl, LinkCounters,
+    LinkMatrix, Process, ProcessInfo, Signal,
 };
 use fuzz_dist::lab::Lab;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -46,29 +45,6 @@ impl Environment for Altered {
     fn end(&self) {
         self.lab.end();
     }
-    fn set_links(&self, links: &LinkMatrix) -> BoxFuture<'_, Result<(), Error>> {
-        let links = (self.alter)(links);
-        Box::pin(async move {
-            if self.yields == 0 {
-                return self.lab.set_links(&links).await;
-            }
-            let call = self.calls.fetch_add(1, SeqCst);
-            for _ in 0..call * 7 % self.yields {
-                tokio::task::yield_now().await;
-            }
-            let set = self.lab.set_links(&links).await;
-            for _ in 0..call * 5 % self.yields {
-                tokio::task::yield_now().await;
-            }
-            set
-        })
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.lab.capabilities();
-        capabilities.link_counters = self.counted;
-        capabilities
-    }
 
     fn name(&self) -> &str {
         "altered"
@@ -86,16 +62,38 @@ impl Environment for Altered {
         self.lab.data_dir(host)
     }
 
-    fn folder(&self, host: HostId) -> Result<PathBuf, Error> {
-        self.lab.folder(host)
+    fn read_file(&self, host: HostId, path: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, Error>> {
+        self.lab.read_file(host, path)
     }
 
-    fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>> {
-        self.lab.add_host(spec)
+    fn write_file(
+        &self,
+        host: HostId,
+        path: PathBuf,
+        content: Vec<u8>,
+    ) -> BoxFuture<'_, Result<(), Error>> {
+        self.lab.write_file(host, path, content)
     }
 
-    fn remove_host(&self, host: HostId) -> BoxFuture<'_, Result<(), Error>> {
-        self.lab.remove_host(host)
+    fn fetch_folder(
+        &self,
+        host: HostId,
+        path: PathBuf,
+        to: PathBuf,
+    ) -> BoxFuture<'_, Result<(), Error>> {
+        self.lab.fetch_folder(host, path, to)
+    }
+
+    fn logs(&self, host: HostId) -> String {
+        self.lab.logs(host)
+    }
+
+    fn last_output(&self, host: HostId, bytes_max: usize) -> Vec<(String, String)> {
+        self.lab.last_output(host, bytes_max)
+    }
+
+    fn links(&self) -> Option<&dyn LinkControl> {
+        Some(self)
     }
 
     fn start(&self, host: HostId, command: Command) -> BoxFuture<'_, Result<Process, Error>> {
@@ -117,18 +115,6 @@ impl Environment for Altered {
 
     fn processes(&self, host: HostId) -> BoxFuture<'_, Result<Vec<ProcessInfo>, Error>> {
         self.lab.processes(host)
-    }
-
-    fn links(&self) -> LinkMatrix {
-        self.lab.links()
-    }
-
-    fn counters(&self) -> LinkCounters {
-        self.lab.counters()
-    }
-
-    fn socket(&self, host: HostId, kind: SocketKind) -> BoxFuture<'_, Result<OwnedFd, Error>> {
-        self.lab.socket(host, kind)
     }
 
     fn connect(
@@ -154,5 +140,37 @@ impl Environment for Altered {
         on: SocketAddr,
     ) -> BoxFuture<'_, Result<tokio::net::UdpSocket, Error>> {
         self.lab.bind_udp(host, on)
+    }
+}
+
+impl LinkControl for Altered {
+    fn set_links(&self, links: &LinkMatrix) -> BoxFuture<'_, Result<(), Error>> {
+        let links = (self.alter)(links);
+        Box::pin(async move {
+            if self.yields == 0 {
+                return self.lab.set_links(&links).await;
+            }
+            let call = self.calls.fetch_add(1, SeqCst);
+            for _ in 0..call * 7 % self.yields {
+                tokio::task::yield_now().await;
+            }
+            let set = self.lab.set_links(&links).await;
+            for _ in 0..call * 5 % self.yields {
+                tokio::task::yield_now().await;
+            }
+            set
+        })
+    }
+
+    fn matrix(&self) -> LinkMatrix {
+        self.lab.matrix()
+    }
+
+    fn counters(&self) -> LinkCounters {
+        self.lab.counters()
+    }
+
+    fn counts_drops(&self) -> bool {
+        self.counted
     }
 }

@@ -1,7 +1,7 @@
 //! What a host is: a name, a network, a file system and folders of its own.
 
 use super::support::*;
-use fuzz_dist::env::{Command, Environment, Error, HostSpec, Mount, Role};
+use fuzz_dist::env::{Command, Environment, Error, Folder as Given, HostSpec, Membership, Role};
 use fuzz_dist::lab::{Lab, LabOptions};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("another_groups_folder_is_copied", another_groups_folder_is_copied),
     ("folders_are_laid_in_their_own_place", folders_are_laid_in_their_own_place),
     ("hosts_come_and_go", hosts_come_and_go),
+    ("what_a_host_needs_is_in_its_data_folder", what_a_host_needs_is_in_its_data_folder),
     ("names_and_places_are_checked", names_and_places_are_checked),
 ];
 
@@ -91,9 +92,9 @@ fn folders_are_laid_read_only() {
     let release = release(&folder);
     // A folder that exists nowhere on this machine, and one that does.
     let spec = HostSpec::node("n1")
-        .mount(Mount::bind(&release, "/usr/lib/fuzz_dist_trial/erlang"))
-        .mount(Mount::bind(&release, "/opt/fuzz_dist_trial"))
-        .mount(Mount::bind(&release, "/usr/share"));
+        .folder(Given::read_only(&release, "/usr/lib/fuzz_dist_trial/erlang"))
+        .folder(Given::read_only(&release, "/opt/fuzz_dist_trial"))
+        .folder(Given::read_only(&release, "/usr/share"));
     with_hosts(vec![spec, HostSpec::node("n2")], async |lab, _| {
         for place in ["/usr/lib/fuzz_dist_trial/erlang", "/opt/fuzz_dist_trial", "/usr/share"] {
             assert_eq!(text(&lab, N1, &format!("{place}/bin/app")).await, "original");
@@ -110,8 +111,8 @@ fn folders_are_laid_read_only() {
 fn folders_are_laid_copy_on_write() {
     let folder = Folder::new();
     let release = release(&folder);
-    let mount = || Mount::copy_on_write(&release, "/app");
-    let hosts = ["n1", "n2"].map(|name| HostSpec::node(name).mount(mount()));
+    let given = || Given::own_copy(&release, "/app");
+    let hosts = ["n1", "n2"].map(|name| HostSpec::node(name).folder(given()));
     with_hosts(hosts.into(), async |lab, _| {
         text(&lab, N1, "echo 'echo changed' > /app/bin/app && mkdir -p /app/log && rm -r /app/log")
             .await;
@@ -133,16 +134,16 @@ fn folders_are_laid_in_their_own_place() {
     let link = all.path().join("link");
     std::os::unix::fs::symlink(&folder, &link).unwrap();
     let spec = HostSpec::node("n1")
-        .mount(Mount::in_place(&link))
-        .mount(Mount::in_place(std::env::current_exe().unwrap().parent().unwrap()))
-        .mount(Mount::in_place("/usr"));
+        .folder(Given::in_place(&link))
+        .folder(Given::in_place(std::env::current_exe().unwrap().parent().unwrap()))
+        .folder(Given::in_place("/usr"));
     with_hosts(vec![spec, HostSpec::node("n2")], async |lab, _| {
         for place in [&folder, &link] {
             let app = place.join("bin/app").display().to_string();
             assert_eq!(text(&lab, N1, &app).await, "original");
             assert!(!sh(&lab, N1, &format!("echo 1 > {app}")).await.status.success());
             let error = lab.start(N2, Command::new(app)).await.unwrap_err().to_string();
-            assert!(error.contains("on host n2") && error.contains("Mount::in_place"), "{error}");
+            assert!(error.contains("on host n2") && error.contains("Folder::in_place"), "{error}");
         }
     });
 }
@@ -155,11 +156,11 @@ fn another_groups_folder_is_copied() {
     let release = release(&folder);
     // Deep within: the folder itself gives no hint.
     std::os::unix::fs::chown(release.join("bin/app"), None, Some(12345)).unwrap();
-    let spec = HostSpec::node("n1").mount(Mount::copy_on_write(&release, "/app"));
+    let spec = HostSpec::node("n1").folder(Given::own_copy(&release, "/app"));
     with_hosts(vec![spec], async |lab, _| {
         text(&lab, N1, "echo 'echo changed' > /app/bin/app").await;
         assert_eq!(text(&lab, N1, "/bin/sh /app/bin/app").await, "changed");
-        let notes = lab.capabilities().notes;
+        let notes = lab.notes();
         assert!(notes.len() == 1 && notes[0].contains("another group"), "{notes:?}");
     });
     // The folder of the host may pass on a group of its own.
@@ -167,7 +168,7 @@ fn another_groups_folder_is_copied() {
     let release = self::release(&folder);
     std::os::unix::fs::chown(&folder.0, None, Some(12345)).unwrap();
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o2755)).unwrap();
-    let spec = HostSpec::node("n1").mount(Mount::copy_on_write(&release, "/app"));
+    let spec = HostSpec::node("n1").folder(Given::own_copy(&release, "/app"));
     let lab = Lab::start(LabOptions::new(folder.0.join("lab"), vec![spec])).unwrap();
     runtime().block_on(async {
         text(&lab, N1, "echo 'echo changed' > /app/bin/app; echo 1 > /app/bin/new").await;
@@ -189,13 +190,13 @@ fn another_users_folder_is_copied() {
         }
         None => return eprintln!("only root can make another user's folder: not tried"),
     };
-    let spec = HostSpec::node("n1").mount(Mount::copy_on_write(&others, "/etc/copy"));
+    let spec = HostSpec::node("n1").folder(Given::own_copy(&others, "/etc/copy"));
     with_hosts(vec![spec, HostSpec::node("n2")], async |lab, _| {
         assert_eq!(text(&lab, N1, "/etc/copy/bin/app").await, "original");
         text(&lab, N1, "echo 'echo mine' > /etc/copy/bin/app; echo 1 > /etc/copy/new").await;
         assert_eq!(text(&lab, N1, "/bin/sh /etc/copy/bin/app").await, "mine");
         assert!(fs::read_to_string(others.join("bin/app")).unwrap().contains("original"));
-        let notes = lab.capabilities().notes;
+        let notes = lab.notes();
         assert!(notes.len() == 1 && notes[0].contains("was copied"), "{notes:?}");
         // A place was made in /etc, and what is mounted below it is still there.
         assert!(text(&lab, N1, "getent hosts n2; cat /etc/hostname").await.ends_with("n2\nn1"));
@@ -230,13 +231,35 @@ fn hosts_come_and_go() {
     });
 }
 
+fn what_a_host_needs_is_in_its_data_folder() {
+    let folder = Folder::new();
+    let release = release(&folder);
+    let spec = HostSpec::node("n1")
+        .folder(Given::own_copy(&release, "app"))
+        .folder(Given::read_only(&release, "original"))
+        .file("etc/app.conf", "a = 1");
+    with_hosts(vec![spec], async |lab, _| {
+        assert_eq!(text(&lab, N1, "cat etc/app.conf; original/bin/app").await, "a = 1original");
+        text(&lab, N1, "echo changed > app/bin/app; ! echo 1 > original/bin/app").await;
+        assert!(fs::read_to_string(release.join("bin/app")).unwrap().contains("original"));
+        lab.write_file(N1, "in/put".into(), b"from outside".into()).await.unwrap();
+        text(&lab, N1, "tr a-z A-Z < in/put > out && ln -s /etc/hostname link").await;
+        assert_eq!(lab.read_file(N1, "out".into()).await.unwrap(), b"FROM OUTSIDE");
+        // A link of a host's program leads nowhere on this machine.
+        assert!(lab.read_file(N1, "link".into()).await.is_err());
+        let to = folder.0.join("fetched");
+        lab.fetch_folder(N1, "in".into(), to.clone()).await.unwrap();
+        assert_eq!(fs::read(to.join("put")).unwrap(), b"from outside");
+    });
+}
+
 fn names_and_places_are_checked() {
     for (hosts, expected) in [
         (vec![HostSpec::node("N 1")], "no name for a host"),
         (vec![HostSpec::node("")], "no name for a host"),
         (vec![HostSpec::node("n1"), HostSpec::node("n1")], "two hosts are named n1"),
-        (vec![HostSpec::node("n1").mount(Mount::bind("/usr", "opt"))], "must be absolute"),
-        (vec![HostSpec::node("n1").mount(Mount::bind("/no/such", "/opt"))], "/no/such"),
+        (vec![HostSpec::node("n1").folder(Given::read_only("/usr", "../opt"))], "without .."),
+        (vec![HostSpec::node("n1").folder(Given::read_only("/no/such", "/opt"))], "/no/such"),
         (HostSpec::nodes(129), "at most 128 hosts"),
     ] {
         let folder = Folder::new();

@@ -1,7 +1,7 @@
 //! The network: cuts, counters, watchers, and large transfers.
 
 use super::support::*;
-use fuzz_dist::env::{Environment, HostId, LinkMatrix};
+use fuzz_dist::env::{Environment, HostId, LinkControl, LinkMatrix};
 use fuzz_dist::lab::{Fate, Lab, Sighting, Watcher};
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn a_cut_stops_tcp_and_heals() {
         let mut links = LinkMatrix::default();
         links.cut_both(N1, N2);
         lab.set_links(&links).await.unwrap();
-        assert_eq!(lab.links(), links);
+        assert_eq!(lab.matrix(), links);
         let before = lab.counters();
         near.write_all(b"2").await.unwrap();
         // The first try and a retransmission are lost.

@@ -3,9 +3,9 @@
 
 use crate::altered::{Alter, Altered};
 use crate::support::{LIMIT, Test, eventually, with_lab};
+use fuzz_dist::clock::Clock;
 use fuzz_dist::env::{Environment, LinkMatrix};
 use fuzz_dist::grudge::Grudge;
-use fuzz_dist::history::FaultStatus;
 use fuzz_dist::node::Cluster;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -25,12 +25,17 @@ pub(crate) const TESTS: &[Test] = &[
 
 fn cluster(env: impl Environment + 'static) -> (Arc<dyn Environment>, Cluster) {
     let env: Arc<dyn Environment> = Arc::new(env);
-    (env.clone(), Cluster::new(env).unwrap())
+    (env.clone(), Cluster::new(env, Clock::system()).unwrap())
+}
+
+/// What the environment has installed.
+fn in_force(env: &dyn Environment) -> LinkMatrix {
+    env.links().expect("links that can be cut").matrix()
 }
 
 /// Does the environment drop all of a grudge's packets?
 fn installed(env: &dyn Environment, cluster: &Cluster, grudge: &Grudge) -> bool {
-    let links = env.links();
+    let links = in_force(env);
     let host = |node: usize| cluster.nodes()[node].host();
     grudge.cuts().all(|(from, to)| links.is_cut(host(from), host(to)))
 }
@@ -85,7 +90,7 @@ fn partitions_are_installed_in_one_order() {
             task.await.unwrap();
         }
         assert!(!cluster.links().grudge().is_effective());
-        assert!(env.links().is_open(), "kept a cut: {:?}", env.links());
+        assert!(in_force(&*env).is_open(), "kept a cut: {:?}", in_force(&*env));
     });
 }
 
@@ -96,7 +101,7 @@ fn a_dropped_change_is_whole_and_can_be_undone() {
         let links = cluster.links();
         let one = Grudge::none(3).cut_both(0, 1);
         let other = Grudge::none(3).cut(2, 0);
-        let agree = || env.links() == matrix(&cluster, &links.grudge());
+        let agree = || in_force(&*env) == matrix(&cluster, &links.grudge());
         links.add(&other).await.unwrap();
         for times in 0..40 {
             let added = polled(times % 20, links.add(&one)).await;
@@ -106,10 +111,13 @@ fn a_dropped_change_is_whole_and_can_be_undone() {
             assert!(!removed || agree(), "{times}");
             eventually("what acts is installed", async || agree()).await;
             links.remove(&one).await.unwrap();
-            assert_eq!((env.links(), links.grudge()), (matrix(&cluster, &other), other.clone()));
+            assert_eq!(
+                (in_force(&*env), links.grudge()),
+                (matrix(&cluster, &other), other.clone())
+            );
         }
         polled(1, links.heal()).await;
-        eventually("the heal is installed", async || env.links().is_open() && agree()).await;
+        eventually("the heal is installed", async || in_force(&*env).is_open() && agree()).await;
     });
 }
 
@@ -136,34 +144,33 @@ fn a_proof_is_of_its_own_partition() {
             let halves = Grudge::complete(5, &[vec![0, 3], vec![1, 2, 4]]);
             links.add(&halves).await.unwrap();
             let proof = links.prove_cut(&halves).await;
-            assert_eq!(proof.status(), FaultStatus::Installed, "{round}: {}", proof.evidence());
+            assert_eq!(proof.holds(), Some(true), "{round}: {}", proof.evidence());
             links.remove(&halves).await.unwrap();
             let proof = links.prove_open(&halves).await;
-            assert_eq!(proof.status(), FaultStatus::Installed, "{round}: {}", proof.evidence());
+            assert_eq!(proof.holds(), Some(true), "{round}: {}", proof.evidence());
         }
         stop.store(true, SeqCst);
         flapping.await.unwrap();
         let proof = links.prove().await;
-        assert_eq!(proof.status(), FaultStatus::Installed, "{}", proof.evidence());
+        assert_eq!(proof.holds(), Some(true), "{}", proof.evidence());
     });
 }
 
 /// What the proofs of a cut and of its heal say of a network that does this to its matrices.
-async fn proofs(env: Altered) -> [FaultStatus; 2] {
+async fn proofs(env: Altered) -> [Option<bool>; 2] {
     let (_, cluster) = cluster(env);
     let (links, grudge) = (cluster.links(), Grudge::none(3).cut_both(0, 1));
     links.add(&grudge).await.unwrap();
     let cut = links.prove_cut(&grudge).await;
     links.remove(&grudge).await.unwrap();
     let open = links.prove_open(&grudge).await;
-    [cut.status(), open.status()]
+    [cut.holds(), open.holds()]
 }
 
 fn a_network_that_lies_is_found() {
-    use FaultStatus::{Indeterminate, Ineffective, Installed};
-    let lies: [(&str, Alter, [FaultStatus; 2]); 5] = [
-        ("installs all", LinkMatrix::clone, [Installed, Installed]),
-        ("installs nothing", |_| LinkMatrix::default(), [Ineffective, Installed]),
+    let lies: [(&str, Alter, [Option<bool>; 2]); 5] = [
+        ("installs all", LinkMatrix::clone, [Some(true), Some(true)]),
+        ("installs nothing", |_| LinkMatrix::default(), [Some(false), Some(true)]),
         (
             "forgets a link",
             |links| {
@@ -171,7 +178,7 @@ fn a_network_that_lies_is_found() {
                 links.cuts().take(1).for_each(|(from, to)| fewer.open(from, to));
                 fewer
             },
-            [Ineffective, Installed],
+            [Some(false), Some(true)],
         ),
         (
             "cuts one link more",
@@ -183,7 +190,7 @@ fn a_network_that_lies_is_found() {
                 }
                 more
             },
-            [Indeterminate, Installed],
+            [None, Some(true)],
         ),
         (
             "never opens",
@@ -192,7 +199,7 @@ fn a_network_that_lies_is_found() {
                 always.cut_both(crate::support::N1, crate::support::N2);
                 always
             },
-            [Installed, Indeterminate],
+            [Some(true), None],
         ),
     ];
     for (what, alter, expected) in lies {
@@ -204,7 +211,7 @@ fn a_network_that_lies_is_found() {
 
 fn proofs_need_no_counters() {
     with_lab(3, async |lab| {
-        assert_eq!(proofs(Altered::uncounted(lab)).await, [FaultStatus::Installed; 2]);
+        assert_eq!(proofs(Altered::uncounted(lab)).await, [Some(true); 2]);
     });
 }
 
@@ -215,9 +222,9 @@ fn sixty_nodes_are_proved() {
         let halves = Grudge::complete(60, &[(0..30).collect(), (30..60).collect()]);
         links.add(&halves).await.unwrap();
         let cut = tokio::time::timeout(LIMIT, links.prove_cut(&halves)).await.unwrap();
-        assert_eq!(cut.status(), FaultStatus::Installed, "{}", cut.evidence());
+        assert_eq!(cut.holds(), Some(true), "{}", cut.evidence());
         links.heal().await.unwrap();
         let open = tokio::time::timeout(LIMIT, links.prove()).await.unwrap();
-        assert_eq!(open.status(), FaultStatus::Installed, "{}", open.evidence());
+        assert_eq!(open.holds(), Some(true), "{}", open.evidence());
     });
 }

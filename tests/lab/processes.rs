@@ -13,7 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_whole_host_is_paused_and_killed", a_whole_host_is_paused_and_killed),
     ("output_is_captured_per_host", output_is_captured_per_host),
     ("a_flood_of_output_is_limited", a_flood_of_output_is_limited),
-    ("statuses_are_told", statuses_are_told),
+    ("statuses_are_reported", statuses_are_reported),
     ("what_cannot_be_executed_is_said", what_cannot_be_executed_is_said),
     ("a_command_that_hangs_is_ended", a_command_that_hangs_is_ended),
     ("many_short_processes_are_not_mixed_up", many_short_processes_are_not_mixed_up),
@@ -84,7 +84,10 @@ fn output_is_captured_per_host() {
                 assert!(process.wait().await.success());
             }
         }
-        assert_eq!(lab.folder(N2).unwrap(), fs::canonicalize(&folder).unwrap().join("n2"));
+        let logs = fs::canonicalize(&folder).unwrap().join("n2/logs");
+        assert_eq!(lab.logs(N2), logs.display().to_string());
+        let ends = lab.last_output(N2, 6);
+        assert_eq!(ends[0], ("app.err".to_owned(), "ror 2\n".to_owned()));
         drop(lab);
         for name in ["n1", "n2"] {
             let read = |file: &str| fs::read_to_string(folder.join(name).join(file)).unwrap();
@@ -104,7 +107,7 @@ fn a_flood_of_output_is_limited() {
         let line = "echo first; yes & sleep 1; kill $!; wait; echo last";
         let process = lab.start(N1, Command::shell(line).named("flood")).await.unwrap();
         process.wait().await;
-        eventually("a note", async || lab.capabilities().notes.len() == 1).await;
+        eventually("a note", async || lab.notes().len() == 1).await;
         // The room that the log takes on the disk, whatever its length.
         let taken = async || fs::metadata(&path).unwrap().blocks() * 512;
         eventually("little room", async || taken().await < 2 << 20).await;
@@ -112,7 +115,7 @@ fn a_flood_of_output_is_limited() {
         let flood = Command::shell("timeout 1 yes; true");
         assert_eq!(lab.run(N1, flood, LIMIT).await.unwrap().stdout.len(), 16 << 20);
     });
-    let notes = lab.capabilities().notes;
+    let notes = lab.notes();
     assert!(notes[0].contains("flood.out were dropped"), "{notes:?}");
     drop(lab);
     let text = fs::read_to_string(&path).unwrap();
@@ -121,7 +124,7 @@ fn a_flood_of_output_is_limited() {
     assert!(text.contains("\n[fuzz_dist: ") && !text.contains('\0'));
 }
 
-fn statuses_are_told() {
+fn statuses_are_reported() {
     with_lab(1, async |lab| {
         assert_eq!(sh(&lab, N1, "exit 7").await.status.code(), Some(7));
         assert_eq!(sh(&lab, N1, "kill -TERM $$").await.status.signal(), Some(15));

@@ -35,29 +35,29 @@ fn started_after(line: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn expect(told: &str, step: &str, remedy: &str) {
-    assert!(told.contains(step), "{told}");
-    assert!(told.contains("remedy: ") && told.contains(remedy), "{told}");
+fn expect(text: &str, step: &str, remedy: &str) {
+    assert!(text.contains(step), "{text}");
+    assert!(text.contains("remedy: ") && text.contains(remedy), "{text}");
 }
 
 fn no_user_namespaces() {
-    let told = started_after("echo 0 > /proc/sys/user/max_user_namespaces");
-    expect(&told, "create a user namespace (unshare)", "user.max_user_namespaces=10000 (now 0)");
+    let text = started_after("echo 0 > /proc/sys/user/max_user_namespaces");
+    expect(&text, "create a user namespace (unshare)", "user.max_user_namespaces=10000 (now 0)");
 }
 
 fn no_tun_device() {
-    let told = started_after("mount -t tmpfs none /dev/net");
+    let text = started_after("mount -t tmpfs none /dev/net");
     let known = ["modprobe tun", "--device /dev/net/tun"];
-    let remedy = known.iter().find(|remedy| told.contains(**remedy)).unwrap_or(&known[0]);
-    expect(&told, "open /dev/net/tun", remedy);
+    let remedy = known.iter().find(|remedy| text.contains(**remedy)).unwrap_or(&known[0]);
+    expect(&text, "open /dev/net/tun", remedy);
 }
 
 fn another_device() {
-    let told = started_after("mount --bind /dev/null /dev/net/tun");
-    expect(&told, "make a TUN device", "CONFIG_TUN");
+    let text = started_after("mount --bind /dev/null /dev/net/tun");
+    expect(&text, "make a TUN device", "CONFIG_TUN");
 }
 
 fn no_network_namespaces() {
-    let told = started_after("echo 1 > /proc/sys/user/max_net_namespaces");
-    expect(&told, "create namespaces (unshare)", "user.max_net_namespaces=10000");
+    let text = started_after("echo 1 > /proc/sys/user/max_net_namespaces");
+    expect(&text, "create namespaces (unshare)", "user.max_net_namespaces=10000");
 }

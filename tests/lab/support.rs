@@ -1,5 +1,6 @@
 //! What the tests share: labs in throw-away folders, bounded waits, and this program as a helper.
 
+use fuzz_dist::beam::follow::Distribution;
 use fuzz_dist::env::{Command, Environment, Finished, HostId, HostSpec};
 use fuzz_dist::lab::{Lab, LabOptions};
 use std::future::Future;
@@ -7,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -54,7 +56,9 @@ pub(crate) fn with_hosts<F: Future<Output = ()>>(
     body: impl FnOnce(Lab, PathBuf) -> F,
 ) {
     let folder = Folder::new();
-    let lab = Lab::start(LabOptions::new(&folder.0, hosts)).unwrap_or_else(|e| panic!("{e}"));
+    let options =
+        LabOptions { protocol: Some(Arc::new(Distribution)), ..LabOptions::new(&folder.0, hosts) };
+    let lab = Lab::start(options).unwrap_or_else(|e| panic!("{e}"));
     let path = folder.0.clone();
     runtime().block_on(async { tokio::time::timeout(8 * LIMIT, body(lab, path)).await.unwrap() });
 }
@@ -118,7 +122,7 @@ pub(crate) fn helper_if_asked() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// Tells everybody who connects this host's name.
+/// Sends everybody who connects this host's name.
 fn serve(port: u16) {
     let listener = std::net::TcpListener::bind(("0.0.0.0", port)).unwrap();
     println!("ready");
@@ -130,7 +134,7 @@ fn serve(port: u16) {
 
 /// Prints what a server says.
 fn ask(address: &str) {
-    let mut told = String::new();
-    std::net::TcpStream::connect(address).unwrap().read_to_string(&mut told).unwrap();
-    print!("{told}");
+    let mut name = String::new();
+    std::net::TcpStream::connect(address).unwrap().read_to_string(&mut name).unwrap();
+    print!("{name}");
 }

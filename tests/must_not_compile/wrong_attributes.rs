@@ -2,7 +2,7 @@
 
 use fuzz_dist::prelude::*;
 
-#[fuzz_dist::test(nemisis = "bridge", nodes = 0, time_limit = "60 seconds", env = "docker")]
+#[fuzz_dist::test(nemisis = "bridge", nodes = 0, time_limit = "60 seconds", heal = "slowly")]
 async fn mistyped(test: Test) -> Outcome {
     test.run().await
 }

@@ -25,16 +25,16 @@ impl Checker for Keep {
             let outcome = history.completion(i).map_or("none", |c| history.kind(c).as_str());
             let span = history.span_of_event(i).unwrap_or(0);
             let trace = history.trace_id();
-            let told = format!("{} {outcome} {span:016x} {trace}", history.function(i));
-            kept.push(((history.node_name(node).to_string(), i as i64), told));
+            let line = format!("{} {outcome} {span:016x} {trace}", history.function(i));
+            kept.push(((history.node_name(node).to_string(), i as i64), line));
         }
         Verdict::valid("keep").with("operations", kept)
     }
 }
 
-/// What a node's telemetry was told, in the same form; of an operation without an end `none`.
-async fn told(cluster: &Cluster, node: &str) -> Operations {
-    let mut told = Operations::new();
+/// What a node's telemetry got, in the same form; of an operation without an end `none`.
+async fn received(cluster: &Cluster, node: &str) -> Operations {
+    let mut received = Operations::new();
     let executed = call(cluster, node, ("telemetry", "executed"), args![]).await;
     for entry in executed.as_list().unwrap_or_default() {
         let Some([event, Term::Map(data)]) = entry.as_tuple() else { panic!("{entry}") };
@@ -48,14 +48,14 @@ async fn told(cluster: &Cluster, node: &str) -> Operations {
         let outcome = get("outcome").map_or("none".into(), Term::to_string);
         let line =
             format!("{} {outcome} {} {}", text("function"), text("span_id"), text("trace_id"));
-        let former = told.insert((node.to_string(), id), line);
+        let former = received.insert((node.to_string(), id), line);
         // A start comes before its stop, and each comes once.
         assert_eq!(former.is_some(), event.contains("stop"), "{entry}");
     }
-    told
+    received
 }
 
-/// All operations of a run, no more and no less, are told on the node that they were sent to.
+/// All operations of a run, no more and no less, are announced on the node that they were sent to.
 #[fuzz_dist::test(
     db = app(true),
     workload = set(),
@@ -65,7 +65,7 @@ async fn told(cluster: &Cluster, node: &str) -> Operations {
     announce = "operations",
     seed = 1
 )]
-async fn telemetry_is_told_every_operation(test: Test) -> Outcome {
+async fn telemetry_gets_every_operation(test: Test) -> Outcome {
     let running = test.start().await?;
     let cluster = Cluster::clone(&running);
     running.client("n2").invoke(Add(1_000_000)).await?;
@@ -79,23 +79,23 @@ async fn telemetry_is_told_every_operation(test: Test) -> Outcome {
     });
     let kept = Operations::from_iter(kept);
     assert!(kept.len() > 100, "{}", kept.len());
-    eventually("both nodes were told all of it", async || {
-        let mut all = told(&cluster, "n1").await;
-        all.extend(told(&cluster, "n2").await);
+    eventually("both nodes got all of it", async || {
+        let mut all = received(&cluster, "n1").await;
+        all.extend(received(&cluster, "n2").await);
         all == kept
     })
     .await;
     Ok(verdict)
 }
 
-/// By default nodes are told of faults alone, and of nothing where nobody wants it.
+/// By default faults alone are announced to nodes, and nothing where nobody wants it.
 #[fuzz_dist::test(db = app(true), workload = set(), nodes = 2, seed = 1)]
-async fn operations_are_told_where_that_is_asked_for(test: Test) -> Outcome {
+async fn operations_are_announced_on_request(test: Test) -> Outcome {
     let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;
     let fault = cluster.inject(pause()).await?;
     fault.heal().await?;
-    eventually("both were told of the fault", async || {
+    eventually("both got the fault", async || {
         let mut all = true;
         for node in ["n1", "n2"] {
             let executed = call(&cluster, node, ("telemetry", "executed"), args![]).await;
@@ -104,13 +104,13 @@ async fn operations_are_told_where_that_is_asked_for(test: Test) -> Outcome {
         all
     })
     .await;
-    assert!(told(&cluster, "n1").await.is_empty());
+    assert!(received(&cluster, "n1").await.is_empty());
     cluster.check(fuzz_dist::checker::set_full()).await
 }
 
 /// Where nothing is announced, nobody is there who could.
 #[fuzz_dist::test(db = app(true), workload = set(), nodes = 2, seed = 1)]
-async fn nothing_is_told_where_nobody_wants_it(test: Test) -> Outcome {
+async fn nothing_is_announced_where_nobody_wants_it(test: Test) -> Outcome {
     let test = test.announce(Announce::Nothing);
     let cluster = test.start().await?;
     cluster.client("n1").invoke(Add(1)).await?;

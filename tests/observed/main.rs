@@ -1,4 +1,4 @@
-//! What a run knows of its Erlang nodes beside the history, and what they are told of the run.
+//! What a run knows of its Erlang nodes beside the history, and what is announced to them of the run.
 
 mod announced;
 mod bad;

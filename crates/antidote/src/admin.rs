@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// Lets the server's data centre receive the updates of all `others`; its own descriptor
-    /// may be among them. For a whole cluster every data centre is told, best all at once.
+    /// may be among them. For a whole cluster call it for every data centre, best all at once.
     ///
     /// The server waits without limit for one that it cannot reach, and can report success
     /// although one failed: only a write at one data centre that is read at the others shows

@@ -5,9 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fuzz_dist_clock::Clock;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::answer::{
     check_objects, malformed, parse_answer, read_values, succeeded, update_messages,
@@ -20,7 +20,7 @@ use super::proto;
 use super::token::Token;
 use super::transaction::Transaction;
 
-/// How long an answer is waited for unless told otherwise.
+/// How long an answer is waited for by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A session with one server: one connection at most, made when it is first needed.
@@ -54,6 +54,7 @@ pub struct Client {
     connector: Connector,
     connection: Option<Connection>,
     timeout: Duration,
+    clock: Clock,
     limit_bytes: usize,
     causal: bool,
     token: Option<Token>,
@@ -72,6 +73,7 @@ impl Client {
             connector: Connector::new(connect),
             connection: None,
             timeout: DEFAULT_TIMEOUT,
+            clock: Clock::system(),
             limit_bytes: DEFAULT_LIMIT_BYTES,
             causal: false,
             token: None,
@@ -92,6 +94,13 @@ impl Client {
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Client {
         self.timeout = limit;
+        self
+    }
+
+    /// Waits by this clock. It is the machine's unless set.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Client {
+        self.clock = clock;
         self
     }
 
@@ -226,7 +235,7 @@ impl Client {
             .map_err(|error| Error::TooLong { request: kind, what: error.to_string() })?;
         // Out of the client while in use: a future that is dropped takes the connection with it.
         let mut connection = self.idle_connection(kind).await?;
-        let answer = match timeout(limit, connection.exchange(&bytes)).await {
+        let answer = match self.clock.timeout(limit, connection.exchange(&bytes)).await {
             Err(_) => return Err(Error::Timeout { request: kind, limit }),
             Ok(Err(Lost::Broken(source))) => return Err(Error::Broken { request: kind, source }),
             Ok(Err(Lost::Malformed(error))) => return Err(malformed(kind, &error.to_string())),
@@ -247,7 +256,8 @@ impl Client {
         {
             return Ok(connection);
         }
-        match timeout(self.timeout, self.connector.connect(self.limit_bytes)).await {
+        let connecting = self.connector.connect(self.limit_bytes);
+        match self.clock.timeout(self.timeout, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(source)) => Err(Error::Connect { request: kind, source }),
             Err(_) => {

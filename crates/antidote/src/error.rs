@@ -27,7 +27,7 @@ pub enum RequestKind {
     CreateDc,
     /// Asking a data centre how others reach it.
     ConnectionDescriptor,
-    /// Telling a data centre of others.
+    /// Announcing other data centres to a data centre.
     ConnectToDcs,
 }
 
@@ -111,7 +111,7 @@ pub enum Ending {
     /// A request in it failed before its commit was asked for.
     Failed,
     /// Its commit was asked for, and whether it happened is not known.
-    Unknown,
+    Indeterminate,
 }
 
 impl fmt::Display for Ending {
@@ -120,14 +120,14 @@ impl fmt::Display for Ending {
             Ending::Committed => "has been committed",
             Ending::Aborted => "has been aborted",
             Ending::Failed => "has failed",
-            Ending::Unknown => "may or may not have been committed",
+            Ending::Indeterminate => "may or may not have been committed",
         })
     }
 }
 
 /// A request that brought no usable answer.
 ///
-/// [`Error::is_definite`] tells whether it certainly had no effect (the operation is to be
+/// [`Error::is_definite`] says whether it certainly had no effect (the operation is to be
 /// completed as `fail`), or may have had one (`info`).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

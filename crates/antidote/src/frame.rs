@@ -5,7 +5,7 @@
 /// Bytes in front of every frame's content: its length as an unsigned 32-bit big-endian number.
 const HEADER_BYTES: usize = 4;
 
-/// The largest content a [`Decoder`] takes unless told otherwise: 64 MiB.
+/// The largest content a [`Decoder`] takes by default: 64 MiB.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
 /// One message as it travels: its code and its still encoded body.

@@ -77,9 +77,9 @@ impl<'a> Transaction<'a> {
         let kind = RequestKind::Commit;
         self.check_open(kind)?;
         let request = proto::CommitTransaction { descriptor: self.descriptor.clone() };
-        let answer = self.request(kind, &request, Ending::Unknown).await?;
+        let answer = self.request(kind, &request, Ending::Indeterminate).await?;
         let committed = self.client.committed(kind, answer);
-        self.end_on_error(committed, Ending::Unknown)?;
+        self.end_on_error(committed, Ending::Indeterminate)?;
         self.ending = Some(Ending::Committed);
         Ok(())
     }

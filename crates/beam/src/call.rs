@@ -5,8 +5,6 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::connection::Connection;
 use super::control::{Control, Process};
 use super::error::{CallError, Class, CloseReason};
@@ -62,7 +60,7 @@ impl Connection {
 
     /// Calls a function, as `rpc:call/4` did before OTP 23: through the server `rex`.
     ///
-    /// Errors and exits cannot be told apart this way, and a thrown value is a result.
+    /// Errors and exits cannot be distinguished this way, and a thrown value is a result.
     pub fn call_rex<R: FromTerm>(
         &self,
         module: &str,
@@ -119,7 +117,8 @@ impl<R: FromTerm + Send + 'static> IntoFuture for Call<R> {
             let peer = self.connection.peer().to_owned();
             let limit = self.limit;
             let name = self.what.to_string();
-            let term = match timeout(limit, run(&self.connection, self.what)).await {
+            let running = run(&self.connection, self.what);
+            let term = match self.connection.clock().timeout(limit, running).await {
                 Ok(result) => result?,
                 Err(_) => return Err(CallError::TimedOut { peer, what: name, limit }),
             };

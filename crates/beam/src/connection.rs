@@ -6,10 +6,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fuzz_dist_clock::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use super::control::{Control, Process};
 use super::epmd;
@@ -52,7 +52,8 @@ impl Connection {
     ) -> Result<Connection, ConnectError> {
         let limit = options.connect_limit;
         let peer = options.peer.clone();
-        match timeout(limit, open(options, connector)).await {
+        let clock = options.clock.clone();
+        match clock.timeout(limit, open(options, connector)).await {
             Ok(result) => result,
             Err(_) => Err(ConnectError::TimedOut { peer, limit }),
         }
@@ -122,6 +123,11 @@ impl Connection {
         self.0.shared.options.call_limit
     }
 
+    /// What its limits take their time from.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.shared.options.clock
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }
@@ -149,7 +155,7 @@ impl Connection {
         tokio::select! {
             () = self.0.shared.outbox.push(&message) => Ok(()),
             () = self.closed() => Err(self.not_connected(self.close_reason().unwrap_or(CloseReason::Local))),
-            () = tokio::time::sleep(limit) => {
+            () = self.clock().sleep(limit) => {
                 Err(CallError::TimedOut { peer: self.peer().into(), what: "a signal".into(), limit })
             }
         }

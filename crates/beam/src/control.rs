@@ -43,7 +43,7 @@ pub enum Control {
     },
     /// A message; the payload is what is sent.
     Send {
-        /// The sender, if it is told.
+        /// The sender, if it is given.
         from: Option<Pid>,
         /// The receiver.
         to: Process,
@@ -61,7 +61,7 @@ pub enum Control {
         from: Pid,
         /// The process that was linked to it.
         to: Pid,
-        /// Why; `None` if the payload tells.
+        /// Why; `None` if the payload has the reason.
         reason: Option<Term>,
     },
     /// `exit(Pid, Reason)` was called.
@@ -70,7 +70,7 @@ pub enum Control {
         from: Pid,
         /// Who is to exit.
         to: Pid,
-        /// Why; `None` if the payload tells.
+        /// Why; `None` if the payload has the reason.
         reason: Option<Term>,
     },
     /// A process is watched.
@@ -99,12 +99,12 @@ pub enum Control {
         to: Pid,
         /// The watch.
         reference: Reference,
-        /// Why; `None` if the payload tells.
+        /// Why; `None` if the payload has the reason.
         reason: Option<Term>,
     },
     /// A process is to be started; the payload is the list of its arguments.
     SpawnRequest {
-        /// Tells requests apart; with the option `monitor` also the watch.
+        /// Distinguishes requests; with the option `monitor` also the watch.
         request: Reference,
         /// Who asks.
         from: Pid,

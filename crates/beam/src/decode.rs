@@ -1,4 +1,4 @@
-//! The external term format into terms: never panics, and never allocates by a length that it was only told.
+//! The external term format into terms: never panics, and never allocates by a length that is only claimed.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Asking a host's port mapper (epmd) for a node's distribution port: its two messages, without I/O.
 
-/// The port that epmd listens on unless told otherwise.
+/// The port that epmd listens on by default.
 pub const EPMD_PORT: u16 = 4369;
 
 /// Answers are shorter than this.

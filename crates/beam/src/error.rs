@@ -1,4 +1,4 @@
-//! What can go wrong between us and a node, told so that a user knows whether the call may have had an effect.
+//! What can go wrong between us and a node, in terms that show whether the call may have had an effect.
 
 use std::io;
 use std::time::Duration;
@@ -111,7 +111,7 @@ pub enum CallError {
         class: Class,
         /// The exception's reason.
         reason: Term,
-        /// Where it was raised; an empty list if that is not told.
+        /// Where it was raised; an empty list if the node does not report it.
         stacktrace: Term,
     },
     /// No answer came in time. It may come, and take effect, later.

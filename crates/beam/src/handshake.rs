@@ -86,7 +86,7 @@ pub enum HandshakeError {
 pub enum Status {
     /// Go on.
     Ok,
-    /// It believes that a connection to a node of this name is still there: tell it to go on.
+    /// It believes that a connection to a node of this name is still there: ask it to go on.
     Alive,
 }
 
@@ -97,7 +97,7 @@ pub struct Challenge {
     pub flags: Flags,
     /// The number that the cookie has to be mixed with.
     pub challenge: u32,
-    /// Tells the node's incarnations apart.
+    /// Distinguishes the node's incarnations.
     pub creation: u32,
     /// The node's name.
     pub name: String,

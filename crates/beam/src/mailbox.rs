@@ -52,7 +52,7 @@ impl Mailbox {
         self.inbox.next().await
     }
 
-    /// Links to a process: [`Event::Exit`] tells when it ends.
+    /// Links to a process: [`Event::Exit`] reports its end.
     pub async fn link(&self, to: &Pid) -> Result<(), CallError> {
         self.connection.signal(Control::Link { from: self.pid.clone(), to: to.clone() }, None).await
     }

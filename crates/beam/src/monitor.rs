@@ -56,7 +56,7 @@ impl Connection {
 impl Monitor {
     /// Waits until the process has ended. Can be cancelled without loss.
     ///
-    /// Once it has told, it tells [`Down::Disconnected`] with [`CloseReason::Local`].
+    /// After that, it gives [`Down::Disconnected`] with [`CloseReason::Local`].
     pub async fn down(&mut self) -> Down {
         let Some(receiver) = &mut self.fired else { return Down::Disconnected(CloseReason::Local) };
         let answer = receiver.await;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use fuzz_dist_clock::Clock;
 use tokio::net::TcpStream;
 
 use super::epmd::EPMD_PORT;
@@ -68,6 +69,8 @@ pub struct Options {
     pub tick_after: Duration,
     /// The connection is given up when nothing was heard of the node for this long.
     pub silence_limit: Duration,
+    /// What all of these limits, and ticks, take their time from.
+    pub clock: Clock,
 }
 
 impl Options {
@@ -85,6 +88,7 @@ impl Options {
             message_bytes_max: 256 << 20,
             outgoing_bytes_max: 8 << 20,
             tick_after: Duration::from_millis(500),
+            clock: Clock::system(),
             silence_limit: Duration::from_secs(90),
         }
     }

@@ -132,7 +132,7 @@ impl Shared {
         self.lock().closed.clone()
     }
 
-    /// Ends the connection: the first reason counts, and whoever waits is told.
+    /// Ends the connection: the first reason counts, and whoever waits gets it.
     pub(crate) fn close(&self, reason: CloseReason) {
         let (pending, mailboxes) = {
             let mut state = self.lock();
@@ -182,7 +182,7 @@ impl Shared {
         (self.pid(id), id, inbox)
     }
 
-    /// Ends a mailbox: the processes that watch it are told.
+    /// Ends a mailbox: the processes that watch it are notified.
     pub(crate) fn close_mailbox(&self, id: u32) {
         let Some(mailbox) = self.lock().mailboxes.remove(&id) else { return };
         for (reference, watcher) in mailbox.watchers {

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Duration, timeout};
 
 use super::error::CloseReason;
 use super::frame::{self, Message, TICK};
@@ -55,7 +55,7 @@ async fn read(mut socket: OwnedReadHalf, shared: &Shared) -> CloseReason {
     loop {
         // Room grows with what has really come, never with what a length announces.
         buffer.reserve(READ_BYTES.max(buffer.len() / 2));
-        match timeout(silence, socket.read_buf(&mut buffer)).await {
+        match shared.options.clock.timeout(silence, socket.read_buf(&mut buffer)).await {
             Ok(Ok(0)) => return CloseReason::ByPeer,
             Ok(Ok(_)) => {}
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
@@ -96,7 +96,8 @@ async fn read(mut socket: OwnedReadHalf, shared: &Shared) -> CloseReason {
 /// the time (then it sends no ticks that could be answered): we tick by ourselves.
 async fn write(socket: &mut OwnedWriteHalf, shared: &Shared, taken: &mut Taken) -> io::Error {
     loop {
-        if timeout(shared.options.tick_after, shared.outbox.take(&mut taken.bytes)).await.is_err() {
+        let more = shared.outbox.take(&mut taken.bytes);
+        if shared.options.clock.timeout(shared.options.tick_after, more).await.is_err() {
             taken.bytes.extend(TICK);
         }
         if let Err(error) = taken.write_to(socket).await {
@@ -124,11 +125,11 @@ impl Taken {
 
 /// What cannot be sent in time is lost with the connection, as was intended.
 async fn flush(socket: &mut OwnedWriteHalf, shared: &Shared, taken: &mut Taken) {
-    let _ = timeout(FLUSH_LIMIT, async {
+    let rest = async {
         taken.write_to(socket).await?;
         shared.outbox.take_now(&mut taken.bytes);
         taken.write_to(socket).await?;
         socket.shutdown().await
-    })
-    .await;
+    };
+    let _ = shared.options.clock.timeout(FLUSH_LIMIT, rest).await;
 }

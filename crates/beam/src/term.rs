@@ -77,7 +77,7 @@ pub struct Pid {
     pub id: u32,
     /// The second number.
     pub serial: u32,
-    /// Tells the node's incarnations apart.
+    /// Distinguishes the node's incarnations.
     pub creation: u32,
 }
 
@@ -88,7 +88,7 @@ pub struct Port {
     pub node: Atom,
     /// The port's number.
     pub id: u64,
-    /// Tells the node's incarnations apart.
+    /// Distinguishes the node's incarnations.
     pub creation: u32,
 }
 
@@ -97,7 +97,7 @@ pub struct Port {
 pub struct Reference {
     /// The node that made it.
     pub node: Atom,
-    /// Tells the node's incarnations apart.
+    /// Distinguishes the node's incarnations.
     pub creation: u32,
     /// One to five words.
     pub ids: Vec<u32>,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::calls::OpenUpdates;
 use super::evidence::{Faults, count, healed_at, node_name};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Name, NodeId, Phase, Value};
@@ -22,7 +22,7 @@ pub struct Convergence {
     ordered: bool,
 }
 
-/// Judges whether the final reads of all nodes are equal, whatever they read, and tells how
+/// Judges whether the final reads of all nodes are equal, whatever they read, and reports how
 /// long after the heal that took. Lists count as unordered, as databases give sets. Reads that
 /// differ only by what updates of unknown outcome may have changed between them are *unknown*.
 ///
@@ -96,7 +96,7 @@ impl Checker for Convergence {
         if finals.expected || !finals.settled {
             finals.apply(&mut verdict);
         }
-        let verdict = rechecked(history, verdict, |f, a| recheck::convergence(f, a, self.ordered));
+        let verdict = verified(history, verdict, |f, a| verify::convergence(f, a, self.ordered));
         let verdict = match self.time_ms(history, &finals) {
             Some(ms) => verdict.with("convergence_ms", ms),
             None => verdict,
@@ -212,7 +212,7 @@ mod tests {
     use fuzz_dist_random::Seed;
 
     #[test]
-    fn equal_final_reads_converge_and_tell_when() {
+    fn equal_final_reads_converge_and_report_when() {
         let verdict = convergence().check(&Script::parse(
             "a1 a1' |heal |quiesce r1@1 r1'{1} r2@2 r2'{} |final r1 r1'{1} r2@2 r2'{1}",
         ));
@@ -291,9 +291,9 @@ mod tests {
             let all: Vec<String> = (1..=size).map(|n| n.to_string()).collect();
             let text = format!("|heal |final r1@1 r1'{{{}}} r2@2 r2'{{}}", all.join(","));
             let verdict = convergence().check(&Script::parse(&text));
-            let told = &verdict.anomalies[0].explanation;
-            assert!(told.contains(shown), "{told}");
-            assert!(told.contains("{1 2 3 4 5 6 7 8}"), "{told}");
+            let text = &verdict.anomalies[0].explanation;
+            assert!(text.contains(shown), "{text}");
+            assert!(text.contains("{1 2 3 4 5 6 7 8}"), "{text}");
         }
     }
 
@@ -339,7 +339,7 @@ mod tests {
     }
 
     /// What the reads say, one against the other.
-    fn naive(history: &History) -> (Validity, Option<u64>) {
+    fn oracle(history: &History) -> (Validity, Option<u64>) {
         let read = |i: &usize| &**history.function(*i) == "read";
         let ok = |i: &usize| history.kind(*i) == Kind::Ok && read(i);
         let of_finals = |i: &usize| history.phase(*i) == Phase::Final;
@@ -387,11 +387,11 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
         #[test]
-        fn the_slow_twin_comes_to_the_same(seed in any::<u64>(), steps in 2_usize..40) {
+        fn the_oracle_comes_to_the_same(seed in any::<u64>(), steps in 2_usize..40) {
             let history = reads(seed, steps);
             let verdict = convergence().check(&history);
-            let told = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
-            prop_assert_eq!((verdict.validity, told), naive(&history));
+            let ms = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
+            prop_assert_eq!((verdict.validity, ms), oracle(&history));
             // Unknown by itself, and not since the second opinion disagrees.
             let why = verdict.reasons.concat();
             prop_assert!(!why.contains("internal error"), "{}", why);

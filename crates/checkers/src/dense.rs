@@ -280,17 +280,17 @@ mod tests {
             let history = r.history();
             let events: Vec<u32> = (0..history.len() as u32).step_by(2).collect();
             let mut dense = Dense::of_events(&history, &events);
-            let mut twin: Vec<Value> = Vec::new();
+            let mut oracle: Vec<Value> = Vec::new();
             for i in events {
                 let value = history.value(i as usize);
-                let expected = twin.iter().position(|v| *v == value).unwrap_or_else(|| {
-                    twin.push(value.clone());
-                    twin.len() - 1
+                let expected = oracle.iter().position(|v| *v == value).unwrap_or_else(|| {
+                    oracle.push(value.clone());
+                    oracle.len() - 1
                 });
                 let id = dense.event(i as usize);
                 assert_eq!((id as usize, dense.value(id)), (expected, value), "seed {seed}");
             }
-            assert_eq!(dense.len(), twin.len());
+            assert_eq!(dense.len(), oracle.len());
         }
     }
 }

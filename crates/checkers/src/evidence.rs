@@ -22,7 +22,7 @@ const CUTS: [&str; 11] = [
     "custom",
 ];
 
-/// Faults after which a node is told at once that its peer is gone.
+/// Faults after which a node learns at once that its peer is gone.
 const BREAKS: [&str; 5] = ["blip", "kill", "power_failure", "kill_epmd", "tick_trigger"];
 
 /// The faults of a run, asked by time.

@@ -58,7 +58,7 @@ pub(crate) struct Quantiles(pub(crate) BTreeMap<&'static str, u64>);
 impl Quantiles {
     /// The quantile `q` of n ascending latencies is the one at `min(n - 1, floor(n * q))`.
     ///
-    /// What lies in several lists is neither copied nor moved: counting the buckets tells which
+    /// What lies in several lists is neither copied nor moved: counting the buckets shows which
     /// few hold the quantiles, and only what these hold is looked into.
     pub(crate) fn of<'a>(lists: impl Iterator<Item = &'a Latencies> + Clone) -> Quantiles {
         let buckets = lists.clone().flat_map(|l| l.buckets.iter().copied());

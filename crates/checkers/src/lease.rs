@@ -3,7 +3,7 @@
 use super::Arguments;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, mixed};
 use fuzz_dist_history::History;
 use fuzz_dist_history::time::Time;
@@ -130,7 +130,7 @@ impl Checker for Lease {
         verdict.anomalies = found;
         verdict.count_of("two_holders", total);
         let verdict = verdict.with("hold_count", count_of).with("overlap_count", total);
-        let verdict = rechecked(history, verdict, |f, a| recheck::lease(f, a, self.ttl_ms));
+        let verdict = verified(history, verdict, |f, a| verify::lease(f, a, self.ttl_ms));
         faults.state(history, verdict)
     }
 
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_twin_agrees_on_random_histories() {
+    fn the_oracle_agrees_on_random_histories() {
         let mut seen = [0; 3];
         for seed in 0..5_000 {
             let mut s = Seed(seed).stream("lease");
@@ -249,7 +249,7 @@ mod tests {
             assert_eq!(verdict.validity, expected, "seed {seed}: {:?}", verdict.reasons);
             // The two acquisitions of each anomaly overlap, and each acquisition that begins while another
             // client holds the lease is reported.
-            let told: BTreeSet<usize> =
+            let found: BTreeSet<usize> =
                 verdict.anomalies.iter().filter_map(|a| a.events.last().copied()).collect();
             let begins = calls(&history, &["acquire"]).filter_map(|c| {
                 let done = c.acknowledged()?;
@@ -257,7 +257,7 @@ mod tests {
                 (held(c.process.0) && all.clone().any(|o| o != c.process.0 && held(o)))
                     .then_some(done)
             });
-            assert_eq!(told, begins.collect(), "seed {seed}: {verdict:#?}");
+            assert_eq!(found, begins.collect(), "seed {seed}: {verdict:#?}");
             seen[expected as usize] += 1;
         }
         assert!(seen.iter().all(|n| *n > 250), "{seen:?}");

@@ -25,7 +25,6 @@ mod or_set;
 mod perf;
 mod pn_counter;
 mod power;
-mod recheck;
 mod replicated_register;
 mod set_full;
 mod sets;
@@ -37,6 +36,7 @@ mod uniform;
 mod unique_ids;
 mod unordered_queue;
 mod verdict;
+mod verify;
 mod within;
 
 pub use arguments::Arguments;

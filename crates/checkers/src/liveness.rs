@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_name};
 use super::finals::overloaded;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Validity, Verdict};
 use fuzz_dist_history::op::{Name, NodeId};
 use fuzz_dist_history::time::Time;
@@ -107,7 +107,7 @@ impl Checker for Liveness {
             verdict.reasons.insert(0, why.into());
         }
         let within = self.within;
-        let verdict = rechecked(history, verdict, |f, a| recheck::liveness(f, a, within));
+        let verdict = verified(history, verdict, |f, a| verify::liveness(f, a, within));
         faults.state(history, verdict)
     }
 
@@ -242,8 +242,7 @@ mod tests {
 
         fn fault(&mut self, ms: u64, id: i64, edges: &[Edge]) {
             for edge in edges {
-                let check =
-                    (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+                let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
                 let value = History::fault_value(id, *edge, "n1 | n2", check);
                 self.at(ms).event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
             }
@@ -390,11 +389,11 @@ mod tests {
             assert_eq!(verdict.results["slowest_ms"].as_u64(), slowest, "seed {seed} {ops:?}");
             let judged_count = states.iter().flatten().count();
             assert_eq!(verdict.results["judged_count"], judged_count, "seed {seed} {ops:?}");
-            let told: Vec<(&str, Option<NodeId>)> =
+            let found: Vec<(&str, Option<NodeId>)> =
                 verdict.anomalies.iter().map(|a| (&*a.kind, a.node)).collect();
             let dead = (0..2u16).filter(|n| states[usize::from(*n)] == Some(false));
             let dead = dead.map(|n| ("not_recovered", Some(NodeId(n))));
-            assert_eq!(told, dead.collect::<Vec<_>>(), "seed {seed} {ops:?}: {verdict:#?}");
+            assert_eq!(found, dead.collect::<Vec<_>>(), "seed {seed} {ops:?}: {verdict:#?}");
             seen[expected as usize] += 1;
         }
         assert!(seen.iter().all(|n| *n > 100), "{seen:?}");

@@ -11,13 +11,13 @@ use super::latency::{Latencies, Quantiles};
 use super::{Checker, Verdict};
 use fuzz_dist_history::History;
 
-/// Tells latencies and rates over time; see [`perf`].
+/// Reports latencies and rates over time; see [`perf`].
 #[derive(Clone, Debug)]
 pub struct Perf {
     window_ms: u64,
 }
 
-/// Tells, for each function and each window of a second, how many operations ended how, and the
+/// Reports, for each function and each window of a second, how many operations ended how, and the
 /// quantiles of the latencies of those that succeeded. Always valid.
 ///
 /// ```

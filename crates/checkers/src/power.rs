@@ -207,11 +207,11 @@ mod tests {
     use fuzz_dist_history::op::Process;
 
     /// Two nodes; a fault from 1 s to 3 s that is undone; one add on each node at the given times.
-    fn run(status: FaultStatus, adds_at_s: [u64; 2]) -> History {
-        ending((status, FaultStatus::Installed), adds_at_s)
+    fn run(acts: Option<bool>, adds_at_s: [u64; 2]) -> History {
+        ending((acts, Some(true)), adds_at_s)
     }
 
-    fn ending((start, end): (FaultStatus, FaultStatus), adds_at_s: [u64; 2]) -> History {
+    fn ending((start, end): (Option<bool>, Option<bool>), adds_at_s: [u64; 2]) -> History {
         let mut r = Recorder::new(["n1", "n2"]);
         let edges = [(1, Edge::Start), (1, Edge::Started), (3, Edge::Stop), (3, Edge::Stopped)];
         let mut steps: Vec<(u64, Option<Edge>, u32)> =
@@ -222,9 +222,8 @@ mod tests {
             r.time = Time::from_secs(t);
             match edge {
                 Some(edge) => {
-                    let status = if edge == Edge::Started { start } else { end };
-                    let check =
-                        (edge.kind() == Kind::Info).then_some((status, Value::from("seen")));
+                    let seen = if edge == Edge::Started { start } else { end };
+                    let check = (edge.kind() == Kind::Info).then_some((seen, Value::from("seen")));
                     let value = History::fault_value(1, edge, "{n1} | {n2}", check);
                     r.event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
                 }
@@ -243,19 +242,19 @@ mod tests {
 
     #[test]
     fn nothing_on_a_healthy_node_is_vacuous() {
-        let reasons = reasons(&run(FaultStatus::Installed, [2, 5]));
+        let reasons = reasons(&run(Some(true), [2, 5]));
         assert_eq!(reasons, ["no operation succeeded on n1 while no fault was active"]);
     }
 
     #[test]
     fn nothing_under_a_fault_is_vacuous() {
-        let reasons = reasons(&run(FaultStatus::Installed, [0, 5]));
+        let reasons = reasons(&run(Some(true), [0, 5]));
         assert_eq!(reasons, ["no operation overlapped a fault that was seen to act"]);
     }
 
     #[test]
     fn a_fault_that_never_acted_is_vacuous() {
-        let reasons = reasons(&run(FaultStatus::Ineffective, [0, 5]));
+        let reasons = reasons(&run(Some(false), [0, 5]));
         assert_eq!(reasons, ["`halves` was asked for, and never seen to act"]);
     }
 
@@ -279,14 +278,14 @@ mod tests {
     #[test]
     fn a_fault_that_was_not_seen_undone_is_unknown_with_what_was_seen() {
         let not_undone = "`halves {n1} | {n2}` was not seen undone: seen";
-        for end in [FaultStatus::Ineffective, FaultStatus::Indeterminate] {
-            let history = ending((FaultStatus::Installed, end), [0, 2]);
+        for end in [Some(false), None] {
+            let history = ending((Some(true), end), [0, 2]);
             assert!(reasons(&history).iter().any(|r| r == not_undone), "{:?}", reasons(&history));
             // Also where the scenario, not the nemesis, began it.
             let verdict = power().check(&history);
             assert_eq!(verdict.validity, Validity::Unknown);
         }
-        let undone = ending((FaultStatus::Installed, FaultStatus::Installed), [0, 5]);
+        let undone = ending((Some(true), Some(true)), [0, 5]);
         assert!(power().check(&undone).is_valid(), "{:?}", power().check(&undone));
     }
 
@@ -310,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_run_without_nodedown_says_so() {
-        let mut history = run(FaultStatus::Installed, [0, 5]);
+        let mut history = run(Some(true), [0, 5]);
         history.set_meta("net_ticktime_ms", 60_000);
         let verdict = power().check(&history);
         assert_eq!(verdict.results["nodedown_possible"], false);

@@ -7,8 +7,8 @@ use super::Arguments;
 use super::calls::{Outcome, calls};
 use super::evidence::{count, listed, node_of};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
 use super::sets::Elements;
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict, within};
 use fuzz_dist_history::op::{Name, Value};
 use fuzz_dist_history::{History, View};
@@ -135,7 +135,7 @@ impl Checker for Set {
             .with("unexpected_count", counts[1])
             .with("resurrected_count", counts[2])
             .with("recovered_count", recovered.iter().filter(|r| **r).count());
-        rechecked(history, verdict, |f, a| recheck::set(f, a, &self.add, &self.read))
+        verified(history, verdict, |f, a| verify::set(f, a, &self.add, &self.read))
     }
 
     fn arguments(&self) -> Option<Arguments> {

@@ -18,7 +18,7 @@ use fuzz_dist_history::time::Time;
 pub struct Stats;
 
 /// Counts operations by function and by node, with the share that succeeded, what the others
-/// failed of, and the latencies of those that completed. Always valid: it only tells.
+/// failed of, and the latencies of those that completed. Always valid: it only reports.
 ///
 /// ```
 /// # use fuzz_dist_checkers::{Checker, stats, histories::Script};

@@ -1,5 +1,5 @@
 //! Are the values of each function of one type? Where an element is now a number and now text,
-//! what was written and what was read cannot be told to be the same, or different.
+//! what was written and what was read cannot be decided to be the same, or different.
 
 use std::ops::Range;
 
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_texts_of_one_function_are_told() {
+    fn numbers_and_texts_of_one_function_are_reported() {
         let said = says(&[("add", 1.into()), ("read", "a".into()), ("add", "b".into())]);
         assert_eq!(
             said.as_deref(),

@@ -7,7 +7,7 @@ use super::calls::calls;
 use super::dense::Dense;
 use super::evidence::{count, node_of};
 use super::online::OnlineIds;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict, mixed};
 use fuzz_dist_history::op::{Name, Value};
 use fuzz_dist_history::{History, Word};
@@ -107,7 +107,7 @@ impl Checker for UniqueIds {
             .with("duplicate_count", again.len())
             .with("lowest", lowest.map(|v| v.to_string()))
             .with("highest", highest.map(|v| v.to_string()));
-        rechecked(history, verdict, |f, a| recheck::unique_ids(f, a, &self.generate))
+        verified(history, verdict, |f, a| verify::unique_ids(f, a, &self.generate))
     }
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {
@@ -172,7 +172,7 @@ mod tests {
     use fuzz_dist_random::Seed;
 
     #[test]
-    fn the_twin_agrees_on_random_histories() {
+    fn the_oracle_agrees_on_random_histories() {
         for seed in 0..5_000 {
             let mut s = Seed(seed).stream("unique_ids");
             let mut r = Recorder::new(["n1", "n2"]);
@@ -210,18 +210,19 @@ mod tests {
             assert_eq!(verdict.validity, expected, "{values:?}");
             let ends = [values.iter().min(), values.iter().max()];
             for (name, value) in ["lowest", "highest"].into_iter().zip(ends) {
-                let told = verdict.results[name].as_str().map(str::to_string);
-                assert_eq!(told, value.map(Value::to_string), "seed {seed}");
+                let found = verdict.results[name].as_str().map(str::to_string);
+                assert_eq!(found, value.map(Value::to_string), "seed {seed}");
             }
-            let mut told: Vec<_> = verdict.anomalies.iter().map(|a| a.subject.clone()).collect();
-            told.sort();
+            let mut subjects: Vec<_> =
+                verdict.anomalies.iter().map(|a| a.subject.clone()).collect();
+            subjects.sort();
             let mut again: Vec<Value> = (0..values.len())
                 .filter(|i| values[..*i].contains(&values[*i]))
                 .map(|i| values[i].clone())
                 .collect();
             again.sort();
             again.dedup();
-            assert!(again.len() > ANOMALIES_MAX || told == again, "seed {seed}: {told:?}");
+            assert!(again.len() > ANOMALIES_MAX || subjects == again, "seed {seed}: {subjects:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed, node_of};
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -130,7 +130,7 @@ impl Checker for UnorderedQueue {
             .with("element_count", items.len())
             .with("empty_count", empties.len())
             .with("indeterminate_dequeue_count", open.len());
-        let verdict = rechecked(history, verdict, recheck::unordered_queue);
+        let verdict = verified(history, verdict, verify::unordered_queue);
         Faults::of(history).state(history, verdict)
     }
 

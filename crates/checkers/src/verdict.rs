@@ -120,7 +120,7 @@ pub struct Verdict {
     pub checker: Name,
     /// Why it is not valid, in sentences.
     pub reasons: Vec<String>,
-    /// What must not be in the history, most telling first. Of a kind that occurs often it is a
+    /// What must not be in the history, most informative first. Of a kind that occurs often it is a
     /// sample: [`Verdict::count`] gives the whole number.
     pub anomalies: Vec<Anomaly>,
     /// How many anomalies of a kind there are, where `anomalies` has only some of them.

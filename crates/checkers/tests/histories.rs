@@ -14,11 +14,11 @@ use cases::Case;
 use fuzz_dist_checkers::histories::Recorder;
 use fuzz_dist_checkers::{
     AnyChecker, Checker as _, Verdict, any_checker, explained, jobs, liveness, log_pattern, names,
-    set_full, unordered_queue,
+    power, set_full, unordered_queue,
 };
 use fuzz_dist_history::op::{Kind, Phase, Process, Value};
 use fuzz_dist_history::time::{Time, secs};
-use fuzz_dist_history::{Edge, FaultStatus, Format, History};
+use fuzz_dist_history::{Edge, Format, History};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -118,7 +118,7 @@ fn services() -> Vec<Kept> {
     let stuck = || {
         let mut r = Recorder::new(["n1", "n2"]);
         for edge in [Edge::Start, Edge::Started, Edge::Stop, Edge::Stopped] {
-            let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+            let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
             let value = History::fault_value(0, edge, "{n1} | {n2}", check);
             r.event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
         }
@@ -150,7 +150,7 @@ fn services() -> Vec<Kept> {
     ]
 }
 
-fn tell(file: &str, verdict: &Verdict, said: &mut String) {
+fn describe(file: &str, verdict: &Verdict, said: &mut String) {
     said.push_str(&format!("{file}: {}\n", verdict.validity));
     for reason in &verdict.reasons {
         said.push_str(&format!("  because {reason}\n"));
@@ -203,7 +203,7 @@ fn the_cause_named_is_the_one_that_acted_at_the_loss() {
     }
 }
 
-/// Trimmed histories of real runs, in which nodes said why: what is told of each anomaly, and as data.
+/// Trimmed histories of real runs, in which nodes said why: what is said of each anomaly, and as data.
 #[test]
 fn explanations_of_kept_histories_do_not_change() {
     let folder = root().join("tests/histories");
@@ -230,6 +230,45 @@ fn explanations_of_kept_histories_do_not_change() {
     insta::assert_snapshot!(said);
 }
 
+/// The kept runs have the words that the end of a fault had before it recorded `removed` and `not removed`:
+/// whichever stand there, every checker that looks at faults says the same.
+#[test]
+fn older_words_for_the_end_of_a_fault_give_the_same_verdicts() {
+    let end = |word: &str| format!(r#""edge","stopped"],["status","{word}""#);
+    let mut tried = 0;
+    for name in RUNS.into_iter().chain(["liveness_not_recovered"]) {
+        let path = root().join("tests/histories").join(name).with_extension("jsonl");
+        let older = fs::read_to_string(path).expect("a kept history");
+        let verdicts = |text: String| {
+            let loaded = History::import(&mut text.as_bytes(), name.as_ref(), Format::Json)
+                .expect("it loads");
+            let history = loaded.history;
+            let undone: Vec<bool> = history.faults().iter().map(|f| f.undone).collect();
+            let checkers = [
+                any_checker(set_full()),
+                any_checker(liveness(secs(10))),
+                any_checker(power().faults_asked(true)),
+            ];
+            let verdicts = checkers.map(|c| explained(c.check(&history), &history));
+            (undone, verdicts)
+        };
+        for (old, new, is_undone) in
+            [("installed", "removed", true), ("ineffective", "not removed", false)]
+        {
+            let older = older.replace(&end("installed"), &end(old));
+            let newer = older.replace(&end(old), &end(new));
+            if older == newer {
+                continue;
+            }
+            tried += 1;
+            let (older, newer) = (verdicts(older), verdicts(newer));
+            assert_eq!(older, newer, "{name}: {old} and {new}");
+            assert!(older.0.iter().all(|undone| *undone == is_undone), "{name}: {old}");
+        }
+    }
+    assert_eq!(tried, 12, "six of the kept histories have the end of a fault");
+}
+
 #[test]
 fn verdicts_about_kept_histories_do_not_change() {
     let mut of_checker: BTreeMap<&str, String> = BTreeMap::new();
@@ -242,7 +281,7 @@ fn verdicts_about_kept_histories_do_not_change() {
         let verdict = kept.build.check(&kept.load());
         let named = verdict.anomalies.iter().any(|a| *a.kind == *kept.anomaly);
         assert!(verdict.is_invalid() && named, "{}: {verdict:#?}", kept.file);
-        tell(&kept.file, &verdict, of_checker.entry(kept.checker).or_default());
+        describe(&kept.file, &verdict, of_checker.entry(kept.checker).or_default());
     }
     for (checker, said) in of_checker {
         insta::assert_snapshot!(checker, said);

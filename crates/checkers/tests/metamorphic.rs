@@ -126,7 +126,7 @@ fn values_are_only_names() {
     unchanged("values", |case, random| {
         let salt = random.below(1000) as i64;
         let numbers = [Object::Counter, Object::Bank, Object::Log];
-        // What those do with their values is more than to tell them apart.
+        // What those do with their values is more than to distinguish them.
         if case.object.is_some_and(|o| numbers.contains(&o))
             || ["monotonic", "crdt_causal"].contains(&case.checker)
         {
@@ -203,7 +203,7 @@ fn failed_operations_prove_nothing() {
             .collect();
         for next in (first..).take(1 + random.index(4)) {
             let (f, value) = random.choose(&asked)?.clone();
-            // What writes needs a value of its own, where values are told apart.
+            // What writes needs a value of its own, where values are distinguished.
             let value = match (&case.object, &value) {
                 (None, value) => micro(
                     value,

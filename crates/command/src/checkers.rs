@@ -279,7 +279,7 @@ fn isolation(given: &Given<'_>) -> Result<Isolation, String> {
     };
     let model: Isolation = model.unwrap_or(Ok(default))?;
     if !given.real_time && model.implies(Isolation::StrongReadUncommitted) {
-        return Err(format!("{model} speaks of real time, of which this history tells nothing"));
+        return Err(format!("{model} depends on real time, which this history does not record"));
     }
     let of_sessions = match model {
         Isolation::ReadAtomic | Isolation::Rola | Isolation::Pram | Isolation::Causal => true,

@@ -41,7 +41,7 @@ impl Compression {
             Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(source)),
             Compression::Zstd => Box::new(frames::Frames::new(source)),
         };
-        Ok(Box::new(Told { plain, compression: self }))
+        Ok(Box::new(Decompressed { plain, compression: self }))
     }
 
     /// Says what to do instead.
@@ -57,13 +57,13 @@ impl Compression {
 
 /// A reader whose errors say what was decompressed.
 #[cfg(feature = "compressed")]
-struct Told {
+struct Decompressed {
     plain: Box<dyn Read>,
     compression: Compression,
 }
 
 #[cfg(feature = "compressed")]
-impl Read for Told {
+impl Read for Decompressed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.plain.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => error,
@@ -120,7 +120,7 @@ mod frames {
         fn end(&mut self) -> io::Result<()> {
             self.inside = false;
             match (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum()) {
-                (Some(told), Some(found)) if told != found => {
+                (Some(expected), Some(found)) if expected != found => {
                     Err(io::Error::other("the checksum is wrong"))
                 }
                 _ => Ok(()),

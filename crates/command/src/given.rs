@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// The options of a command line.
 pub(super) struct Given<'a> {
     pub(super) options: &'a [(String, String)],
-    /// Does the history tell what happened before what, beyond the order of each session?
+    /// Does the history record what happened before what, beyond the order of each session?
     pub(super) real_time: bool,
-    /// Does it tell which operations were of one client?
+    /// Does it record which operations were of one client?
     pub(super) processes: bool,
 }
 

@@ -138,7 +138,7 @@ fn part<'a>(verdict: &'a Verdict, history: &'a History) -> Part<'a> {
     }
 }
 
-/// The events of the most telling anomaly, where the verdict is that there is one.
+/// The events of the most informative anomaly, where the verdict is that there is one.
 fn witness(verdict: &Verdict) -> Vec<usize> {
     let first = verdict.anomalies.first().filter(|_| verdict.is_invalid());
     first.map(|a| a.events.clone()).unwrap_or_default()

@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Progress {
-    /// Begins to tell, where the standard error is a terminal.
+    /// Starts the display, where the standard error is a terminal.
     pub(super) fn start() -> Progress {
         let state = Arc::new(State::default());
         if !io::stderr().is_terminal() {
@@ -35,20 +35,20 @@ impl Progress {
         }
         let (end, ended) = channel();
         let shared = Arc::clone(&state);
-        let tell = move || {
+        let display = move || {
             let mut wait = FIRST;
-            let mut told = false;
+            let mut shown = false;
             while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 // The line is written over itself.
                 eprint!("\r\x1b[K{}", shared.line());
                 let _ = io::stderr().flush();
-                (wait, told) = (EVERY, true);
+                (wait, shown) = (EVERY, true);
             }
-            if told {
+            if shown {
                 eprint!("\r\x1b[K");
             }
         };
-        let thread = std::thread::Builder::new().name("progress".into()).spawn(tell);
+        let thread = std::thread::Builder::new().name("progress".into()).spawn(display);
         Progress { state, thread: thread.ok().map(|thread| (end, thread)) }
     }
 

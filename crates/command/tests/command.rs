@@ -48,7 +48,7 @@ fn export(script: &str, format: Format) -> String {
 }
 
 #[test]
-fn exit_codes_tell_the_verdict() {
+fn exit_codes_show_the_verdict() {
     let history = export(WRITE_SKEW, Format::Edn);
     let check = "check - --checker list-append";
     let text = expect(INVALID, check, &history);
@@ -223,7 +223,7 @@ fn options_reach_the_checkers() {
 }
 
 #[test]
-fn sequential_consistency_and_the_causal_levels_are_told_apart() {
+fn sequential_consistency_and_the_causal_levels_are_distinguished() {
     let one = |p: u32, f: &str, key: &str, value: &str| {
         let asked = if f == "read" { "nil" } else { value };
         done(p, f, &format!("[:{key} {asked}]"), &format!("[:{key} {value}]"))
@@ -289,7 +289,7 @@ fn sessions_without_times_are_judged_by_their_order_alone() {
     let stale = "w(1,5,0,0)\nw(1,6,0,1)\nr(1,6,1,2)\nr(1,5,1,3)\n";
     contains(&expect(INVALID, "check - --checker weak -o level=causal", stale), &["plume"]);
     let text = expect(UNKNOWN, "check - --checker rw-register -o model=strict-serializable", stale);
-    contains(&text, &["speaks of real time, of which this history tells nothing"]);
+    contains(&text, &["depends on real time, which this history does not record"]);
     expect(VALID, "check - --checker rw-register", "w 0 1\n-----\nr 0 1\n");
 }
 

@@ -54,6 +54,9 @@ pub enum Error {
     /// A request that cannot be met: the text says why and what would be.
     #[error("{0}")]
     Invalid(String),
+    /// The machine has too little of something: the text says of what, and what to do.
+    #[error("{0}")]
+    Insufficient(String),
     /// This environment is not able to do that.
     #[error("the {environment} environment cannot {what}")]
     Unsupported {

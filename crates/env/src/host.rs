@@ -1,4 +1,4 @@
-//! What a host is: its name, its role, its group, and the folders laid under it.
+//! What a host is: its name, its role, its group, and the folders and files that it needs.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -42,52 +42,70 @@ pub enum Role {
     Client,
 }
 
-/// How a folder is laid under a host.
+/// What a host may do with a folder that it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum MountKind {
-    /// The folder itself, read-only.
-    Bind,
-    /// A view of its own for the host, which may change it without changing the folder.
-    CopyOnWrite,
+pub enum Access {
+    /// It reads the folder and cannot change it.
+    ReadOnly,
+    /// It has a copy of its own, which it may change without changing the folder.
+    OwnCopy,
 }
 
-/// A folder of this machine at a place in a host's file system.
+/// A folder of the machine that runs the tests, which a host needs.
+///
+/// How the host comes by it (a mount, a link, an upload) is the environment's choice.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Mount {
-    /// The folder on this machine.
+pub struct Folder {
+    /// The folder on the machine that runs the tests.
     pub source: PathBuf,
-    /// Where the host's processes see it (absolute; need not exist on this machine).
-    pub target: PathBuf,
-    /// Read-only or copy-on-write.
-    pub kind: MountKind,
+    /// Where the host's processes see it: relative to the host's data folder, or absolute. An absolute
+    /// path other than `source` needs [`Facet::OwnFiles`](super::Facet::OwnFiles).
+    pub at: PathBuf,
+    /// What the host may do with it.
+    pub access: Access,
 }
 
-impl Mount {
-    /// The folder `source`, read-only, at `target`.
-    pub fn bind(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
-        Mount { source: source.into(), target: target.into(), kind: MountKind::Bind }
+impl Folder {
+    /// The folder `source`, read-only, at `at`.
+    pub fn read_only(source: impl Into<PathBuf>, at: impl Into<PathBuf>) -> Self {
+        Folder { source: source.into(), at: at.into(), access: Access::ReadOnly }
     }
 
-    /// The folder `path`, read-only, at the place that it has on this machine. Hosts see most
-    /// folders of the machine anyway; this is for what lies below `/tmp` or `/run`, which every
-    /// host has of its own.
+    /// The folder `path`, read-only, at the path that it has on the machine that runs the tests. Hosts
+    /// of the local lab see most folders of the machine anyway; this is for what lies below `/tmp` or
+    /// `/run`, which every host has of its own.
     pub fn in_place(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Mount::bind(path.clone(), path)
+        Folder::read_only(path.clone(), path)
     }
 
-    /// A copy-on-write view of the folder `source` at `target`.
-    pub fn copy_on_write(source: impl Into<PathBuf>, target: impl Into<PathBuf>) -> Self {
-        Mount { source: source.into(), target: target.into(), kind: MountKind::CopyOnWrite }
+    /// A copy of the folder `source` at `at`, which the host may change.
+    pub fn own_copy(source: impl Into<PathBuf>, at: impl Into<PathBuf>) -> Self {
+        Folder { source: source.into(), at: at.into(), access: Access::OwnCopy }
     }
+
+    /// Whether only a host with a file system of its own can have it there.
+    pub fn needs_own_files(&self) -> bool {
+        let in_place = self.access == Access::ReadOnly && self.at == self.source;
+        self.at.is_absolute() && !in_place
+    }
+}
+
+/// A file that a host has when its first process starts.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostFile {
+    /// Where the host's processes see it, relative to the host's data folder.
+    pub at: PathBuf,
+    /// What it holds.
+    pub content: Vec<u8>,
 }
 
 /// What a host shall be.
 ///
 /// ```
-/// use fuzz_dist_env::{HostSpec, Mount, Role};
+/// use fuzz_dist_env::{Folder, HostSpec, Role};
 ///
-/// let node = HostSpec::node("n1").group("dc1").mount(Mount::copy_on_write("/rel/shop", "/shop"));
+/// let node = HostSpec::node("n1").group("dc1").folder(Folder::own_copy("/rel/shop", "shop"));
 /// assert_eq!((node.name.as_str(), node.role), ("n1", Role::Node));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -98,14 +116,17 @@ pub struct HostSpec {
     pub role: Role,
     /// The data centre that it belongs to.
     pub group: Option<String>,
-    /// Folders laid under it.
-    pub mounts: Vec<Mount>,
+    /// Folders that it needs.
+    pub folders: Vec<Folder>,
+    /// Files that it needs.
+    pub files: Vec<HostFile>,
 }
 
 impl HostSpec {
-    /// A host of the given name and role, without group and mounts.
+    /// A host of the given name and role, without a group, folders and files.
     pub fn new(name: impl Into<String>, role: Role) -> Self {
-        HostSpec { name: name.into(), role, group: None, mounts: Vec::new() }
+        let (folders, files) = Default::default();
+        HostSpec { name: name.into(), role, group: None, folders, files }
     }
 
     /// A host that runs a node.
@@ -125,10 +146,17 @@ impl HostSpec {
         self
     }
 
-    /// The same host with one more folder laid under it.
+    /// The same host with one more folder.
     #[must_use]
-    pub fn mount(mut self, mount: Mount) -> Self {
-        self.mounts.push(mount);
+    pub fn folder(mut self, folder: Folder) -> Self {
+        self.folders.push(folder);
+        self
+    }
+
+    /// The same host with one more file at `at`, relative to the host's data folder.
+    #[must_use]
+    pub fn file(mut self, at: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push(HostFile { at: at.into(), content: content.into() });
         self
     }
 }

@@ -1,17 +1,20 @@
-//! Hosts, processes, links and capabilities, whatever stands behind them.
+//! Places in which a cluster runs: hosts, processes, files, sockets and logs, and what some of them can
+//! do beyond that.
 //!
-//! [`Environment`] is the one trait through which everything above reaches the outside. The local
-//! lab (crate `fuzz_dist_lab`) implements it with namespaces on this machine. An ssh environment will
-//! implement it with real machines: `set_links` will compute the difference between the matrix
-//! that is in force and the one that is wanted and send each machine its own part, `start` and the
-//! signals will go through an agent that speaks the lab's protocol over the connection, and
-//! `connect` will be a forwarded port.
+//! A [`Provider`] has a name and says what its environments are able to do ([`Capabilities`]) before
+//! anything starts. It starts an [`Environment`] from an [`EnvironmentSpec`]. The trait `Environment` is
+//! the core that every place has. What only some places can do is a *facet*: a trait of its own, which
+//! the environment returns where it has it: [`LinkControl`], [`wire::Wire`], [`Membership`]. The local lab
+//! (crate `fuzz_dist_lab`) is one provider.
 
 mod command;
 mod error;
+mod facet;
 mod host;
 mod links;
+pub mod local;
 mod process;
+mod provider;
 mod scratch;
 #[doc(hidden)]
 pub mod threads;
@@ -19,16 +22,17 @@ pub mod wire;
 
 pub use command::{Command, Finished};
 pub use error::Error;
-pub use host::{HostId, HostSpec, Mount, MountKind, Role};
+pub use facet::{Capabilities, Facet, LinkControl, Membership};
+pub use host::{Access, Folder, HostFile, HostId, HostSpec, Role};
 pub use links::{Heal, LinkCount, LinkCounters, LinkMatrix};
 pub use process::{Process, ProcessControl, ProcessInfo, ProcessState, Signal};
+pub use provider::{AnyProvider, EnvironmentSpec, Provider};
 #[doc(hidden)]
 pub use scratch::Scratch;
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
@@ -36,50 +40,20 @@ use std::time::Duration;
 /// A future in a box, so that [`Environment`] can stand behind `Arc<dyn Environment>`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The kind of socket to make in a host's network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum SocketKind {
-    /// TCP over IPv4.
-    Tcp,
-    /// UDP over IPv4.
-    Udp,
-}
-
-/// What an environment is able to do; parts ask before they promise a fault.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// A link matrix takes effect on all hosts at the same instant.
-    pub atomic_links: bool,
-    /// One direction of a link can be cut.
-    pub one_way_cuts: bool,
-    /// Packets are counted per directed link.
-    pub link_counters: bool,
-    /// Hosts can be added and removed while a test runs.
-    pub membership: bool,
-    /// Processes can be stopped and continued.
-    pub pause: bool,
-    /// Packets of a link can be watched and dropped one by one.
-    pub watch: bool,
-    /// Connections between nodes can be followed, and faults placed by what they carry.
-    pub wire: bool,
-    /// Sockets can be made in a host's own network.
-    pub sockets: bool,
-    /// What this environment does otherwise than asked for, in sentences for people
-    /// (a folder that was copied where copy-on-write was refused, for one).
-    pub notes: Vec<String>,
-}
-
-/// Hosts and the network between them.
+/// Hosts with their processes, files, sockets and logs: what every place has.
 ///
 /// Object safe: the parts above hold an `Arc<dyn Environment>`. All waits inside have limits, so
-/// that every future completes. Dropping the last handle takes the environment down.
+/// that every future completes. Dropping the last handle takes the environment down. Paths of files are
+/// relative to the host's data folder, and lead nowhere else.
 pub trait Environment: Debug + Send + Sync {
-    /// The environment's name, for people: `local`, or a machine's.
+    /// The environment's name, for people: its provider's.
     fn name(&self) -> &str;
 
-    /// What this environment is able to do.
-    fn capabilities(&self) -> Capabilities;
+    /// What this environment does differently from what was requested, in sentences for people (a folder
+    /// that was copied where a copy-on-write view was refused, for one).
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// All present hosts, in the order in which they were added.
     fn hosts(&self) -> Vec<(HostId, HostSpec)>;
@@ -90,28 +64,9 @@ pub trait Environment: Debug + Send + Sync {
     /// [`Error::UnknownHost`] if it was never there or was removed.
     fn address(&self, host: HostId) -> Result<IpAddr, Error>;
 
-    /// The host's data folder as its own processes see it; also their default working directory.
-    ///
-    /// # Errors
-    /// [`Error::UnknownHost`].
-    fn data_dir(&self, host: HostId) -> Result<PathBuf, Error>;
-
-    /// Where the host's data folder (`data`) and log files (`logs`) lie for this process.
-    ///
-    /// # Errors
-    /// [`Error::UnknownHost`], or [`Error::Unsupported`] where they have to be fetched first.
-    fn folder(&self, host: HostId) -> Result<PathBuf, Error>;
-
-    /// Ends all hosts with their processes at once, without a farewell; whatever is asked of them
-    /// afterwards is an error. Their folders stay.
+    /// Ends all hosts with their processes at once, by SIGKILL; whatever is requested of them
+    /// afterwards is an error. Their logs stay.
     fn end(&self);
-
-    /// Adds a host; the others know its name when this returns.
-    fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>>;
-
-    /// Removes a host at once, as if its power failed: processes die without a farewell. Its
-    /// folder stays.
-    fn remove_host(&self, host: HostId) -> BoxFuture<'_, Result<(), Error>>;
 
     /// Starts a process; returns when its program runs.
     fn start(&self, host: HostId, command: Command) -> BoxFuture<'_, Result<Process, Error>>;
@@ -131,27 +86,39 @@ pub trait Environment: Debug + Send + Sync {
     /// Every process of a host with its state: the evidence of pauses and kills.
     fn processes(&self, host: HostId) -> BoxFuture<'_, Result<Vec<ProcessInfo>, Error>>;
 
-    /// Brings all links into the state that the matrix describes. After it returns, no packet of
-    /// a link that is now cut is delivered any more. Links that the matrix does not name are open.
-    fn set_links(&self, links: &LinkMatrix) -> BoxFuture<'_, Result<(), Error>>;
-
-    /// The matrix that was set last.
-    fn links(&self) -> LinkMatrix;
-
-    /// What every directed link has carried and dropped so far.
-    fn counters(&self) -> LinkCounters;
-
-    /// What the links carry, to place faults by it.
+    /// The host's data folder as its own processes see it; also their default working directory.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where nobody sees it.
-    fn wire(&self) -> Result<std::sync::Arc<dyn wire::Wire>, Error> {
-        let what = "see what its links carry".into();
-        Err(Error::Unsupported { environment: self.name().into(), what })
-    }
+    /// [`Error::UnknownHost`].
+    fn data_dir(&self, host: HostId) -> Result<PathBuf, Error>;
 
-    /// A socket that belongs to the host's network and is neither bound nor connected yet.
-    fn socket(&self, host: HostId, kind: SocketKind) -> BoxFuture<'_, Result<OwnedFd, Error>>;
+    /// The content of a file.
+    fn read_file(&self, host: HostId, path: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, Error>>;
+
+    /// Writes a file, in place of one that is there; makes the folders that it lies in.
+    fn write_file(
+        &self,
+        host: HostId,
+        path: PathBuf,
+        content: Vec<u8>,
+    ) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Copies a folder of the host to the folder `to` of the machine that runs the tests. Files and links
+    /// are copied, pipes and sockets are not.
+    fn fetch_folder(
+        &self,
+        host: HostId,
+        path: PathBuf,
+        to: PathBuf,
+    ) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Where people find the host's logs while it runs. At the environment's end they are below the
+    /// folder of its [`EnvironmentSpec`].
+    fn logs(&self, host: HostId) -> String;
+
+    /// The end of each of the host's logs, by the name of its file (`<process>.out`, `<process>.err`),
+    /// at most `bytes_max` of each: what is known of them without waiting.
+    fn last_output(&self, host: HostId, bytes_max: usize) -> Vec<(String, String)>;
 
     /// A TCP connection from the host's network, for use by this process.
     fn connect(
@@ -174,4 +141,19 @@ pub trait Environment: Debug + Send + Sync {
         host: HostId,
         on: SocketAddr,
     ) -> BoxFuture<'_, Result<tokio::net::UdpSocket, Error>>;
+
+    /// Its links, where they can be cut ([`Facet::Links`]).
+    fn links(&self) -> Option<&dyn LinkControl> {
+        None
+    }
+
+    /// The content of its links, where it can be followed ([`Facet::Wire`]).
+    fn wire(&self) -> Option<std::sync::Arc<dyn wire::Wire>> {
+        None
+    }
+
+    /// The set of its hosts, where it can change ([`Facet::Membership`]).
+    fn membership(&self) -> Option<&dyn Membership> {
+        None
+    }
 }

@@ -1,4 +1,4 @@
-//! Faults as the history tells them: when each began, was seen to act, ended, was seen undone.
+//! Faults as the history has them: when each started, took effect, was stopped, was verified as removed.
 //!
 //! A fault is recorded as up to four events of [`Process::NEMESIS`] whose function is the
 //! fault's name and whose value is a map with `id`, `edge` and, on the edges that report a
@@ -47,21 +47,45 @@ impl Edge {
             Edge::Started | Edge::Stopped => Kind::Info,
         }
     }
+
+    /// The status that histories record at this edge, where a check saw what the edge is for
+    /// (`Some(true)`), saw the opposite, or could not decide it (`None`).
+    pub const fn status(self, seen: Option<bool>) -> &'static str {
+        match (self, seen) {
+            (Edge::Start | Edge::Started, Some(true)) => FaultStatus::Installed.as_str(),
+            (Edge::Start | Edge::Started, Some(false)) => FaultStatus::Ineffective.as_str(),
+            (Edge::Stop | Edge::Stopped, Some(true)) => "removed",
+            (Edge::Stop | Edge::Stopped, Some(false)) => "not removed",
+            (_, None) => FaultStatus::Indeterminate.as_str(),
+        }
+    }
+
+    /// The reverse of [`Edge::status`]. Histories written before the end had words of its own have those
+    /// of the start there.
+    fn seen(self, status: &str) -> Option<bool> {
+        match (self, status) {
+            (Edge::Stop | Edge::Stopped, "removed" | "installed") => Some(true),
+            (Edge::Stop | Edge::Stopped, "not removed" | "ineffective") => Some(false),
+            (Edge::Start | Edge::Started, "installed") => Some(true),
+            (Edge::Start | Edge::Started, "ineffective") => Some(false),
+            _ => None,
+        }
+    }
 }
 
-/// What a check of a fault's effect said.
+/// Whether a fault took effect, by the check of its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FaultStatus {
-    /// It was seen to act (or, at its end, seen to be undone).
+    /// It took effect.
     Installed,
-    /// It was seen not to act.
+    /// It had no effect.
     Ineffective,
-    /// The check could not tell.
+    /// The check could not decide it.
     Indeterminate,
 }
 
 impl FaultStatus {
-    /// As it is written in histories of the start of a fault.
+    /// As it is written in histories.
     pub const fn as_str(self) -> &'static str {
         match self {
             FaultStatus::Installed => "installed",
@@ -69,22 +93,15 @@ impl FaultStatus {
             FaultStatus::Indeterminate => "indeterminate",
         }
     }
+}
 
-    /// As it is written in histories of this edge of a fault: the end has words of its own.
-    pub const fn at(self, edge: Edge) -> &'static str {
-        match (self, edge) {
-            (FaultStatus::Installed, Edge::Stop | Edge::Stopped) => "removed",
-            (FaultStatus::Ineffective, Edge::Stop | Edge::Stopped) => "not removed",
-            _ => self.as_str(),
-        }
-    }
-
-    /// Histories written before the end had words of its own use those of the start.
-    fn parse(text: &str) -> FaultStatus {
-        match text {
-            "installed" | "removed" => FaultStatus::Installed,
-            "ineffective" | "not removed" => FaultStatus::Ineffective,
-            _ => FaultStatus::Indeterminate,
+/// Of what a check of a start saw: `None` where it could not decide it.
+impl From<Option<bool>> for FaultStatus {
+    fn from(seen: Option<bool>) -> FaultStatus {
+        match seen {
+            Some(true) => FaultStatus::Installed,
+            Some(false) => FaultStatus::Ineffective,
+            None => FaultStatus::Indeterminate,
         }
     }
 }
@@ -190,19 +207,20 @@ fn in_words(evidence: &Value) -> String {
 }
 
 impl History {
-    /// The value of the event that records an edge of a fault.
+    /// The value of the event that records an edge of a fault. `check` is what the check of that edge saw,
+    /// as for [`Edge::status`], and its evidence.
     pub fn fault_value(
         id: i64,
         edge: Edge,
         shape: &str,
-        check: Option<(FaultStatus, Value)>,
+        check: Option<(Option<bool>, Value)>,
     ) -> Value {
         let mut entries = vec![("id", id.into()), ("edge", edge.as_str().into())];
         if edge == Edge::Start {
             entries.push(("shape", shape.into()));
         }
-        if let Some((status, evidence)) = check {
-            entries.push(("status", status.at(edge).into()));
+        if let Some((seen, evidence)) = check {
+            entries.push(("status", edge.status(seen).into()));
             entries.push(("evidence", evidence));
         }
         Value::map(entries)
@@ -248,18 +266,18 @@ impl History {
                 continue;
             }
             let Some(fault) = faults.iter_mut().rev().find(|f| f.id == id) else { continue };
-            let status = value.get("status").and_then(View::as_text).map(FaultStatus::parse);
+            let seen = value.get("status").and_then(View::as_text).and_then(|s| edge.seen(s));
             fault.evidence.extend(value.get("evidence").map(View::to_value));
             match edge {
                 Edge::Start => unreachable!("handled above"),
                 Edge::Started => {
                     fault.started = Some(self.time(i));
-                    fault.status = status.unwrap_or(FaultStatus::Indeterminate);
+                    fault.status = seen.into();
                 }
                 Edge::Stop => fault.stop = Some(self.time(i)),
                 Edge::Stopped => {
                     fault.stopped = Some(self.time(i));
-                    fault.undone = status == Some(FaultStatus::Installed);
+                    fault.undone = seen == Some(true);
                     fault.end_evidence = value.get("evidence").map(View::to_value);
                 }
             }

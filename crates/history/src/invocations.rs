@@ -34,7 +34,7 @@ impl History {
         events.filter(move |i| self.process[*i] == aside.0)
     }
 
-    /// Tells the events of clients that are wanted, in order, until one is refused.
+    /// Visits the wanted events of clients, in order, until one is refused.
     ///
     /// Functions and kinds alternate at random in most histories: a branch for each event would be
     /// mispredicted for every other one. So the places of a block's events are gathered without any.
@@ -42,7 +42,7 @@ impl History {
     pub fn gather<E>(
         &self,
         wanted: &Wanted,
-        mut tell: impl FnMut(usize) -> Result<(), E>,
+        mut visit: impl FnMut(usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut found = [0u32; BLOCK];
         for from in (0..self.len()).step_by(BLOCK) {
@@ -56,7 +56,7 @@ impl History {
                     gathered(from, tags, processes, &all[block], wanted, &mut found)
                 }
             };
-            found[..count].iter().try_for_each(|i| tell(*i as usize))?;
+            found[..count].iter().try_for_each(|i| visit(*i as usize))?;
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ mod tests {
                 })
                 .collect();
             let mut found = Vec::new();
-            let told: Result<(), ()> = history.gather(&wanted, |i| {
+            let result: Result<(), ()> = history.gather(&wanted, |i| {
                 found.push(i);
                 Ok(())
             });
@@ -150,7 +150,7 @@ mod tests {
                 let kinds = wanted[history.function_index(*i)];
                 history.process(*i).is_client() && kinds & kind_bit(history.kind(*i)) != 0
             });
-            assert_eq!((told, found), (Ok(()), plain.collect::<Vec<_>>()));
+            assert_eq!((result, found), (Ok(()), plain.collect::<Vec<_>>()));
             for process in [Process::NEMESIS, Process::RUNTIME] {
                 let plain = (0..history.len()).filter(|i| history.process(*i) == process);
                 assert!(history.of_process(process).eq(plain), "{events} {functions}");
@@ -161,15 +161,15 @@ mod tests {
     #[test]
     fn the_first_refusal_ends_the_walk() {
         let history = history(2000, 1);
-        let mut told = 0;
+        let mut visited = 0;
         let refused = history.gather(&vec![kind_bit(Kind::Invoke)], |i| {
-            told += 1;
+            visited += 1;
             if i > 1500 { Err(i) } else { Ok(()) }
         });
-        let is_told =
+        let is_visited =
             |i: &usize| history.kind(*i) == Kind::Invoke && history.process(*i).is_client();
-        let refuses = (1501..history.len()).find(is_told).unwrap();
+        let refuses = (1501..history.len()).find(is_visited).unwrap();
         assert_eq!(refused, Err(refuses));
-        assert_eq!(told, (0..=refuses).filter(is_told).count());
+        assert_eq!(visited, (0..=refuses).filter(is_visited).count());
     }
 }

@@ -99,7 +99,7 @@ impl History {
     /// Nodedowns of nodes that the fault they came from had not cut, in words: `n1 lost n2 (disconnect)`.
     pub fn beyond_the_cut(&self) -> Vec<String> {
         let faults = self.faults();
-        let mut told: Vec<String> = Vec::new();
+        let mut lines: Vec<String> = Vec::new();
         for down in self.nodedowns() {
             let Some(fault) = faults.iter().find(|f| Some(f.id) == down.fault) else { continue };
             let cuts = self.cuts(fault);
@@ -107,11 +107,12 @@ impl History {
             let Some(gone) = gone.filter(|_| !cuts.is_empty()) else { continue };
             let (by, gone) = (down.seen_by, gone);
             let text = format!("{} lost {} ({})", self.node_name(by), down.gone, down.reason);
-            if !cuts.contains(&(by, gone)) && !cuts.contains(&(gone, by)) && !told.contains(&text) {
-                told.push(text);
+            if !cuts.contains(&(by, gone)) && !cuts.contains(&(gone, by)) && !lines.contains(&text)
+            {
+                lines.push(text);
             }
         }
-        told
+        lines
     }
 
     fn all_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
@@ -187,7 +188,7 @@ mod tests {
         h.set_meta("converged_ms", 250);
         let nemesis = Process::NEMESIS;
         let matrix = Value::list(["n1 .xx", "n2 x..", "n3 x.."]);
-        let proof = || (FaultStatus::Installed, Value::map([("matrix", matrix.clone())]));
+        let proof = || (Some(true), Value::map([("matrix", matrix.clone())]));
         let value = |edge, check| History::fault_value(4, edge, "{n1} | {n2 n3}", check);
         push(&mut h, 1000, nemesis, None, "halves", value(Edge::Start, None));
         push(&mut h, 1001, nemesis, None, "halves", value(Edge::Started, Some(proof())));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use super::disk::Writer;
 use super::{History, Malformed, json};
@@ -70,8 +71,6 @@ impl Recorder {
         meta: impl IntoIterator<Item = (K, Value)>,
     ) -> Result<Recorder, WriteError> {
         let mut history = History::new(nodes);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        history.start_unix_ms = now.map_or(0, |d| d.as_millis() as i64);
         for (key, value) in meta {
             history.set_meta(key, value);
         }
@@ -89,6 +88,13 @@ impl Recorder {
     fn new(history: History, writer: Option<Writer>) -> Recorder {
         let state = Mutex::new(State { history: Arc::new(history), line: Vec::new() });
         Recorder(Arc::new(Shared { state, writer }))
+    }
+
+    /// Says when the run began. It is no part of the file.
+    pub fn began(&self, start: SystemTime) {
+        let since = start.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut state = self.state();
+        Arc::make_mut(&mut state.history).start_unix_ms = since.as_millis() as i64;
     }
 
     /// Records an event and gives its index.

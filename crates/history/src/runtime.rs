@@ -1,4 +1,4 @@
-//! What nodes said about themselves, as the history tells it: who saw whom go, who split from whom.
+//! What nodes reported about themselves: who lost whom, who was split from whom.
 //!
 //! It is recorded as events of [`Process::RUNTIME`] on the node that said it, such as `nodedown`
 //! with the values `peer` and `reason`, or `mnesia` with `event` and `peer`.
@@ -166,7 +166,7 @@ fn cause(faults: &[FaultSpan], time: Time, late: Duration) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Edge, FaultStatus};
+    use super::super::Edge;
     use super::*;
     use crate::op::{Event, Kind, Phase};
 
@@ -202,7 +202,7 @@ mod tests {
 
         fn fault(&mut self, id: i64, from: u64, to: u64) {
             let check = |edge| match edge {
-                Edge::Started | Edge::Stopped => Some((FaultStatus::Installed, Value::Nil)),
+                Edge::Started | Edge::Stopped => Some((Some(true), Value::Nil)),
                 _ => None,
             };
             let edges =
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn splits_are_told_once() {
+    fn splits_are_reported_once() {
         let splits = blipped().mnesia_splits();
         assert_eq!(splits.len(), 1);
         assert_eq!((splits[0].on, &*splits[0].peer), (NodeId(0), "n2"));

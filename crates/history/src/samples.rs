@@ -15,7 +15,7 @@ use crate::time::Time;
 
 /// So many samples of one node are kept; the rest is counted.
 const SAMPLES_MAX: usize = 20_000;
-/// Numbers that only grow while a node lives: told per second.
+/// Numbers that only grow while a node lives: shown per second.
 const COUNTERS: [(&str, &str); 4] = [
     ("reductions", "reductions_per_s"),
     ("collections", "collections_per_s"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_are_told_apart_and_the_greatest_has_its_name() {
+    fn phases_are_distinguished_and_the_greatest_has_its_name() {
         let samples = Samples::default();
         let of = |name: &'static str| [("longest_mailbox_of", name)];
         push(&samples, Phase::Setup, 1, &[("longest_mailbox", 90)], &of("init"));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_told_per_second_and_begin_anew_with_the_node() {
+    fn counters_are_shown_per_second_and_begin_anew_with_the_node() {
         let samples = Samples::default();
         for (s, n) in [(1, 1000), (2, 3000), (4, 9000), (5, 10), (6, 20)] {
             push(&samples, Phase::Main, s, &[("reductions", n)], &[]);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_is_a_line_and_a_file_that_cannot_be_made_is_told() {
+    fn every_sample_is_a_line_and_a_file_that_cannot_be_made_is_reported() {
         let folder = std::env::temp_dir().join(format!("fuzz_dist-samples-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("samples.jsonl");

@@ -1,5 +1,5 @@
 //! The ids of a run as an OpenTelemetry trace: what a span stands for is its number, so that history,
-//! exported traces and what nodes are told meet without a table.
+//! exported traces and what nodes are sent match without a table.
 
 use super::History;
 use crate::op::{NodeId, Value};

@@ -92,7 +92,7 @@ mod tests {
         }
 
         fn fault(&mut self, id: i64, zone: Option<&str>, from: u64, to: u64) {
-            let done = || Some((FaultStatus::Installed, Value::Nil));
+            let done = || Some((Some(true), Value::Nil));
             let edges = [
                 (from, Edge::Start, History::fault_start(id, "n1 | n2", zone)),
                 (from, Edge::Started, History::fault_value(id, Edge::Started, "", done())),

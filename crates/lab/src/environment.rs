@@ -4,12 +4,12 @@ use super::control::Lost;
 use super::follow::LabWire;
 use super::host::{Host, explain, is_programs_own};
 use super::plans::why_not_found;
-use super::protocol::{DATA_DIR, Reply, Request, StartPlan};
+use super::protocol::{DATA_DIR, Reply, Request, SocketKind, StartPlan};
 use super::{Lab, lock};
 use fuzz_dist_env::wire::Wire;
 use fuzz_dist_env::{
-    BoxFuture, Capabilities, Command, Environment, Error, Finished, HostId, HostSpec, LinkCounters,
-    LinkMatrix, Process, ProcessInfo, ProcessState, Signal, SocketKind,
+    BoxFuture, Command, Environment, Error, Finished, HostId, HostSpec, LinkControl, LinkCounters,
+    LinkMatrix, Membership, Process, ProcessInfo, ProcessState, Signal,
 };
 use fuzz_dist_sys::signals::{Scope, signal_pidfd};
 use rustix::fs::MemfdFlags;
@@ -21,7 +21,6 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// The most that [`Environment::run`] returns of a stream.
 const OUTPUT_MAX: u64 = 16 << 20;
@@ -30,6 +29,13 @@ const OUTPUT_MAX: u64 = 16 << 20;
 const END_MAX: Duration = Duration::from_secs(10);
 
 impl Lab {
+    /// A socket that belongs to the host's network and is neither bound nor connected yet.
+    async fn socket(&self, id: HostId, kind: SocketKind) -> Result<OwnedFd, Error> {
+        let host = self.host(id)?;
+        let (_, mut fds) = self.ask(&host, Request::Socket { kind }, "make a socket").await?;
+        fds.pop().ok_or_else(|| Error::Invalid("no socket came with the answer".into()))
+    }
+
     async fn ask(
         &self,
         host: &Host,
@@ -105,24 +111,14 @@ impl Environment for Lab {
         "local"
     }
 
-    fn capabilities(&self) -> Capabilities {
+    fn notes(&self) -> Vec<String> {
         let hosts = lock(&self.hosts);
         let dropped = self.logs.notes();
         let notes = hosts
             .present
             .values()
             .flat_map(|host| host.notes.iter().map(|note| format!("{}: {note}", host.spec.name)));
-        let mut able = Capabilities::default();
-        able.atomic_links = true;
-        able.one_way_cuts = true;
-        able.link_counters = true;
-        able.membership = true;
-        able.pause = true;
-        able.watch = true;
-        able.wire = true;
-        able.sockets = true;
-        able.notes = notes.chain(dropped).collect();
-        able
+        notes.chain(dropped).collect()
     }
 
     fn hosts(&self) -> Vec<(HostId, HostSpec)> {
@@ -138,38 +134,12 @@ impl Environment for Lab {
         self.host(host).map(|_| PathBuf::from(DATA_DIR))
     }
 
-    fn folder(&self, host: HostId) -> Result<PathBuf, Error> {
-        Ok(self.host(host)?.folder.clone())
-    }
-
-    fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>> {
-        Box::pin(self.add(spec))
-    }
-
-    fn remove_host(&self, id: HostId) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move {
-            let _one_at_a_time = self.membership.lock().await;
-            let host = self.host(id)?;
-            let what = || format!("remove host {}", host.spec.name);
-            // An init that has ended already is as good.
-            let _ = signal_pidfd(host.init.as_fd(), libc::SIGKILL, Scope::Process);
-            lock(&self.hosts).present.remove(&id);
-            self.switch.unplug(id)?;
-            let removed = Arc::clone(&host);
-            let ended = tokio::task::spawn_blocking(move || removed.ended_within(END_MAX));
-            match ended.await {
-                Ok(true) => Ok(()),
-                _ => Err(Error::TimedOut { what: what(), limit: END_MAX }),
-            }
-        })
-    }
-
     fn start(&self, id: HostId, command: Command) -> BoxFuture<'_, Result<Process, Error>> {
         Box::pin(async move {
             let host = self.host(id)?;
             check_name(&command.name)?;
             let open = |kind: &str| {
-                let path = host.folder.join("logs").join(format!("{}.{kind}", command.name));
+                let path = host.folder.logs().join(format!("{}.{kind}", command.name));
                 self.logs.open(&path).map_err(Error::io(format!("open {}", path.display())))
             };
             let (out, err) = (open("out")?, open("err")?);
@@ -193,7 +163,7 @@ impl Environment for Lab {
             let limited = [&out, &err].map(|file| self.logs.keep_head(file, OUTPUT_MAX));
             let [_out, _err] = limited.map(|kept| kept.map_err(Error::io("limit the output")));
             let process = self.start_with(id, &host, &command, [out.as_fd(), err.as_fd()]).await?;
-            let status = match timeout(limit, process.wait()).await {
+            let status = match self.clock.timeout(limit, process.wait()).await {
                 Ok(status) => status,
                 Err(_) => {
                     // It may end at this very moment.
@@ -231,31 +201,54 @@ impl Environment for Lab {
         })
     }
 
-    fn set_links(&self, links: &LinkMatrix) -> BoxFuture<'_, Result<(), Error>> {
-        // Done when the future is made: it waits for nothing that a runtime could help with.
-        let set = self.switch.set_links(links);
-        Box::pin(std::future::ready(set))
+    fn read_file(&self, id: HostId, path: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, Error>> {
+        let host = self.host(id);
+        Box::pin(async move { host?.folder.read(&path) })
     }
 
-    fn links(&self) -> LinkMatrix {
-        self.switch.links()
+    fn write_file(
+        &self,
+        id: HostId,
+        path: PathBuf,
+        content: Vec<u8>,
+    ) -> BoxFuture<'_, Result<(), Error>> {
+        let host = self.host(id);
+        Box::pin(async move { host?.folder.write(&path, &content) })
     }
 
-    fn counters(&self) -> LinkCounters {
-        self.switch.counters()
-    }
-
-    fn wire(&self) -> Result<Arc<dyn Wire>, Error> {
-        let hosts = self.hosts().into_iter().map(|(id, spec)| (id, spec.name));
-        Ok(Arc::new(LabWire::new(&self.switch, hosts)))
-    }
-
-    fn socket(&self, id: HostId, kind: SocketKind) -> BoxFuture<'_, Result<OwnedFd, Error>> {
+    fn fetch_folder(
+        &self,
+        id: HostId,
+        path: PathBuf,
+        to: PathBuf,
+    ) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             let host = self.host(id)?;
-            let (_, mut fds) = self.ask(&host, Request::Socket { kind }, "make a socket").await?;
-            fds.pop().ok_or_else(|| Error::Invalid("no socket came with the answer".into()))
+            let fetching = tokio::task::spawn_blocking(move || host.folder.fetch(&path, &to));
+            fetching.await.unwrap_or_else(|e| Err(Error::Invalid(format!("copying ended: {e}"))))
         })
+    }
+
+    fn logs(&self, id: HostId) -> String {
+        let logs = self.host(id).map(|host| host.folder.logs());
+        logs.unwrap_or_else(|_| self.folder.clone()).display().to_string()
+    }
+
+    fn last_output(&self, id: HostId, bytes_max: usize) -> Vec<(String, String)> {
+        self.host(id).map(|host| host.folder.last_output(bytes_max)).unwrap_or_default()
+    }
+
+    fn links(&self) -> Option<&dyn LinkControl> {
+        Some(self)
+    }
+
+    fn wire(&self) -> Option<Arc<dyn Wire>> {
+        let hosts = self.hosts().into_iter().map(|(id, spec)| (id, spec.name));
+        Some(Arc::new(LabWire::new(&self.switch, hosts, self.clock.clone())))
+    }
+
+    fn membership(&self) -> Option<&dyn Membership> {
+        Some(self)
     }
 
     fn connect(
@@ -267,7 +260,8 @@ impl Environment for Lab {
         Box::pin(async move {
             let stream = std::net::TcpStream::from(self.socket(id, SocketKind::Tcp).await?);
             let what = format!("connect from {id:?} to {to}");
-            match timeout(limit, tokio::net::TcpSocket::from_std_stream(stream).connect(to)).await {
+            let socket = tokio::net::TcpSocket::from_std_stream(stream);
+            match self.clock.timeout(limit, socket.connect(to)).await {
                 Ok(connected) => connected.map_err(Error::io(what)),
                 Err(_) => Err(Error::TimedOut { what, limit }),
             }
@@ -302,6 +296,46 @@ impl Environment for Lab {
             let what = format!("bind {on} of {id:?}");
             rustix::net::bind(&socket, &on).map_err(|error| Error::io(&*what)(error.into()))?;
             tokio::net::UdpSocket::from_std(socket.into()).map_err(Error::io(what))
+        })
+    }
+}
+
+impl LinkControl for Lab {
+    fn set_links(&self, links: &LinkMatrix) -> BoxFuture<'_, Result<(), Error>> {
+        // Done when the future is made: it waits for nothing that a runtime could help with.
+        let set = self.switch.set_links(links);
+        Box::pin(std::future::ready(set))
+    }
+
+    fn matrix(&self) -> LinkMatrix {
+        self.switch.links()
+    }
+
+    fn counters(&self) -> LinkCounters {
+        self.switch.counters()
+    }
+}
+
+impl Membership for Lab {
+    fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>> {
+        Box::pin(self.add(spec))
+    }
+
+    fn remove_host(&self, id: HostId) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let _one_at_a_time = self.membership.lock().await;
+            let host = self.host(id)?;
+            let what = || format!("remove host {}", host.spec.name);
+            // An init that has ended already is as good.
+            let _ = signal_pidfd(host.init.as_fd(), libc::SIGKILL, Scope::Process);
+            lock(&self.hosts).present.remove(&id);
+            self.switch.unplug(id)?;
+            let removed = Arc::clone(&host);
+            let ended = tokio::task::spawn_blocking(move || removed.ended_within(END_MAX));
+            match ended.await {
+                Ok(true) => Ok(()),
+                _ => Err(Error::TimedOut { what: what(), limit: END_MAX }),
+            }
         })
     }
 }

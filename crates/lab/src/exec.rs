@@ -42,12 +42,12 @@ pub(super) fn start(
         }
         Fork::Parent { pid, pidfd } => {
             drop(theirs);
-            let mut told = Vec::new();
-            File::from(ours).read_to_end(&mut told).at(other("hear of the program"))?;
-            if told.is_empty() {
+            let mut answer = Vec::new();
+            File::from(ours).read_to_end(&mut answer).at(other("hear of the program"))?;
+            if answer.is_empty() {
                 return Ok((pid, pidfd));
             }
-            Err(serde_json::from_slice(&told)
+            Err(serde_json::from_slice(&answer)
                 .map_err(io::Error::from)
                 .at(other("hear of the program"))?)
         }

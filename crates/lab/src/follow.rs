@@ -2,6 +2,7 @@
 
 use super::start::block_on;
 use super::switch::Switch;
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{Action, Armed, Connection, Trigger, Wire};
 use fuzz_dist_env::{Error, HostId, LinkMatrix, threads};
 use std::fmt;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Weak};
 pub(super) struct LabWire {
     switch: Weak<Switch>,
     hosts: Arc<[(HostId, String)]>,
+    clock: Clock,
 }
 
 impl fmt::Debug for LabWire {
@@ -24,8 +26,9 @@ impl LabWire {
     pub(super) fn new(
         switch: &Arc<Switch>,
         hosts: impl IntoIterator<Item = (HostId, String)>,
+        clock: Clock,
     ) -> LabWire {
-        LabWire { switch: Arc::downgrade(switch), hosts: hosts.into_iter().collect() }
+        LabWire { switch: Arc::downgrade(switch), hosts: hosts.into_iter().collect(), clock }
     }
 
     fn switch(&self) -> Result<Arc<Switch>, Error> {
@@ -56,13 +59,14 @@ impl Wire for LabWire {
         }
         if let Some(lasts) = action.lasts() {
             let (mut progress, switch) = (progress.clone(), self.switch.clone());
+            let clock = self.clock.clone();
             let wait = move || {
                 // The sender is gone when the rule was released before it fired.
                 let fired = block_on(async {
                     progress.wait_for(|progress| progress.fired.is_some()).await.is_ok()
                 });
                 if fired {
-                    std::thread::sleep(lasts);
+                    clock.block(lasts);
                     if let Some(switch) = switch.upgrade() {
                         switch.release(id);
                     }
@@ -71,7 +75,8 @@ impl Wire for LabWire {
             let timer = std::thread::Builder::new().name(format!("wire timer {id}"));
             timer.spawn(wait).map_err(Error::io("start a timer")).map_err(threads::explained)?;
         }
-        Ok(Armed::new(id, trigger.clone(), progress, Arc::new(self.clone())))
+        let wire = Arc::new(self.clone());
+        Ok(Armed::new(id, trigger.clone(), progress, wire, self.clock.clone()))
     }
 
     fn release(&self, armed: &Armed) {

@@ -4,6 +4,7 @@ use super::control::{Connection, Listener, Lost};
 use super::host_init::parse_stat;
 use super::lock;
 use super::protocol::{Failure, Reply, Request, Step};
+use fuzz_dist_env::local::HostFolder;
 use fuzz_dist_env::{BoxFuture, Error, HostSpec, ProcessControl, ProcessState, Signal};
 use fuzz_dist_sys::signals::{Scope, signal_pidfd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,7 +12,6 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 pub(super) struct Host {
     pub(super) spec: HostSpec,
     pub(super) address: Ipv4Addr,
-    pub(super) folder: PathBuf,
+    pub(super) folder: HostFolder,
     /// A pidfd of its init: when that has ended, everything on the host has.
     pub(super) init: OwnedFd,
     pub(super) connection: Arc<Connection>,
@@ -41,7 +41,7 @@ impl Host {
 /// A host's answer to being set up: its TUN device, and what it had to do otherwise.
 pub(super) type Ready = Result<(OwnedFd, Vec<String>), Lost>;
 
-/// What a host's init tells.
+/// What a host's init reports.
 pub(super) struct HostEvents {
     ready: Mutex<Option<oneshot::Sender<Ready>>>,
     processes: Mutex<BTreeMap<i32, Entry>>,

@@ -4,9 +4,8 @@
 use super::exec;
 use super::kernel::Proc;
 use super::mounts;
-use super::protocol::{At, Failure, HostPlan, Reply, Request, Step};
+use super::protocol::{At, Failure, HostPlan, Reply, Request, SocketKind, Step};
 use super::wire::{self, Received, Receiver};
-use fuzz_dist_env::SocketKind;
 use fuzz_dist_sys::device::{Interfaces, make_tun};
 use fuzz_dist_sys::fork::SingleThreaded;
 use fuzz_dist_sys::{namespace, signals};

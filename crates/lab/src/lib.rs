@@ -24,6 +24,7 @@ mod plans;
 mod policy;
 mod probe;
 mod protocol;
+mod provider;
 mod remedy;
 mod root;
 mod start;
@@ -36,10 +37,12 @@ mod wire;
 
 pub use agent::agent_main_if_asked;
 pub use probe::probe;
+pub use provider::Local;
 pub use start::LabOptions;
 pub use watch::{Fate, Sighting, Watcher};
 
 use control::{Connection, Control};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::{Error, HostId};
 use host::Host;
 use std::collections::BTreeMap;
@@ -64,6 +67,7 @@ pub struct Lab {
     init: Arc<Connection>,
     agent: Mutex<Child>,
     switch: Arc<Switch>,
+    clock: Clock,
     hosts: Mutex<Hosts>,
     /// Closed after everything that writes to them has ended.
     logs: logs::Logs,

@@ -3,7 +3,8 @@
 use super::kernel::{self, Proc};
 use super::protocol::{At, DATA_DIR, Failure, HostPlan, MountPlan, Step};
 use super::root::{self, LAB, OUTSIDE};
-use fuzz_dist_env::MountKind;
+use fuzz_dist_env::Access;
+use fuzz_dist_env::local::copy_tree;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, unmount};
 use std::ffi::CString;
 use std::fs;
@@ -63,12 +64,12 @@ fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(
     if !target.exists() {
         make_point(target, is_dir)?;
     }
-    match plan.kind {
-        MountKind::Bind => {
+    match plan.access {
+        Access::ReadOnly => {
             mount_bind_recursive(&source, target).mounting(&plan.target)?;
             root::read_only(target, true)
         }
-        MountKind::CopyOnWrite => {
+        Access::OwnCopy => {
             let own = Path::new(DATA_DIR).join(".copy_on_write").join(number.to_string());
             let view = match &plan.copied {
                 Some(reason) => Err(io::Error::other(reason.clone())),
@@ -195,46 +196,4 @@ fn copy_entries(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Copies files and links; the lab's hosts share no memory of each other's changes. Pipes and sockets are
-/// left out: whoever opens one may wait for ever.
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    let mut open = vec![(from.to_owned(), to.to_owned())];
-    while let Some((from, to)) = open.pop() {
-        fs::create_dir_all(&to)?;
-        for entry in fs::read_dir(&from)? {
-            let entry = entry?;
-            let (kind, here) = (entry.file_type()?, to.join(entry.file_name()));
-            if kind.is_dir() {
-                open.push((entry.path(), here));
-            } else if kind.is_symlink() {
-                let _ = fs::remove_file(&here);
-                symlink(fs::read_link(entry.path())?, &here)?;
-            } else if kind.is_file() {
-                fs::copy(entry.path(), &here)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-
-    use super::*;
-
-    #[test]
-    fn folders_are_copied_without_pipes() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        fs::create_dir_all(from.join("deep")).unwrap();
-        fs::write(from.join("deep/file"), "content").unwrap();
-        symlink("deep/file", from.join("link")).unwrap();
-        mknodat(CWD, from.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        copy_tree(&from, &to).unwrap();
-        assert_eq!(fs::read_to_string(to.join("link")).unwrap(), "content");
-        assert!(!to.join("pipe").exists());
-    }
 }

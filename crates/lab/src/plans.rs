@@ -1,7 +1,7 @@
 //! From the folders that a host shall see to what its init has to mount.
 
-use super::protocol::MountPlan;
-use fuzz_dist_env::{Error, Mount, MountKind};
+use super::protocol::{DATA_DIR, MountPlan};
+use fuzz_dist_env::{Access, Error, Folder};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -36,7 +36,7 @@ pub(super) fn why_not_found(argv: &[String]) -> Option<io::Error> {
     let path = fs::canonicalize(program).unwrap_or_else(|_| program.into());
     let there = Path::new(program).is_absolute() && path.exists();
     let reason = "this machine has it, but hosts have a /tmp and /run of their own; add its folder \
-                  to the host with `HostSpec::mount(Mount::in_place(folder))`";
+                  to the host with `HostSpec::folder(Folder::in_place(folder))`";
     (there && (hidden(&path) || hidden(Path::new(program)))).then(|| io::Error::other(reason))
 }
 
@@ -49,22 +49,22 @@ pub(super) struct Plans {
 impl Plans {
     /// What the init has to mount, in this order. A folder that was named and is not there is an
     /// error.
-    pub(super) fn of(&self, host: &str, mounts: &[Mount]) -> Result<Vec<MountPlan>, Error> {
+    pub(super) fn of(&self, host: &str, folders: &[Folder]) -> Result<Vec<MountPlan>, Error> {
         let mut plans = Vec::new();
-        for mount in mounts {
-            let (source, target) = (source(host, mount)?, target(mount)?);
-            let in_place = mount.kind == MountKind::Bind && mount.source == *target;
+        for folder in folders {
+            let (source, target) = (source(host, folder)?, &*target(folder)?);
+            let in_place = folder.access == Access::ReadOnly && folder.source == *target;
             // Links to it lead to where it really is.
             let real = (in_place && hidden(&source) && source != *target).then_some(&*source);
             let named = (!in_place || hidden(target)).then_some(target);
-            let copied = match mount.kind {
-                MountKind::Bind => None,
-                MountKind::CopyOnWrite => self.foreign(&source),
+            let copied = match folder.access {
+                Access::ReadOnly => None,
+                Access::OwnCopy => self.foreign(&source),
             };
             for target in real.into_iter().chain(named) {
                 let (source, target) = (text(&source)?, text(target)?);
                 let copied = copied.clone();
-                plans.push(MountPlan { source, target, kind: mount.kind, copied });
+                plans.push(MountPlan { source, target, access: folder.access, copied });
             }
         }
         Ok(plans)
@@ -99,25 +99,25 @@ fn find_foreign(folder: &Path) -> Option<String> {
     None
 }
 
-fn source(host: &str, mount: &Mount) -> Result<PathBuf, Error> {
-    fs::canonicalize(&mount.source).map_err(|error| {
+fn source(host: &str, folder: &Folder) -> Result<PathBuf, Error> {
+    fs::canonicalize(&folder.source).map_err(|error| {
         Error::Invalid(format!(
-            "host {host} cannot mount {} at {}: {error}; name a folder that exists",
-            mount.source.display(),
-            mount.target.display()
+            "host {host} cannot have {} at {}: {error}; name a folder that exists",
+            folder.source.display(),
+            folder.at.display()
         ))
     })
 }
 
-fn target(mount: &Mount) -> Result<&Path, Error> {
-    let target = &*mount.target;
-    if !target.is_absolute() || target.components().any(|part| part.as_os_str() == "..") {
+/// Where a host sees a folder.
+fn target(folder: &Folder) -> Result<PathBuf, Error> {
+    if folder.at.components().any(|part| part.as_os_str() == "..") {
         return Err(Error::Invalid(format!(
-            "{} is no place for a folder on a host: it must be absolute, without ..",
-            target.display()
+            "{} is no place for a folder on a host: write it without ..",
+            folder.at.display()
         )));
     }
-    Ok(target)
+    Ok(Path::new(DATA_DIR).join(&folder.at))
 }
 
 pub(super) fn text(path: &Path) -> Result<String, Error> {

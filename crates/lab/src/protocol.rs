@@ -5,7 +5,7 @@
 //! its own. A request carries an id, its answer carries the same; events carry 0. Descriptors
 //! travel beside the messages.
 
-use fuzz_dist_env::{MountKind, SocketKind};
+use fuzz_dist_env::Access;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::Ipv4Addr;
@@ -88,7 +88,7 @@ pub(crate) struct MountPlan {
     /// Without symbolic links: they would be followed within the host.
     pub(crate) source: String,
     pub(crate) target: String,
-    pub(crate) kind: MountKind,
+    pub(crate) access: Access,
     /// Why it is copied where a copy-on-write view was asked for.
     pub(crate) copied: Option<String>,
 }
@@ -99,6 +99,13 @@ pub(crate) struct StartPlan {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: Option<String>,
     pub(crate) uid: Option<u32>,
+}
+
+/// The kind of a socket, over IPv4.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum SocketKind {
+    Tcp,
+    Udp,
 }
 
 /// The steps that a system may refuse; the remedies depend on them.

@@ -186,9 +186,9 @@ mod tests {
             (Step::Fork, libc::EAGAIN, &machine(), "ulimit -u"),
             (Step::Other("start".into()), libc::EAGAIN, &docker, "ulimit -u"),
         ] {
-            let told = remedy(&step, errno, machine);
-            assert!(told.contains(expected), "{step:?} {errno}: {told}");
-            assert!(!told.contains('\n'), "a remedy is one line: {told}");
+            let line = remedy(&step, errno, machine);
+            assert!(line.contains(expected), "{step:?} {errno}: {line}");
+            assert!(!line.contains('\n'), "a remedy is one line: {line}");
         }
     }
 }

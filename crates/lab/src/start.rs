@@ -9,6 +9,9 @@ use super::plans::{self, Plans, text};
 use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
 use super::{Hosts, Lab, end, lock, logs, wire};
+use fuzz_dist_clock::Clock;
+use fuzz_dist_env::local::HostFolder;
+use fuzz_dist_env::wire::Protocol;
 use fuzz_dist_env::{Error, Heal, HostId, HostSpec, Scratch, threads};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
@@ -37,14 +40,19 @@ pub struct LabOptions {
     /// Folders below `/tmp` or `/run` that the hosts shall see (read-only) although they have their
     /// own `/tmp` and `/run`; the working directory and the program's folder are always seen.
     pub visible: Vec<PathBuf>,
+    /// The protocol of the connections between nodes. Without one nothing is followed, and only
+    /// operations fire triggers.
+    pub protocol: Option<Arc<dyn Protocol>>,
     /// Whether connections are followed from their beginning (see
     /// [`Wire::follow`](fuzz_dist_env::wire::Wire::follow)). It costs some of the network's speed.
     pub follow: bool,
     /// How TCP goes on when a link is open again.
     pub heal: Heal,
     /// About how many bytes each log of a process keeps, half of them from its end; what lies
-    /// between is dropped, with a note among [`Capabilities`](fuzz_dist_env::Capabilities).
+    /// between is dropped, with a note among [`Environment::notes`](fuzz_dist_env::Environment::notes).
     pub log_limit: u64,
+    /// What actions at triggers and limits of commands and connections take their time from.
+    pub clock: Clock,
 }
 
 impl LabOptions {
@@ -55,9 +63,11 @@ impl LabOptions {
             folder: folder.into(),
             hosts,
             visible: Vec::new(),
+            protocol: None,
             follow: false,
             heal: Heal::Natural,
             log_limit: logs::LIMIT,
+            clock: Clock::system(),
         }
     }
 }
@@ -118,7 +128,12 @@ impl Lab {
             logs,
             init,
             agent: Mutex::new(agent),
-            switch: Arc::new(Switch::new(options.heal)?),
+            clock: options.clock.clone(),
+            switch: Arc::new(Switch::new(
+                options.heal,
+                options.protocol.clone(),
+                options.clock.clone(),
+            )?),
             hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
             membership: tokio::sync::Mutex::default(),
         })
@@ -171,19 +186,14 @@ impl Lab {
 
     /// Sends the request for a host; several may be on their way at once.
     fn ask_for_host(&self, id: HostId, spec: &HostSpec) -> Result<Asked, Error> {
-        let folder = self.folder.join(&spec.name);
-        for part in ["data/home", "logs"] {
-            let path = folder.join(part);
-            let what = || format!("make the folder {}", path.display());
-            fs::create_dir_all(&path).map_err(|error| Error::io(what())(error))?;
-        }
+        let folder = HostFolder::create(&self.folder, spec)?;
         let plan = HostPlan {
             name: spec.name.clone(),
             address: address(id.index()),
             mask: MASK,
-            data: text(&folder.join("data"))?,
+            data: text(&folder.data())?,
             visible: self.visible.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
-            mounts: self.plans.of(&spec.name, &spec.mounts)?,
+            mounts: self.plans.of(&spec.name, &spec.folders)?,
         };
         let answer = self.init.ask(Request::AddHost(plan), &[]);
         Ok(Asked { id, spec: spec.clone(), folder, answer: Box::pin(answer) })
@@ -219,7 +229,7 @@ impl Lab {
 struct Asked {
     id: HostId,
     spec: HostSpec,
-    folder: PathBuf,
+    folder: HostFolder,
     answer: fuzz_dist_env::BoxFuture<'static, Result<(Reply, Vec<OwnedFd>), Lost>>,
 }
 

@@ -8,6 +8,8 @@ use super::policy::{Decision, LinkSet, Policy};
 use super::tap::{Out, Own, Passage, Tap};
 use super::triggers::Link;
 use super::watch::{Fate, Sighting, Watcher};
+use fuzz_dist_clock::Clock;
+use fuzz_dist_env::wire::Protocol;
 use fuzz_dist_env::{Error, Heal, HostId, LinkCounters, LinkMatrix};
 use fuzz_dist_sys::epoch::{EpochCell, EpochReader, Replaced};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -64,14 +66,18 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    pub(super) fn new(heal: Heal) -> Result<Self, Error> {
+    pub(super) fn new(
+        heal: Heal,
+        protocol: Option<Arc<dyn Protocol>>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let table = EpochCell::new(Table::empty(), HOSTS_MAX + 1);
         let outside = table.reader().ok_or_else(|| Error::Invalid("too many hosts".into()))?;
         Ok(Switch {
             table,
             counters: Arc::new(Counters::new()),
             wanted: Mutex::default(),
-            tap: Arc::default(),
+            tap: Arc::new(Tap::new(protocol, clock)),
             last: (heal == Heal::Prompt).then(Arc::default),
             outside: Mutex::new(outside),
         })

@@ -1,10 +1,11 @@
 //! Triggers that are armed: what they count, what they have fired at, what ends their actions.
 
-use fuzz_dist_beam::follow::{ControlKind, Seen, Target, What};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
-use fuzz_dist_env::wire::{Action, Effect, Ends, Event, Fired, Progress, Trigger};
+use fuzz_dist_env::wire::{
+    Action, Effect, Ends, Event, Fired, Progress, Receiver, Seen, Trigger, What,
+};
 use std::collections::BTreeMap;
-use std::time::Instant;
 use tokio::sync::watch;
 
 /// A direction between two hosts.
@@ -29,9 +30,11 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Looks the hosts' names up; gives the name that nobody has.
+    /// Looks the hosts' names up; gives the name that nobody has. Messages carry the `name` of a receiver
+    /// instead of what was written.
     pub(super) fn new(
         trigger: &Trigger,
+        name: impl Fn(&str) -> String,
         find: impl Fn(&str) -> Option<HostId>,
     ) -> Result<Watched, String> {
         let host = |name: &Option<String>| match name {
@@ -39,7 +42,10 @@ impl Watched {
             None => Ok(None),
         };
         Ok(Watched {
-            event: trigger.event.clone(),
+            event: match &trigger.event {
+                Event::MessageTo(written) => Event::MessageTo(name(written)),
+                other => other.clone(),
+            },
             from: host(&trigger.from)?,
             to: host(&trigger.to)?,
             nth: trigger.nth,
@@ -62,10 +68,11 @@ impl Watched {
     fn sees(&mut self, link: Link, what: &What) -> bool {
         self.concerns(link)
             && match (&self.event, what) {
-                (Event::Tick, What::Tick) | (Event::Message, What::Message { .. }) => true,
-                (Event::Control(wanted), What::Message { kind, .. }) => kind == wanted,
-                (Event::MessageTo(name), What::Message { kind, target }) => {
-                    is_to(name, kind, target)
+                (Event::Tick, What::Tick) | (Event::Message, What::Message(_)) => true,
+                (Event::Control(kind), What::Message(message)) => message.kind == **kind,
+                (Event::MessageTo(name), What::Message(message)) => {
+                    let is_it = matches!(&message.to, Receiver::Name(found) if **found == **name);
+                    message.delivered && is_it
                 }
                 _ => false,
             }
@@ -86,11 +93,6 @@ impl Watched {
         *count += 1;
         *count == self.nth
     }
-}
-
-/// Is a message one to this name? A monitor of the name is none.
-fn is_to(name: &str, kind: &ControlKind, target: &Target) -> bool {
-    *kind == ControlKind::RegSend && matches!(target, Target::Name(found) if **found == *name)
 }
 
 /// How an action ends by itself.
@@ -135,6 +137,7 @@ pub(super) struct Rule {
     /// The links that it holds whole, whatever connection carries it.
     pub(super) holds: Vec<Link>,
     progress: watch::Sender<Progress>,
+    clock: Clock,
 }
 
 impl Rule {
@@ -143,19 +146,22 @@ impl Rule {
         id: u64,
         trigger: &Trigger,
         action: &Action,
+        name: impl Fn(&str) -> String,
         find: impl Fn(&str) -> Option<HostId>,
+        clock: Clock,
     ) -> Result<(Rule, watch::Receiver<Progress>), String> {
         let end = match &action.ends {
             Ends::Released => End::Released,
             Ends::After(_) => End::After,
-            Ends::Until(other) => End::Until(Watched::new(other, &find)?, false),
-            Ends::UntilAfter(other) => End::Until(Watched::new(other, &find)?, true),
+            Ends::Until(other) => End::Until(Watched::new(other, &name, &find)?, false),
+            Ends::UntilAfter(other) => End::Until(Watched::new(other, &name, &find)?, true),
         };
-        let (progress, told) = watch::channel(Progress::default());
-        let trigger = Watched::new(trigger, &find)?;
+        let (progress, watched) = watch::channel(Progress::default());
+        let trigger = Watched::new(trigger, &name, &find)?;
         let (effect, state) = (action.effect, State::Armed);
         let (cuts, holds) = (Vec::new(), Vec::new());
-        Ok((Rule { id, trigger, effect, end, state, cuts, holds, progress }, told))
+        let rule = Rule { id, trigger, effect, end, state, cuts, holds, progress, clock };
+        Ok((rule, watched))
     }
 
     /// Does it matter to it in which order this link's bytes are seen?
@@ -178,7 +184,7 @@ impl Rule {
                 if place < end {
                     return Some(Step::Act(place));
                 }
-                self.state = State::Pending(flow, place, describe(&seen.what));
+                self.state = State::Pending(flow, place, seen.what.to_string());
                 Some(Step::Wait)
             }
             State::Acting => match &mut self.end {
@@ -224,7 +230,7 @@ impl Rule {
     pub(super) fn fire(&mut self, link: Link, what: String) {
         self.state = State::Acting;
         let (from, to) = link;
-        let fired = Fired { from, to, what, at: Instant::now() };
+        let fired = Fired { from, to, what, at_ns: self.clock.reading_ns() };
         self.progress.send_modify(|progress| progress.fired = Some(fired));
     }
 
@@ -235,16 +241,7 @@ impl Rule {
 
     /// It is over.
     pub(super) fn over(self) {
-        self.progress.send_modify(|progress| progress.ended = Some(Instant::now()));
-    }
-}
-
-/// What was seen, for people.
-pub(super) fn describe(what: &What) -> String {
-    match what {
-        What::Handshake(letter) => format!("handshake {letter}"),
-        What::Tick => "tick".into(),
-        What::Message { kind, target } => format!("{kind} to {target}"),
-        _ => "part of a message".into(),
+        let now_ns = self.clock.reading_ns();
+        self.progress.send_modify(|progress| progress.ended_ns = Some(now_ns));
     }
 }

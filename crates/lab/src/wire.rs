@@ -17,7 +17,7 @@ const MESSAGE_MAX: usize = 100 * 1024;
 /// The most descriptors beside one message.
 const FDS_MAX: usize = 4;
 
-/// Two connected sockets that keep the borders of messages and tell when the other end is closed.
+/// Two connected sockets that keep the borders of messages and report when the other end is closed.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let pair = rustix::net::socketpair(
         AddressFamily::UNIX,

@@ -38,7 +38,7 @@ impl Seed {
     /// The seed for a part called `name`, such as the second attempt of a test.
     pub fn derive(self, name: &str) -> Seed {
         // FNV-1a over the name, mixed with the seed by splitmix64: short, portable, and good
-        // enough to tell names apart; ChaCha does the rest.
+        // enough to distinguish names; ChaCha does the rest.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
             (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
         });

@@ -12,7 +12,7 @@ use crate::args;
 use crate::beam::{Atom, CallError, Connection, Term, charlist, net_setuptime};
 use crate::client::DynClient;
 use crate::db::{Db, Facts, Load};
-use crate::env::{Command, HostSpec, Mount};
+use crate::env::{Command, Facet, Folder, HostSpec};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
 use crate::op::{Name, NodeId, Value};
@@ -212,18 +212,19 @@ impl Antidote {
 }
 
 /// A long name, as AntidoteDB needs it: the part after the `@` is what other data centres are
-/// told to connect to.
+/// asked to connect to.
 pub(super) fn erlang_name(node: &Node) -> String {
     format!("antidote@{}", node.address())
 }
 
 /// A client of a node, over connections that no partition touches.
 pub(super) fn client_of(node: &Node) -> Client {
-    let node = node.clone();
-    Client::new(move || {
+    let (node, clock) = (node.clone(), node.clock().clone());
+    let connect = move || {
         let node = node.clone();
         async move { node.connect(PORT).await }
-    })
+    };
+    Client::new(connect).clock(clock)
 }
 
 impl Db for Antidote {
@@ -251,6 +252,10 @@ impl Db for Antidote {
         }
     }
 
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::OwnNetwork, Facet::OwnFiles]
+    }
+
     async fn prepare(&self) -> Result<(), Error> {
         let given = self.release.clone();
         let found = tokio::task::spawn_blocking(move || release::find(given.as_deref())).await??;
@@ -262,8 +267,8 @@ impl Db for Antidote {
         let hosts = self.topology.hosts(nodes)?;
         // Asked before anything is prepared, too: then only names and groups matter.
         let Some(release) = self.state().found.clone() else { return Ok(hosts) };
-        let mount = |host: HostSpec| host.mount(Mount::copy_on_write(&release, RELEASE));
-        Ok(hosts.into_iter().map(mount).collect())
+        let with = |host: HostSpec| host.folder(Folder::own_copy(&release, RELEASE));
+        Ok(hosts.into_iter().map(with).collect())
     }
 
     async fn start(&self, node: &Node) -> Result<(), Error> {

@@ -78,7 +78,7 @@ async fn create(nodes: Vec<Node>, limit: Duration) -> Result<ConnectionDescripto
             "{} could not make a data centre of {}: {e}; what it said is in {}",
             first.name(),
             names.join(", "),
-            logs(first)
+            first.logs()
         ))
     })?;
     client.connection_descriptor(ASK_LIMIT).await.map_err(|e| {
@@ -97,7 +97,7 @@ async fn connect(
             "{} could not connect to the other data centres: {e}; it waits for ever for one whose \
              ports 8085 and 8086 it cannot reach. What it said is in {}",
             node.name(),
-            logs(&node)
+            node.logs()
         ))
     })
 }
@@ -112,7 +112,7 @@ async fn write_mark(node: Node) -> Result<(), Error> {
 async fn sees_all(node: Node, nodes: Vec<Node>, limit: Duration) -> Result<(), Error> {
     let marks: Vec<Object> = nodes.iter().map(mark).collect();
     let what = format!("{} reading what was written on every node", node.name());
-    wait_until(&what, limit, || async {
+    wait_until(node.clock(), &what, limit, || async {
         let mut client = client_of(&node).timeout(ASK_LIMIT);
         let values = client.read(&marks).await.map_err(Error::setup)?;
         let silent: Vec<&str> = nodes
@@ -127,8 +127,4 @@ async fn sees_all(node: Node, nodes: Vec<Node>, limit: Duration) -> Result<(), E
         }
     })
     .await
-}
-
-fn logs(node: &Node) -> String {
-    node.folder().unwrap_or_default().join("logs").display().to_string()
 }

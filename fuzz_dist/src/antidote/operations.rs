@@ -229,10 +229,10 @@ fn failed(error: &Error) -> Completion {
         "broken" => DISCONNECTED,
         kind => kind,
     };
-    let told = OpError::new(kind, error.to_string());
+    let op_error = OpError::new(kind, error.to_string());
     match error.is_definite() {
-        true => Completion::Fail(told),
-        false => Completion::Info(told),
+        true => Completion::Fail(op_error),
+        false => Completion::Info(op_error),
     }
 }
 

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_another_shape_is_told_what_it_lacks() {
+    fn a_folder_of_another_shape_is_reported_with_what_it_lacks() {
         let folder = Folder::new();
         folder.file("bin/antidote");
         let error = find(Some(&folder.0)).unwrap_err();

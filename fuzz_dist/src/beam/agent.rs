@@ -1,4 +1,4 @@
-//! The observation agent: one Erlang module that tells from the inside what a node sees.
+//! The observation agent: one Erlang module that reports from the inside what a node sees.
 //!
 //! It is loaded into a running node that knows nothing of it, watches connections, the runtime,
 //! logs and mnesia there, and sends what it sees to a [`Mailbox`]. It leaves with that mailbox.
@@ -12,7 +12,9 @@ use super::Term;
 use super::resident;
 use super::{Event, Mailbox};
 use crate::args;
+#[cfg(test)]
 use crate::op::Value;
+use crate::runtime::Report;
 
 /// The agent's Erlang source, to be compiled by a release that is not newer than the node's.
 pub const AGENT_SOURCE: &str = include_str!("../../agent/fuzz_dist_agent.erl");
@@ -21,7 +23,7 @@ pub const AGENT_MODULE: &str = "fuzz_dist_agent";
 
 /// So many messages of the agent may wait for us.
 const MAILBOX_MAX: usize = 8192;
-/// What the agent speaks of; everything else is told as `other`, so that names stay few.
+/// What the agent reports; everything else is `other`, so that names stay few.
 const KINDS: [&str; 10] = [
     "nodeup",
     "nodedown",
@@ -40,24 +42,6 @@ const KINDS: [&str; 10] = [
 pub struct Agent {
     mailbox: Mailbox,
     facts: BTreeMap<String, String>,
-}
-
-/// What an agent told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// Something happened.
-    Event {
-        /// When: the host's CLOCK_MONOTONIC in nanoseconds.
-        monotonic_ns: u64,
-        /// What: `nodedown`, `nodeup`, `log`, `mnesia`, `busy_dist_port`, ….
-        kind: &'static str,
-        /// A line of text for `log`, otherwise a map of details.
-        data: Value,
-    },
-    /// So many events were dropped, in the node or here, since more came than could be told.
-    Dropped(u64),
-    /// The agent itself ended, for this reason.
-    Ended(String),
 }
 
 impl Agent {
@@ -84,16 +68,16 @@ impl Agent {
         &self.facts
     }
 
-    /// What it tells next; `None` once the connection to the node has ended. Can be cancelled
+    /// Its next report; `None` once the connection to the node has ended. Can be cancelled
     /// without loss.
-    pub async fn next(&mut self) -> Option<Told> {
+    pub async fn next(&mut self) -> Option<Report> {
         loop {
             match self.mailbox.receive().await? {
-                Event::Exit { reason, .. } => return Some(Told::Ended(reason.to_string())),
-                Event::Dropped(count) => return Some(Told::Dropped(count)),
+                Event::Exit { reason, .. } => return Some(Report::Ended(reason.to_string())),
+                Event::Dropped(count) => return Some(Report::Dropped(count)),
                 Event::Message(message) => {
-                    if let Some(told) = told(&message) {
-                        return Some(told);
+                    if let Some(report) = read(&message) {
+                        return Some(report);
                     }
                 }
             }
@@ -110,14 +94,14 @@ fn facts(answer: &Term) -> Option<BTreeMap<String, String>> {
 }
 
 /// What a message of the agent says; `None` for what no agent sends.
-fn told(message: &Term) -> Option<Told> {
+fn read(message: &Term) -> Option<Report> {
     match message.as_tuple()? {
         [tag, count] if tag.is_atom("fuzz_dist_dropped") => {
-            Some(Told::Dropped(u64::try_from(count.as_i64()?).ok()?))
+            Some(Report::Dropped(u64::try_from(count.as_i64()?).ok()?))
         }
         [tag, time, kind, data] if tag.is_atom("fuzz_dist") => {
             let kind = kind.as_text()?;
-            Some(Told::Event {
+            Some(Report::Event {
                 monotonic_ns: u64::try_from(time.as_i64()?).ok()?,
                 kind: KINDS.into_iter().find(|k| *k == kind).unwrap_or("other"),
                 data: data.into(),
@@ -141,20 +125,20 @@ mod tests {
         let event =
             |kind: &str, data| Term::Tuple(vec![atom("fuzz_dist"), Term::Int(7), text(kind), data]);
         let data = Term::Map([(atom("peer"), text("app@n2"))].into());
-        let read = told(&event("nodedown", data.clone()));
+        let given = read(&event("nodedown", data.clone()));
         let data = Value::map([("peer", "app@n2".into())]);
-        assert_eq!(read, Some(Told::Event { monotonic_ns: 7, kind: "nodedown", data }));
-        let read = told(&event("something", atom("x")));
+        assert_eq!(given, Some(Report::Event { monotonic_ns: 7, kind: "nodedown", data }));
+        let given = read(&event("something", atom("x")));
         let data = Value::from("x");
-        assert_eq!(read, Some(Told::Event { monotonic_ns: 7, kind: "other", data }));
+        assert_eq!(given, Some(Report::Event { monotonic_ns: 7, kind: "other", data }));
     }
 
     #[test]
     fn drops_are_counted_and_what_no_agent_sends_is_nothing() {
         let drops = |n| Term::Tuple(vec![atom("fuzz_dist_dropped"), Term::Int(n)]);
-        assert_eq!(told(&drops(3)), Some(Told::Dropped(3)));
-        assert_eq!(told(&drops(-3)), None);
-        assert_eq!(told(&atom("hello")), None);
-        assert_eq!(told(&Term::Tuple(vec![atom("fuzz_dist"), Term::Int(1)])), None);
+        assert_eq!(read(&drops(3)), Some(Report::Dropped(3)));
+        assert_eq!(read(&drops(-3)), None);
+        assert_eq!(read(&atom("hello")), None);
+        assert_eq!(read(&Term::Tuple(vec![atom("fuzz_dist"), Term::Int(1)])), None);
     }
 }

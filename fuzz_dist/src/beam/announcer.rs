@@ -9,7 +9,7 @@ use super::{CallError, CloseReason};
 use super::{Event, Mailbox};
 use super::{Pid, Term, atom};
 use crate::args;
-use crate::op::Name;
+use crate::runtime::{Announced, Announcement};
 
 /// The announcer's Erlang source, to be compiled by a release that is not newer than the node's.
 pub const ANNOUNCER_SOURCE: &str = include_str!("../../agent/fuzz_dist_announcer.erl");
@@ -28,54 +28,6 @@ pub struct Announcer {
     speaks_to: String,
 }
 
-/// Something that begins or ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// The number of an operation (the event of its invocation in the history) or of a fault.
-    pub id: i64,
-    /// The number of its span in the run's trace.
-    pub span: u64,
-    /// When: the host's CLOCK_MONOTONIC in nanoseconds.
-    pub monotonic_ns: u64,
-    /// What.
-    pub what: Announced,
-}
-
-/// What is announced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Announced {
-    /// An operation was sent.
-    OperationStart {
-        /// What it does, as `add`.
-        function: Name,
-        /// The number of the client's process.
-        client: u32,
-        /// Its argument, where that is a number.
-        value: Option<i64>,
-    },
-    /// It has completed.
-    OperationStop {
-        /// What it did.
-        function: Name,
-        /// The number of the client's process.
-        client: u32,
-        /// `ok`, `fail` or `info`.
-        outcome: &'static str,
-        /// How long it took.
-        duration_ns: u64,
-    },
-    /// A fault begins.
-    TroubleStart(
-        /// Which, for people.
-        String,
-    ),
-    /// It has ended.
-    TroubleStop(
-        /// Which, for people.
-        String,
-    ),
-}
-
 impl Announcer {
     /// Loads the module (`beam`: the bytes of its compiled form) where the node has not got it yet,
     /// and starts it, in place of one that was there. `trace` is the id of the run's trace.
@@ -92,11 +44,11 @@ impl Announcer {
         let arguments = args![mailbox.pid(), trace];
         let module = (ANNOUNCER_MODULE, beam);
         let answer = resident::start(connection, module, arguments, &mailbox).await?;
-        let told = match answer.as_tuple() {
+        let parts = match answer.as_tuple() {
             Some([_, process, speaks_to]) => process.as_pid().cloned().zip(speaks_to.as_text()),
             _ => None,
         };
-        let (process, speaks_to) = told.ok_or_else(|| CallError::UnexpectedResult {
+        let (process, speaks_to) = parts.ok_or_else(|| CallError::UnexpectedResult {
             peer: connection.peer().into(),
             error: ConvertError::new("{ok, Announcer, Where}", &answer),
         })?;
@@ -111,13 +63,13 @@ impl Announcer {
 
     /// Has all of these said, and returns when they were. A node that stands still is waited for.
     ///
-    /// Logs are not told of operations that begin and end within one batch: these are over already, and
+    /// Logs do not get operations that begin and end within one batch: these are over already, and
     /// no log event could carry them.
     ///
     /// # Errors
     ///
     /// When the announcer or the connection has ended; nobody knows then what was said.
-    pub async fn tell(&mut self, batch: &[Announcement]) -> Result<(), CallError> {
+    pub async fn announce(&mut self, batch: &[Announcement]) -> Result<(), CallError> {
         let over = match self.speaks_to == "telemetry" {
             true => HashSet::new(),
             false => over_already(batch),
@@ -181,8 +133,8 @@ impl Announcement {
                 ];
                 ("operation", "stop", details)
             }
-            Announced::TroubleStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
-            Announced::TroubleStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
+            Announced::FaultStart(shape) => ("trouble", "start", vec![("trouble", text(shape))]),
+            Announced::FaultStop(shape) => ("trouble", "stop", vec![("trouble", text(shape))]),
         };
         let details: BTreeMap<Term, Term> =
             details.into_iter().map(|(key, value)| (atom(key), value)).collect();
@@ -216,8 +168,8 @@ mod tests {
             said(3, start()),
             said(5, start()),
             said(3, stop()),
-            said(7, Announced::TroubleStart("bridge".into())),
-            said(7, Announced::TroubleStop("bridge".into())),
+            said(7, Announced::FaultStart("bridge".into())),
+            said(7, Announced::FaultStop("bridge".into())),
         ];
         assert_eq!(over_already(&batch), HashSet::from([3]));
     }

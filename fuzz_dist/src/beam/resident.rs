@@ -1,4 +1,4 @@
-//! Processes of ours in a node that know whom to tell, and go when there is nobody to tell any more.
+//! Processes of ours in a node that report to a receiver, and end with it.
 
 use super::Args;
 use super::CallError;

@@ -9,6 +9,7 @@ use super::resident;
 use super::{Event, Mailbox};
 use crate::args;
 use crate::op::{Name, Value};
+use crate::runtime::Sample;
 
 /// The sampler's Erlang source, to be compiled by a release that is not newer than the node's.
 pub const SAMPLER_SOURCE: &str = include_str!("../../agent/fuzz_dist_sampler.erl");
@@ -24,17 +25,6 @@ pub struct Sampler {
     mailbox: Mailbox,
     /// Dropped here since the last sample was given.
     dropped: u64,
-}
-
-/// How a node was doing at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// When: the host's CLOCK_MONOTONIC in nanoseconds.
-    pub monotonic_ns: u64,
-    /// Numbers, such as `run_queue` or `memory_total` in bytes, and words, such as
-    /// `longest_mailbox_of`. `reductions`, `collections`, `input_bytes` and `output_bytes` count
-    /// from the node's start, `missed` the samples before this one that could not be told.
-    pub values: Vec<(Name, Value)>,
 }
 
 impl Sampler {

@@ -4,13 +4,11 @@
 //! `async fn`; [`DynClient`] is its boxed form, which the interpreter drives.
 
 use std::future::Future;
-use std::pin::Pin;
 
 use crate::generator::Thread;
 use crate::op::{Completion, Invocation, Name, NodeId, OpError};
 
-/// A boxed future.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use crate::env::BoxFuture;
 
 /// A connection to a node that executes operations.
 ///

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{Db, Facts, Load};
 use crate::args;
 use crate::beam::{Atom, NodeSpec, Term};
-use crate::env::{Command, HostSpec, Mount, Scratch};
+use crate::env::{Command, Facet, Folder, HostSpec, Scratch};
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Name, Value};
@@ -213,6 +213,10 @@ impl Db for ErlangApp {
         }
     }
 
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::OwnNetwork, Facet::OwnFiles]
+    }
+
     async fn prepare(&self) -> Result<(), Error> {
         let sources = self.sources.clone();
         let preparing = tokio::task::spawn_blocking(move || {
@@ -234,10 +238,10 @@ impl Db for ErlangApp {
         let mut hosts = HostSpec::nodes(nodes);
         // Asked before anything is prepared, too: then only names and groups matter.
         if let Ok(prepared) = self.prepared() {
-            let mut mounts = vec![Mount::bind(prepared.ebin.path(), EBIN)];
-            mounts.extend(self.named(&prepared.runtime).map(Mount::in_place));
-            let mount = |host: HostSpec| mounts.iter().cloned().fold(host, HostSpec::mount);
-            hosts = hosts.into_iter().map(mount).collect();
+            let mut folders = vec![Folder::read_only(prepared.ebin.path(), EBIN)];
+            folders.extend(self.named(&prepared.runtime).map(Folder::in_place));
+            let with = |host: HostSpec| folders.iter().cloned().fold(host, HostSpec::folder);
+            hosts = hosts.into_iter().map(with).collect();
         }
         Ok(hosts)
     }
@@ -248,7 +252,8 @@ impl Db for ErlangApp {
         node.speaks_erlang(spec.name.clone(), spec.cookie.clone());
         node.spawn(command(prepared.runtime.epmd(EPMD_PORT), "epmd")).await?;
         let port = || async { node.connect(EPMD_PORT).await.map_err(Error::setup) };
-        wait_until(&format!("epmd on {}", node.name()), Duration::from_secs(10), port).await?;
+        let what = format!("epmd on {}", node.name());
+        wait_until(node.clock(), &what, Duration::from_secs(10), port).await?;
         let spec = NodeSpec {
             home: node.data_dir()?,
             crash_dump: Some(node.data_dir()?.join("erl_crash.dump")),
@@ -287,7 +292,8 @@ impl Db for ErlangApp {
             let (node, cluster, formed) = (node.clone(), cluster.clone(), self.formed.clone());
             joining.spawn(async move {
                 let what = format!("{} as a part of the cluster", node.name());
-                wait_until(&what, MESH_LIMIT, || takes_part(&node, &cluster, &formed)).await
+                wait_until(node.clock(), &what, MESH_LIMIT, || takes_part(&node, &cluster, &formed))
+                    .await
             });
         }
         while let Some(joined) = joining.join_next().await {
@@ -316,7 +322,7 @@ impl Db for ErlangApp {
                     }
                 };
                 let what = format!("{} connecting to {}", node.name(), other.name());
-                wait_until(&what, MESH_LIMIT, connect).await?;
+                wait_until(node.clock(), &what, MESH_LIMIT, connect).await?;
             }
         }
         Ok(())

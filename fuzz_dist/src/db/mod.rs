@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::DynClient;
-use crate::env::HostSpec;
+use crate::env::{Facet, HostSpec};
 use crate::error::Error;
 use crate::node::{BoxFuture, Cluster, Node};
 use crate::op::{Name, Value};
+use crate::runtime::AnyRuntime;
 
 /// Properties of a database that a run needs before it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,13 +81,26 @@ pub trait Db: Send + Sync + 'static {
         Facts::default()
     }
 
+    /// The facets of the environment that it needs; where one is missing, the test is refused before
+    /// anything starts. By default a network of its own for each host: most databases listen on fixed
+    /// ports of all addresses.
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::OwnNetwork]
+    }
+
+    /// The runtime system of its nodes, through which a run follows connections, observes nodes and
+    /// announces to them; the BEAM by default. Nodes that run none are left alone.
+    fn runtime(&self) -> Option<AnyRuntime> {
+        Some(crate::erlang::beam())
+    }
+
     /// Downloads, finds or compiles what the hosts need; nothing runs yet. May take minutes the first
     /// time; then it should report its progress on stderr.
     fn prepare(&self) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
     }
 
-    /// The hosts for a cluster of `nodes` nodes, with what is mounted into them. By default
+    /// The hosts for a cluster of `nodes` nodes, with the folders and files that they need. By default
     /// `n1` … `nN`, each a node, each its own data centre.
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
         Ok((1..=nodes).map(|i| HostSpec::node(format!("n{i}"))).collect())
@@ -135,7 +149,7 @@ pub trait Db: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The current leaders, as far as the database can tell.
+    /// The current leaders, as far as the database knows.
     fn primaries(&self, cluster: &Cluster) -> Vec<Node> {
         let _ = cluster;
         Vec::new()
@@ -151,6 +165,10 @@ pub trait DynDb: Send + Sync {
     fn name(&self) -> Name;
     /// See [`Db::facts`].
     fn facts(&self) -> Facts;
+    /// See [`Db::needs`].
+    fn needs(&self) -> Vec<Facet>;
+    /// See [`Db::runtime`].
+    fn runtime(&self) -> Option<AnyRuntime>;
     /// See [`Db::prepare`].
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// See [`Db::hosts`].
@@ -183,6 +201,12 @@ impl<D: Db> DynDb for D {
     }
     fn facts(&self) -> Facts {
         Db::facts(self)
+    }
+    fn needs(&self) -> Vec<Facet> {
+        Db::needs(self)
+    }
+    fn runtime(&self) -> Option<AnyRuntime> {
+        Db::runtime(self)
     }
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(Db::prepare(self))

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::client::{Client, DynClient, Error as ClientError, bad_argument, unsupported};
 use crate::db::{Db, Facts, Load};
-use crate::env::Command;
+use crate::env::{Command, Facet};
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Completion, Invocation, Name, OpError, Value};
@@ -103,15 +103,22 @@ impl Db for Embedded {
         Facts { cut: Some(Duration::from_secs(2)), load: Load::Light, ..Facts::default() }
     }
 
+    /// It listens at its host's own address, and knows its peers by theirs.
+    fn needs(&self) -> Vec<Facet> {
+        Vec::new()
+    }
+
     async fn start(&self, node: &Node) -> Result<(), Error> {
         let program: PathBuf = std::env::current_exe()?;
-        let peers = node.env().hosts();
-        let peers = peers.iter().map(|(_, spec)| spec.name.clone()).filter(|n| n != node.name());
+        let others = node.env().hosts().into_iter().filter(|(id, _)| *id != node.host());
+        let peers = others.map(|(id, _)| Ok(node.env().address(id)?.to_string()));
+        let peers: Vec<String> = peers.collect::<Result<_, Error>>()?;
         let command = Command::new(program.to_string_lossy())
             .named("store")
             .arg(server::ARGUMENT)
             .arg(node.data_dir()?.join("set.log").to_string_lossy())
             .arg(self.bug.map_or("none", Bug::as_str))
+            .arg(node.address().to_string())
             .args(peers);
         node.spawn(command).await?;
         Ok(())
@@ -122,7 +129,7 @@ impl Db for Embedded {
         Ok(())
     }
 
-    /// Every node is told a probe under its own name and has to hear those of all others; the
+    /// A probe is written to every node under its own name and has to hear those of all others; the
     /// probes are kept apart from the set.
     async fn form(&self, cluster: &Cluster) -> Result<(), Error> {
         for node in cluster.nodes() {
@@ -133,7 +140,7 @@ impl Db for Embedded {
         }
         for node in cluster.nodes() {
             let what = format!("{} hearing all others", node.name());
-            wait_until(&what, FORM_LIMIT, || async {
+            wait_until(node.clock(), &what, FORM_LIMIT, || async {
                 let heard =
                     StoreClient::new(node.clone()).ask("probes\n").await.map_err(Error::setup)?;
                 let missing: Vec<&str> = cluster

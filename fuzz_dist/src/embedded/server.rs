@@ -34,8 +34,9 @@ pub fn main_if_asked() {
     }
     let path = args.next().expect("the path of the log");
     let bug = args.next().and_then(|b| Bug::parse(&b));
+    let address = args.next().expect("the host's address");
     let peers: Vec<String> = args.collect();
-    match serve(&path, bug, peers) {
+    match serve(&path, bug, &address, peers) {
         Ok(()) => std::process::exit(0),
         Err(e) => {
             fuzz_dist_sys::say!("the embedded store ends: {e}");
@@ -63,7 +64,7 @@ fn lock(shared: &Shared) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(path: &str, bug: Option<Bug>, peers: Vec<String>) -> std::io::Result<()> {
+fn serve(path: &str, bug: Option<Bug>, address: &str, peers: Vec<String>) -> std::io::Result<()> {
     let mut text = String::new();
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     file.read_to_string(&mut text)?;
@@ -83,7 +84,7 @@ fn serve(path: &str, bug: Option<Bug>, peers: Vec<String>) -> std::io::Result<()
         reads: 0,
     };
     let shared: Shared = Arc::new(Mutex::new(state));
-    let listener = TcpListener::bind(("0.0.0.0", PORT))?;
+    let listener = TcpListener::bind((address, PORT))?;
     let every = push_every(peers.len());
     for peer in peers {
         let shared = shared.clone();

@@ -70,7 +70,7 @@ pub struct Planned {
 pub enum Next {
     /// This operation.
     Op(Planned),
-    /// Nothing to run, but something to tell the people who watch.
+    /// Nothing to run, but a message for the people who watch.
     Log(Name),
     /// Nothing now: ask again at the time given, if any, and after each completion.
     Pending(Option<Time>),
@@ -78,7 +78,7 @@ pub enum Next {
     Exhausted,
 }
 
-/// What became of an operation, as generators are told: it was invoked, or it completed.
+/// What became of an operation, as generators get it: it was invoked, or it completed.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
     /// The thread that runs it.

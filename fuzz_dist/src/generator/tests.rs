@@ -365,7 +365,7 @@ fn keys_in_groups_of_threads() {
 }
 
 #[test]
-fn what_happens_to_a_key_is_told_to_its_generator_alone() {
+fn what_happens_to_a_key_reaches_its_generator_alone() {
     // `until_ok` sees its own value without the key, and ends each key at its first success.
     let keys = concurrent_keys(1, 0..4, |_| repeat(op("a")).until_ok());
     let history = Simulator::new(2).run(keys).history;

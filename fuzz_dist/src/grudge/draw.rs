@@ -11,7 +11,7 @@ pub struct Member {
     pub name: Name,
     /// Its data centre; a node without one is its own.
     pub group: Option<Name>,
-    /// Does it lead, as far as its database can tell?
+    /// Does it lead, as far as its database knows?
     pub primary: bool,
 }
 
@@ -103,7 +103,7 @@ impl Partition {
     }
 
     /// Draws a grudge and validates it: it cuts something, is symmetric unless declared
-    /// one-way, and a ring keeps its majorities and tells its nodes apart.
+    /// one-way, and a ring keeps its majorities and distinguishes its nodes.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! libtest's command line, as far as libtest-mimic does not know it.
 
+use crate::run::overrides::Overrides;
 use libtest_mimic::{Arguments, Trial};
 
 /// What the command line and the environment say about running trials.
@@ -39,6 +40,9 @@ impl HarnessArguments {
 /// What neither harness knows ends the process with code 2, as in libtest.
 pub(super) fn read(argv: Vec<String>) -> HarnessArguments {
     let Split { kept, filters, fail_fast } = split(argv);
+    if kept.iter().any(|word| matches!(word.as_str(), "--help" | "-h")) {
+        println!("Variables of the environment:\n{}", Overrides::help());
+    }
     let mut mimic = Arguments::from_iter(kept);
     if mimic.test_threads.is_none() {
         let variable = std::env::var("RUST_TEST_THREADS").ok();

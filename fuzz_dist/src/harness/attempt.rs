@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use super::supervise;
 use crate::checker::{Validity, Verdict};
+use crate::clock::Clock;
 use crate::error::ErrorKind;
 use crate::report::{self, RunFacts};
 use crate::run::options::{Effective, Expect, OnUnknown};
@@ -26,7 +27,9 @@ pub(super) fn run_trial(spec: TrialSpec) -> TrialReport {
         let decided = match done.0 {
             TrialReport::Ignored(_) => true,
             // The loss was seen; who asks for a number of attempts wants to know how often.
-            TrialReport::Passed => effective.expect == Expect::Invalid && over.attempts.is_none(),
+            TrialReport::Passed => {
+                effective.expect == Expect::Invalid && over.options.attempts.is_none()
+            }
             TrialReport::Failed(_) => false,
         };
         attempts.push(done);
@@ -84,7 +87,7 @@ fn run_attempt(
     attempt: u32,
 ) -> (TrialReport, String) {
     let seed = effective.seed_of_attempt(attempt);
-    let session = Session::new(spec.clone(), over.clone(), seed);
+    let session = Session::new(spec.clone(), over.clone(), seed, Clock::system());
     let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
         Ok(finished) => finished,
         Err(error) => {
@@ -92,26 +95,26 @@ fn run_attempt(
             return (TrialReport::Failed(story.clone()), story);
         }
     };
-    let told = tell(spec, &finished, effective, seed);
-    let report = report_of(&finished, over, effective, &told.short);
+    let texts = texts(spec, &finished, effective, seed);
+    let report = report_of(&finished, over, effective, &texts.short);
     let remark = match finished.outcome.as_ref().map(|verdict| verdict.validity) {
         Ok(Validity::Invalid) => "as expected, ",
         Ok(Validity::Unknown) => "warning: ",
         _ => "",
     };
-    let printed = match (&report, told.line.filter(|_| !over.verbose)) {
+    let printed = match (&report, texts.line.filter(|_| !over.verbose.unwrap_or_default())) {
         (TrialReport::Passed, Some(line)) => format!("{remark}{line}\n"),
-        (TrialReport::Passed, None) => format!("\n{remark}{}", told.whole),
-        (TrialReport::Failed(_), _) => format!("\nFAILED {}", told.whole),
+        (TrialReport::Passed, None) => format!("\n{remark}{}", texts.whole),
+        (TrialReport::Failed(_), _) => format!("\nFAILED {}", texts.whole),
         (TrialReport::Ignored(_), _) => String::new(),
     };
     // At once, and in one piece, since others print as well; `failures:` comes only when all is over.
     let _ = std::io::stderr().write_all(printed.as_bytes());
-    (report, told.short)
+    (report, texts.short)
 }
 
-/// What is said of an attempt.
-struct Told {
+/// What is printed of an attempt.
+struct Texts {
     /// In a line; `None` where there is no verdict.
     line: Option<String>,
     /// A screenful.
@@ -121,12 +124,12 @@ struct Told {
 }
 
 /// Writes what was found into the store, and gives what is printed.
-fn tell(
+fn texts(
     spec: &TrialSpec,
     finished: &Finished,
     said: &Effective,
     seed: crate::random::Seed,
-) -> Told {
+) -> Texts {
     let mut notes = finished.notes.clone();
     if let Some(store) = &finished.store {
         notes.extend(keep(spec, finished, seed, store).err().map(|e| e.to_string()));
@@ -171,7 +174,7 @@ fn tell(
         finished.store.as_ref().and_then(|store| store.write("report.txt", whole.as_bytes()).ok());
     let folder = facts.folder.as_ref();
     let folder = folder.map_or(String::new(), |folder| format!("\n  report: {}", folder.display()));
-    Told {
+    Texts {
         line,
         whole: report::for_a_screen(&whole, kept.as_deref()),
         short: format!("{}{folder}", report::for_a_screen(&what, kept.as_deref()).trim_end()),
@@ -201,6 +204,7 @@ fn keep(
             "location": spec.location.to_string(),
             "seed": seed.to_string(),
             "start_unix_ms": finished.history.start_unix_ms(),
+            "env": finished.env,
             "options": finished.effective.as_ref().map(ToString::to_string),
             "fuzz_dist": env!("CARGO_PKG_VERSION"),
         }),
@@ -215,7 +219,7 @@ fn report_of(finished: &Finished, over: &Overrides, said: &Effective, text: &str
         Err(error) => {
             // A run that was judged did run here, and an anomaly in it is not hidden by what was missing.
             let found = finished.judged.as_ref().is_some_and(Verdict::is_invalid);
-            return match (error.kind(), over.missing) {
+            return match (error.kind(), over.missing.unwrap_or_default()) {
                 _ if found || finished.after_verdict => failed(),
                 (ErrorKind::Missing, _) | (ErrorKind::Environment, Missing::Ignore) => {
                     TrialReport::Ignored(error.to_string())

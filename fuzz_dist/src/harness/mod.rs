@@ -7,8 +7,8 @@ mod signals;
 mod supervise;
 mod trials;
 
-use crate::env::threads;
-use crate::registry;
+use crate::env::{AnyProvider, Provider as _, threads};
+use crate::registry::{self, Named as _};
 use std::process::ExitCode;
 
 /// Threads beside those of libtest-mimic: of signals, and of one trial.
@@ -19,9 +19,7 @@ const FURTHER_THREADS: usize = 2;
 /// It behaves as libtest's harness does, for `cargo test` and `cargo nextest` alike, and returns
 /// 0 when everything passed, 101 when something failed, 2 when the command line is wrong.
 pub fn run_main() -> ExitCode {
-    // The lab starts this very program again inside of its hosts: that must come first.
-    crate::lab::agent_main_if_asked();
-    crate::embedded::main_if_asked();
+    main_if_asked();
     let arguments = arguments::read(std::env::args().collect());
     let tests = registry::tests();
     let mut trials = trials::all(&tests, &arguments);
@@ -48,4 +46,12 @@ pub fn run_main() -> ExitCode {
         fuzz_dist_sys::say!("{line}");
     }
     conclusion.exit_code()
+}
+
+/// Becomes what this program was started again for (an environment's agent, the embedded store), and
+/// never returns then. [`run_main`] does it first of all; a `main` function of your own that does more
+/// than that must call this before anything else, in particular before it starts a thread.
+pub fn main_if_asked() {
+    AnyProvider::registered().iter().for_each(|env| (env.make)().main_if_asked());
+    crate::embedded::main_if_asked();
 }

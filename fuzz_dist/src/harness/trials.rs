@@ -3,7 +3,7 @@
 use super::arguments::HarnessArguments;
 use super::attempt::run_trial;
 use super::exits;
-use crate::registry::{Axis, Cell, NameError, Setting, TestCase};
+use crate::registry::{self, Axis, Cell, NameError, Setting, TestCase};
 use crate::run::options::Options;
 use crate::run::{TrialReport, TrialSpec, cancel};
 use libtest_mimic::{Completion, Failed, Trial};
@@ -113,6 +113,7 @@ fn resolve(case: &'static TestCase, cell: &Chosen, name: String) -> Result<Trial
         nemesis: None,
         workload: None,
         checkers: Vec::new(),
+        env: None,
         body: case.body,
     };
     for (_, cell) in cell {
@@ -123,8 +124,12 @@ fn resolve(case: &'static TestCase, cell: &Chosen, name: String) -> Result<Trial
             Setting::Checkers(choices) => {
                 spec.checkers = choices.iter().map(|c| c.resolve()).collect::<Result<_, _>>()?;
             }
+            Setting::Env(choice) => spec.env = Some(choice.resolve()?),
             Setting::Option(set) => set(&mut spec.options),
         }
+    }
+    if spec.env.is_none() {
+        spec.env = Some(registry::default_env(case.location)?);
     }
     Ok(spec)
 }

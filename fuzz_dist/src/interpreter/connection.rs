@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::client::{
     DISCONNECTED, DynClient, DynOpener, Error, NO_CLIENT, TIMEOUT, breaks_connection,
 };
+use crate::clock::Clock;
 use crate::generator::Thread;
 use crate::op::{Completion, Invocation, NodeId, OpError};
 
@@ -37,9 +36,9 @@ impl Connection {
 }
 
 /// Where a thread's operations go, and how long they may take.
-#[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(super) opener: &'a dyn DynOpener,
+    pub(super) clock: Clock,
     pub(super) thread: Thread,
     pub(super) node: NodeId,
     pub(super) open_timeout: Duration,
@@ -64,7 +63,7 @@ impl Target<'_> {
                 return Done::Op(connection, Completion::Fail(error));
             }
         };
-        let completion = match timeout(self.op_timeout, client.invoke(&op)).await {
+        let completion = match self.clock.timeout(self.op_timeout, client.invoke(&op)).await {
             Ok(completion) => completion,
             Err(_) => {
                 let text = format!("no answer within {:?}", self.op_timeout);
@@ -87,7 +86,7 @@ impl Target<'_> {
     /// Tries once to get a connection, after a pause.
     pub(super) async fn mend(self, connection: Connection, pause: Duration) -> Done {
         if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+            self.clock.sleep(pause).await;
         }
         Done::Mended(match self.connect(connection).await {
             Ok(client) => Connection::Ready(client),
@@ -102,14 +101,15 @@ impl Target<'_> {
         match connection {
             Connection::Ready(client) => Ok(client),
             Connection::Broken(mut client) => {
-                match timeout(self.open_timeout, client.reopen()).await {
+                match self.clock.timeout(self.open_timeout, client.reopen()).await {
                     Ok(Ok(())) => Ok(client),
                     Ok(Err(error)) => Err((Connection::Broken(client), error)),
                     Err(_) => Err((Connection::Broken(client), self.too_slow())),
                 }
             }
             Connection::None => {
-                match timeout(self.open_timeout, self.opener.open(self.thread, self.node)).await {
+                let opening = self.opener.open(self.thread, self.node);
+                match self.clock.timeout(self.open_timeout, opening).await {
                     Ok(Ok(client)) => Ok(client),
                     Ok(Err(error)) => Err((Connection::None, error)),
                     Err(_) => Err((Connection::None, self.too_slow())),

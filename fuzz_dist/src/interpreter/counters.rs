@@ -79,7 +79,7 @@ pub trait Observer: Send + Sync {
         let _ = (sent, completion);
     }
 
-    /// The generator has something to tell.
+    /// The generator has a message for people.
     fn log(&self, time: Time, text: &str) {
         let _ = (time, text);
     }

@@ -36,6 +36,7 @@ impl Executor {
     pub(crate) fn target<'a>(&self, opener: &'a dyn DynOpener, caller: Caller) -> Target<'a> {
         Target {
             opener,
+            clock: self.clock.clone(),
             thread: caller.thread,
             node: caller.node,
             open_timeout: self.options.open_timeout,

@@ -1,4 +1,4 @@
-//! What a run is told, and what it tells at its end.
+//! The options of a run, and what it gives at its end.
 
 use std::time::Duration;
 

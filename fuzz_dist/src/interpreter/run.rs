@@ -1,7 +1,7 @@
 //! The loop of one phase: serve completions, ask the generator, wait.
 
 use std::future::{Future as _, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::executor::Caller;
 use super::pool::{Finished, Pool};
 use super::{Ended, Interpreter};
 use crate::client::{ABANDONED, DynOpener, NO_CLIENT, PANICKED};
+use crate::clock::Timer;
 use crate::generator::{Context, Generator, Next, Planned, Thread, ThreadSet, Update};
 use crate::op::{Completion, NodeId, OpError, Phase, Process};
 use crate::time::Time;
@@ -31,7 +32,7 @@ pub(super) struct Run<'a> {
     pool: Pool<'a, Done>,
     free: ThreadSet,
     end: Time,
-    timer: Pin<Box<tokio::time::Sleep>>,
+    timer: Timer,
 }
 
 /// What a wait ended with.
@@ -49,6 +50,7 @@ impl<'a> Run<'a> {
         end: Time,
     ) -> Run<'a> {
         let threads = interpreter.threads.len();
+        let timer = interpreter.executor.clock.timer();
         let mut run = Run {
             interpreter,
             phase,
@@ -56,7 +58,7 @@ impl<'a> Run<'a> {
             pool: Pool::new(threads),
             free: ThreadSet::empty(),
             end,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer,
         };
         for i in 0..threads {
             run.interpreter.threads[i].failures = 0;
@@ -178,8 +180,7 @@ impl<'a> Run<'a> {
 
     /// Waits until something finishes, but not longer than `until`.
     async fn wait(&mut self, until: Time, cancel: Option<&mut watch::Receiver<bool>>) -> Woken {
-        let instant = self.interpreter.executor.clock.instant(until);
-        self.timer.as_mut().reset(instant);
+        self.timer.set(until);
         let mut cancelled = pin!(async {
             if let Some(cancel) = cancel
                 && cancel.wait_for(|cancelled| *cancelled).await.is_ok()
@@ -193,7 +194,7 @@ impl<'a> Run<'a> {
             if let Poll::Ready((slot, done)) = self.pool.poll_next(cx) {
                 return Poll::Ready(Woken::Done(slot, done));
             }
-            if self.timer.as_mut().poll(cx).is_ready() {
+            if self.timer.poll(cx).is_ready() {
                 return Poll::Ready(Woken::Timer);
             }
             cancelled.as_mut().poll(cx).map(|()| Woken::Cancelled)
@@ -270,7 +271,7 @@ impl<'a> Run<'a> {
         self.pool.start(i, Box::pin(self.target(i).mend(connection, pause)));
     }
 
-    /// Records what became of a thread's operation, and tells the generator.
+    /// Records what became of a thread's operation, and passes it to the generator.
     fn complete(&mut self, i: usize, completion: Completion, generator: &mut dyn Generator) {
         let op = self.interpreter.threads[i].op.take().expect("what completes was in flight");
         let caller = self.caller(i);

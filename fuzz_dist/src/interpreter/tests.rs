@@ -89,7 +89,7 @@ impl Bench {
             .unwrap();
         Bench {
             runtime,
-            interpreter: Interpreter::new(Clock::start(), recorder.clone(), options).unwrap(),
+            interpreter: Interpreter::new(Clock::system(), recorder.clone(), options).unwrap(),
             recorder,
             trace: Arc::default(),
         }
@@ -395,7 +395,7 @@ fn options_that_make_no_sense_are_refused() {
     ] {
         let options = Options { concurrency, ..Options::for_nodes(nodes) };
         let recorder = Recorder::in_memory(["n1"]);
-        let error = Interpreter::new(Clock::start(), recorder, options).err().unwrap();
+        let error = Interpreter::new(Clock::system(), recorder, options).err().unwrap();
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

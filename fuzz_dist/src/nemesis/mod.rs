@@ -10,9 +10,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::db::{AnyDb, Facts};
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::{BoxFuture, Cluster};
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -60,17 +60,22 @@ pub struct Targets<'a> {
 /// The result of verifying a fault's effect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// At the start: does it act? At the end: is it undone?
-    pub status: FaultStatus,
+    /// At the start: did the fault take effect? At the end: is it removed? `None` where the check could
+    /// not decide it.
+    pub seen: Option<bool>,
     /// What was observed.
     pub evidence: Value,
 }
 
 impl Check {
-    /// `Installed` where `seen` is true, `Ineffective` otherwise.
+    /// The effect of the start, or the removal at the end, was seen (`true`), or the opposite was.
     pub fn seen(seen: bool, evidence: impl Into<Value>) -> Check {
-        let status = if seen { FaultStatus::Installed } else { FaultStatus::Ineffective };
-        Check { status, evidence: evidence.into() }
+        Check { seen: Some(seen), evidence: evidence.into() }
+    }
+
+    /// Were both seen? `None` where either is not decided.
+    pub(crate) fn and(&self, other: &Check) -> Option<bool> {
+        self.seen.zip(other.seen).map(|(one, other)| one && other)
     }
 }
 
@@ -79,7 +84,7 @@ impl Check {
 /// `start` and `stop` have to be safe to repeat and to cancel: `stop` is called for every plan whose
 /// `start` was begun, also where the future of `start` was dropped on the way, and once more before
 /// the final reads where the first `stop` did not verify that the fault is removed. A panic in `plan`, `start` or
-/// `stop` makes the run `unknown`.
+/// `stop` makes the run `unknown`. What it waits for, it waits for by [`Cluster::clock`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a fault",
     label = "expected a type that implements `Fault`",
@@ -105,9 +110,10 @@ pub trait Fault: Send + Sync + 'static {
         std::time::Duration::ZERO
     }
 
-    /// Whether it needs the content of links. Then connections are followed from their start.
-    fn follows_the_wire(&self) -> bool {
-        false
+    /// The facets of the environment that it needs. Where one is missing, the test is refused before
+    /// anything starts. With [`Facet::Wire`] among them, connections are followed from their start.
+    fn needs(&self) -> Vec<Facet> {
+        Vec::new()
     }
 
     /// Checks that a cluster of these nodes has a target for it. Called before anything is started, so
@@ -151,8 +157,8 @@ pub trait DynFault: Send + Sync {
     fn lasts(&self) -> Option<std::time::Duration>;
     /// See [`Fault::lead`].
     fn lead(&self, facts: &Facts) -> std::time::Duration;
-    /// See [`Fault::follows_the_wire`].
-    fn follows_the_wire(&self) -> bool;
+    /// See [`Fault::needs`].
+    fn needs(&self) -> Vec<Facet>;
     /// See [`Fault::fits`].
     fn fits(&self, nodes: &[Member]) -> Result<(), Error>;
     /// See [`Fault::plan`].
@@ -183,8 +189,8 @@ impl<F: Fault> DynFault for F {
     fn lead(&self, facts: &Facts) -> std::time::Duration {
         Fault::lead(self, facts)
     }
-    fn follows_the_wire(&self) -> bool {
-        Fault::follows_the_wire(self)
+    fn needs(&self) -> Vec<Facet> {
+        Fault::needs(self)
     }
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
         Fault::fits(self, nodes)

@@ -22,7 +22,7 @@ const AROUND: Duration = millis(50);
 /// A blip: too short for anything but the loss of a packet.
 const BLIP_MAX: Duration = millis(50);
 
-/// The times that the nodes' kernels were told, as they have them now.
+/// The times that the nodes' kernels are set to, as they have them now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundaries {
     /// After so long without a byte a peer is dead.

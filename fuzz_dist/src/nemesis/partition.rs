@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Check, Fault, Hit, Nemesis, Plan, Targets};
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::{Grudge, Member, Partition};
 use crate::node::Node;
@@ -120,6 +121,15 @@ impl Fault for PartitionFault {
         self.0.name().into()
     }
 
+    fn needs(&self) -> Vec<Facet> {
+        let one_way = match &self.0 {
+            Partition::OneWay => true,
+            Partition::Custom(grudge) => !grudge.is_symmetric(),
+            _ => false,
+        };
+        [Facet::Links].into_iter().chain(one_way.then_some(Facet::OneWayLinks)).collect()
+    }
+
     /// Drawn once for nothing. Who leads is not known yet: for `primaries` somebody is supposed to.
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
         let mut nodes = nodes.to_vec();
@@ -147,13 +157,13 @@ impl Fault for PartitionFault {
         let links = targets.cluster.links();
         links.add(&plan.grudge).await?;
         let proof = links.prove_cut(&plan.grudge).await;
-        Ok(Check { status: proof.status(), evidence: proof.evidence() })
+        Ok(Check { seen: proof.holds(), evidence: proof.evidence() })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {
         let links = targets.cluster.links();
         links.remove(&plan.grudge).await?;
         let proof = links.prove_open(&plan.grudge).await;
-        Ok(Check { status: proof.status(), evidence: proof.evidence() })
+        Ok(Check { seen: proof.holds(), evidence: proof.evidence() })
     }
 }

@@ -150,8 +150,7 @@ mod tests {
     fn a_plan_is_read_as_it_was_stored_and_only_by_its_fault() {
         let grudge = Grudge::complete(3, &[vec![0], vec![1, 2]]);
         let cut = PartitionPlan { hit: hit("{n1} | {n2 n3}", &[0, 1, 2]), grudge };
-        let kind = "monitor_exit".parse().unwrap();
-        let trigger = middle_of(control(kind).nth(2)).from("n1").to("n2");
+        let trigger = middle_of(control("monitor_exit").nth(2)).from("n1").to("n2");
         let held = WirePlan { hit: hit("at …", &[0, 1]), trigger, number: u64::MAX };
         let plans = [
             (fault(bridge()), AnyPlan::new(cut).unwrap()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Check, Fault, Hit, Nemesis, Targets};
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::minority;
 use crate::node::{Hold, Node, wait_until};
@@ -145,7 +146,7 @@ async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
     }
     let killed = async {
         while !node.is_held(Hold::Down) {
-            tokio::time::sleep(LOOK_EVERY).await;
+            node.clock().sleep(LOOK_EVERY).await;
         }
     };
     let restarted = tokio::select! {
@@ -173,7 +174,7 @@ async fn take_part(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
         targets.db.start(node).await?;
     }
     let what = format!("{} after its restart", node.name());
-    wait_until(&what, RESTART_LIMIT, || targets.db.ready(node)).await?;
+    wait_until(node.clock(), &what, RESTART_LIMIT, || targets.db.ready(node)).await?;
     targets.db.rejoin(node, targets.cluster).await?;
     node.set_returning(false);
     Ok(())
@@ -184,6 +185,10 @@ impl Fault for PauseFault {
 
     fn name(&self) -> Name {
         "pause".into()
+    }
+
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::Pause]
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {

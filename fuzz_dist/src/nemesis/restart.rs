@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::process::{kill_all, restart_all};
 use super::{AnyPlan, Check, DynFault, Fault, Hit, Lane, Nemesis, Plan, Targets};
 use crate::db::Facts;
+use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::{Grudge, Member, majority};
-use crate::history::FaultStatus;
 use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
 
@@ -80,8 +80,8 @@ impl Fault for RestartAfter {
         self.0.lead(facts)
     }
 
-    fn follows_the_wire(&self) -> bool {
-        self.0.follows_the_wire()
+    fn needs(&self) -> Vec<Facet> {
+        self.0.needs()
     }
 
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
@@ -107,10 +107,10 @@ impl Fault for RestartAfter {
         let gone = kill_all(targets, restarted).await?;
         let healed = self.0.stop(targets, &self.0.read(&plan.fault)?).await?;
         let problems = restart_all(targets, restarted).await?;
-        let status = match (restarted.is_empty(), gone && problems.is_empty()) {
-            (false, true) => healed.status,
-            (false, false) => FaultStatus::Ineffective,
-            (true, _) => FaultStatus::Indeterminate,
+        let seen = match (restarted.is_empty(), gone && problems.is_empty()) {
+            (false, true) => healed.seen,
+            (false, false) => Some(false),
+            (true, _) => None,
         };
         let names = restarted.iter().map(|id| targets.cluster.node(*id).name().to_string());
         let evidence = Value::map([
@@ -118,6 +118,6 @@ impl Fault for RestartAfter {
             ("restarted", Value::list(names)),
             ("problems", Value::list(problems)),
         ]);
-        Ok(Check { status, evidence })
+        Ok(Check { seen, evidence })
     }
 }

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Boundaries, Check, Fault, Hit, Nemesis, Plan, Targets};
+use crate::clock::Clock;
 use crate::db::Facts;
 use crate::env::wire::{Action, Armed, Connection, Fired, Trigger, cut, hold, message, tick};
-use crate::env::{Error as EnvError, HostId};
+use crate::env::{Error as EnvError, Facet, HostId};
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::Node;
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -46,7 +46,7 @@ pub fn cut_at_tick() -> Nemesis {
 /// direction, for 6 s (or `lasting`): longer than calls wait by default. Links are drawn that have
 /// carried messages, if there are any.
 ///
-/// Finds: calls that timed out, were told to have failed, and are executed all the same; answers
+/// Finds: calls that timed out, were reported as failed, and are executed all the same; answers
 /// that are taken for those of the next call.
 #[fuzz_dist::nemesis("hold_message")]
 pub fn hold_message() -> Nemesis {
@@ -94,10 +94,16 @@ enum Seen {
 
 impl Seen {
     /// The links that can be expected to carry it again, from the first to the second host.
-    fn on(self, connections: &[Connection], lately: Duration) -> BTreeSet<(HostId, HostId)> {
-        let lately = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < lately);
+    fn on(
+        self,
+        connections: &[Connection],
+        lately: Duration,
+        clock: &Clock,
+    ) -> BTreeSet<(HostId, HostId)> {
+        let ago = |at_ns: u64| Duration::from_nanos(clock.reading_ns().saturating_sub(at_ns));
+        let lately = |at_ns: Option<u64>| at_ns.is_some_and(|at_ns| ago(at_ns) < lately);
         let carried = |c: &&Connection| match self {
-            Seen::Ticks => lately(c.ticked),
+            Seen::Ticks => lately(c.ticked_ns),
             Seen::Messages => c.messages > 0,
         };
         connections.iter().filter(carried).map(|c| (c.from, c.to)).collect()
@@ -122,7 +128,7 @@ pub struct WirePlan {
     pub hit: Hit,
     /// What it waits for.
     pub trigger: Trigger,
-    /// Tells the occurrence from others.
+    /// Distinguishes the occurrence from others.
     pub number: u64,
 }
 
@@ -143,10 +149,10 @@ impl WireFault {
 }
 
 /// Looks whether the links are as everything that acts says.
-async fn proved(targets: Targets<'_>, told: &mut Vec<(&'static str, Value)>) -> FaultStatus {
+async fn proved(targets: Targets<'_>, evidence: &mut Vec<(&'static str, Value)>) -> Option<bool> {
     let proof = targets.cluster.links().prove().await;
-    told.push(("links", proof.evidence()));
-    proof.status()
+    evidence.push(("links", proof.evidence()));
+    proof.holds()
 }
 
 /// What a trigger fired at, as evidence.
@@ -183,8 +189,8 @@ impl Fault for WireFault {
         }
     }
 
-    fn follows_the_wire(&self) -> bool {
-        true
+    fn needs(&self) -> Vec<Facet> {
+        vec![Facet::Wire]
     }
 
     fn fits(&self, nodes: &[Member]) -> Result<(), Error> {
@@ -209,7 +215,8 @@ impl Fault for WireFault {
             Choice::Drawn(seen, draw) => {
                 let lead = self.lead(&targets.db.facts());
                 let connections = targets.cluster.wire().map(|wire| wire.connections());
-                let carried = seen.on(&connections.unwrap_or_default(), lead);
+                let carried =
+                    seen.on(&connections.unwrap_or_default(), lead, targets.cluster.clock());
                 let mut nodes: Vec<&Node> = targets.cluster.nodes().iter().collect();
                 random.shuffle(&mut nodes);
                 let links = nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b)));
@@ -240,46 +247,48 @@ impl Fault for WireFault {
             }
             Err(error) => return Err(Error::environment(error)),
         };
-        let mut told = seen(targets, &fired);
-        let mut status = FaultStatus::Installed;
+        let mut evidence = seen(targets, &fired);
+        let mut seen = Some(true);
         if self.action.cuts() {
-            let proved = proved(targets, &mut told).await;
+            let proved = proved(targets, &mut evidence).await;
             // One that has ended by itself meanwhile is not to be seen any more.
-            if armed.progress().ended.is_none() {
-                status = proved;
+            if armed.progress().ended_ns.is_none() {
+                seen = proved;
             }
         }
-        Ok(Check { status, evidence: Value::map(told) })
+        Ok(Check { seen, evidence: Value::map(evidence) })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &WirePlan) -> Result<Check, Error> {
         let armed = self.running().remove(&plan.number);
-        let mut told = Vec::new();
-        let mut status = FaultStatus::Installed;
+        let mut evidence = Vec::new();
+        let mut seen = Some(true);
         if let Some(armed) = &armed {
             armed.release();
             let progress = armed.progress();
-            if let (Some(fired), Some(ended)) = (&progress.fired, progress.ended) {
-                told.push(("acted_ms", Value::Int((ended - fired.at).as_millis() as i64)));
+            if let (Some(fired), Some(ended_ns)) = (&progress.fired, progress.ended_ns) {
+                let acted_ms = ended_ns.saturating_sub(fired.at_ns) / 1_000_000;
+                evidence.push(("acted_ms", Value::Int(acted_ms as i64)));
             }
             if !self.action.cuts() {
-                told.push(("held_segments", Value::Int(progress.held as i64)));
+                evidence.push(("held_segments", Value::Int(progress.held as i64)));
             }
-            if progress.ended.is_none() {
-                status = FaultStatus::Ineffective;
+            if progress.ended_ns.is_none() {
+                seen = Some(false);
             }
         }
         if self.action.cuts() {
-            let proved = proved(targets, &mut told).await;
-            status = if status == FaultStatus::Installed { proved } else { status };
+            let proved = proved(targets, &mut evidence).await;
+            seen = if seen == Some(true) { proved } else { seen };
         }
-        Ok(Check { status, evidence: Value::map(told) })
+        Ok(Check { seen, evidence: Value::map(evidence) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Manual;
     use crate::env::wire::{delay, message_to};
     use crate::time::secs;
 
@@ -300,22 +309,25 @@ mod tests {
     #[test]
     fn links_are_drawn_on_which_it_was_seen() {
         let host = HostId::new;
+        let manual = Manual::new();
+        manual.advance(secs(60));
+        let clock = manual.clock();
         let connection = |from, to, ticked: Option<u64>, messages| Connection {
             from: host(from),
             to: host(to),
             ports: (1, 2),
             ticks: ticked.map_or(0, |_| 1),
-            ticked: ticked.and_then(|s| Instant::now().checked_sub(secs(s))),
+            ticked_ns: ticked.map(|s| clock.reading_ns() - secs(s).as_nanos() as u64),
             messages,
             unknown_names: 0,
             unfollowed: None,
         };
         let all =
             [connection(0, 1, None, 9), connection(1, 2, Some(1), 0), connection(2, 1, Some(9), 5)];
-        let on = |seen: Seen| seen.on(&all, secs(3)).into_iter().collect::<Vec<_>>();
+        let on = |seen: Seen| seen.on(&all, secs(3), &clock).into_iter().collect::<Vec<_>>();
         assert_eq!(on(Seen::Ticks), [(host(1), host(2))]);
         assert_eq!(on(Seen::Messages), [(host(0), host(1)), (host(2), host(1))]);
-        assert!(Seen::Ticks.on(&[], secs(3)).is_empty());
+        assert!(Seen::Ticks.on(&[], secs(3), &clock).is_empty());
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Links, Node};
+use crate::clock::Clock;
 use crate::env::wire::Wire;
-use crate::env::{Environment, Role};
+use crate::env::{Environment, Error as EnvError, Role};
 use crate::error::Error;
 use crate::op::NodeId;
 
@@ -17,6 +18,7 @@ pub struct Cluster(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     env: Arc<dyn Environment>,
+    clock: Clock,
     nodes: Vec<Node>,
     others: Vec<Node>,
     links: Links,
@@ -24,22 +26,22 @@ struct Inner {
 }
 
 impl Cluster {
-    /// The cluster of all hosts that the environment has.
+    /// The cluster of all hosts that the environment has. Whatever waits for them waits by this clock.
     ///
     /// # Errors
     ///
     /// When a host is gone already.
-    pub fn new(env: Arc<dyn Environment>) -> Result<Cluster, Error> {
+    pub fn new(env: Arc<dyn Environment>, clock: Clock) -> Result<Cluster, Error> {
         let (mut nodes, mut others) = (Vec::new(), Vec::new());
         for (host, spec) in env.hosts() {
             let list = if spec.role == Role::Node { &mut nodes } else { &mut others };
             let id = u16::try_from(list.len())
                 .map_err(|_| Error::usage("a cluster has at most 65535 nodes"))?;
-            list.push(Node::new(NodeId(id), host, spec, env.clone())?);
+            list.push(Node::new(NodeId(id), host, spec, env.clone(), clock.clone())?);
         }
-        let links = Links::new(env.clone(), nodes.clone());
-        let wire = env.wire().ok();
-        Ok(Cluster(Arc::new(Inner { env, nodes, others, links, wire })))
+        let links = Links::new(env.clone(), clock.clone(), nodes.clone());
+        let wire = env.wire();
+        Ok(Cluster(Arc::new(Inner { env, clock, nodes, others, links, wire })))
     }
 
     /// The nodes of the database, in the test's order.
@@ -93,10 +95,16 @@ impl Cluster {
     ///
     /// Where the environment does not see what its links carry.
     pub fn wire(&self) -> Result<Arc<dyn Wire>, Error> {
-        match &self.0.wire {
-            Some(wire) => Ok(wire.clone()),
-            None => self.0.env.wire().map_err(Error::environment),
-        }
+        self.0.wire.clone().ok_or_else(|| {
+            let (environment, what) = (self.0.env.name().into(), "see what its links carry".into());
+            Error::environment(EnvError::Unsupported { environment, what })
+        })
+    }
+
+    /// The clock of the run: faults and databases wait by it, so that they also do where time is not
+    /// the machine's.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// The environment.

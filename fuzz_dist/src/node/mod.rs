@@ -1,22 +1,23 @@
 //! The handles to the cluster that databases, clients and nemeses use.
 
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use crate::clock::Clock;
 use crate::env::{Command, Environment, HostId, HostSpec, Process, ProcessState, Signal};
 use crate::error::{Error, ErrorKind};
 use crate::op::NodeId;
 
 mod cluster;
-mod erlang;
 mod held;
 mod links;
-pub(crate) mod modules;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
@@ -44,11 +45,12 @@ struct Inner {
     spec: HostSpec,
     address: IpAddr,
     env: Arc<dyn Environment>,
+    clock: Clock,
     processes: Mutex<Vec<Process>>,
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
     held: held::Held,
-    erlang: erlang::Lines,
+    extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Node {
@@ -57,19 +59,21 @@ impl Node {
         host: HostId,
         spec: HostSpec,
         env: Arc<dyn Environment>,
+        clock: Clock,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, variables, held, erlang) = Default::default();
+        let (processes, variables, held, extensions) = Default::default();
         Ok(Node(Arc::new(Inner {
             id,
             host,
             spec,
             address,
             env,
+            clock,
             processes,
             variables,
             held,
-            erlang,
+            extensions,
         })))
     }
 
@@ -103,8 +107,12 @@ impl Node {
         &self.0.env
     }
 
-    /// Its data folder, as its own processes see it. The harness, and with it the code of a fault, sees the
-    /// same folder as `node.folder()?.join("data")`.
+    /// The clock of the run: whatever waits for a node waits by it.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Its data folder, as its own processes see it.
     ///
     /// # Errors
     ///
@@ -113,13 +121,68 @@ impl Node {
         self.0.env.data_dir(self.0.host).map_err(Error::environment)
     }
 
-    /// The folder that holds its data folder (`data`) and log files (`logs`), as the harness sees it.
+    /// The content of a file of its data folder; `path` is relative to that folder, or absolute and within.
     ///
     /// # Errors
     ///
-    /// When the host is gone.
-    pub fn folder(&self) -> Result<PathBuf, Error> {
-        self.0.env.folder(self.0.host).map_err(Error::environment)
+    /// When the host is gone, or the file is not there or elsewhere.
+    pub async fn read_file(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
+        let path = self.within(path.as_ref())?;
+        self.0.env.read_file(self.0.host, path).await.map_err(Error::environment)
+    }
+
+    /// Writes a file of its data folder; see [`Node::read_file`].
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone or refuses.
+    pub async fn write_file(
+        &self,
+        path: impl AsRef<Path>,
+        content: impl Into<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let path = self.within(path.as_ref())?;
+        let writing = self.0.env.write_file(self.0.host, path, content.into());
+        writing.await.map_err(Error::environment)
+    }
+
+    /// Copies a folder within its data folder to the folder `to` of the machine that runs the tests.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone, or one of the folders is out of reach.
+    pub async fn fetch_folder(
+        &self,
+        path: impl AsRef<Path>,
+        to: impl Into<PathBuf>,
+    ) -> Result<(), Error> {
+        let path = self.within(path.as_ref())?;
+        let fetching = self.0.env.fetch_folder(self.0.host, path, to.into());
+        fetching.await.map_err(Error::environment)
+    }
+
+    /// A path relative to the data folder.
+    fn within(&self, path: &Path) -> Result<PathBuf, Error> {
+        let data = self.data_dir()?;
+        Ok(path.strip_prefix(data).unwrap_or(path).to_owned())
+    }
+
+    /// Where people find its logs.
+    pub fn logs(&self) -> String {
+        self.0.env.logs(self.0.host)
+    }
+
+    /// The end of each of its logs by the name of its file, at most `bytes_max` of each.
+    pub fn last_output(&self, bytes_max: usize) -> Vec<(String, String)> {
+        self.0.env.last_output(self.0.host, bytes_max)
+    }
+
+    /// What a runtime system keeps with this node: one value of each type, made at first use.
+    pub(crate) fn extension<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        let mut all = self.0.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        let found: Arc<dyn Any + Send + Sync> = Arc::clone(found);
+        found.downcast().expect("it is kept under its own type")
     }
 
     /// Every process that is started from now on has this variable, unless its command says
@@ -228,7 +291,7 @@ impl Node {
                 process.wait().await;
             }
         };
-        Ok(gone && tokio::time::timeout(SIGNAL_LIMIT, ended).await.is_ok())
+        Ok(gone && self.clock().timeout(SIGNAL_LIMIT, ended).await.is_ok())
     }
 
     /// Stops every process on the host; `true` when all were seen stopped.
@@ -256,16 +319,16 @@ impl Node {
     ) -> Result<bool, Error> {
         let env = &self.0.env;
         env.signal_host(self.0.host, signal).await.map_err(Error::environment)?;
-        let end = Instant::now() + SIGNAL_LIMIT;
+        let end = self.clock().now() + SIGNAL_LIMIT;
         loop {
             let all = env.processes(self.0.host).await.map_err(Error::environment)?;
             if all.iter().all(|p| done(p.state)) {
                 return Ok(true);
             }
-            if Instant::now() > end {
+            if self.clock().now() > end {
                 return Ok(false);
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            self.clock().sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -277,6 +340,7 @@ impl Node {
 /// A deadline error with the last answer when `limit` passes; each single question is bounded by
 /// what is left of it. A usage error is given at once: no waiting mends it.
 pub async fn wait_until<T, F>(
+    clock: &Clock,
     what: &str,
     limit: Duration,
     mut ask: impl FnMut() -> F,
@@ -284,11 +348,11 @@ pub async fn wait_until<T, F>(
 where
     F: Future<Output = Result<T, Error>>,
 {
-    let begun = tokio::time::Instant::now();
+    let begun = clock.now();
     let end = begun + limit;
     let mut last = "it never answered".to_string();
     loop {
-        match tokio::time::timeout_at(end, ask()).await {
+        match clock.timeout_at(end, ask()).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(e)) if e.kind() == ErrorKind::Usage => return Err(e),
             Ok(Err(e)) => last = e.to_string(),
@@ -296,44 +360,46 @@ where
         }
         // In proportion to the time that it took so far: no wait is longer than it needs by more than a
         // sixteenth, and a slow one is not asked all the time.
-        let pause = (begun.elapsed() / 16).clamp(PAUSE_MIN, PAUSE_MAX);
-        if tokio::time::Instant::now() + pause >= end {
+        let pause = (clock.now().since(begun) / 16).clamp(PAUSE_MIN, PAUSE_MAX);
+        if clock.now() + pause >= end {
             return Err(Error::deadline(format!("{what} was not ready within {limit:?}: {last}")));
         }
-        tokio::time::sleep(pause).await;
+        clock.sleep(pause).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Manual;
 
     /// How long a wait lasts for something that is ready after so many milliseconds, and how often
     /// it is asked.
-    async fn waited(ready_after_ms: u64) -> (u64, usize) {
-        let begun = tokio::time::Instant::now();
+    async fn waited(clock: &Clock, ready_after_ms: u64) -> (u64, usize) {
+        let begun = clock.now();
         let mut asked = 0;
         let ask = || {
             asked += 1;
             async move {
-                match begun.elapsed() >= Duration::from_millis(ready_after_ms) {
+                match clock.now().since(begun) >= Duration::from_millis(ready_after_ms) {
                     true => Ok(()),
                     false => Err(Error::setup("not yet")),
                 }
             }
         };
-        wait_until("it", Duration::from_secs(600), ask).await.unwrap();
-        (begun.elapsed().as_millis() as u64, asked)
+        wait_until(clock, "it", Duration::from_secs(600), ask).await.unwrap();
+        (clock.now().since(begun).as_millis() as u64, asked)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_is_hardly_longer_than_it_has_to_be() {
-        for ready_after_ms in [0, 1, 90, 700, 1_300, 4_000, 30_000] {
-            let (waited_ms, asked) = waited(ready_after_ms).await;
-            // The clock of tokio counts whole milliseconds, and rounds pauses up.
-            let longest = ready_after_ms + ready_after_ms / 16 + 12;
-            assert!(waited_ms <= longest, "{waited_ms} ms for {ready_after_ms} ms");
-            assert!(asked < 200, "asked {asked} times within {waited_ms} ms");
-        }
+    #[test]
+    fn a_wait_is_hardly_longer_than_it_has_to_be() {
+        Manual::run(|clock| async move {
+            for ready_after_ms in [0, 1, 90, 700, 1_300, 4_000, 30_000] {
+                let (waited_ms, asked) = waited(&clock, ready_after_ms).await;
+                let longest = ready_after_ms + ready_after_ms / 16 + 12;
+                assert!(waited_ms <= longest, "{waited_ms} ms for {ready_after_ms} ms");
+                assert!(asked < 200, "asked {asked} times within {waited_ms} ms");
+            }
+        });
     }
 }

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_told() {
+    fn a_program_that_is_not_there_is_reported() {
         let error = run(Command::new("/no/such/program"), Stdio::null(), LONG).unwrap_err();
         assert!(error.to_string().starts_with("failed to start /no/such/program"), "{error}");
     }

@@ -15,7 +15,7 @@ use super::error::{ProvisionError, io_error};
 
 const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Compiles every file that is named after the folder for the results; the exit status tells.
+/// Compiles every file that is named after the folder for the results; the exit status says whether it worked.
 const PROGRAM: &str = "[Out | Files] = init:get_plain_arguments(), \
     Results = [compile:file(F, [report, debug_info, {outdir, Out}]) || F <- Files], \
     halt(length([E || E <- Results, not is_tuple(E)])).";

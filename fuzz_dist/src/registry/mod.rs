@@ -1,4 +1,5 @@
-//! Names for databases, nemeses, workloads and checkers, collected when the program is linked.
+//! Names for databases, nemeses, workloads, checkers and environments, collected when the program is
+//! linked.
 
 #[doc(hidden)]
 pub mod keys;
@@ -9,12 +10,13 @@ mod tests;
 
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
+use crate::env::AnyProvider;
 use crate::nemesis::Nemesis;
 use crate::run::options::Options;
 use crate::run::{Body, Location};
 use crate::workload::AnyWorkload;
 
-pub use resolve::{NameError, Named};
+pub use resolve::{NameError, Named, default_env};
 
 /// Something that has a name: what `#[fuzz_dist::db("name")]` and its kin leave behind.
 pub struct Registered<T: 'static> {
@@ -78,6 +80,8 @@ pub enum Setting {
     Workload(Choice<AnyWorkload>),
     /// Further judges of the same history.
     Checkers(&'static [Choice<AnyChecker>]),
+    /// Where the hosts are.
+    Env(Choice<AnyProvider>),
     /// Everything that is no part but a number, a limit or a switch.
     Option(fn(&mut Options)),
 }

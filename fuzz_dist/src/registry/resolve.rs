@@ -4,6 +4,7 @@ use super::suggest;
 use super::{Choice, Registered, Source};
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
+use crate::env::AnyProvider;
 use crate::nemesis::Nemesis;
 use crate::run::{Location, Part};
 use crate::workload::AnyWorkload;
@@ -39,6 +40,7 @@ named! {
     Nemesis: "nemesis",
     AnyWorkload: "workload",
     AnyChecker: "checker",
+    AnyProvider: "env",
 }
 
 /// A name that stands for nothing, or for two things.
@@ -47,7 +49,7 @@ pub enum NameError {
     /// Nothing has that name.
     #[error(
         "unknown {kind} \"{name}\"{}\n  --> {location}\n  registered: {}\n  \
-         a {kind} of your own: `#[fuzz_dist::{kind}(\"{name}\")]` on a type or a function; one of another crate is linked only if that crate is mentioned: `use the_crate as _;`",
+         to register a {kind}: `#[fuzz_dist::{kind}(\"{name}\")]` on a type or a function; one of another crate is linked only if that crate is mentioned: `use the_crate as _;`",
         near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default(),
         if known.is_empty() { "none".to_string() } else { known.join(", ") }
     )]
@@ -63,7 +65,7 @@ pub enum NameError {
         /// Where the name was asked for.
         location: Location,
     },
-    /// Two things have it, and nobody can tell which one is meant.
+    /// Two things have it, and it is not known which one is meant.
     #[error("duplicate {kind} \"{name}\": at {first} and at {second}; rename one of them")]
     Ambiguous {
         /// Which kind of part.
@@ -86,6 +88,19 @@ impl<T: Named> Choice<T> {
         };
         Ok(Part { label: self.label, location: self.location, make })
     }
+}
+
+/// Where the hosts of a test are that names no `env`.
+const DEFAULT_ENV: &str = "local";
+
+/// The environment of a test at `location` that names none.
+///
+/// # Errors
+///
+/// Where none, or more than one, is registered under the default's name.
+pub fn default_env(location: Location) -> Result<Part<AnyProvider>, NameError> {
+    let source = Source::Named(DEFAULT_ENV);
+    Choice { label: DEFAULT_ENV, location, source }.resolve()
 }
 
 /// The one entry of that name or alias.

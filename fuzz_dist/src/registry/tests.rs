@@ -35,7 +35,7 @@ fn names_and_aliases_are_found() {
 fn unknown_names_are_explained() {
     let rest = |name: &str, known: &str| {
         format!(
-            "\n  --> tests/cluster.rs:7:9\n  registered: {known}\n  a db of your own: \
+            "\n  --> tests/cluster.rs:7:9\n  registered: {known}\n  to register a db: \
              `#[fuzz_dist::db(\"{name}\")]` on a type or a function; one of another crate is \
              linked only if that crate is mentioned: `use the_crate as _;`"
         )
@@ -105,4 +105,18 @@ fn built_in_names_and_aliases_are_there() {
     let all = words.len();
     words.dedup();
     assert_eq!(words.len(), all, "some word stands for two things: {words:?}");
+}
+
+#[test]
+fn a_test_that_names_no_env_has_the_local_one() {
+    use crate::env::Provider as _;
+    let env = default_env(at(1)).unwrap();
+    assert_eq!(((env.make)().name(), env.location.line), ("local", 1));
+    let entries = AnyProvider::registered();
+    let error = find("locla", &entries, at(7)).map(|entry| entry.name).unwrap_err().to_string();
+    let expected = "unknown env \"locla\"; did you mean \"local\"?";
+    assert!(
+        error.starts_with(expected) && error.contains("#[fuzz_dist::env(\"locla\")]"),
+        "{error}"
+    );
 }

@@ -22,7 +22,7 @@ const TOTAL_LIMIT: Duration = Duration::from_secs(30);
 /// The specification's default for one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// So much of a collector's answer is reported.
-const TOLD_MAX: usize = 200;
+const QUOTED_MAX: usize = 200;
 
 /// Where traces go, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ impl Settings {
 
 fn refused(answer: &Answer) -> String {
     let said: String = answer.body.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said: String = said.chars().take(TOLD_MAX).collect();
+    let said: String = said.chars().take(QUOTED_MAX).collect();
     match said.is_empty() {
         true => format!("it answered {}", answer.status),
         false => format!("it answered {}: {said}", answer.status),
@@ -190,7 +190,7 @@ fn rejected(answer: &Answer) -> Option<(usize, String)> {
     let count = partial.get("rejectedSpans")?;
     let count = count.as_u64().or_else(|| count.as_str()?.parse().ok()).unwrap_or(0);
     let why = partial.get("errorMessage").and_then(|m| m.as_str()).unwrap_or("it did not say why");
-    let why: String = why.chars().take(TOLD_MAX).collect();
+    let why: String = why.chars().take(QUOTED_MAX).collect();
     (count > 0).then(|| (count as usize, format!("{count} spans were rejected: {why}")))
 }
 

@@ -112,9 +112,9 @@ fn every_span_arrives_once_at_a_good_one() {
     ];
     let settings = settings(&variables).unwrap().unwrap();
     let history = history(1200);
-    let told = settings.export(&history);
-    assert!(told.starts_with("traces: 1203 spans to http://127.0.0.1:"), "{told}");
-    assert!(told.ends_with(&format!("/v1/traces, trace {}", history.trace_id())), "{told}");
+    let line = settings.export(&history);
+    assert!(line.starts_with("traces: 1203 spans to http://127.0.0.1:"), "{line}");
+    assert!(line.ends_with(&format!("/v1/traces, trace {}", history.trace_id())), "{line}");
     let requests = collector.requests();
     assert_eq!(requests.len(), 3 + 2, "batches of 512, and a request for each node");
     let mut spans = 0;
@@ -141,8 +141,8 @@ fn every_span_arrives_once_at_a_good_one() {
 fn one_that_is_busy_is_asked_again() {
     let busy = says(503, "Retry-After: 0\r\n", "later");
     let collector = Collector::start([busy, says(429, "Retry-After: 0\r\n", ""), ok()]);
-    let told = collector.settings().export(&history(1));
-    assert!(told.starts_with("traces: 4 spans"), "{told}");
+    let line = collector.settings().export(&history(1));
+    assert!(line.starts_with("traces: 4 spans"), "{line}");
     assert_eq!(collector.requests().len(), 3 + 2);
 }
 
@@ -150,35 +150,35 @@ fn one_that_is_busy_is_asked_again() {
 fn one_that_stays_busy_is_given_up_and_not_asked_for_the_rest() {
     let script = (0..9).map(|_| says(503, "Retry-After: 0\r\n", "over  capacity"));
     let collector = Collector::start(script);
-    let told = collector.settings().export(&history(1));
-    assert!(told.contains("it answered 503: over capacity (tried 4 times)"), "{told}");
-    assert!(told.contains("0 of 4 spans arrived"), "{told}");
+    let line = collector.settings().export(&history(1));
+    assert!(line.contains("it answered 503: over capacity (tried 4 times)"), "{line}");
+    assert!(line.contains("0 of 4 spans arrived"), "{line}");
     assert_eq!(collector.requests().len(), 4);
     // One that asks for more patience than there is, is not waited for.
     let patient = Collector::start([says(503, "Retry-After: 3600\r\n", "")]);
     let begin = Instant::now();
-    let told = patient.settings().export(&history(1));
-    assert!(told.contains("it answered 503 (tried once)"), "{told}");
+    let line = patient.settings().export(&history(1));
+    assert!(line.contains("it answered 503 (tried once)"), "{line}");
     assert!(begin.elapsed() < secs(20));
 }
 
 #[test]
 fn one_that_refuses_is_not_asked_twice() {
     let collector = Collector::start([says(404, "", "no such page")]);
-    let told = collector.settings().export(&history(1));
-    assert!(told.contains("it answered 404: no such page (0 of 4"), "{told}");
+    let line = collector.settings().export(&history(1));
+    assert!(line.contains("it answered 404: no such page (0 of 4"), "{line}");
     assert_eq!(collector.requests().len(), 1);
 }
 
 #[test]
-fn nobody_there_is_told() {
+fn nobody_there_is_reported() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let settings = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)]).unwrap().unwrap();
-    let told = settings.export(&history(1));
-    assert!(told.contains("refused") && told.contains("(tried 4 times)"), "{told}");
-    assert!(told.contains("is an OpenTelemetry collector listening there"), "{told}");
+    let line = settings.export(&history(1));
+    assert!(line.contains("refused") && line.contains("(tried 4 times)"), "{line}");
+    assert!(line.contains("is an OpenTelemetry collector listening there"), "{line}");
 }
 
 #[test]
@@ -186,15 +186,15 @@ fn a_slow_one_is_waited_for_within_limits() {
     let collector = Collector::start((0..4).map(|_| Does::Stalls(Duration::from_millis(400))));
     let mut settings = collector.settings();
     settings.timeout = Duration::from_millis(60);
-    let told = settings.export(&history(1));
-    assert!(told.contains("no answer within 60ms (tried 4 times)"), "{told}");
+    let line = settings.export(&history(1));
+    assert!(line.contains("no answer within 60ms (tried 4 times)"), "{line}");
     // All of it has a limit, too, however patient each try may be.
     let collector = Collector::start([Does::Stalls(secs(20))]);
     let mut settings = collector.settings();
     settings.total = Duration::from_millis(300);
     let begin = Instant::now();
-    let told = settings.export(&history(1));
-    assert!(told.contains("0 of 4 spans arrived"), "{told}");
+    let line = settings.export(&history(1));
+    assert!(line.contains("0 of 4 spans arrived"), "{line}");
     assert!(begin.elapsed() < secs(15));
 }
 
@@ -207,19 +207,19 @@ fn half_an_answer_counts_as_far_as_it_came() {
         half("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"),
         half("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),
     ]);
-    let told = collector.settings().export(&history(1));
-    assert!(told.starts_with("traces: 4 spans"), "{told}");
+    let line = collector.settings().export(&history(1));
+    assert!(line.starts_with("traces: 4 spans"), "{line}");
     let rude = Collector::start([half("SSH-2.0-OpenSSH_9.2\r\n\r\n")]);
-    let told = rude.settings().export(&history(1));
-    assert!(told.starts_with("traces: 4 spans"), "it is tried again: {told}");
+    let line = rude.settings().export(&history(1));
+    assert!(line.starts_with("traces: 4 spans"), "it is tried again: {line}");
 }
 
 #[test]
-fn spans_that_are_rejected_are_told() {
+fn spans_that_are_rejected_are_reported() {
     let partial = "{\"partialSuccess\": {\"rejectedSpans\": \"2\", \"errorMessage\": \"too old\"}}";
     let collector = Collector::start([says(200, "", partial)]);
-    let told = collector.settings().export(&history(3));
-    assert!(told.contains("2 spans were rejected: too old (4 of 6 spans arrived)"), "{told}");
+    let line = collector.settings().export(&history(3));
+    assert!(line.contains("2 spans were rejected: too old (4 of 6 spans arrived)"), "{line}");
 }
 
 #[test]

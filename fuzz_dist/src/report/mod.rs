@@ -146,7 +146,7 @@ pub fn sentence(verdict: &Verdict) -> String {
 }
 
 fn anomalies(out: &mut String, verdict: &Verdict) {
-    // Some of every kind, since the tenth lost element tells less than the first duplicate.
+    // Some of every kind, since the tenth lost element is worth less than the first duplicate.
     let mut by_kind: BTreeMap<&str, Vec<&Anomaly>> = BTreeMap::new();
     for anomaly in &verdict.anomalies {
         by_kind.entry(&anomaly.kind).or_default().push(anomaly);
@@ -191,14 +191,14 @@ fn operations(history: &History) -> String {
     if counts.is_empty() {
         return "operations: none".into();
     }
-    let told = counts.into_iter().map(|(f, [invoked, ok, fail, info])| {
+    let all = counts.into_iter().map(|(f, [invoked, ok, fail, info])| {
         let info = info + invoked.saturating_sub(ok + fail + info);
         let mut parts = vec![format!("{ok} ok")];
         parts.extend((fail > 0).then(|| format!("{fail} fail")));
         parts.extend((info > 0).then(|| format!("{info} info")));
         format!("{f} {}", parts.join(", "))
     });
-    format!("operations: {}", told.collect::<Vec<_>>().join("; "))
+    format!("operations: {}", all.collect::<Vec<_>>().join("; "))
 }
 
 /// The errors of operations by function and kind, the most frequent first, each with the text of its
@@ -271,29 +271,29 @@ fn beyond_the_cut(history: &History) -> Option<String> {
 /// The greatest of what was sampled:
 /// `samples: 150; run queue up to 7 (n2, 4.012 s), memory 61 MB (n1, …), mailbox 812 (n3 cart, …)`.
 fn sampled(samples: &Samples) -> Option<String> {
-    const TOLD: [(&str, &str, i64, &str); 4] = [
+    const KINDS: [(&str, &str, i64, &str); 4] = [
         ("run_queue", "run queue", 1, ""),
         ("memory_total", "memory", 1_000_000, " MB"),
         ("longest_mailbox", "mailbox", 1, ""),
         ("dist_queue", "distribution queue", 1000, " kB"),
     ];
     let spreads = samples.spreads();
-    let told = TOLD.iter().filter_map(|(what, shown, unit, unit_name)| {
+    let greatest = KINDS.iter().filter_map(|(what, shown, unit, unit_name)| {
         let all = spreads.iter().filter(|s| *s.what == **what);
         let Spread { node, max, max_at, max_of, .. } = all.max_by_key(|s| s.max)?;
         let of = max_of.as_ref().map_or(String::new(), |of| format!(" {of}"));
         let max = max / unit;
         (max > 0).then(|| format!("{shown} {max}{unit_name} ({node}{of}, {max_at})"))
     });
-    let told: Vec<String> = told.collect();
+    let greatest: Vec<String> = greatest.collect();
     let count: usize = spreads.iter().filter(|s| &*s.what == "run_queue").map(|s| s.count).sum();
     let lost = match samples.lost() {
         0 => String::new(),
         lost => format!(", {lost} more were lost"),
     };
-    let greatest = match told.is_empty() {
+    let greatest = match greatest.is_empty() {
         true => String::new(),
-        false => format!("; at most {}", told.join(", ")),
+        false => format!("; at most {}", greatest.join(", ")),
     };
     (count > 0).then(|| format!("samples: {count}{lost}{greatest}"))
 }
@@ -304,7 +304,7 @@ fn zones(history: &History, verdict: &Verdict) -> Option<String> {
     let count =
         |n: usize, noun: &str, plural: &str| format!("{n} {}", if n == 1 { noun } else { plural });
     let zones = history.zones().into_iter();
-    let told: Vec<String> = zones
+    let lines: Vec<String> = zones
         .map(|z| {
             let lasted: Vec<String> =
                 z.lasted_ms.iter().map(|ms| format!("{:.2} s", *ms as f64 / 1e3)).collect();
@@ -319,13 +319,13 @@ fn zones(history: &History, verdict: &Verdict) -> Option<String> {
             )
         })
         .collect();
-    (!told.is_empty()).then(|| format!("near a boundary: {}", told.join("; ")))
+    (!lines.is_empty()).then(|| format!("near a boundary: {}", lines.join("; ")))
 }
 
 fn convergence(history: &History) -> Option<String> {
     let prompt = history.meta("heal").is_some_and(|heal| *heal == Value::from("prompt"));
     let heal = if prompt { "prompt heal" } else { "heal" };
-    let told = match history.meta("converged_ms")? {
+    let end = match history.meta("converged_ms")? {
         Value::Int(ms) => {
             format!("all nodes agreed {} after the {heal}", Time::from_millis(*ms as u64))
         }
@@ -340,7 +340,7 @@ fn convergence(history: &History) -> Option<String> {
     let reads = (0..history.len())
         .filter(|i| history.phase(*i) == Phase::Final && history.kind(*i) == Kind::Ok)
         .count();
-    Some(format!("{told}; {reads} final reads"))
+    Some(format!("{end}; {reads} final reads"))
 }
 
 #[cfg(test)]
@@ -410,10 +410,10 @@ mod tests {
             })
         };
         let nobody = "no process is registered as 'Elixir.Shop.Cart'";
-        let told = line(FaultStatus::Ineffective, nobody.into());
-        assert!(told.contains("ineffective") && told.contains(nobody), "{told}");
-        let told = line(FaultStatus::Indeterminate, "ä".repeat(1000).into());
-        assert!(told.contains('…') && told.chars().count() < 300, "{told}");
+        let text = line(FaultStatus::Ineffective, nobody.into());
+        assert!(text.contains("ineffective") && text.contains(nobody), "{text}");
+        let text = line(FaultStatus::Indeterminate, "ä".repeat(1000).into());
+        assert!(text.contains('…') && text.chars().count() < 300, "{text}");
         assert!(!line(FaultStatus::Installed, nobody.into()).contains(nobody));
     }
 }

@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
 mod tests {
     use super::*;
     use crate::checker::histories::Recorder;
-    use crate::history::{Edge, FaultStatus};
+    use crate::history::Edge;
     use crate::op::Value;
 
     fn run() -> History {
@@ -224,7 +224,7 @@ mod tests {
         r.history_mut().set_meta("start_unix_ms", 1000);
         r.history_mut().set_meta("db", "shop");
         r.invoke(0, "add", 7);
-        let check = Some((FaultStatus::Installed, Value::Nil));
+        let check = Some((Some(true), Value::Nil));
         let start = History::fault_start(0, "{n1} | {n2}", Some("tick"));
         r.event(Process::NEMESIS, None, Kind::Invoke, "halves".into(), start);
         let started = History::fault_value(0, Edge::Started, "", check);

@@ -14,12 +14,12 @@ use tokio::sync::Notify;
 
 use super::live::Live;
 use super::options::Announce;
-use crate::beam::{ANNOUNCER_MODULE, Announced, Announcement, Announcer};
 use crate::clock::Clock;
 use crate::history::{Edge, History};
 use crate::interpreter::{Observer, Sent};
-use crate::node::{Node, modules};
+use crate::node::Node;
 use crate::op::{Completion, Kind, Name, NodeId, Process, Value};
+use crate::runtime::{Announced, Announcement, AnyRuntime, NodeAnnouncer};
 use crate::time::Time;
 
 /// Operations are gathered for so long: many fewer messages.
@@ -127,13 +127,13 @@ impl Announcements {
     }
 
     /// A fault begins or ends.
-    pub(super) fn trouble(&self, edge: Edge, id: i64, shape: &str) {
+    pub(super) fn fault(&self, edge: Edge, id: i64, shape: &str) {
         if self.what == Announce::Nothing {
             return;
         }
         let what = match edge {
-            Edge::Start | Edge::Started => Announced::TroubleStart(shape.into()),
-            Edge::Stop | Edge::Stopped => Announced::TroubleStop(shape.into()),
+            Edge::Start | Edge::Started => Announced::FaultStart(shape.into()),
+            Edge::Stop | Edge::Stopped => Announced::FaultStop(shape.into()),
         };
         let monotonic_ns = self.clock.monotonic_ns(self.clock.now());
         for queue in self.nodes.iter().filter(|queue| queue.is_open()) {
@@ -150,11 +150,11 @@ impl Announcements {
                 queue.hurry.notify_one();
                 let quiet = |state: &State| state.waiting.is_empty() && state.sending == 0;
                 while !quiet(&queue.state()) {
-                    tokio::time::sleep(GATHER / 5).await;
+                    self.clock.sleep(GATHER / 5).await;
                 }
             }
         };
-        let _ = tokio::time::timeout(FLUSH_LIMIT, flushing).await;
+        let _ = self.clock.timeout(FLUSH_LIMIT, flushing).await;
     }
 
     /// What people should know of it: on which nodes announcements were lost, and why. Not of faults
@@ -165,7 +165,7 @@ impl Announcements {
             return notes;
         }
         if !self.nodes.iter().any(|queue| queue.is_open()) {
-            notes.push("operations were not announced: no node speaks Erlang".to_string());
+            notes.push("operations were not announced: no node can be told of them".to_string());
         }
         for (node, queue) in live.cluster.nodes().iter().zip(&self.nodes) {
             let state = queue.state();
@@ -193,22 +193,25 @@ impl Observer for Announcements {
     }
 }
 
-/// Begins to say on every node that speaks Erlang what is announced.
+/// Begins to say on every node of the runtime system what is announced.
 pub(super) async fn start(live: &Arc<Live>) {
-    let speaks = |node: &&Node| node.erlang_name().is_some();
+    let Some(runtime) = live.runtime.clone() else { return };
+    let speaks = |node: &&Node| runtime.runs_on(node);
     if live.announcements.what == Announce::Nothing
         || !live.cluster.nodes().iter().any(|n| speaks(&n))
     {
         return;
     }
     // Where it cannot be had, observing has said so.
-    let Ok(beam) = modules::compiled(ANNOUNCER_MODULE).await else { return };
+    if runtime.prepare().await.is_err() {
+        return;
+    }
     for node in live.cluster.nodes().iter().filter(speaks) {
         let queue = live.announcements.nodes[node.id().index()].clone();
         queue.open.store(true, Ordering::Relaxed);
-        let (node, beam) = (node.clone(), beam.clone());
+        let (node, runtime) = (node.clone(), runtime.clone());
         let trace = live.recorder.with(History::trace_id);
-        let speaker = Speaker { live: Arc::downgrade(live), node, queue, beam, trace };
+        let speaker = Speaker { live: Arc::downgrade(live), node, queue, runtime, trace };
         tokio::spawn(speaker.run());
     }
 }
@@ -219,7 +222,7 @@ struct Speaker {
     live: Weak<Live>,
     node: Node,
     queue: Arc<Queue>,
-    beam: Arc<[u8]>,
+    runtime: AnyRuntime,
     trace: String,
 }
 
@@ -230,23 +233,23 @@ impl Speaker {
         while self.live.strong_count() > 0 {
             let batch = self.batch();
             if batch.is_empty() {
-                let _ = tokio::time::timeout(GATHER, self.queue.hurry.notified()).await;
+                let _ = self.node.clock().timeout(GATHER, self.queue.hurry.notified()).await;
                 continue;
             }
-            let told = self.tell(&mut announcer, &batch).await;
+            let sent = self.send(&mut announcer, &batch).await;
             let count = batch.len() as u64;
             let failed = {
                 let mut state = self.queue.state();
                 state.sending = 0;
-                match told {
+                match sent {
                     Ok(()) => state.said += count,
                     Err(_) => state.lost += count,
                 }
-                told.map_err(|why| state.why.get_or_insert(why).len()).is_err()
+                sent.map_err(|why| state.why.get_or_insert(why).len()).is_err()
             };
             if failed {
                 announcer = None;
-                tokio::time::sleep(RETRY_EVERY).await;
+                self.node.clock().sleep(RETRY_EVERY).await;
             }
         }
     }
@@ -259,20 +262,19 @@ impl Speaker {
         batch
     }
 
-    async fn tell(
+    async fn send(
         &self,
-        announcer: &mut Option<Announcer>,
+        announcer: &mut Option<Box<dyn NodeAnnouncer>>,
         batch: &[Announcement],
     ) -> Result<(), String> {
         let speaking = match announcer {
             Some(speaking) => speaking,
             None => {
-                let control = self.node.control().await.map_err(|e| e.to_string())?;
-                let started = Announcer::start(&control, &self.beam, &self.trace).await;
+                let started = self.runtime.announce(&self.node, &self.trace).await;
                 announcer.insert(started.map_err(|e| e.to_string())?)
             }
         };
-        speaking.tell(batch).await.map_err(|e| e.to_string())
+        speaking.announce(batch).await.map_err(|e| e.to_string())
     }
 }
 
@@ -281,7 +283,7 @@ mod tests {
     use super::*;
 
     fn announcements(what: Announce) -> Announcements {
-        let all = Announcements::new(what, Clock::start(), 2);
+        let all = Announcements::new(what, Clock::system(), 2);
         all.nodes[0].open.store(true, Ordering::Relaxed);
         all
     }
@@ -303,7 +305,7 @@ mod tests {
                 begins(&all, node, 3, 11);
                 ends(&all, node, 3);
             }
-            all.trouble(Edge::Start, 0, "bridge");
+            all.fault(Edge::Start, 0, "bridge");
             let of = |node: usize| all.nodes[node].state().waiting.len();
             (of(0), of(1))
         };

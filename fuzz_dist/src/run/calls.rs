@@ -13,10 +13,11 @@ use std::time::Duration;
 use super::pace::Pace;
 use crate::client::{BoxFuture, DynClient, Error as ClientError};
 use crate::db::{AnyDb, DynDb, Facts};
-use crate::env::HostSpec;
+use crate::env::{Facet, HostSpec};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, Name};
+use crate::runtime::AnyRuntime;
 
 /// What says that a call is not being polled now.
 const IDLE: u64 = 0;
@@ -213,6 +214,12 @@ impl DynDb for WatchedDb {
     }
     fn facts(&self) -> Facts {
         self.db.facts()
+    }
+    fn needs(&self) -> Vec<Facet> {
+        self.db.needs()
+    }
+    fn runtime(&self) -> Option<AnyRuntime> {
+        self.db.runtime()
     }
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>> {
         // It may take minutes, as it says, and has a limit of its own.

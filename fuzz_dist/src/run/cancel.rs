@@ -58,7 +58,7 @@ mod tests {
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn those_who_wait_and_those_who_come_later_are_told_the_first_cause() {
+    async fn those_who_wait_and_those_who_come_later_get_the_first_cause() {
         let wish = Arc::new(Wish::new());
         assert_eq!(wish.requested(), None);
         let waiting = tokio::spawn({

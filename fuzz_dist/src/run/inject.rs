@@ -19,12 +19,14 @@ impl Live {
                 nemesis.name()
             )));
         };
+        self.able.nemesis(&nemesis)?;
         let armed = self.faults.arm(begin(self, &nemesis, self.faults.next_call(), 0)).await?;
         Ok(ArmedFault { live: self.clone(), id: armed.id, begun: armed.begun })
     }
 
     /// See [`Running::inject`](super::LiveCluster::inject).
     pub(super) async fn inject(self: &Arc<Self>, nemesis: Nemesis) -> Result<RunningFault, Error> {
+        self.able.nemesis(&nemesis)?;
         let call = self.faults.next_call();
         // Held until all of them act: an error, and a drop on the way, end them.
         let mut begun: Vec<Begun> = Vec::new();
@@ -64,11 +66,11 @@ fn begin(live: &Live, nemesis: &Nemesis, call: usize, index: usize) -> Begin {
 /// That a fault did not take effect, with what was observed instead.
 fn never_acted(live: &Live, id: i64) -> Error {
     let spans = live.recorder.with(History::faults);
-    let told = spans.into_iter().find(|span| span.id == id).map(|span| {
+    let why = spans.into_iter().find(|span| span.id == id).map(|span| {
         let evidence: Vec<String> = span.evidence.iter().map(ToString::to_string).collect();
         format!("`{} {}` did not take effect: {}", span.name, span.shape, evidence.join("; "))
     });
-    failed(told.unwrap_or_else(|| "a fault did not take effect".into()))
+    failed(why.unwrap_or_else(|| "a fault did not take effect".into()))
 }
 
 /// Nothing that a machine could lack, so that no setting makes the test be ignored for it.
@@ -129,7 +131,7 @@ impl RunningFault {
         let mut not_undone = Vec::new();
         while let Some(one) = held.pop() {
             let id = one.keep();
-            if self.live.faults.end(id).await != FaultStatus::Installed {
+            if self.live.faults.end(id).await != Some(true) {
                 not_undone.push(id);
             }
         }
@@ -137,8 +139,8 @@ impl RunningFault {
             return Ok(());
         }
         let spans = self.live.recorder.with(History::faults);
-        let told = spans.iter().filter(|span| not_undone.contains(&span.id));
-        let told: Vec<String> = told.filter_map(|span| span.not_undone()).collect();
-        Err(failed(told.join("; ")))
+        let left = spans.iter().filter(|span| not_undone.contains(&span.id));
+        let left: Vec<String> = left.filter_map(|span| span.not_undone()).collect();
+        Err(failed(left.join("; ")))
     }
 }

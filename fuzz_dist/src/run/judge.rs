@@ -193,8 +193,8 @@ pub(super) fn heed_judges(mut judged: Verdict) -> Verdict {
     judged
 }
 
-/// What the run itself knows: that it ended early, faults that were asked for and never acted, trouble
-/// with the nemesis or with the store. None of it can make a run invalid. That a fault was not undone, or
+/// What the run itself knows: that it ended early, faults that were asked for and never acted, failures
+/// of the nemesis or of the store. None of it can make a run invalid. That a fault was not undone, or
 /// the heal not proved, is in the history, and [`power`](crate::checker::power) judges it.
 pub(super) fn run_verdict(history: &History, asked: &[String], problems: &[String]) -> Verdict {
     let mut verdict = Verdict::valid("run");

@@ -1,16 +1,18 @@
-//! Shares the machine between cluster tests of all processes: one file lock per lab, and a queue.
+//! Shares the machine between cluster tests of all processes: one file lock per cluster, and a queue.
 //!
 //! nextest runs every trial in a process of its own, and several checkouts may test at once.
 //! The kernel drops a lock with its process, so nothing has to be cleaned up after a SIGKILL.
 
+use crate::clock::Clock;
 use crate::db::Load;
 use crate::run::cancel;
+use crate::time::Time;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a trial waits in the queue, unless `FUZZ_DIST_WAIT_LIMIT` says otherwise.
 pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(3600);
@@ -30,22 +32,22 @@ const COUNTER: &str = "tickets";
 /// What the file of a place in the queue begins with.
 const TICKET: &str = "ticket-";
 
-/// Memory that one heavy lab may take.
+/// Memory that one heavy cluster may take.
 const LAB_BYTES: u64 = 1 << 30;
 
-/// Into how many parts a heavy lab's share is divided, each of which carries a light one.
+/// Into how many parts a heavy cluster's share is divided, each of which carries a light one.
 const PARTS: usize = 4;
 
 /// How much of the machine a trial takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// What one lab takes.
-    Lab(Load),
+    /// What one cluster takes.
+    Cluster(Load),
     /// All of it, so that nothing disturbs the timing.
     Machine,
 }
 
-/// The right to run labs; it ends when this is dropped.
+/// The right to run clusters; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Lease {
     // Held for the locks that end with them.
@@ -63,19 +65,19 @@ pub(crate) enum LeaseError {
         "queued for {waited_s} s; running now: {holders}; end these, or allow a longer wait by FUZZ_DIST_WAIT_LIMIT=2h"
     )]
     Waited { waited_s: u64, holders: String },
-    /// Told to stop while waiting.
+    /// Interrupted while waiting.
     #[error("stopped by {0} while queued")]
     Cancelled(&'static str),
 }
 
-/// How many light labs this machine carries at once.
+/// How many light clusters this machine carries at once.
 ///
 /// The same on every call and in every process, since all must agree on the files.
 pub(crate) fn slots() -> usize {
     heavy_labs() * PARTS
 }
 
-/// How many heavy labs it carries: half its cores, as far as its memory goes.
+/// How many heavy clusters it carries: half its cores, as far as its memory goes.
 fn heavy_labs() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let by_memory = total_memory_bytes().map_or(usize::MAX, |bytes| (bytes / LAB_BYTES) as usize);
@@ -89,15 +91,21 @@ fn total_memory_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Waits for a share of the machine: first come, first served.
-pub(super) async fn take(trial: &str, share: Share, limit: Duration) -> Result<Lease, LeaseError> {
+/// Waits for a share of the machine: first come, first served. Other processes wait as well, so that the
+/// clock is the machine's.
+pub(super) async fn take(
+    trial: &str,
+    share: Share,
+    limit: Duration,
+    clock: &Clock,
+) -> Result<Lease, LeaseError> {
     let wanted = match share {
-        Share::Lab(Load::Light) => 1,
-        Share::Lab(Load::Moderate) => PARTS / 2,
-        Share::Lab(Load::Heavy) => PARTS,
+        Share::Cluster(Load::Light) => 1,
+        Share::Cluster(Load::Moderate) => PARTS / 2,
+        Share::Cluster(Load::Heavy) => PARTS,
         Share::Machine => slots(),
     };
-    Queue::new(&folder()?, slots(), trial, limit).take(wanted).await
+    Queue::new(&folder()?, slots(), trial, limit, clock).take(wanted).await
 }
 
 /// One trial's wait.
@@ -106,8 +114,9 @@ struct Queue<'a> {
     slots: usize,
     trial: &'a str,
     limit: Duration,
-    started: Instant,
-    said: Option<(String, Instant)>,
+    clock: &'a Clock,
+    started: Time,
+    said: Option<(String, Time)>,
 }
 
 /// A place in the queue, which ends when this is dropped or its process dies.
@@ -125,8 +134,14 @@ impl Drop for Ticket {
 }
 
 impl<'a> Queue<'a> {
-    fn new(folder: &'a Path, slots: usize, trial: &'a str, limit: Duration) -> Self {
-        Queue { folder, slots, trial, limit, started: Instant::now(), said: None }
+    fn new(
+        folder: &'a Path,
+        slots: usize,
+        trial: &'a str,
+        limit: Duration,
+        clock: &'a Clock,
+    ) -> Self {
+        Queue { folder, slots, trial, limit, clock, started: clock.now(), said: None }
     }
 
     /// Only the first in the queue collects locks: behind one that wants many nobody slips in, and
@@ -236,7 +251,7 @@ impl<'a> Queue<'a> {
         if let Some(why) = cancel::requested() {
             return Err(LeaseError::Cancelled(why));
         }
-        let waited = self.started.elapsed();
+        let waited = self.clock.now().since(self.started);
         if waited >= self.limit {
             let (waited_s, holders) = (waited.as_secs(), self.holders());
             return Err(LeaseError::Waited { waited_s, holders });
@@ -244,13 +259,14 @@ impl<'a> Queue<'a> {
         if waited >= SAY_AFTER {
             self.say();
         }
-        tokio::time::sleep(RETRY).await;
+        self.clock.sleep(RETRY).await;
         Ok(())
     }
 
     /// Writes who is running, again when that has changed.
     fn say(&mut self) {
-        if self.said.as_ref().is_some_and(|(_, at)| at.elapsed() < SAY_EVERY) {
+        let now = self.clock.now();
+        if self.said.as_ref().is_some_and(|(_, at)| now.since(*at) < SAY_EVERY) {
             return;
         }
         let holders = self.holders();
@@ -258,7 +274,7 @@ impl<'a> Queue<'a> {
         let news = !holders.split(", ").all(|holder| holder.ends_with(&self.process()));
         if news && self.said.as_ref().is_none_or(|(said, _)| *said != holders) {
             fuzz_dist_sys::say!("{}: queued; running now: {holders}", self.trial);
-            self.said = Some((holders, Instant::now()));
+            self.said = Some((holders, now));
         }
     }
 

@@ -16,14 +16,15 @@ impl Folder {
         Folder(path)
     }
 
-    /// Takes a lease of `slots` labs, or gives up at once.
+    /// Takes a lease of `slots` clusters, or gives up at once.
     fn try_take(&self, trial: &str, slots: usize, wanted: usize) -> Result<Lease, LeaseError> {
         self.take(trial, slots, wanted, Duration::ZERO)
     }
 
     /// How many have a place in the queue, as the files say, those up to `dead` left out.
     fn waiting(&self, dead: u64) -> usize {
-        let tickets = Queue::new(&self.0, 1, "", Duration::ZERO).tickets().unwrap();
+        let tickets =
+            Queue::new(&self.0, 1, "", Duration::ZERO, &Clock::system()).tickets().unwrap();
         tickets.iter().filter(|(number, _)| *number > dead).count()
     }
 
@@ -35,7 +36,8 @@ impl Folder {
         limit: Duration,
     ) -> Result<Lease, LeaseError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(Queue::new(&self.0, slots, trial, limit).take(wanted))
+        let clock = Clock::system();
+        runtime.block_on(Queue::new(&self.0, slots, trial, limit, &clock).take(wanted))
     }
 }
 

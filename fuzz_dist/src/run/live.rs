@@ -11,6 +11,7 @@ use super::announce::Announcements;
 use super::calls::Calls;
 use super::ended;
 use super::faults::{Faults, died};
+use super::needs::Able;
 use super::observe::Observed;
 use super::online::First;
 use super::options::Effective;
@@ -30,6 +31,7 @@ use crate::nemesis::{Boundaries, Nemesis, Schedule};
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, NodeId, Phase, Process};
 use crate::random::Seed;
+use crate::runtime::AnyRuntime;
 use crate::time::Time;
 use crate::workload::Workload;
 
@@ -47,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) workload: Workload,
     pub(crate) effective: Effective,
     pub(crate) seed: Seed,
+    pub(super) able: Able,
+    pub(super) runtime: Option<AnyRuntime>,
     pub(crate) clock: Clock,
     pub(crate) recorder: Recorder,
     pub(crate) samples: Samples,
@@ -202,7 +206,7 @@ impl Live {
                 }
             }
         };
-        if tokio::time::timeout(LANES_LIMIT, all_lanes).await.is_err() {
+        if self.clock.timeout(LANES_LIMIT, all_lanes).await.is_err() {
             let problem = format!("faults were not undone within {LANES_LIMIT:?}");
             self.faults.board().problem(problem);
         }
@@ -214,7 +218,7 @@ impl Live {
         }
     }
 
-    /// When distributed Erlang changes its mind: as the nodes say, or as the database says of them.
+    /// When nodes take each other for dead: as the nodes say, or as the database says of them.
     pub(super) fn boundaries(&self) -> Option<Boundaries> {
         let said = self.db.facts().net_ticktime.map(Boundaries::with_ticktime);
         self.observed.boundaries().or(said)
@@ -239,11 +243,10 @@ impl Live {
         let dead = self.cluster.nodes().iter();
         let dead: Vec<&Node> = dead.filter(|n| !n.is_running() && !hit.contains(&n.id())).collect();
         let remedy = dead.iter().find_map(|node| ended::remedy(node));
-        let told = dead.iter().map(|node| {
-            let logs = ended::logs(node);
-            format!("processes on {} exited unexpectedly; logs: {}", node.name(), logs.display())
+        let exits = dead.iter().map(|node| {
+            format!("processes on {} exited unexpectedly; logs: {}", node.name(), node.logs())
         });
-        remedy.into_iter().chain(told).collect()
+        remedy.into_iter().chain(exits).collect()
     }
 
     /// The phase that new events belong to.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::checker::{AnyChecker, Checker};
 use crate::db::AnyDb;
+use crate::env::{AnyProvider, Provider};
 use crate::error::Error;
 use crate::nemesis::{IntoNemesis, Nemesis, Schedule};
 use crate::random::Seed;
@@ -24,6 +25,7 @@ mod inject;
 mod judge;
 mod lease;
 mod live;
+mod needs;
 mod observe;
 mod online;
 pub mod options;
@@ -44,7 +46,7 @@ pub use calls::{Blocked, Calls};
 pub use inject::{ArmedFault, RunningFault};
 pub use lease::Lease;
 pub(crate) use lease::slots;
-use options::{Concurrency, Options};
+use options::{Announce, Concurrency, Heal, Options, Overlapping, Stop};
 pub use outcome::{IntoOutcome, Judged, Outcome, TestError};
 pub use pace::Pace;
 pub use scenario::{LiveCluster, Running};
@@ -93,6 +95,7 @@ pub(crate) struct Plan {
     pub(crate) nemesis: Nemesis,
     pub(crate) workload: Option<Workload>,
     pub(crate) checkers: Vec<AnyChecker>,
+    pub(crate) env: Option<AnyProvider>,
     pub(crate) options: Options,
     pub(crate) replay: Option<Arc<Schedule>>,
 }
@@ -130,72 +133,9 @@ impl Test {
         self
     }
 
-    /// Operations per second, of all clients together.
-    pub fn rate(mut self, rate: impl Into<f64>) -> Test {
-        self.plan.options.rate = Some(rate.into());
-        self
-    }
-
-    /// How many nodes the cluster has.
-    pub fn nodes(mut self, nodes: usize) -> Test {
-        self.plan.options.nodes = Some(nodes);
-        self
-    }
-
-    /// How many clients there are.
-    pub fn concurrency(mut self, clients: impl Into<Concurrency>) -> Test {
-        self.plan.options.concurrency = Some(clients.into());
-        self
-    }
-
-    /// The length of the main phase alone.
-    pub fn time_limit(mut self, limit: Duration) -> Test {
-        self.plan.options.time_limit = Some(limit);
-        self
-    }
-
-    /// How long one operation may take.
-    pub fn op_limit(mut self, limit: Duration) -> Test {
-        self.plan.options.op_limit = Some(limit);
-        self
-    }
-
-    /// How long convergence may take after the heal.
-    pub fn quiesce_limit(mut self, limit: Duration) -> Test {
-        self.plan.options.quiesce_limit = Some(limit);
-        self
-    }
-
-    /// How TCP goes on when a cut is over; see [`Heal`](options::Heal).
-    pub fn heal(mut self, heal: options::Heal) -> Test {
-        self.plan.options.heal = Some(heal);
-        self
-    }
-
-    /// Follows connections between nodes from their start, for
-    /// [`Cluster::wire`](crate::node::Cluster::wire), so that the names of all receivers are known.
-    /// A nemesis with [`at`](crate::nemesis::at) turns it on.
-    pub fn wire(mut self, follow: bool) -> Test {
-        self.plan.options.wire = Some(follow);
-        self
-    }
-
-    /// Sampling interval of the metrics of Erlang nodes: 1 s by default, at least 100 ms; zero turns it
-    /// off. Samples are no part of the history; see [`Samples`](crate::history::Samples).
-    pub fn samples(mut self, every: Duration) -> Test {
-        self.plan.options.samples = Some(every);
-        self
-    }
-
-    /// Events emitted inside Erlang nodes while the test runs; see [`Announce`](options::Announce).
-    pub fn announce(mut self, what: options::Announce) -> Test {
-        self.plan.options.announce = Some(what);
-        self
-    }
-
-    /// When the main phase ends before its time limit; see [`Stop`](options::Stop).
-    pub fn stop(mut self, stop: options::Stop) -> Test {
-        self.plan.options.stop = Some(stop);
+    /// Runs the hosts there instead.
+    pub fn env(mut self, provider: impl Provider) -> Test {
+        self.plan.env = Some(Arc::new(provider));
         self
     }
 
@@ -229,6 +169,37 @@ impl Test {
         Ok(Running::new(self.session, live, self.plan.checkers))
     }
 }
+
+/// A method for an option that has one in the table, `fuzz_dist_macros/src/keys.rs`.
+macro_rules! method {
+    ($doc:literal $name:ident $ty:ty, ) => {};
+    ($doc:literal $name:ident $ty:ty, method ($argument:ty)) => {
+        #[doc = $doc]
+        pub fn $name(mut self, $name: $argument) -> Test {
+            self.plan.options.$name = Some($name.into());
+            self
+        }
+    };
+}
+
+macro_rules! methods {
+    (
+        keys $keys:tt
+        options {$(
+            #[doc = $doc:literal]
+            $name:ident: ($ty:ty) [$($default:tt)*] [$($variable:tt)*] [$($method:tt)*] [$($words:tt)*];
+        )*}
+        variables $variables:tt
+        names $names:tt
+    ) => {
+        /// Options.
+        impl Test {
+            $(method!($doc $name $ty, $($method)*);)*
+        }
+    };
+}
+
+fuzz_dist_macros::with_options!(methods);
 
 /// There are no operations to run.
 fn no_workload() -> Error {

@@ -1,7 +1,7 @@
 //! What the nodes say about themselves while a test runs, recorded beside its operations.
 //!
-//! An agent in every node that speaks Erlang tells; a task of ours for each writes it down, and
-//! puts the agent back after a restart. Nothing that goes wrong here changes a verdict: it becomes
+//! An observer in every node whose runtime system has one reports; a task of ours for each records it, and
+//! puts the observer back after a restart. Nothing that goes wrong here changes a verdict: it becomes
 //! a note.
 
 use std::collections::BTreeMap;
@@ -11,24 +11,23 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::live::Live;
-use crate::beam::{AGENT_MODULE, Agent, Connection, SAMPLER_MODULE, Sample, Sampler, Told};
 use crate::nemesis::Boundaries;
-use crate::node::{Node, modules};
+use crate::node::Node;
 use crate::op::{Event, Kind, Process, Value};
-use crate::provision::Runtime;
+use crate::runtime::{AnyRuntime, NodeObserver, NodeSampler, Report, Sample};
 
-/// How long the run waits for all agents before it goes on without those that are missing.
+/// How long the run waits for all observers before it goes on without those that are missing.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Between two tries to reach a node again.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 /// So many tries in a row may fail on a node whose processes run.
 const TRIES_MAX: u32 = 50;
-/// So often a sampler that ended is put back, as long as its agent is there.
+/// So often a sampler that ended is put back, as long as the observer is there.
 const SAMPLERS_MAX: u32 = 5;
 /// So many events of one node are recorded; the rest is counted.
 const EVENTS_MAX: u64 = 5000;
 
-/// What observing has to tell people, and how much of it was lost.
+/// What observing has to report to people, and how much of it was lost.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     notes: Mutex<Vec<String>>,
@@ -41,7 +40,7 @@ impl Observed {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// When distributed Erlang changes its mind, as the node said that was observed first.
+    /// When nodes take each other for dead, as the node said that was observed first.
     pub(super) fn boundaries(&self) -> Option<Boundaries> {
         *self.boundaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,35 +53,27 @@ impl Observed {
     }
 }
 
-/// Puts an agent into every node that speaks Erlang, and returns when all of them observe, or with
-/// notes about those that do not.
+/// Puts an observer into every node that runs the runtime system, and returns when all of them observe,
+/// or with notes about those that do not.
 pub(super) async fn start(live: &Arc<Live>) {
+    let Some(runtime) = live.runtime.clone() else { return };
     let nodes: Vec<Node> =
-        live.cluster.nodes().iter().filter(|n| n.erlang_name().is_some()).cloned().collect();
+        live.cluster.nodes().iter().filter(|n| runtime.runs_on(n)).cloned().collect();
     if nodes.is_empty() {
         return;
     }
     let cancel = live.cancel.clone();
     let starting = async {
-        let (agent, sampler) =
-            tokio::join!(modules::compiled(AGENT_MODULE), modules::compiled(SAMPLER_MODULE));
-        let beams = match agent.and_then(|agent| Ok([agent, sampler?])) {
-            Ok(beams) => beams,
-            Err(e) => return live.observed.note(format!("the nodes are not observed: {e}")),
-        };
+        if let Err(e) = runtime.prepare().await {
+            return live.observed.note(format!("the nodes are not observed: {e}"));
+        }
         let every = Some(live.effective.samples).filter(|every| !every.is_zero());
         let mut waiting = Vec::new();
         for node in nodes {
             let (ready, started) = oneshot::channel();
-            let live = Arc::downgrade(live);
-            let watch = Watch {
-                live,
-                node,
-                beams: beams.clone(),
-                every,
-                recorded: 0,
-                starts: Starts::default(),
-            };
+            let (live, runtime, starts) =
+                (Arc::downgrade(live), runtime.clone(), Starts::default());
+            let watch = Watch { live, runtime, node, every, recorded: 0, starts };
             tokio::spawn(watch.run(ready, cancel.subscribe()));
             waiting.push(started);
         }
@@ -90,7 +81,7 @@ pub(super) async fn start(live: &Arc<Live>) {
             let _ = started.await;
         }
     };
-    if tokio::time::timeout(START_LIMIT, starting).await.is_err() {
+    if live.clock.timeout(START_LIMIT, starting).await.is_err() {
         live.observed.note(format!("not all nodes were observed within {START_LIMIT:?}"));
     }
 }
@@ -99,9 +90,8 @@ pub(super) async fn start(live: &Arc<Live>) {
 struct Watch {
     /// Weak, since the run's end must not wait for who watches it.
     live: Weak<Live>,
+    runtime: AnyRuntime,
     node: Node,
-    /// The compiled forms of agent and sampler.
-    beams: [Arc<[u8]>; 2],
     /// How often the node is sampled.
     every: Option<Duration>,
     recorded: u64,
@@ -126,7 +116,7 @@ impl Starts {
 }
 
 impl Watch {
-    /// Observes until the run ends; says once when the first agent is there, or failed to be.
+    /// Observes until the run ends; says once when the first observer is there, or failed to be.
     async fn run(mut self, ready: oneshot::Sender<()>, mut cancel: watch::Receiver<bool>) {
         tokio::select! {
             () = self.observe(ready) => {}
@@ -137,19 +127,15 @@ impl Watch {
     async fn observe(&mut self, ready: oneshot::Sender<()>) {
         let (mut ready, mut failures) = (Some(ready), 0);
         while failures < TRIES_MAX {
-            let attached = match self.node.control().await {
-                Ok(connection) => {
-                    Agent::start(&connection, &self.beams[0]).await.map(|agent| (agent, connection))
-                }
-                Err(e) => Err(e),
-            };
-            match attached {
-                Ok((agent, connection)) => {
+            let runtime = self.runtime.clone();
+            let node = self.node.clone();
+            match runtime.observe(&node).await {
+                Ok(observer) => {
                     failures = 0;
-                    self.attached(&agent);
-                    let sampler = self.sampler(&connection).await;
-                    drop((ready.take(), connection));
-                    self.listen(agent, sampler).await;
+                    self.attached(&*observer);
+                    let sampler = self.sampler().await;
+                    drop(ready.take());
+                    self.listen(observer, sampler).await;
                 }
                 Err(e) if ready.take().is_some() => {
                     self.note(format!("{} is not observed yet: {e}", self.node.name()));
@@ -158,24 +144,16 @@ impl Watch {
                 Err(_) if !self.node.is_running() => failures = 0,
                 Err(_) => failures += 1,
             }
-            tokio::time::sleep(RETRY_EVERY).await;
+            self.node.clock().sleep(RETRY_EVERY).await;
         }
         self.note(format!("{} could not be observed again, and was given up", self.node.name()));
     }
 
-    fn attached(&mut self, agent: &Agent) {
-        if agent.facts().get("system_monitor").is_some_and(|owner| owner == "owned") {
-            self.note(format!(
-                "system_monitor on {} belongs to the application and was left to it: no long \
-                 collections or blocked senders are reported of that node",
-                self.node.name()
-            ));
-        }
-        let release = agent.facts().get("otp_release").and_then(|release| release.parse().ok());
-        release.and_then(Runtime::untried).into_iter().for_each(|text| self.note(text));
-        self.settings(agent.facts());
+    fn attached(&mut self, observer: &dyn NodeObserver) {
+        observer.remarks().into_iter().for_each(|text| self.note(text));
+        self.settings(observer.facts());
         let starts = &mut self.starts;
-        let facts = agent.facts().iter().map(|(k, v)| match k.as_str() {
+        let facts = observer.facts().iter().map(|(k, v)| match k.as_str() {
             "incarnation" => (k.as_str(), Value::from(starts.number(v))),
             _ => (k.as_str(), Value::from(v.as_str())),
         });
@@ -213,20 +191,23 @@ impl Watch {
     }
 
     /// Takes samples, where they are asked for. A node that refuses goes without.
-    async fn sampler(&self, connection: &Connection) -> Option<Sampler> {
-        let started = Sampler::start(connection, &self.beams[1], self.every?).await;
+    async fn sampler(&self) -> Option<Box<dyn NodeSampler>> {
+        let started = self.runtime.sample(&self.node, self.every?).await;
         let refused = |e| self.note(format!("{} is not sampled: {e}", self.node.name()));
         started.map_err(refused).ok()
     }
 
-    /// Puts a sampler back that has ended; where the node has, the agent tells.
-    async fn sampler_again(&self) -> Option<Sampler> {
-        let connection = self.node.control().await.ok()?;
-        self.sampler(&connection).await
+    /// Puts a sampler back that has ended; where the node has, the observer reports it.
+    async fn sampler_again(&self) -> Option<Box<dyn NodeSampler>> {
+        self.runtime.sample(&self.node, self.every?).await.ok()
     }
 
-    /// Writes down what agent and sampler tell, until the agent or its node goes.
-    async fn listen(&mut self, mut agent: Agent, mut sampler: Option<Sampler>) {
+    /// Records what observer and sampler report, until the observer or its node goes.
+    async fn listen(
+        &mut self,
+        mut observer: Box<dyn NodeObserver>,
+        mut sampler: Option<Box<dyn NodeSampler>>,
+    ) {
         let mut sampled_again = SAMPLERS_MAX;
         loop {
             let sampled = async {
@@ -235,8 +216,8 @@ impl Watch {
                     None => std::future::pending().await,
                 }
             };
-            let told = tokio::select! {
-                told = agent.next() => told,
+            let report = tokio::select! {
+                report = observer.next() => report,
                 sample = sampled => {
                     match sample {
                         Some(sample) => self.sampled(sample),
@@ -251,19 +232,19 @@ impl Watch {
                     continue;
                 }
             };
-            let Some(told) = told else { return };
-            match told {
-                Told::Event { monotonic_ns, kind, data } => {
+            let Some(report) = report else { return };
+            match report {
+                Report::Event { monotonic_ns, kind, data } => {
                     self.record(Some(monotonic_ns), kind, data);
                 }
-                Told::Dropped(count) => {
+                Report::Dropped(count) => {
                     self.note(format!(
-                        "{} said more than its agent could tell: some events are missing",
+                        "{} said more than its agent could report: some events are missing",
                         self.node.name()
                     ));
                     self.record(None, "dropped", Value::Int(count as i64));
                 }
-                Told::Ended(reason) => {
+                Report::Ended(reason) => {
                     self.record(None, "agent_ended", Value::from(reason));
                     return;
                 }
@@ -308,12 +289,13 @@ impl Watch {
     }
 }
 
-/// Erlang's name of a peer becomes the test's.
+/// The runtime system's name of a peer becomes the test's.
 fn named(live: &Live, value: Value) -> Value {
     let Value::Map(entries) = &value else { return value };
     let name = |peer: &str| {
-        let nodes = live.cluster.nodes().iter();
-        nodes.filter(|n| n.erlang_name().as_deref() == Some(peer)).map(|n| n.name()).next()
+        let runtime = live.runtime.as_ref()?;
+        let mut nodes = live.cluster.nodes().iter();
+        nodes.find(|n| runtime.peer_name(n).as_deref() == Some(peer)).map(|n| n.name())
     };
     let entry = |(key, value): &(Value, Value)| {
         let peer = key.as_text().filter(|key| *key == "peer").and_then(|_| value.as_text());

@@ -15,6 +15,7 @@ use crate::checker::{Anomaly, AnyChecker, Online};
 use crate::error::Error;
 use crate::generator::{Context, Generator, Next, Update};
 use crate::op::Event;
+use crate::time::Time;
 
 /// So many events are taken from the history at a time: nobody can record meanwhile.
 const BATCH: usize = 64;
@@ -136,7 +137,7 @@ async fn watch(
     over: Arc<AtomicBool>,
 ) -> Option<First> {
     let mut next = 0;
-    let mut since_over: Option<tokio::time::Instant> = None;
+    let mut since_over: Option<Time> = None;
     loop {
         let was_over = over.load(Ordering::Acquire);
         let events: Vec<Event> = live.recorder.with(|history| {
@@ -153,13 +154,13 @@ async fn watch(
         }
         next += events.len();
         if was_over {
-            let since = *since_over.get_or_insert_with(tokio::time::Instant::now);
-            if events.is_empty() || since.elapsed() > REST_LIMIT {
+            let since = *since_over.get_or_insert_with(|| live.now());
+            if events.is_empty() || live.now().since(since) > REST_LIMIT {
                 return None;
             }
         }
         match events.is_empty() {
-            true => tokio::time::sleep(PAUSE).await,
+            true => live.clock.sleep(PAUSE).await,
             false => tokio::task::yield_now().await,
         }
     }

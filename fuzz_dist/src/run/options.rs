@@ -1,16 +1,14 @@
 //! The options of a test (rates, limits, seeds), the defaults, and who overrides whom.
 //!
 //! The environment beats the builder (`test.rate(..)`), which beats the attribute, which beats
-//! the defaults: who runs a test has the last word on how.
+//! the defaults: who runs a test has the last word on how. The options, with their types and defaults, are a table
+//! in `fuzz_dist_macros`; here is what they mean together.
 
 use super::overrides::Overrides;
 pub use crate::env::Heal;
 use crate::random::Seed;
 use std::fmt;
 use std::time::Duration;
-
-/// Default number of hosts: the fewest that have interesting minorities.
-pub const NODES: usize = 5;
 
 /// Default and minimum sampling interval of Erlang nodes.
 const SAMPLES: Duration = Duration::from_secs(1);
@@ -54,14 +52,6 @@ impl std::str::FromStr for Concurrency {
             None => text.parse().map(Concurrency::Total).map_err(drop),
         }
     }
-}
-
-/// Where the hosts of a cluster are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EnvKind {
-    /// In namespaces on this machine.
-    #[default]
-    Local,
 }
 
 /// The verdict with which a trial passes.
@@ -109,18 +99,6 @@ pub enum Stop {
     FirstAnomaly,
 }
 
-impl std::str::FromStr for Stop {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "time_limit" => Ok(Stop::TimeLimit),
-            "first_anomaly" => Ok(Stop::FirstAnomaly),
-            _ => Err(()),
-        }
-    }
-}
-
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlapping {
@@ -132,12 +110,7 @@ pub enum Overlapping {
 }
 
 impl Overlapping {
-    /// The words for the virtual machine.
-    pub(super) fn flags(self) -> String {
-        format!("-kernel prevent_overlapping_partitions {}", self.prevented())
-    }
-
-    /// The kernel's parameter, as nodes tell it.
+    /// The kernel's parameter, as nodes report it.
     pub(super) fn prevented(self) -> &'static str {
         match self {
             Overlapping::On => "false",
@@ -146,61 +119,73 @@ impl Overlapping {
     }
 }
 
-/// Everything that the attribute or the builder said; `None` where nothing was said.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Options {
-    /// Hosts of the cluster.
-    pub nodes: Option<usize>,
-    /// Where they are.
-    pub env: Option<EnvKind>,
-    /// Operations per second, of all clients together.
-    pub rate: Option<f64>,
-    /// Clients.
-    pub concurrency: Option<Concurrency>,
-    /// Length of the main phase alone.
-    pub time_limit: Option<Duration>,
-    /// Deadline of provisioning, start and cluster formation together.
-    pub setup_limit: Option<Duration>,
-    /// Deadline of one operation.
-    pub op_limit: Option<Duration>,
-    /// Deadline of the convergence after the heal.
-    pub quiesce_limit: Option<Duration>,
-    /// Deadline of everything together.
-    pub total_limit: Option<Duration>,
-    /// The source of all random choices.
-    pub seed: Option<Seed>,
-    /// The verdict that passes.
-    pub expect: Option<Expect>,
-    /// Runs, each with a seed derived from the first. Where a known loss is expected they end with the
-    /// first that shows it, unless `FUZZ_DIST_ATTEMPTS` says how many there are to be.
-    pub attempts: Option<u32>,
-    /// What an unknown verdict does.
-    pub unknown: Option<OnUnknown>,
-    /// Whether the framework reconnects nodes after a heal.
-    pub reconnect: Option<bool>,
-    /// How TCP goes on after a cut.
-    pub heal: Option<Heal>,
-    /// Whether connections between nodes are followed from their beginning.
-    pub wire: Option<bool>,
-    /// Whether findings about sessions count for the verdict.
-    pub sessions: Option<bool>,
-    /// Whether the trial wants the whole machine.
-    pub exclusive: Option<bool>,
-    /// Whether partitions may overlap.
-    pub overlapping_partitions: Option<Overlapping>,
-    /// Sampling interval of Erlang nodes; zero turns it off.
-    pub samples: Option<Duration>,
-    /// What is announced inside of the nodes.
-    pub announce: Option<Announce>,
-    /// When the main phase ends early.
-    pub stop: Option<Stop>,
+/// What a field holds where nobody said anything: its default, if the table has one.
+macro_rules! settled {
+    (type $ty:ty, ) => { Option<$ty> };
+    (type $ty:ty, $default:expr) => { $ty };
+    (value $said:expr, ) => { $said };
+    (value $said:expr, $default:expr) => { $said.unwrap_or_else(|| $default) };
 }
+
+/// The options as Rust: the table is `fuzz_dist_macros/src/keys.rs`.
+macro_rules! options {
+    (
+        keys $keys:tt
+        options {$(
+            #[doc = $doc:literal]
+            $name:ident: ($ty:ty) [$(= $default:expr)?] [$($variable:tt)*] [$($method:tt)*] [$($words:tt)*];
+        )*}
+        variables $variables:tt
+        names $names:tt
+    ) => {
+        /// Everything that the attribute or the builder said; `None` where nothing was said.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Options {$(
+            #[doc = $doc]
+            pub $name: Option<$ty>,
+        )*}
+
+        /// Options with their defaults. Their text is one line, printed with every run.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Effective {
+            /// Clients in total, at least one on every node.
+            pub clients: usize,
+            /// Whether somebody chose the seed; if not, it was drawn.
+            pub seed_given: bool,
+            $(
+                #[doc = $doc]
+                pub $name: settled!(type $ty, $($default)?),
+            )*
+        }
+
+        impl Options {
+            /// These options, and where they say nothing, what `others` say.
+            #[must_use]
+            fn or(&self, others: &Options) -> Options {
+                Options { $($name: self.$name.or(others.$name),)* }
+            }
+
+            /// These options with the defaults of the table.
+            fn settle(&self) -> Effective {
+                let mut effective = Effective {
+                    clients: 0,
+                    seed_given: self.seed.is_some(),
+                    $($name: settled!(value self.$name, $($default)?),)*
+                };
+                effective.clients = effective.concurrency.clients(effective.nodes);
+                effective
+            }
+        }
+    };
+}
+
+fuzz_dist_macros::with_options!(options);
 
 /// Options that do not make a test; each says what to write instead.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum OptionsError {
     /// A cluster of nobody.
-    #[error("nodes = 0: a cluster has at least one node (default {NODES})")]
+    #[error("nodes = 0: a cluster has at least one node (default 5)")]
     NoNodes,
     /// Some node would have no client, and nothing would be known about it.
     #[error(
@@ -244,42 +229,17 @@ pub enum OptionsError {
 
 impl Options {
     /// What the run uses: the environment's word, else what was said, else the default.
+    ///
+    /// # Errors
+    /// Options that do not make a test.
     pub fn effective(&self, over: &Overrides) -> Result<Effective, OptionsError> {
-        let nodes = over.nodes.or(self.nodes).unwrap_or(NODES);
-        let concurrency = over.concurrency.or(self.concurrency).unwrap_or(Concurrency::PerNode(2));
-        let given_seed = over.seed.or(self.seed);
-        let effective = Effective {
-            nodes,
-            env: self.env.unwrap_or_default(),
-            rate: over.rate.or(self.rate).unwrap_or(100.0),
-            clients: concurrency.clients(nodes),
-            time_limit: over.time_limit.or(self.time_limit).unwrap_or(Duration::from_secs(30)),
-            setup_limit: self.setup_limit.unwrap_or(Duration::from_secs(120)),
-            op_limit: self.op_limit.unwrap_or(Duration::from_secs(5)),
-            quiesce_limit: self.quiesce_limit,
-            total_limit: self.total_limit,
-            seed: given_seed.unwrap_or_else(Seed::fresh),
-            seed_given: given_seed.is_some(),
-            expect: self.expect.unwrap_or_default(),
-            attempts: over.attempts.or(self.attempts).unwrap_or(1),
-            unknown: self.unknown.unwrap_or_default(),
-            reconnect: self.reconnect.unwrap_or(false),
-            heal: self.heal.unwrap_or_default(),
-            wire: self.wire.unwrap_or(false),
-            sessions: self.sessions.unwrap_or(false),
-            exclusive: self.exclusive,
-            overlapping_partitions: self.overlapping_partitions,
-            samples: self.samples.unwrap_or(SAMPLES),
-            announce: self.announce.unwrap_or_default(),
-            stop: over.stop.or(self.stop).unwrap_or_default(),
-        };
+        let said = over.options.or(self);
+        let effective = said.settle();
         effective.check()?;
-        self.check_total(&effective)?;
+        said.check_total(&effective)?;
         Ok(effective)
     }
-}
 
-impl Options {
     /// Whether the total leaves room for what was given time by name; defaults are upper limits,
     /// which a total may well be below.
     fn check_total(&self, effective: &Effective) -> Result<(), OptionsError> {
@@ -296,57 +256,6 @@ impl Options {
             _ => Ok(()),
         }
     }
-}
-
-/// Options with every gap filled. Its text is one line, printed with every run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effective {
-    /// Hosts of the cluster.
-    pub nodes: usize,
-    /// Where they are.
-    pub env: EnvKind,
-    /// Operations per second, of all clients together.
-    pub rate: f64,
-    /// Clients in total, at least one on every node.
-    pub clients: usize,
-    /// Length of the main phase alone.
-    pub time_limit: Duration,
-    /// Deadline of provisioning, start and cluster formation together.
-    pub setup_limit: Duration,
-    /// Deadline of one operation.
-    pub op_limit: Duration,
-    /// What was said; see [`Effective::quiesce_limit`].
-    pub quiesce_limit: Option<Duration>,
-    /// What was said; see [`Effective::total_limit`].
-    pub total_limit: Option<Duration>,
-    /// The source of all random choices.
-    pub seed: Seed,
-    /// Whether somebody chose the seed; if not, it was drawn.
-    pub seed_given: bool,
-    /// The verdict that passes.
-    pub expect: Expect,
-    /// Runs, each with a seed derived from the first.
-    pub attempts: u32,
-    /// What an unknown verdict does.
-    pub unknown: OnUnknown,
-    /// Whether the framework reconnects nodes after a heal.
-    pub reconnect: bool,
-    /// How TCP goes on after a cut.
-    pub heal: Heal,
-    /// Whether connections between nodes are followed from their beginning.
-    pub wire: bool,
-    /// Whether findings about sessions count for the verdict.
-    pub sessions: bool,
-    /// Whether the trial has the whole machine; unless said, where its faults need that.
-    pub exclusive: Option<bool>,
-    /// Whether partitions may overlap; the nodes' own setting if nobody said.
-    pub overlapping_partitions: Option<Overlapping>,
-    /// Sampling interval of Erlang nodes; zero turns it off.
-    pub samples: Duration,
-    /// What is announced inside of the nodes.
-    pub announce: Announce,
-    /// When the main phase ends early.
-    pub stop: Stop,
 }
 
 impl Effective {

@@ -55,15 +55,16 @@ fn everything_that_was_said_is_in_the_line() {
 
 #[test]
 fn the_environment_has_the_last_word() {
-    let over = Overrides {
+    let over = Options {
         seed: Some(Seed(1)),
         rate: Some(9.0),
         time_limit: Some(secs(60)),
         nodes: Some(7),
         concurrency: Some(Concurrency::PerNode(1)),
         attempts: Some(2),
-        ..Overrides::default()
+        ..Options::default()
     };
+    let over = Overrides { options: over, ..Overrides::default() };
     let options = Options { rate: Some(5.0), nodes: Some(3), ..seeded() };
     let effective = options.effective(&over).unwrap();
     assert_eq!((effective.seed, effective.rate, effective.nodes), (Seed(1), 9.0, 7));

@@ -3,10 +3,9 @@
 //! Variables rather than flags: `cargo test --workspace -- --seed 1` would break the targets
 //! beside this one, whose harness knows no such flag.
 
-use super::options::{Concurrency, Stop};
+use super::options::*;
 use crate::random::Seed;
 use crate::time::parse_duration;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// What a refused environment (no permission, missing program) does to a trial.
@@ -19,95 +18,189 @@ pub enum Missing {
     Ignore,
 }
 
-/// Values from the environment; `None` where a variable is not set, or empty.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Overrides {
-    /// `FUZZ_DIST_SEED`, decimal or `0x` hexadecimal.
-    pub seed: Option<Seed>,
-    /// `FUZZ_DIST_TIME_LIMIT`, as `30s`.
-    pub time_limit: Option<Duration>,
-    /// `FUZZ_DIST_RATE`, operations per second.
-    pub rate: Option<f64>,
-    /// `FUZZ_DIST_NODES`.
-    pub nodes: Option<usize>,
-    /// `FUZZ_DIST_CONCURRENCY`, as `10` or `2n`.
-    pub concurrency: Option<Concurrency>,
-    /// `FUZZ_DIST_ATTEMPTS`.
-    pub attempts: Option<u32>,
-    /// `FUZZ_DIST_STOP`, `first_anomaly` or `time_limit`.
-    pub stop: Option<Stop>,
-    /// `FUZZ_DIST_MISSING`, `fail` or `ignore`.
-    pub missing: Missing,
-    /// `FUZZ_DIST_LOG_LIMIT`, what each log of a process keeps, as `64M`, in bytes.
-    pub log_limit: Option<u64>,
-    /// `FUZZ_DIST_WAIT_LIMIT`, as `2h`: how long a trial waits while others use the machine.
-    pub wait_limit: Option<Duration>,
-    /// `FUZZ_DIST_VERBOSE`, `1` or `0`: whether all is printed of trials that pass, too.
-    pub verbose: bool,
-    /// `FUZZ_DIST_TRACES`, `1` or `0`: whether the store keeps the run as OpenTelemetry traces, too.
-    pub traces: bool,
+/// A size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// A value that a variable can hold.
+trait FromVariable: Sized {
+    /// What to write, for messages.
+    fn expected() -> String;
+    /// The value, unless the text is none.
+    fn read(text: &str) -> Option<Self>;
 }
+
+macro_rules! from_variable {
+    ($($ty:ty: $expected:literal, $read:expr;)+) => {$(
+        impl FromVariable for $ty {
+            fn expected() -> String {
+                $expected.into()
+            }
+
+            fn read(text: &str) -> Option<Self> {
+                let read: fn(&str) -> Option<Self> = $read;
+                read(text)
+            }
+        }
+    )+};
+}
+
+from_variable! {
+    usize: "write a number, as 5", |text| text.parse().ok();
+    u32: "write a number, as 5", |text| text.parse().ok();
+    f64: "write operations per second, as 100", |text| text.parse().ok();
+    bool: "write 1 or 0", switch;
+    Duration: "write a duration, as 30s", |text| parse_duration(text).ok();
+    Seed: "write a number of 64 bits", seed;
+    Size: "write a size, as 64M", size;
+    Concurrency: "write clients, as 10 or 2n", |text| text.parse().ok();
+    Missing: "write fail or ignore", missing;
+}
+
+/// Words that stand for values, from the table.
+macro_rules! words {
+    ($ty:ty, ) => {};
+    ($ty:ty, words { $($word:literal $variant:ident,)+ }) => {
+        impl FromVariable for $ty {
+            fn expected() -> String {
+                format!("write {}", [$($word),+].join(" or "))
+            }
+
+            fn read(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some(<$ty>::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+/// The value of an option's variable, where it has one.
+macro_rules! of_variable {
+    ($get:expr, ) => {
+        None
+    };
+    ($get:expr, variable $variable:literal) => {
+        parsed(&$get, $variable)?
+    };
+}
+
+/// The variables as Rust: the table is `fuzz_dist_macros/src/keys.rs`.
+macro_rules! overrides {
+    (
+        keys $keys:tt
+        options {$(
+            #[doc = $doc:literal]
+            $name:ident: ($ty:ty) [$($default:tt)*] [$($variable:tt)*] [$($method:tt)*] [$($words:tt)*];
+        )*}
+        variables {$(#[doc = $about:literal] $field:ident: ($of:ty) $named:literal;)*}
+        names {$(($known:literal, $meaning:literal),)*}
+    ) => {
+        $(words!($ty, $($words)*);)*
+
+        /// Values from the environment; `None` where a variable is not set, or empty.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Overrides {
+            /// Options of tests, which count more than what the tests say.
+            pub options: Options,
+            $(
+                #[doc = $about]
+                pub $field: Option<$of>,
+            )*
+        }
+
+        impl Overrides {
+            /// Reads variables through `get`, so that it can be tried without changing the process.
+            ///
+            /// # Errors
+            /// A variable whose value means nothing.
+            pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, OverridesError> {
+                let get = |name: &str| get(name).map(|v| v.trim().to_string()).filter(|v| !v.is_empty());
+                Ok(Overrides {
+                    options: Options { $($name: of_variable!(get, $($variable)*),)* },
+                    $($field: parsed(&get, $named)?,)*
+                })
+            }
+        }
+
+        /// All variables, each with what it means.
+        const VARIABLES: &[(&str, &str)] = &[$(($known, $meaning),)*];
+    };
+}
+
+fuzz_dist_macros::with_options!(overrides);
 
 /// A variable that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable}={value:?} cannot be read: {expected}")]
-pub struct OverridesError {
-    variable: &'static str,
-    value: String,
-    expected: &'static str,
+pub enum OverridesError {
+    /// Its value means nothing.
+    #[error("{variable}={value:?} cannot be read: {expected}")]
+    Value {
+        /// The variable.
+        variable: &'static str,
+        /// What it is set to.
+        value: String,
+        /// What to write instead.
+        expected: String,
+    },
+    /// Nobody reads it, and one of nearly its name is read.
+    #[error("{name} is set, and means nothing; did you mean {near}?")]
+    Name {
+        /// The variable.
+        name: String,
+        /// The one that may have been meant.
+        near: &'static str,
+    },
 }
 
 impl Overrides {
     /// Reads this process's environment.
+    ///
+    /// # Errors
+    /// A variable whose value means nothing, or one whose name is nearly that of another.
     pub fn from_env() -> Result<Self, OverridesError> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        names.into_iter().try_for_each(|name| known(&name))?;
         Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Reads variables through `get`, so that it can be tried without changing the process.
-    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, OverridesError> {
-        let get = |name: &str| get(name).map(|v| v.trim().to_string()).filter(|v| !v.is_empty());
-        Ok(Overrides {
-            seed: parsed(&get, "FUZZ_DIST_SEED", "write a number of 64 bits", seed)?,
-            time_limit: parsed(&get, "FUZZ_DIST_TIME_LIMIT", "write a duration, as 30s", |t| {
-                parse_duration(t).ok()
-            })?,
-            rate: parsed(&get, "FUZZ_DIST_RATE", "write operations per second, as 100", plain)?,
-            nodes: parsed(&get, "FUZZ_DIST_NODES", "write a number, as 5", plain)?,
-            concurrency: parsed(
-                &get,
-                "FUZZ_DIST_CONCURRENCY",
-                "write clients, as 10 or 2n",
-                plain,
-            )?,
-            attempts: parsed(&get, "FUZZ_DIST_ATTEMPTS", "write a number, as 3", plain)?,
-            stop: parsed(&get, "FUZZ_DIST_STOP", "write first_anomaly or time_limit", plain)?,
-            missing: parsed(&get, "FUZZ_DIST_MISSING", "write fail or ignore", missing)?
-                .unwrap_or_default(),
-            log_limit: parsed(&get, "FUZZ_DIST_LOG_LIMIT", "write a size, as 64M", size)?,
-            wait_limit: parsed(&get, "FUZZ_DIST_WAIT_LIMIT", "write a duration, as 2h", |t| {
-                parse_duration(t).ok()
-            })?,
-            verbose: parsed(&get, "FUZZ_DIST_VERBOSE", "write 1 or 0", switch)?.unwrap_or_default(),
-            traces: parsed(&get, "FUZZ_DIST_TRACES", "write 1 or 0", switch)?.unwrap_or_default(),
-        })
+    /// A line for each variable, for `--help`.
+    pub fn help() -> String {
+        let width = VARIABLES.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let line = |(name, meaning): &(&str, &str)| format!("    {name:width$}  {meaning}\n");
+        VARIABLES.iter().map(line).collect()
     }
 }
 
-fn parsed<T>(
+/// Refuses what looks like a slip. Other names are somebody else's.
+fn known(name: &str) -> Result<(), OverridesError> {
+    let Some(word) = name.strip_prefix(PREFIX) else { return Ok(()) };
+    let names: Vec<&'static str> =
+        VARIABLES.iter().filter_map(|(name, _)| name.strip_prefix(PREFIX)).collect();
+    let slip =
+        |known: &&&'static str| strsim::osa_distance(word, known) <= known.len().div_ceil(4).min(2);
+    match names.iter().find(slip) {
+        Some(near) if *near != word && !names.contains(&word) => {
+            let near = VARIABLES.iter().find(|(name, _)| name.ends_with(near));
+            let near = near.map_or("", |(name, _)| name);
+            Err(OverridesError::Name { name: name.into(), near })
+        }
+        _ => Ok(()),
+    }
+}
+
+const PREFIX: &str = "FUZZ_DIST_";
+
+fn parsed<T: FromVariable>(
     get: &impl Fn(&str) -> Option<String>,
     variable: &'static str,
-    expected: &'static str,
-    parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, OverridesError> {
     let Some(value) = get(variable) else { return Ok(None) };
-    match parse(&value) {
+    match T::read(&value) {
         Some(parsed) => Ok(Some(parsed)),
-        None => Err(OverridesError { variable, value, expected }),
+        None => Err(OverridesError::Value { variable, value, expected: T::expected() }),
     }
-}
-
-fn plain<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
 }
 
 fn seed(text: &str) -> Option<Seed> {
@@ -118,7 +211,7 @@ fn seed(text: &str) -> Option<Seed> {
 }
 
 /// Bytes, or so many K, M or G of them.
-fn size(text: &str) -> Option<u64> {
+fn size(text: &str) -> Option<Size> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'K' => (&text[..text.len() - 1], 10),
         b'M' => (&text[..text.len() - 1], 20),
@@ -126,7 +219,7 @@ fn size(text: &str) -> Option<u64> {
         _ => (text, 0),
     };
     let number = digits.parse::<u64>().ok().filter(|number| *number > 0)?;
-    number.checked_mul(1 << shift)
+    number.checked_mul(1 << shift).map(Size)
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -173,21 +266,26 @@ mod tests {
             ("FUZZ_DIST_ATTEMPTS", "3"),
             ("FUZZ_DIST_MISSING", "ignore"),
             ("FUZZ_DIST_STOP", "first_anomaly"),
+            ("FUZZ_DIST_UNKNOWN", "warn"),
             ("FUZZ_DIST_LOG_LIMIT", "3M"),
         ]);
         let expected = Overrides {
-            seed: Some(Seed(255)),
-            time_limit: Some(secs(120)),
-            rate: Some(0.5),
-            nodes: Some(7),
-            concurrency: Some(Concurrency::PerNode(2)),
-            attempts: Some(3),
-            missing: Missing::Ignore,
-            stop: Some(Stop::FirstAnomaly),
-            log_limit: Some(3 << 20),
+            options: Options {
+                seed: Some(Seed(255)),
+                time_limit: Some(secs(120)),
+                rate: Some(0.5),
+                nodes: Some(7),
+                concurrency: Some(Concurrency::PerNode(2)),
+                attempts: Some(3),
+                unknown: Some(OnUnknown::Warn),
+                stop: Some(Stop::FirstAnomaly),
+                ..Options::default()
+            },
+            missing: Some(Missing::Ignore),
+            log_limit: Some(Size(3 << 20)),
             wait_limit: Some(secs(7200)),
-            verbose: true,
-            traces: true,
+            verbose: Some(true),
+            traces: Some(true),
         };
         assert_eq!(all, Ok(expected));
     }
@@ -220,13 +318,31 @@ mod tests {
         check(
             "FUZZ_DIST_WAIT_LIMIT",
             "1 h",
-            "FUZZ_DIST_WAIT_LIMIT=\"1 h\" cannot be read: write a duration, as 2h",
+            "FUZZ_DIST_WAIT_LIMIT=\"1 h\" cannot be read: write a duration, as 30s",
         );
         check(
             "FUZZ_DIST_MISSING",
             "skip",
             "FUZZ_DIST_MISSING=\"skip\" cannot be read: write fail or ignore",
         );
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_a_variable_is_refused() {
+        let refused = |name: &str| known(name).unwrap_err().to_string();
+        assert_eq!(
+            refused("FUZZ_DIST_TIMELIMIT"),
+            "FUZZ_DIST_TIMELIMIT is set, and means nothing; did you mean FUZZ_DIST_TIME_LIMIT?"
+        );
+        assert!(refused("FUZZ_DIST_SEDE").ends_with("did you mean FUZZ_DIST_SEED?"));
+        for (name, _) in VARIABLES {
+            assert_eq!(known(name), Ok(()), "{name}");
+        }
+        for others in
+            ["HOME", "FUZZ_DIST_HOST", "FUZZ_DIST_FIXTURE", "FUZZ_DIST_KILLS", "FUZZ_DIST_AGENT"]
+        {
+            assert_eq!(known(others), Ok(()), "{others}");
+        }
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::waiting::{Look, Waiting};
+use crate::clock::Clock;
+use crate::time::Time;
 
 /// So many tasks for each core are an ordinary busy machine, on which limits hold as they are.
 const ORDINARY: f64 = 4.0;
@@ -25,12 +27,12 @@ const MILLI: f64 = 1000.0;
 
 /// A clock that goes slower while the machine is overloaded.
 ///
-/// Somebody has to [`look`](Pace::look) now and then; as long as nobody does, it is the machine's clock.
+/// Somebody has to [`look`](Pace::look) now and then; as long as nobody does, it is the clock below it.
 #[derive(Clone)]
 pub struct Pace(Arc<Inner>);
 
 struct Inner {
-    started: Instant,
+    clock: Clock,
     /// When somebody looked last, on the machine's clock and on this one, in nanoseconds.
     looked_ns: AtomicU64,
     paced_ns: AtomicU64,
@@ -47,17 +49,31 @@ pub(super) struct Moment {
 
 impl Default for Pace {
     fn default() -> Pace {
+        Pace::on(Clock::system())
+    }
+}
+
+impl Pace {
+    /// The pace of this clock, which goes as it does until somebody looks.
+    fn on(clock: Clock) -> Pace {
         Pace(Arc::new(Inner {
-            started: Instant::now(),
+            clock: clock.restarted(),
             looked_ns: AtomicU64::new(0),
             paced_ns: AtomicU64::new(0),
             slowness_milli: AtomicU64::new(MILLI as u64),
             waiting: Mutex::new(Waiting::of(std::process::id())),
         }))
     }
-}
 
-impl Pace {
+    /// The pace of a run with this clock: a clock that is not the machine's does not go on while the
+    /// machine lets the run wait.
+    pub(super) fn of_run(&self, clock: &Clock) -> Pace {
+        match clock.is_system() {
+            true => self.clone(),
+            false => Pace::on(clock.clone()),
+        }
+    }
+
     /// Looks how long the threads of the test wait for a core; one thread does it, several times a
     /// second. A thread that waits for three quarters of the time shares its core with three others.
     pub fn look(&self) {
@@ -83,7 +99,7 @@ impl Pace {
 
     pub(super) fn now(&self) -> Moment {
         let inner = &self.0;
-        let wall = inner.started.elapsed();
+        let wall = inner.clock.now().since(Time::ZERO);
         let looked = Duration::from_nanos(inner.looked_ns.load(Ordering::Relaxed));
         let slowness = inner.slowness_milli.load(Ordering::Relaxed) as f64 / MILLI;
         let since = wall.saturating_sub(looked).div_f64(slowness);

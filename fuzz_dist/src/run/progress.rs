@@ -1,4 +1,4 @@
-//! One line that tells how a run is going, on a terminal only.
+//! One line that shows how a run is going, on a terminal only.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ impl Progress {
         Progress { counters, main_ends_ns: AtomicU64::new(0) }
     }
 
-    /// Tells when the main phase ends.
+    /// Sets when the main phase ends.
     pub(super) fn main_ends(&self, at: Time) {
         self.main_ends_ns.store(at.0, Ordering::Relaxed);
     }
@@ -55,10 +55,11 @@ pub(super) fn show(live: &Arc<Live>) {
     if !std::io::stderr().is_terminal() {
         return;
     }
+    let mut every = live.clock.every(EVERY);
     let live: Weak<Live> = Arc::downgrade(live);
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(EVERY).await;
+            every.tick().await;
             let Some(live) = live.upgrade() else { break };
             let line: String = live.progress.line(&live).chars().take(110).collect();
             // Back to the start of the line, clear it, write it: it never scrolls.

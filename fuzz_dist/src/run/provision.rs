@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -12,40 +12,33 @@ use super::announce::Announcements;
 use super::faults::{Faults, Scene};
 use super::lease::Share;
 use super::live::{FIRST_PROCESS, Live, open};
+use super::needs::Able;
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
-use crate::clock::Clock;
 use crate::db::AnyDb;
-use crate::env::{self, Environment, HostSpec, Role, threads};
+use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
 use crate::history::{COMPLETED, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
-use crate::lab::{Lab, LabOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
-use crate::node::{Cluster, Node, modules, wait_until};
+use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Invocation, Name, Phase, Value};
+use crate::runtime::AnyRuntime;
 use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
 pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Processes and threads of a lab: two agents, and threads for control, logs and the history.
-const OWN_THREADS: usize = 5;
-
-/// Those of a host, at least: its init, its thread in the switch, and one process.
-const THREADS_OF_A_HOST: usize = 3;
-
-/// Words for the virtual machine, put before those of whatever script starts it.
-const ERL_AFLAGS: &str = "ERL_AFLAGS";
-
 /// What is known before anything is started.
 struct Resolved {
+    env: AnyProvider,
     db: AnyDb,
+    runtime: Option<AnyRuntime>,
     workload: Workload,
     is_scenario: bool,
     nemesis: Nemesis,
@@ -62,24 +55,26 @@ struct Resolved {
 pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live>, Error> {
     let resolved = resolve(session, plan)?;
     let store = session.store()?;
-    if resolved.db.facts().net_ticktime.is_some() {
+    let runtime = resolved.runtime.clone().filter(|_| resolved.db.facts().net_ticktime.is_some());
+    if let Some(runtime) = &runtime {
         // Beside everything else until the nodes are up. Errors are reported then; they must not
         // keep them from that.
-        tokio::spawn(modules::prepare());
+        tokio::spawn(runtime.prepare());
     }
     session.enter("preparing what the hosts need");
-    let prepare = tokio::time::timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
+    let machine = session.machine();
+    let prepare = machine.timeout(PREPARE_LIMIT, resolved.db.prepare()).await;
     prepare.unwrap_or_else(|_| {
         Err(Error::deadline(format!("it took longer than {PREPARE_LIMIT:?}")))
     })?;
-    if resolved.db.facts().net_ticktime.is_some() {
+    if let Some(runtime) = &runtime {
         // What is fetched is no part of the set-up.
-        let _ = tokio::time::timeout(PREPARE_LIMIT, modules::runtime()).await;
+        let _ = machine.timeout(PREPARE_LIMIT, runtime.fetch()).await;
     }
 
     session.queue(share(&resolved)).await?;
     let limit = resolved.effective.setup_limit;
-    match tokio::time::timeout(limit, bring_up(session, resolved, store.dir())).await {
+    match machine.timeout(limit, bring_up(session, resolved, store.dir())).await {
         Ok(live) => live,
         Err(_) => Err(Error::deadline(format!(
             "the set-up limit of {limit:?} passed while {}; raise `setup_limit`, or look into the \
@@ -95,7 +90,7 @@ fn share(resolved: &Resolved) -> Share {
     match resolved.effective.exclusive {
         Some(true) => Share::Machine,
         None if resolved.nemesis.is_tight() => Share::Machine,
-        _ => Share::Lab(resolved.db.facts().load),
+        _ => Share::Cluster(resolved.db.facts().load),
     }
 }
 
@@ -103,10 +98,15 @@ fn share(resolved: &Resolved) -> Share {
 fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     let effective = session.effective(&plan.options)?;
     let db = plan.db.clone().ok_or_else(|| Error::usage("the test names no `db`"))?;
+    let env = plan.env.clone().ok_or_else(|| Error::usage("the test names no `env`"))?;
     let is_scenario = plan.workload.is_none();
     let workload = plan.workload.clone().unwrap_or_else(|| default_workload(&db));
     let nemesis = plan.nemesis.clone();
     let hosts = db.hosts(effective.nodes)?;
+    let able = Able::of(&env);
+    able.nemesis(&nemesis)?;
+    able.options(&effective)?;
+    able.db(&db, &hosts)?;
     let members: Vec<Member> = hosts
         .iter()
         .filter(|h| h.role == Role::Node)
@@ -119,10 +119,12 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
         fault.fits(&members)?;
     }
     let facts = db.facts();
-    if effective.overlapping_partitions.is_some() && facts.net_ticktime.is_none() {
+    let runtime = db.runtime();
+    let ticks = facts.net_ticktime.is_some() && runtime.is_some();
+    if effective.overlapping_partitions.is_some() && !ticks {
         return Err(Error::usage(format!(
-            "`overlapping_partitions` is a setting of nodes that speak distributed Erlang, and \
-             `{}` says no net_ticktime of its nodes; leave it out",
+            "`overlapping_partitions` is a setting of nodes with a net_ticktime, and `{}` says none of \
+             its nodes; leave it out",
             db.name()
         )));
     }
@@ -134,7 +136,7 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     }
     let db = session.calls().db(db, effective.setup_limit);
     let checkers = plan.checkers.clone();
-    Ok(Resolved { db, workload, is_scenario, nemesis, effective, replay, checkers })
+    Ok(Resolved { env, db, runtime, workload, is_scenario, nemesis, effective, replay, checkers })
 }
 
 /// What a scenario without a workload has: the database's first client, which reads with `read`.
@@ -151,45 +153,47 @@ async fn bring_up(
     resolved: Resolved,
     folder: &std::path::Path,
 ) -> Result<Arc<Live>, Error> {
-    let Resolved { db, workload, is_scenario, nemesis, effective, replay, checkers } = resolved;
-    let begun = Instant::now();
+    let Resolved { env, db, runtime, workload, is_scenario, nemesis, effective, replay, checkers } =
+        resolved;
+    let (machine, begun) = (session.machine(), session.machine().now());
     let total = session.limit_with(&effective, db.facts().quiesce_limit);
-    let total_ends = tokio::time::Instant::now() + total;
     session.enter("bringing the hosts up");
     let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
-    let what = format!("a cluster of {} hosts", hosts.len());
-    if let Some(why) = threads::refused(&what, OWN_THREADS + hosts.len() * THREADS_OF_A_HOST) {
-        return Err(Error::environment(why));
-    }
-    let follows = nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.follows_the_wire());
-    let options = LabOptions::new(folder.join("hosts"), hosts);
-    let options = LabOptions {
-        heal: effective.heal,
-        follow: effective.wire || follows,
-        log_limit: session.log_limit().unwrap_or(options.log_limit),
-        ..options
-    };
-    let lab = tokio::task::spawn_blocking(move || Lab::start(options)).await?;
-    let env: Arc<dyn Environment> = Arc::new(lab.map_err(explained)?);
-    let cluster = Cluster::new(env)?;
+    // What it needs in its hosts may be known only now that it was prepared.
+    let able = Able::of(&env);
+    able.db(&db, &hosts)?;
+    let follows =
+        nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.needs().contains(&Facet::Wire));
+    let mut spec = EnvironmentSpec::new(folder.join("hosts"), hosts);
+    spec.heal = effective.heal;
+    spec.protocol = runtime.as_ref().and_then(|runtime| runtime.protocol());
+    spec.follow = effective.wire || follows;
+    spec.clock = session.clock().clone();
+    spec.log_limit = session.log_limit();
+    let what = format!("`Provider::start` of `{}`", env.name());
+    let starting = session.calls().watch(what, effective.setup_limit, env.start(spec));
+    let env = starting.await.map_err(explained)?;
+    let clock = session.clock().restarted();
+    let cluster = Cluster::new(env, clock.clone())?;
     session.up(&cluster);
-    if let Some(overlapping) = effective.overlapping_partitions {
+    if let Some((overlapping, runtime)) = effective.overlapping_partitions.zip(runtime.as_ref()) {
         for node in cluster.nodes().iter().chain(cluster.others()) {
-            node.with_variable(ERL_AFLAGS, overlapping.flags());
+            runtime.set(node, "prevent_overlapping_partitions", overlapping.prevented());
         }
     }
 
-    let clock = Clock::start();
     let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
     let history = folder.join("history.jsonl");
     let recorder =
         Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
+    recorder.began(clock.wall());
     session.recording(&recorder);
     let nodes = cluster.nodes().len() as u16;
-    let announcements = Announcements::new(effective.announce, clock, cluster.nodes().len());
+    let announcements =
+        Announcements::new(effective.announce, clock.clone(), cluster.nodes().len());
     let announcements = Arc::new(announcements);
     let interpreter = Interpreter::new(
-        clock,
+        clock.clone(),
         recorder.clone(),
         InterpreterOptions {
             concurrency: u16::try_from(effective.clients).unwrap_or(u16::MAX),
@@ -213,7 +217,7 @@ async fn bring_up(
     session.enter("waiting until the nodes are ready");
     let limit = effective.setup_limit;
     // A little of it is left, so that the error has the last output of a node, and not only the limit.
-    let left = limit.saturating_sub(begun.elapsed()).mul_f64(0.9);
+    let left = limit.saturating_sub(machine.now().since(begun)).mul_f64(0.9);
     let left = Duration::from_millis(left.as_millis() as u64);
     each(&cluster, |node| {
         let db = db.clone();
@@ -248,17 +252,18 @@ async fn bring_up(
     let faults = Faults::start(Scene {
         cluster: cluster.clone(),
         db: db.clone(),
-        clock,
+        clock: clock.clone(),
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
         calls: session.calls().clone(),
-        until: total_ends,
+        until: clock.now() + total.saturating_sub(machine.now().since(begun)),
         reconnect: effective.reconnect,
         schedule: Schedule::new(session.name(), session.seed(), names.collect()),
         replay: replay.clone(),
         file: Some(folder.join(schedule::FILE)),
     });
+    let pace = session.pace().of_run(&clock);
     let live = Arc::new(Live {
         cluster,
         db,
@@ -266,6 +271,8 @@ async fn bring_up(
         workload,
         effective,
         seed: session.seed(),
+        able,
+        runtime,
         clock,
         recorder,
         samples: Samples::to_file(&folder.join("samples.jsonl")),
@@ -281,8 +288,8 @@ async fn bring_up(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: cancelled,
         calls: session.calls().clone(),
-        pace: session.pace().clone(),
-        up: session.pace().now(),
+        up: pace.now(),
+        pace,
         checkers,
         first: Default::default(),
         folder: Some(folder.to_path_buf()),
@@ -295,7 +302,7 @@ async fn bring_up(
     Ok(live)
 }
 
-/// A lab that cannot be: what was named and cannot be used is a mistake of whoever named it, the
+/// An environment that cannot be: what was named and cannot be used is a mistake of whoever named it, the
 /// rest is refused by the machine.
 fn explained(error: env::Error) -> Error {
     match error {
@@ -322,11 +329,11 @@ where
 
 /// Waits until a node serves, or its processes have ended: then there is nothing to wait for.
 async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
-    let probing = wait_until(node.name(), limit, || db.ready(node));
+    let probing = wait_until(node.clock(), node.name(), limit, || db.ready(node));
     let died = async {
         loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            // One that failed is enough: epmd outlives a node that did not boot.
+            node.clock().sleep(Duration::from_millis(100)).await;
+            // One that failed is enough: a mapper of ports outlives a node that did not boot.
             if node.failed_process().is_some() || !node.is_running() {
                 return Error::setup(format!(
                     "{} before it was ready{}",
@@ -337,6 +344,7 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
         }
     };
     tokio::select! {
+        biased;
         ready = probing => ready,
         error = died => Err(error),
         why = cancel::cancelled() => Err(Error::cancelled().context(why)),

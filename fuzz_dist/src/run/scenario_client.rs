@@ -74,7 +74,7 @@ impl Operation for Invocation {
 /// match running.client("n1").invoke(Add(1)).await {
 ///     Ok(()) => {}
 ///     Err(InvokeError::Fail { kind, .. }) if &*kind == "refused" => {}
-///     Err(InvokeError::Indeterminate { .. }) => {} // it may be seen later, or never
+///     Err(InvokeError::Info { .. }) => {} // it may be seen later, or never
 ///     Err(other) => return Err(other),
 /// }
 /// # Ok(()) }
@@ -91,9 +91,9 @@ pub enum InvokeError {
         /// The operation and its node: `add 1 on n1`.
         operation: String,
     },
-    /// It may have happened, may happen later, may never.
+    /// Indeterminate: it may have happened, may happen later, or never.
     #[error("{operation} is indeterminate: {}", OpError::new(.kind.clone(), .text.clone()))]
-    Indeterminate {
+    Info {
         /// A short stable word, such as `timeout`.
         kind: Name,
         /// The client's words.
@@ -109,7 +109,7 @@ impl InvokeError {
     /// The short stable word for it.
     pub fn kind(&self) -> &str {
         match self {
-            InvokeError::Fail { kind, .. } | InvokeError::Indeterminate { kind, .. } => kind,
+            InvokeError::Fail { kind, .. } | InvokeError::Info { kind, .. } => kind,
         }
     }
 }
@@ -188,7 +188,7 @@ impl Flight<'_> {
                 Err(InvokeError::Fail { kind, text, operation: operation() })
             }
             Completion::Info(OpError { kind, text }) => {
-                let error = InvokeError::Indeterminate { kind, text, operation: operation() };
+                let error = InvokeError::Info { kind, text, operation: operation() };
                 client.process = live.next_process();
                 client.connection.for_next_process();
                 Err(error)

@@ -1,7 +1,7 @@
 //! One attempt at a test: what it holds, and how it ends whatever happens.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
@@ -15,6 +15,7 @@ use super::pace::Pace;
 use super::provision::{PREPARE_LIMIT, provision};
 use super::{Judged, Outcome, Plan, Test, TrialSpec, progress};
 use crate::checker::{AnyChecker, Validity, Verdict, explained, power, stats};
+use crate::clock::Clock;
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::history::{ENDED_EARLY, History, Recorder, Samples};
@@ -22,6 +23,7 @@ use crate::nemesis::Lane;
 use crate::node::Cluster;
 use crate::random::Seed;
 use crate::store::Store;
+use crate::time::Time;
 
 /// How long the end of an interrupted run may take: undoing faults, with restarts.
 const HEAL_LIMIT: Duration = Duration::from_secs(120);
@@ -36,6 +38,10 @@ pub struct Session {
     spec: TrialSpec,
     over: Overrides,
     seed: Seed,
+    /// What the run takes its time from.
+    clock: Clock,
+    /// The machine's clock, for limits that protect whoever waits for the test.
+    machine: Clock,
     live: OnceCell<Arc<Live>>,
     store: OnceLock<Store>,
     cluster: OnceLock<Cluster>,
@@ -54,7 +60,7 @@ pub struct Session {
 /// How long the attempt was in the queue for the machine, which counts for no limit.
 #[derive(Default)]
 struct Queued {
-    since: Option<Instant>,
+    since: Option<Time>,
     before: Duration,
 }
 
@@ -72,6 +78,8 @@ pub struct Finished {
     pub samples: Samples,
     /// Where it is kept.
     pub store: Option<Store>,
+    /// The name of its environment, where one was started.
+    pub env: Option<String>,
     /// The effective options, where they were good.
     pub effective: Option<Effective>,
     /// What people should know: an environment's notes.
@@ -81,13 +89,16 @@ pub struct Finished {
 }
 
 impl Session {
-    /// An attempt that has not begun.
-    pub fn new(spec: TrialSpec, over: Overrides, seed: Seed) -> Arc<Session> {
+    /// An attempt that has not begun, which takes its time from this clock.
+    pub fn new(spec: TrialSpec, over: Overrides, seed: Seed, clock: Clock) -> Arc<Session> {
         let pace = Pace::default();
+        let machine = if clock.is_system() { clock.clone() } else { Clock::system() };
         Arc::new(Session {
             spec,
             over,
             seed,
+            clock,
+            machine,
             live: OnceCell::new(),
             store: OnceLock::new(),
             cluster: OnceLock::new(),
@@ -111,6 +122,7 @@ impl Session {
             nemesis: spec.nemesis.map(|p| (p.make)()).unwrap_or_default(),
             workload: spec.workload.map(|p| (p.make)()),
             checkers: spec.checkers.iter().map(|p| (p.make)()).collect(),
+            env: spec.env.map(|p| (p.make)()),
             options: spec.options.clone(),
             replay: None,
         };
@@ -123,11 +135,20 @@ impl Session {
 
     /// What the environment says about the logs' size.
     pub(super) fn log_limit(&self) -> Option<u64> {
-        self.over.log_limit
+        self.over.log_limit.map(|size| size.0)
     }
 
     pub(super) fn seed(&self) -> Seed {
         self.seed
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The machine's clock.
+    pub(super) fn machine(&self) -> &Clock {
+        &self.machine
     }
 
     pub(super) fn enter(&self, stage: &'static str) {
@@ -176,11 +197,11 @@ impl Session {
     pub(super) async fn queue(&self, share: Share) -> Result<(), Error> {
         let queue = || self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         self.enter("queued");
-        queue().since = Some(Instant::now());
+        queue().since = Some(self.machine.now());
         let limit = self.over.wait_limit.unwrap_or(lease::WAIT_LIMIT);
-        let lease = lease::take(&self.spec.name, share, limit).await;
+        let lease = lease::take(&self.spec.name, share, limit, &self.machine).await;
         let mut queue = queue();
-        let waited = queue.since.take().map(|since| since.elapsed());
+        let waited = queue.since.take().map(|since| self.machine.now().since(since));
         queue.before += waited.unwrap_or_default();
         let lease = lease.map_err(|error| match error {
             LeaseError::Cancelled(_) => Error::caused(ErrorKind::Cancelled, error),
@@ -194,7 +215,8 @@ impl Session {
     /// How long the attempt has been in the queue so far.
     pub fn queued(&self) -> Duration {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.before + queue.since.map(|since| since.elapsed()).unwrap_or_default()
+        let waits = queue.since.map(|since| self.machine.now().since(since));
+        queue.before + waits.unwrap_or_default()
     }
 
     /// Takes the share of the machine out of the session, to be dropped when the hosts are gone.
@@ -204,7 +226,8 @@ impl Session {
 
     pub(super) fn store(&self) -> Result<&Store, Error> {
         if self.store.get().is_none() {
-            let _ = self.store.set(Store::create(&crate::store::root(), &self.spec.name)?);
+            let (root, now) = (crate::store::root(), self.clock.wall());
+            let _ = self.store.set(Store::create(&root, &self.spec.name, now)?);
         }
         Ok(self.store.get().expect("it was set above"))
     }
@@ -227,6 +250,7 @@ impl Session {
     pub(super) async fn judge(&self, live: &Live, more: Vec<AnyChecker>) -> Result<Judged, Error> {
         self.asked_for(more);
         let judging = self.judging(live);
+        let _stands_still = self.clock.hold();
         let verdict = tokio::task::spawn_blocking(judging).await?;
         self.found(&verdict);
         Ok(Judged::new(verdict))
@@ -282,11 +306,12 @@ impl Session {
         if let Some(live) = self.live.get() {
             let _ = live.cancel.send(true);
             live.heal(Some(HEAL_LIMIT)).await;
-            let _ = tokio::time::timeout(STATES_LIMIT, live.record_states()).await;
+            let _ = live.clock.timeout(STATES_LIMIT, live.record_states()).await;
             live.announcements.flush().await;
             if let (Err(error), None) = (&outcome, self.judged()) {
                 live.recorder.set_meta(ENDED_EARLY, error.to_string());
                 let judging = self.judging(live);
+                let _stands_still = self.clock.hold();
                 if let Ok(verdict) = tokio::task::spawn_blocking(judging).await {
                     self.found(&verdict);
                 }
@@ -317,7 +342,7 @@ impl Session {
 
     fn finished(&self, outcome: Outcome, after_verdict: bool) -> Finished {
         progress::clear();
-        let notes = self.cluster.get().map(|c| c.env().capabilities().notes);
+        let notes = self.cluster.get().map(|c| c.env().notes());
         let mut notes = notes.unwrap_or_default();
         if let Some(live) = self.live.get() {
             notes.extend(live.faults.board().departures());
@@ -344,9 +369,10 @@ impl Session {
             history,
             samples,
             store: self.store.get().cloned(),
+            env: self.cluster.get().map(|cluster| cluster.env().name().to_owned()),
             effective: self.effective.get().cloned(),
             notes,
-            traces: self.over.traces,
+            traces: self.over.traces.unwrap_or_default(),
         }
     }
 

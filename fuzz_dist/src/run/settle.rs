@@ -52,7 +52,7 @@ impl Live {
         Ok(())
     }
 
-    /// The read that tells a node's state, where there is a client for it.
+    /// The read that gives a node's state, where there is a client for it.
     fn final_read(&self) -> Option<Invocation> {
         let read = self.workload.final_read()?;
         let first = self.cluster.nodes().first()?;
@@ -99,7 +99,7 @@ impl Live {
             let answers = self.answers(from);
             silent.retain(|node| answers[node.index()].is_none());
             if !silent.is_empty() {
-                tokio::time::sleep(PAUSE_MAX).await;
+                self.clock.sleep(PAUSE_MAX).await;
             }
         }
         Ok(silent)
@@ -162,7 +162,7 @@ impl Live {
             // A second round that follows at once is as good as a later one: both are whole.
             if now.is_none() {
                 pause = (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-                tokio::time::sleep(pause).await;
+                self.clock.sleep(pause).await;
             }
             agreed = now;
         }

@@ -4,6 +4,7 @@ use super::options::Options;
 use super::{Outcome, Test};
 use crate::checker::AnyChecker;
 use crate::db::AnyDb;
+use crate::env::AnyProvider;
 use crate::nemesis::Nemesis;
 use crate::workload::AnyWorkload;
 use std::fmt;
@@ -75,6 +76,8 @@ pub struct TrialSpec {
     pub workload: Option<Part<AnyWorkload>>,
     /// Further judges of the same history.
     pub checkers: Vec<Part<AnyChecker>>,
+    /// Where the hosts are.
+    pub env: Option<Part<AnyProvider>>,
     /// The user's function.
     pub body: Body,
 }

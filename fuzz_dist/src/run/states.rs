@@ -7,15 +7,14 @@ use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 
 use super::live::Live;
-use crate::args;
-use crate::beam::Term;
-use crate::node::{Node, modules};
+use crate::node::Node;
 use crate::op::{Name, Value};
+use crate::runtime::AnyRuntime;
 use crate::store::{StoreError, file_name};
 use crate::time::Time;
 
 /// How long a node may take to say everything, and how long all of it may take.
-const NODE_LIMIT_MS: i64 = 3000;
+const NODE_LIMIT: Duration = Duration::from_secs(3);
 const LIMIT: Duration = Duration::from_secs(6);
 /// What is kept of a node at most.
 const BYTES_MAX: usize = 4 << 20;
@@ -33,10 +32,15 @@ impl Live {
         let now = self.now();
         let mut asking = JoinSet::new();
         for node in self.cluster.nodes() {
-            let (node, folder) = (node.clone(), folder.clone());
+            let (node, folder, runtime) = (node.clone(), folder.clone(), self.runtime.clone());
             asking.spawn(async move {
-                let state = state(&node, now).await;
-                tokio::task::spawn_blocking(move || write(&folder, node.name(), &state)).await
+                let state = state(&node, runtime.as_ref(), now).await;
+                let _stands_still = node.clock().hold();
+                tokio::task::spawn_blocking({
+                    let node = node.clone();
+                    move || write(&folder, (node.name(), runtime.as_ref()), &state)
+                })
+                .await
             });
         }
         while let Some(done) = asking.join_next().await {
@@ -53,19 +57,23 @@ impl Live {
 }
 
 /// What is known of a node, with an error in place of what is not.
-async fn state(node: &Node, now: Time) -> Json {
-    let (processes, erlang) = tokio::join!(
-        tokio::time::timeout(LIMIT, processes(node)),
-        tokio::time::timeout(LIMIT, erlang(node)),
-    );
+async fn state(node: &Node, runtime: Option<&AnyRuntime>, now: Time) -> Json {
     let late = |_| json!({ "error": format!("no answer within {LIMIT:?}") });
-    json!({
+    let inside = async {
+        let runtime = runtime?;
+        Some((runtime.name(), node.clock().timeout(LIMIT, said(node, runtime)).await))
+    };
+    let (processes, inside) = tokio::join!(node.clock().timeout(LIMIT, processes(node)), inside);
+    let mut state = json!({
         "node": node.name(),
         "time_ns": now.0,
         "running": node.is_running(),
         "processes": processes.unwrap_or_else(late),
-        "erlang": erlang.unwrap_or_else(|e| Some(late(e))),
-    })
+    });
+    if let Some((name, said)) = inside {
+        state[name] = said.unwrap_or_else(|e| Some(late(e))).unwrap_or(Json::Null);
+    }
+    state
 }
 
 async fn processes(node: &Node) -> Json {
@@ -81,18 +89,13 @@ async fn processes(node: &Node) -> Json {
     }
 }
 
-/// What the Erlang node says of itself, where there is one.
-async fn erlang(node: &Node) -> Option<Json> {
-    node.erlang_name()?;
-    let asked = async {
-        let control = node.control_with(modules::STATE_MODULE).await?;
-        let state: Term = control
-            .call(modules::STATE_MODULE, "collect", args![NODE_LIMIT_MS])
-            .await
-            .map_err(crate::error::Error::environment)?;
-        Ok::<Json, crate::error::Error>(as_json(&Value::from(&state)))
-    };
-    Some(asked.await.unwrap_or_else(|error| json!({ "error": error.to_string() })))
+/// What the node of the runtime system says of itself, where there is one.
+async fn said(node: &Node, runtime: &AnyRuntime) -> Option<Json> {
+    if !runtime.runs_on(node) {
+        return None;
+    }
+    let state = runtime.state(node, NODE_LIMIT).await;
+    Some(state.map_or_else(|error| json!({ "error": error.to_string() }), |state| as_json(&state)))
 }
 
 fn as_json(value: &Value) -> Json {
@@ -111,10 +114,15 @@ fn as_json(value: &Value) -> Json {
     }
 }
 
-fn write(folder: &Path, node: &str, state: &Json) -> Result<PathBuf, StoreError> {
+fn write(
+    folder: &Path,
+    (node, runtime): (&str, Option<&AnyRuntime>),
+    state: &Json,
+) -> Result<PathBuf, StoreError> {
     let mut text = serde_json::to_vec_pretty(state).unwrap_or_default();
     if text.len() > BYTES_MAX {
-        let parts = state["erlang"].as_object().into_iter().flatten();
+        let parts = runtime.and_then(|runtime| state[runtime.name()].as_object());
+        let parts = parts.into_iter().flatten();
         let sizes: Vec<(Name, usize)> =
             parts.map(|(name, part)| (name.as_str().into(), part.to_string().len())).collect();
         let sizes: Vec<Json> = sizes.iter().map(|(name, n)| json!([&**name, n])).collect();

@@ -25,7 +25,7 @@ const SAME_SECOND_MAX: u32 = 10_000;
 /// ```
 /// # use fuzz_dist::store::Store;
 /// # let root = std::env::temp_dir().join(format!("fuzz_dist-doc-{}", std::process::id()));
-/// let store = Store::create(&root, "adds::majority_ring")?;
+/// let store = Store::create(&root, "adds::majority_ring", std::time::SystemTime::now())?;
 /// store.write_json("test.json", &serde_json::json!({ "seed": 7 }))?;
 /// assert!(store.path("test.json").is_file());
 /// assert_eq!(Store::latest(&root, "adds::majority_ring")?.dir(), store.dir());
@@ -84,15 +84,15 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 impl Store {
-    /// Makes the folder of a new run of `test`, and names it in `latest`.
+    /// Makes the folder of a run of `test` that begins at `now`, and names it in `latest`.
     ///
     /// # Errors
     ///
     /// When the disk is full, or the folder may not be written to.
-    pub fn create(root: &Path, test: &str) -> Result<Store, StoreError> {
+    pub fn create(root: &Path, test: &str, now: SystemTime) -> Result<Store, StoreError> {
         let of_test = root.join(file_name(test));
         fs::create_dir_all(&of_test).map_err(|e| refused("make the folder", &of_test, e))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let stamp = stamp(now.as_secs());
         for n in 1..=SAME_SECOND_MAX {
             let name = if n == 1 { stamp.clone() } else { format!("{stamp}-{n}") };

@@ -23,7 +23,7 @@ impl Drop for Scratch {
 fn runs_in_the_same_second_get_different_folders() {
     let scratch = Scratch::new("same-second");
     let stores: Vec<Store> =
-        (0..20).map(|_| Store::create(&scratch.0, "adds::ring").unwrap()).collect();
+        (0..20).map(|_| Store::create(&scratch.0, "adds::ring", UNIX_EPOCH).unwrap()).collect();
     let dirs: std::collections::BTreeSet<_> = stores.iter().map(Store::dir).collect();
     assert_eq!(dirs.len(), 20);
     assert_eq!(Store::latest(&scratch.0, "adds::ring").unwrap(), stores[19]);
@@ -34,7 +34,7 @@ fn runs_in_the_same_second_get_different_folders() {
 #[test]
 fn every_path_is_made_of_harmless_characters() {
     let scratch = Scratch::new("names");
-    let store = Store::create(&scratch.0, "täst::a b/../c").unwrap();
+    let store = Store::create(&scratch.0, "täst::a b/../c", UNIX_EPOCH).unwrap();
     let logs = store.logs("shop@n1").unwrap();
     let inside = logs.strip_prefix(&scratch.0).unwrap().to_str().unwrap();
     let harmless = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
@@ -48,7 +48,7 @@ fn every_path_is_made_of_harmless_characters() {
 #[test]
 fn files_are_replaced_as_a_whole_and_nothing_is_left_beside_them() {
     let scratch = Scratch::new("atomic");
-    let store = Store::create(&scratch.0, "t").unwrap();
+    let store = Store::create(&scratch.0, "t", UNIX_EPOCH).unwrap();
     store.write_json("results.json", &[1, 2]).unwrap();
     store.write_json("results.json", &[3]).unwrap();
     assert_eq!(fs::read_to_string(store.path("results.json")).unwrap(), "[\n  3\n]\n");
@@ -70,7 +70,7 @@ fn a_place_that_is_no_folder_is_refused_by_name() {
     let scratch = Scratch::new("no-folder");
     let file = scratch.0.join("file");
     fs::write(&file, "").unwrap();
-    let error = Store::create(&file, "t").unwrap_err().to_string();
+    let error = Store::create(&file, "t", UNIX_EPOCH).unwrap_err().to_string();
     assert!(error.contains("make the folder") && error.contains("file/t"), "{error}");
     let missing = Store::latest(&scratch.0, "never_ran").unwrap_err().to_string();
     assert!(missing.contains("never_ran/latest"), "{missing}");

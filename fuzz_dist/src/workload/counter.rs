@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::op::{Invocation, Kind, Value};
 use crate::random::{Seed, Stream};
 
-/// Increments are at most this large: sparse enough to tell from a difference which are missing,
+/// Increments are at most this large: sparse enough that a difference shows which are missing,
 /// and a counter of 32 bits holds hours of them.
 const LARGEST: u64 = 5_000;
 /// How long a swing goes in one direction, in increments.

@@ -1,20 +1,19 @@
 //! Clients that are made of functions of a test's own.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Failure;
-use crate::client::{Client, Error as ClientError, bad_argument, unsupported};
+use crate::client::{BoxFuture, Client, Error as ClientError, bad_argument, unsupported};
 use crate::node::Node;
 use crate::op::{Completion, Invocation, Value};
 
 /// What a function gives in the end.
-pub(super) type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
+pub(super) type Answer<T> = BoxFuture<'static, Result<T, Failure>>;
 /// A function of a node.
 pub(super) type Asking<T> = Arc<dyn Fn(Node) -> Answer<T> + Send + Sync>;
 /// A function of a node and an argument.
-pub(super) type Telling<A, T> = Arc<dyn Fn(Node, A) -> Answer<T> + Send + Sync>;
+pub(super) type WithArgument<A, T> = Arc<dyn Fn(Node, A) -> Answer<T> + Send + Sync>;
 
 /// Forgets the types of a function of a node.
 pub(super) fn asking<F, Fut, T, E>(ask: F) -> Asking<T>
@@ -31,7 +30,7 @@ where
 }
 
 /// Forgets the types of a function of a node and an argument.
-pub(super) fn telling<F, Fut, A, T, E>(tell: F) -> Telling<A, T>
+pub(super) fn with_argument<F, Fut, A, T, E>(call: F) -> WithArgument<A, T>
 where
     F: Fn(Node, A) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
@@ -40,7 +39,7 @@ where
     E: Into<Failure>,
 {
     Arc::new(move |node, argument| {
-        let answer = tell(node, argument);
+        let answer = call(node, argument);
         Box::pin(async move { answer.await.map_err(Into::into) })
     })
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::functions::{Asking, Called, Functions, Telling, asking, telling};
+use super::functions::{Asking, Called, Functions, WithArgument, asking, with_argument};
 use super::{Failure, Workload};
 use crate::checker::{JobsChecker, jobs};
 use crate::generator::{Generator, from_fn, mix, repeat};
@@ -46,14 +46,14 @@ impl<S, X> JobsWorkload<S, X> {
 
 impl<X> JobsWorkload<(), X> {
     /// How to submit a job through a node.
-    pub fn submit<F, Fut, E>(self, submit: F) -> JobsWorkload<Telling<i64, ()>, X>
+    pub fn submit<F, Fut, E>(self, submit: F) -> JobsWorkload<WithArgument<i64, ()>, X>
     where
         F: Fn(Node, i64) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Failure>,
     {
         let JobsWorkload { executed, checker, .. } = self;
-        JobsWorkload { submit: telling(submit), executed, checker }
+        JobsWorkload { submit: with_argument(submit), executed, checker }
     }
 }
 
@@ -72,8 +72,8 @@ impl<S> JobsWorkload<S, ()> {
     }
 }
 
-impl From<JobsWorkload<Telling<i64, ()>, Asking<Vec<(i64, String)>>>> for Workload {
-    fn from(jobs: JobsWorkload<Telling<i64, ()>, Asking<Vec<(i64, String)>>>) -> Workload {
+impl From<JobsWorkload<WithArgument<i64, ()>, Asking<Vec<(i64, String)>>>> for Workload {
+    fn from(jobs: JobsWorkload<WithArgument<i64, ()>, Asking<Vec<(i64, String)>>>) -> Workload {
         let JobsWorkload { submit, executed, checker } = jobs;
         let operations = |seed: Seed| {
             let mut next = 0;

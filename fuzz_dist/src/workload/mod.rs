@@ -119,7 +119,7 @@ impl Workload {
         self
     }
 
-    /// The operation that tells a node's state: it is asked while the run waits for convergence,
+    /// The operation that gives a node's state: it is asked while the run waits for convergence,
     /// and at the end on every node.
     #[must_use]
     pub fn read(mut self, read: Invocation) -> Workload {
@@ -174,7 +174,7 @@ impl Workload {
         (self.operations)(seed)
     }
 
-    /// The operation that tells a node's state.
+    /// The operation that gives a node's state.
     pub fn final_read(&self) -> Option<&Invocation> {
         self.read.as_ref()
     }

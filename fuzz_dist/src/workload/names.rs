@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::functions::{Answer, Called, Functions, Telling, telling};
+use super::functions::{Answer, Called, Functions, WithArgument, with_argument};
 use super::{Failure, Workload};
 use crate::checker::{NamesChecker, names};
 use crate::generator::{Boxed, Generator, from_fn, mix};
@@ -14,7 +14,7 @@ use crate::random::Seed;
 /// Starts a workload of registered names over functions of your own; see [`NamesWorkload`].
 pub fn names_workload<N: Into<Name>>(
     all: impl IntoIterator<Item = N>,
-) -> NamesWorkload<Option<Telling<String, ()>>, ()> {
+) -> NamesWorkload<Option<WithArgument<String, ()>>, ()> {
     let all = all.into_iter().map(Into::into).collect();
     NamesWorkload { all, register: None, lookup: (), checker: names() }
 }
@@ -37,8 +37,8 @@ pub struct NamesWorkload<R, L> {
     checker: NamesChecker,
 }
 
-type Registering = Option<Telling<String, ()>>;
-type Looking = Telling<String, Option<String>>;
+type Registering = Option<WithArgument<String, ()>>;
+type Looking = WithArgument<String, Option<String>>;
 
 impl<R, L> NamesWorkload<R, L> {
     /// Must a name have at most one process at any time, during faults, too?
@@ -59,7 +59,7 @@ impl<L> NamesWorkload<Registering, L> {
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Failure>,
     {
-        self.register = Some(telling(register));
+        self.register = Some(with_argument(register));
         self
     }
 }
@@ -74,7 +74,7 @@ impl<R> NamesWorkload<R, ()> {
         E: Into<Failure>,
     {
         let NamesWorkload { all, register, checker, .. } = self;
-        NamesWorkload { all, register, lookup: telling(lookup), checker }
+        NamesWorkload { all, register, lookup: with_argument(lookup), checker }
     }
 }
 

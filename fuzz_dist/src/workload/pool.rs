@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::functions::{Answer, Asking, Called, Functions, Telling, asking, telling};
+use super::functions::{Answer, Asking, Called, Functions, WithArgument, asking, with_argument};
 use super::{Failure, Workload};
 use crate::checker::{total_queue, unordered_queue};
 use crate::generator::{Generator, from_fn, mix, repeat};
@@ -35,13 +35,13 @@ pub struct QueueWorkload<P, T> {
 
 impl<T> QueueWorkload<(), T> {
     /// How to put an element in through a node.
-    pub fn enqueue<F, Fut, E>(self, enqueue: F) -> QueueWorkload<Telling<i64, ()>, T>
+    pub fn enqueue<F, Fut, E>(self, enqueue: F) -> QueueWorkload<WithArgument<i64, ()>, T>
     where
         F: Fn(Node, i64) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Failure>,
     {
-        QueueWorkload { enqueue: telling(enqueue), dequeue: self.dequeue }
+        QueueWorkload { enqueue: with_argument(enqueue), dequeue: self.dequeue }
     }
 }
 
@@ -57,8 +57,8 @@ impl<P> QueueWorkload<P, ()> {
     }
 }
 
-impl From<QueueWorkload<Telling<i64, ()>, Asking<Option<i64>>>> for Workload {
-    fn from(queue: QueueWorkload<Telling<i64, ()>, Asking<Option<i64>>>) -> Workload {
+impl From<QueueWorkload<WithArgument<i64, ()>, Asking<Option<i64>>>> for Workload {
+    fn from(queue: QueueWorkload<WithArgument<i64, ()>, Asking<Option<i64>>>) -> Workload {
         let QueueWorkload { enqueue, dequeue } = queue;
         let operations = |seed: Seed| {
             let mut next = 0;
@@ -107,8 +107,8 @@ fn drained(dequeue: Asking<Option<i64>>, node: Node) -> Answer<Value> {
             match dequeue(node.clone()).await {
                 Ok(Some(element)) => all.push(element),
                 Ok(None) => return Ok(Value::list(all)),
-                Err(Failure::Definite(error)) if !all.is_empty() => {
-                    return Err(Failure::Unknown(error));
+                Err(Failure::Fail(error)) if !all.is_empty() => {
+                    return Err(Failure::Info(error));
                 }
                 Err(error) => return Err(error),
             }

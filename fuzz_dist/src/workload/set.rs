@@ -1,12 +1,11 @@
 //! Sets that only grow: unique elements are added, the whole set is read.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Failure, Workload};
 use crate::checker::set_full;
-use crate::client::{Client, Error as ClientError, bad_argument, unsupported};
+use crate::client::{BoxFuture, Client, Error as ClientError, bad_argument, unsupported};
 use crate::generator::{Generator, from_fn, mix, repeat};
 use crate::history::History;
 use crate::node::Node;
@@ -79,8 +78,8 @@ pub struct SetWorkload<A, R> {
     read: R,
 }
 
-type Adding = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-type Reading = Pin<Box<dyn Future<Output = Result<Vec<i64>, Failure>> + Send>>;
+type Adding = BoxFuture<'static, Result<(), Failure>>;
+type Reading = BoxFuture<'static, Result<Vec<i64>, Failure>>;
 type AddFn = Arc<dyn Fn(Node, i64) -> Adding + Send + Sync>;
 type ReadFn = Arc<dyn Fn(Node) -> Reading + Send + Sync>;
 

@@ -1,4 +1,4 @@
-//! The observation agent in real nodes: what it tells, what it leaves alone, and what becomes of it.
+//! The observation agent in real nodes: what it reports, what it leaves alone, and what becomes of it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::support::{
 use fuzz_dist::args;
 use fuzz_dist::beam::{
     AGENT_MODULE, AGENT_SOURCE, ANNOUNCER_MODULE, ANNOUNCER_SOURCE, Agent, Announcer, Atom,
-    Connection, NodeSpec, SAMPLER_MODULE, SAMPLER_SOURCE, Sampler, Term, Told, atom,
+    Connection, NodeSpec, Report, SAMPLER_MODULE, SAMPLER_SOURCE, Sampler, Term, atom,
 };
 use fuzz_dist::op::Value;
 
@@ -19,17 +19,17 @@ async fn observed(node: &Connection) -> Agent {
     Agent::start(node, &compiled(AGENT_MODULE, AGENT_SOURCE)).await.unwrap()
 }
 
-async fn next(agent: &mut Agent) -> Told {
-    let told = tokio::time::timeout(LIMIT, agent.next()).await;
-    told.expect("the agent says something").expect("the node is there")
+async fn next(agent: &mut Agent) -> Report {
+    let report = tokio::time::timeout(LIMIT, agent.next()).await;
+    report.expect("the agent says something").expect("the node is there")
 }
 
-/// What it tells of this kind next.
+/// Its next report of this kind.
 async fn event(agent: &mut Agent, wanted: &str) -> Value {
     loop {
         match next(agent).await {
-            Told::Event { kind, data, .. } if kind == wanted => return data,
-            Told::Ended(reason) => panic!("the agent ended: {reason}"),
+            Report::Event { kind, data, .. } if kind == wanted => return data,
+            Report::Ended(reason) => panic!("the agent ended: {reason}"),
             _ => {}
         }
     }
@@ -54,7 +54,7 @@ fn neighbour(lone: &Lone) -> Node {
 }
 
 #[tokio::test]
-async fn it_tells_of_connections_logs_and_settings_and_leaves_with_us() {
+async fn it_reports_connections_logs_and_settings_and_leaves_with_us() {
     let lone = lone_node();
     let (node, other) = (lone.node.connect().await, neighbour(&lone));
     other.connect().await;
@@ -113,7 +113,7 @@ async fn one_that_is_killed_says_so_and_the_next_one_takes_its_place() {
     let mut agent = observed(&node).await;
     let kill = args![agent_of(&node).await, atom("kill")];
     call(&node, "erlang", "exit", kill).await;
-    assert_eq!(next(&mut agent).await, Told::Ended("killed".into()));
+    assert_eq!(next(&mut agent).await, Report::Ended("killed".into()));
     let mut agent = observed(&node).await;
     assert_eq!(handlers(&node).await.matches(AGENT_MODULE).count(), 1);
     warn(&node, "and again").await;
@@ -128,7 +128,7 @@ async fn one_whose_code_is_purged_says_so_and_is_loaded_again() {
     let mut agent = observed(&node).await;
     call(&node, "code", "delete", args![atom(AGENT_MODULE)]).await;
     call(&node, "code", "purge", args![atom(AGENT_MODULE)]).await;
-    assert_eq!(next(&mut agent).await, Told::Ended("killed".into()));
+    assert_eq!(next(&mut agent).await, Report::Ended("killed".into()));
     // The node logs on, whatever became of the handler's code.
     warn(&node, "nobody hears this").await;
     let mut agent = observed(&node).await;
@@ -162,7 +162,7 @@ async fn a_flood_is_counted_and_not_kept() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     let mut agent = observed(&node).await;
-    // The agent stands still meanwhile, so that nothing of it can be told at once.
+    // The agent stands still meanwhile, so that nothing of it can be reported at once.
     let pid = agent_of(&node).await;
     let flood = format!(
         "erlang:suspend_process(whereis({AGENT_MODULE})), \
@@ -171,17 +171,17 @@ async fn a_flood_is_counted_and_not_kept() {
     );
     evaluate(&node, &flood).await;
     assert_eq!(agent_of(&node).await, pid);
-    let (mut told, mut dropped) = (0, 0);
-    while told + dropped < FLOOD {
+    let (mut reported, mut dropped) = (0, 0);
+    while reported + dropped < FLOOD {
         match next(&mut agent).await {
-            Told::Dropped(count) => dropped += count,
-            Told::Event { kind: "log", .. } => told += 1,
-            Told::Event { .. } => {}
-            Told::Ended(reason) => panic!("the agent ended: {reason}"),
+            Report::Dropped(count) => dropped += count,
+            Report::Event { kind: "log", .. } => reported += 1,
+            Report::Event { .. } => {}
+            Report::Ended(reason) => panic!("the agent ended: {reason}"),
         }
     }
-    assert_eq!(told + dropped, FLOOD);
-    assert!(dropped > 0 && told > 0, "{told} told, {dropped} dropped");
+    assert_eq!(reported + dropped, FLOOD);
+    assert!(dropped > 0 && reported > 0, "{reported} reported, {dropped} dropped");
 }
 
 #[tokio::test]
@@ -202,5 +202,5 @@ async fn a_node_in_embedded_mode_takes_it_as_well() {
     assert!(sampler.next().await.is_some());
     let announcer = compiled(ANNOUNCER_MODULE, ANNOUNCER_SOURCE);
     let mut announcer = Announcer::start(&node, &announcer, "0a0b").await.unwrap();
-    announcer.tell(&[]).await.unwrap();
+    announcer.announce(&[]).await.unwrap();
 }

@@ -12,7 +12,7 @@ use fuzz_dist::beam::{
 /// Long enough for an answer of a busy node.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Stands in for the application of that name; keeps what is executed, and fails where it is told to.
+/// Stands in for the application of that name; keeps what is executed, and fails on request.
 const TELEMETRY: &str = "-module(telemetry). -export([execute/3, executed/0, run/0, start/2, init/1]).\n\
     run() -> _ = application:load({application, ?MODULE, [{mod, {?MODULE, []}}]}),\n\
         ok = application:start(?MODULE).\n\
@@ -64,15 +64,15 @@ async fn telemetry_hears_of_operations_as_they_were() {
     call(&node, "telemetry", "run", args![]).await;
     let mut announcer = announcer(&node).await;
     assert_eq!(announcer.speaks_to(), "telemetry");
-    let trouble = Announcement {
+    let fault = Announcement {
         id: 0,
         span: 1 << 60,
         monotonic_ns: monotonic_ns(),
-        what: Announced::TroubleStart("bridge {n1} - n2".into()),
+        what: Announced::FaultStart("bridge {n1} - n2".into()),
     };
     // A handler that fails keeps nobody from what comes after it.
-    let batch = [start(17, "add"), start(19, "crash"), stop(17, "add"), trouble];
-    announcer.tell(&batch).await.unwrap();
+    let batch = [start(17, "add"), start(19, "crash"), stop(17, "add"), fault];
+    announcer.announce(&batch).await.unwrap();
     let executed = call(&node, "telemetry", "executed", args![]).await;
     let shown = executed.to_string();
     assert_eq!(executed.as_list().map(<[_]>::len), Some(3), "{shown}");
@@ -113,16 +113,16 @@ async fn slow_handlers_are_waited_for() {
     call(&node, "telemetry", "run", args![]).await;
     let mut announcer = announcer(&node).await;
     let begin = std::time::Instant::now();
-    announcer.tell(&[start(1, "sleep"), start(3, "add")]).await.unwrap();
+    announcer.announce(&[start(1, "sleep"), start(3, "add")]).await.unwrap();
     assert!(begin.elapsed() >= Duration::from_millis(700));
     let executed = call(&node, "telemetry", "executed", args![]).await;
     assert_eq!(executed.as_list().map(<[_]>::len), Some(1), "{executed}");
 }
 
-/// Telemetry whose application does not run warns of every event: it is told nothing, and what was
-/// told to one side is not left there when the other one is told.
+/// Telemetry whose application does not run warns of every event: it gets nothing, and what was
+/// announced to one side is not left there when the other one gets the rest.
 #[tokio::test]
-async fn telemetry_is_told_while_its_application_runs() {
+async fn telemetry_gets_events_while_its_application_runs() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     loaded(&node, "telemetry", TELEMETRY).await;
@@ -136,14 +136,14 @@ async fn telemetry_is_told_while_its_application_runs() {
     };
     let mut announcer = announcer(&node).await;
     assert_eq!(announcer.speaks_to(), "logger");
-    announcer.tell(&[start(1, "add")]).await.unwrap();
+    announcer.announce(&[start(1, "add")]).await.unwrap();
     assert_eq!((executed().await, filtered().await), (Some(0), true));
     call(&node, "telemetry", "run", args![]).await;
-    announcer.tell(&[stop(1, "add"), start(3, "add")]).await.unwrap();
+    announcer.announce(&[stop(1, "add"), start(3, "add")]).await.unwrap();
     assert_eq!(announcer.speaks_to(), "telemetry");
     assert_eq!((executed().await, filtered().await), (Some(2), false));
     call(&node, "application", "stop", args![atom("telemetry")]).await;
-    announcer.tell(&[stop(3, "add"), start(5, "add")]).await.unwrap();
+    announcer.announce(&[stop(3, "add"), start(5, "add")]).await.unwrap();
     assert_eq!(announcer.speaks_to(), "logger");
     assert_eq!((executed().await, filtered().await), (Some(2), true));
 }
@@ -160,14 +160,14 @@ async fn logs_carry_what_is_in_flight_and_no_longer() {
     let mut announcer = announcer(&node).await;
     assert_eq!(announcer.speaks_to(), "logger");
     log("before").await;
-    announcer.tell(&[start(17, "add"), start(19, "read")]).await.unwrap();
+    announcer.announce(&[start(17, "add"), start(19, "read")]).await.unwrap();
     log("both").await;
-    announcer.tell(&[stop(17, "add")]).await.unwrap();
+    announcer.announce(&[stop(17, "add")]).await.unwrap();
     log("one").await;
-    announcer.tell(&[stop(19, "read")]).await.unwrap();
+    announcer.announce(&[stop(19, "read")]).await.unwrap();
     log("none_again").await;
-    // One that is over when it is told is not carried by anything, and takes nothing away.
-    announcer.tell(&[start(21, "add"), start(23, "read"), stop(23, "read")]).await.unwrap();
+    // One that is over when it is announced is not carried by anything, and takes nothing away.
+    announcer.announce(&[start(21, "add"), start(23, "read"), stop(23, "read")]).await.unwrap();
     log("last").await;
     drop(announcer);
     eventually("it goes with us", async || {
@@ -189,19 +189,19 @@ async fn logs_carry_what_is_in_flight_and_no_longer() {
 /// One that is killed says so; its filter, whose table is gone, harms nobody, and the next one takes its
 /// place.
 #[tokio::test]
-async fn one_that_is_killed_is_told_and_replaced() {
+async fn one_that_is_killed_is_noticed_and_replaced() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     loaded(&node, "keeper", KEEPER).await;
     call(&node, "keeper", "start", args![]).await;
     let mut first = announcer(&node).await;
-    first.tell(&[start(1, "add")]).await.unwrap();
+    first.announce(&[start(1, "add")]).await.unwrap();
     evaluate(&node, &format!("exit(whereis({ANNOUNCER_MODULE}), kill).")).await;
-    let told = tokio::time::timeout(LIMIT, first.tell(&[stop(1, "add")])).await.unwrap();
-    assert!(matches!(told, Err(CallError::ServerDown { .. })), "{told:?}");
+    let ended = tokio::time::timeout(LIMIT, first.announce(&[stop(1, "add")])).await.unwrap();
+    assert!(matches!(ended, Err(CallError::ServerDown { .. })), "{ended:?}");
     evaluate(&node, "logger:error(\"dead\").").await;
     let mut second = announcer(&node).await;
-    second.tell(&[start(5, "read")]).await.unwrap();
+    second.announce(&[start(5, "read")]).await.unwrap();
     evaluate(&node, "logger:error(\"again\").").await;
     let kept = call(&node, "keeper", "kept", args![]).await.to_string().replace(" => ", "=>");
     assert_eq!(kept, "[{dead,none},{again,#{operation=>#{5=><<\"read\">>}}}]");
@@ -219,7 +219,7 @@ async fn an_applications_own_filters_keep_their_word() {
     evaluate(&node, "logger:set_primary_config(filter_default, stop).").await;
     let mut announcer = announcer(&node).await;
     assert_eq!(announcer.speaks_to(), "nowhere");
-    announcer.tell(&[start(1, "add")]).await.unwrap();
+    announcer.announce(&[start(1, "add")]).await.unwrap();
     evaluate(&node, "logger:error(\"stopped\").").await;
     assert_eq!(call(&node, "keeper", "kept", args![]).await.to_string(), "[]");
 }

@@ -34,7 +34,7 @@ async fn functions_are_called_and_we_are_hidden() {
 }
 
 #[tokio::test]
-async fn exceptions_are_told_by_their_class() {
+async fn exceptions_have_their_class() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     let class_and_reason = |result: Result<Term, CallError>| match result.unwrap_err() {
@@ -112,7 +112,7 @@ async fn servers_are_called_by_name_and_pid() {
 }
 
 #[tokio::test]
-async fn a_server_that_ends_before_it_answers_is_told() {
+async fn a_server_that_ends_before_it_answers_is_reported() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     let sleeper = sleeping_process(&node).await;
@@ -165,7 +165,7 @@ async fn many_calls_at_once_get_their_own_answers() {
 }
 
 #[tokio::test]
-async fn monitors_tell_how_a_process_ended() {
+async fn monitors_report_how_a_process_ended() {
     let lone = lone_node();
     let node = lone.node.connect().await;
     let mut nobody = node.monitor("no_such_name").await.unwrap();
@@ -227,7 +227,7 @@ async fn whoever_watches_a_mailbox_sees_it_end() {
     drop(watched);
     let gone = Term::from((atom("gone"), atom("normal")));
     assert_eq!(replies.receive().await, Some(Event::Message(gone)));
-    // Of one that is gone already, the same node is told at once.
+    // Of one that is gone already, the same node learns at once.
     let gone_before = node.mailbox(1).pid().clone();
     node.call::<Pid>("watcher", "start", args![&gone_before, replies.pid()]).await.unwrap();
     assert_eq!(replies.receive().await, Some(Event::Message(atom("watching"))));

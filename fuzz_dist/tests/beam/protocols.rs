@@ -50,7 +50,7 @@ async fn a_port_of_its_own_needs_no_epmd() {
     let node = opened(&options).await.unwrap();
     let agent = Agent::start(&node, &compiled(AGENT_MODULE, AGENT_SOURCE)).await.unwrap();
     assert!(agent.facts().contains_key("otp_release"));
-    // Whoever does not know the port is told where it was asked for.
+    // An error about an unknown port names where it was asked for.
     options.port = None;
     let error = Connection::open(options, loopback).await.unwrap_err();
     assert!(matches!(error, ConnectError::EpmdUnreachable { .. }), "{error}");
@@ -79,7 +79,7 @@ async fn distribution_over_ipv6_is_spoken_where_the_host_is_reached_by_it() {
     assert!(agent.facts().contains_key("otp_release"));
 }
 
-/// TLS is told as what it is, at once.
+/// TLS is reported as what it is, at once.
 #[tokio::test]
 async fn distribution_over_tls_is_unsupported_and_says_so() {
     let runtime = runtime();
@@ -114,14 +114,14 @@ async fn distribution_over_tls_is_unsupported_and_says_so() {
     let begin = Instant::now();
     let error = opened(&secret.options).await.unwrap_err();
     assert!(matches!(error, ConnectError::Handshake { error: HandshakeError::Tls, .. }), "{error}");
-    let told = error.to_string();
-    assert!(told.contains("secret@localhost: unsupported") && told.contains("TLS"), "{told}");
+    let text = error.to_string();
+    assert!(text.contains("secret@localhost: unsupported") && text.contains("TLS"), "{text}");
     assert!(begin.elapsed() < LIMIT);
 }
 
 /// A machine without a name has no distribution; epmd says that it knows none.
 #[tokio::test]
-async fn a_node_without_distribution_is_told() {
+async fn a_node_without_distribution_is_reported() {
     let runtime = runtime();
     let epmd = Epmd::start(&runtime);
     let _nameless = Process::start(&runtime.erl(["-noinput"]));

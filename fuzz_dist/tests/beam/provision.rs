@@ -7,7 +7,7 @@ use fuzz_dist::provision::{ProvisionError, Runtime};
 use super::support::{Folder, runtime};
 
 #[test]
-fn a_runtime_tells_its_versions() {
+fn a_runtime_reports_its_versions() {
     let runtime = runtime();
     assert!(runtime.otp_release >= 23, "{runtime:?}");
     assert!(runtime.otp_version.starts_with(&runtime.otp_release.to_string()), "{runtime:?}");

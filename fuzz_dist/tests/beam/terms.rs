@@ -1,4 +1,4 @@
-//! Terms there and back through a real node, which also tells how it would print them.
+//! Terms there and back through a real node, which also shows how it would print them.
 
 use std::collections::BTreeMap;
 

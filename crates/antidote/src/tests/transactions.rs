@@ -105,7 +105,7 @@ async fn a_lost_commit_may_have_happened() {
         let mut transaction = client.begin().await.unwrap();
         let error = transaction.commit().await.unwrap_err();
         assert!(!error.is_definite(), "{step:?}: {error}");
-        assert_eq!(transaction.ending(), Some(Ending::Unknown));
+        assert_eq!(transaction.ending(), Some(Ending::Indeterminate));
         let after = transaction.abort().await.unwrap_err();
         assert!(!after.is_definite(), "{after}");
     }

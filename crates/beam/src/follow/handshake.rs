@@ -24,7 +24,7 @@ impl Handshake {
         &mut self,
         mut at: i64,
         mut bytes: &'a [u8],
-        tell: &mut impl FnMut(Seen),
+        report: &mut impl FnMut(Seen),
     ) -> Result<(i64, &'a [u8]), FollowError> {
         while let (false, Some((first, rest))) = (self.over, bytes.split_first()) {
             self.partial.push(*first);
@@ -45,7 +45,7 @@ impl Handshake {
             }
             let tag = message[0];
             let begin = at - self.partial.len() as i64;
-            tell(Seen { at: begin, end: at, what: What::Handshake(char::from(tag)) });
+            report(Seen { at: begin, end: at, what: What::Handshake(char::from(tag)) });
             // The proof of the side that connects, and the answer to it.
             (self.begun, self.over) = (true, matches!(tag, b'r' | b'a'));
             self.partial.clear();
@@ -63,7 +63,7 @@ fn may_begin(begun: bool, message: &[u8]) -> bool {
     }
 }
 
-/// Port mappers, whose messages have lengths of two bytes as well, are told apart by these.
+/// Port mappers, whose messages have lengths of two bytes as well, are distinguished by these.
 fn is_whole(message: &[u8]) -> bool {
     const STATUS: [&[u8]; 8] =
         [b"ok", b"ok_simultaneous", b"nok", b"not_allowed", b"alive", b"true", b"false", b"named:"];

@@ -93,6 +93,11 @@ impl ControlKind {
         }
     }
 
+    /// Its name, if it has one.
+    pub(super) fn word(self) -> Option<&'static str> {
+        NAMES.iter().find(|(_, kind)| *kind == self).map(|(name, _)| *name)
+    }
+
     /// The kind of an ALTACT_SIG_SEND with these flags.
     pub(super) fn with_flags(flags: u32) -> ControlKind {
         const ALIAS: u32 = 4;
@@ -111,10 +116,7 @@ impl fmt::Display for ControlKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ControlKind::Other(number) => write!(f, "control message {number}"),
-            named => {
-                let name = NAMES.iter().find(|(_, kind)| kind == named).map(|(name, _)| *name);
-                f.write_str(name.unwrap_or("control message"))
-            }
+            named => f.write_str(named.word().unwrap_or("control message")),
         }
     }
 }
@@ -158,6 +160,9 @@ pub enum Target {
 }
 
 impl Target {
+    /// What is said of a name that is not known.
+    pub(super) const UNKNOWN: &str = "a name sent before";
+
     pub(super) fn named(name: Option<Arc<str>>) -> Target {
         name.map_or(Target::Unknown, Target::Name)
     }
@@ -168,7 +173,7 @@ impl fmt::Display for Target {
         match self {
             Target::None => f.write_str("nobody"),
             Target::Name(name) | Target::Function(name) => f.write_str(name),
-            Target::Unknown => f.write_str("a name sent before"),
+            Target::Unknown => f.write_str(Target::UNKNOWN),
             Target::Process => f.write_str("a process"),
             Target::Alias => f.write_str("an alias"),
         }

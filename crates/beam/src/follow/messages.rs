@@ -42,7 +42,7 @@ impl Messages {
         &mut self,
         mut at: i64,
         mut bytes: &[u8],
-        tell: &mut impl FnMut(Seen),
+        report: &mut impl FnMut(Seen),
     ) -> Result<(), FollowError> {
         while !bytes.is_empty() {
             if self.passing > 0 {
@@ -78,7 +78,7 @@ impl Messages {
                 Look::Found { length, what } => {
                     let begin = at - before as i64;
                     let end = begin + (LENGTH + length) as i64;
-                    tell(Seen { at: begin, end, what });
+                    report(Seen { at: begin, end, what });
                     // What was kept beyond the message's end is looked at again.
                     let taken = (LENGTH + length - before).min(bytes.len());
                     self.passing = LENGTH + length - before - taken;
@@ -136,7 +136,7 @@ pub(super) fn begin_with_one(bytes: &[u8]) -> bool {
                 messages += u32::from(what != What::Tick);
                 rest = rest.get(LENGTH + length..).unwrap_or_default();
             }
-            // Too short to tell; a message of a sensible type it has to be, at least.
+            // Too short to decide; a message of a sensible type it has to be, at least.
             Ok(Look::Needs(needed)) => {
                 let long = rest
                     .first_chunk()

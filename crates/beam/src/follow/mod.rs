@@ -17,8 +17,12 @@ mod messages;
 mod segments;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "wire")]
+mod wire;
 
 pub use kind::{ControlKind, Target, UnknownKind};
+#[cfg(feature = "wire")]
+pub use wire::Distribution;
 
 use handshake::Handshake;
 use messages::Messages;
@@ -144,7 +148,7 @@ impl Follower {
         }
     }
 
-    /// Takes a segment, and tells of everything whose head is complete with it, in the stream's
+    /// Takes a segment, and reports everything whose head is complete with it, in the stream's
     /// order.
     ///
     /// # Errors
@@ -154,7 +158,7 @@ impl Follower {
         &mut self,
         sequence: u32,
         bytes: &[u8],
-        mut tell: impl FnMut(Seen),
+        mut report: impl FnMut(Seen),
     ) -> Result<Fed, FollowError> {
         if let State::Joining(tls) = &mut self.state {
             if messages::begin_with_one(bytes) {
@@ -178,8 +182,8 @@ impl Follower {
                     if error.is_some() {
                         return;
                     }
-                    let rest = handshake.take(at, bytes, &mut tell);
-                    let taken = rest.and_then(|(at, rest)| messages.take(at, rest, &mut tell));
+                    let rest = handshake.take(at, bytes, &mut report);
+                    let taken = rest.and_then(|(at, rest)| messages.take(at, rest, &mut report));
                     error = taken.err();
                 });
                 pushed.is_ok().then_some(error)
@@ -189,7 +193,7 @@ impl Follower {
                 let messages = &mut self.messages;
                 let pushed = segments.push(sequence, bytes, |at, bytes| {
                     if error.is_none() {
-                        error = messages.take(at, bytes, &mut tell).err();
+                        error = messages.take(at, bytes, &mut report).err();
                     }
                 });
                 pushed.is_ok().then_some(error)

@@ -330,7 +330,7 @@ proptest! {
 }
 
 #[test]
-fn tls_and_other_protocols_are_told() {
+fn tls_and_other_protocols_are_reported() {
     let hello = [0x16, 3, 1, 2, 0, 1, 0, 1];
     let error = Follower::from_start(9).feed(9, &hello, |_| {}).unwrap_err();
     assert_eq!(error, FollowError::Tls);
@@ -367,7 +367,7 @@ fn what_is_no_message_ends_it_and_a_false_start_does_not() {
 }
 
 #[test]
-fn a_segment_before_its_turn_is_told_and_kept() {
+fn a_segment_before_its_turn_is_reported_and_kept() {
     let mut side = Side::connecting();
     side.tick();
     side.tick();

@@ -13,7 +13,7 @@
 //! - *lost*: a node's final read lacks an acknowledged transaction.
 
 #[cfg(test)]
-mod naive;
+mod oracle;
 mod reads;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, within};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Name, Value};
@@ -133,15 +133,15 @@ impl Checker for Atomic {
         let mut findings = view.into_findings();
         lost(history, &txns, &finals).into_iter().for_each(|f| findings.add(f));
         own_unread(history, &txns).into_iter().for_each(|f| findings.add(f));
-        let told = Told { history, txns: &txns, faults: Faults::of(history) };
-        let mut verdict = told.verdict(read_count, &findings);
+        let context = Context { history, txns: &txns, faults: Faults::of(history) };
+        let mut verdict = context.verdict(read_count, &findings);
         within::narrow(history, &mut verdict, &self.read, &["lost", "fractured"], |a, value| {
             within::has(value, &a.subject)
         });
         finals.apply(&mut verdict);
         let functions = [&*self.write, &*self.abort, &*self.read];
-        let verdict = rechecked(history, verdict, |f, a| recheck::atomic(f, a, functions));
-        told.faults.state(history, verdict)
+        let verdict = verified(history, verdict, |f, a| verify::atomic(f, a, functions));
+        context.faults.state(history, verdict)
     }
 
     fn arguments(&self) -> Option<Arguments> {
@@ -183,7 +183,7 @@ fn own_unread(history: &History, txns: &Txns) -> Vec<Finding> {
     findings
 }
 
-/// The kinds of findings, most telling first, and what a number of them is called.
+/// The kinds of findings, most informative first, and what a number of them is called.
 const KINDS: [(&str, &str); 7] = [
     ("aborted_read", "aborted transaction"),
     ("fractured", "fractured transaction"),
@@ -195,13 +195,13 @@ const KINDS: [(&str, &str); 7] = [
 ];
 
 /// Findings in words.
-struct Told<'a> {
+struct Context<'a> {
     history: &'a History,
     txns: &'a Txns,
     faults: Faults,
 }
 
-impl Told<'_> {
+impl Context<'_> {
     fn verdict(&self, reads: usize, findings: &Findings) -> Verdict {
         let mut reasons = Vec::new();
         let mut anomalies = Vec::new();

@@ -1,17 +1,17 @@
-//! Vectors, planted anomalies, and the slow twin over random histories.
+//! Vectors, planted anomalies, and the oracle over random histories.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Txns, atomic, naive};
+use super::{Txns, atomic, oracle};
 use crate::histories::Recorder;
 use crate::{Checker, Validity, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Phase, Value};
 use fuzz_dist_random::{Seed, Stream};
 
-/// What the checker found, in the terms of the slow twin.
+/// What the checker found, in the terms of the oracle.
 fn found(history: &History) -> BTreeSet<(&'static str, i64)> {
     let options = atomic();
     let txns = Txns::of(history, &options).expect("a history of sets");
@@ -235,8 +235,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn the_slow_twin_finds_the_same(seed in any::<u64>(), steps in 1_usize..120) {
+    fn the_oracle_finds_the_same(seed in any::<u64>(), steps in 1_usize..120) {
         let history = nonsense(&mut Seed(seed).stream("nonsense"), steps);
-        prop_assert_eq!(found(&history), naive::findings(&history));
+        prop_assert_eq!(found(&history), oracle::findings(&history));
     }
 }

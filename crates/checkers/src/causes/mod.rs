@@ -19,7 +19,7 @@ use said::Said;
 use scene::Scene;
 use serde::{Deserialize, Serialize};
 
-/// So many causes are told of one anomaly: what comes after them explains no more.
+/// At most so many causes are shown of an anomaly: later ones explain no more.
 const CAUSES_MAX: usize = 2;
 
 /// What kind of thing a runtime said; the nearest to an anomaly first.
@@ -143,7 +143,7 @@ fn explain(verdict: &mut Verdict, history: &History, said: &Said) {
         anomaly.causes = said.causes(history, &scene);
         anomaly.causes.truncate(CAUSES_MAX);
         anomaly.fault = said.fault(&scene, &anomaly.causes);
-        tell(anomaly, history, &scene, said.faults());
+        relate(anomaly, history, &scene, said.faults());
     }
     for part in &mut verdict.parts {
         explain(part, history, said);
@@ -151,7 +151,7 @@ fn explain(verdict: &mut Verdict, history: &History, said: &Said) {
 }
 
 /// Puts the causes behind what the checker says.
-fn tell(anomaly: &mut Anomaly, history: &History, scene: &Scene, faults: &[FaultSpan]) {
+fn relate(anomaly: &mut Anomaly, history: &History, scene: &Scene, faults: &[FaultSpan]) {
     let mut text = anomaly.explanation.trim_end().to_string();
     for cause in &anomaly.causes {
         let sentence = cause.sentence(history, scene.taken);

@@ -2,8 +2,8 @@
 
 use super::super::histories::Recorder;
 use super::*;
+use fuzz_dist_history::Edge;
 use fuzz_dist_history::op::{Kind, Process, Value};
-use fuzz_dist_history::{Edge, FaultStatus};
 
 /// n1 takes an add from 5.000 s to 5.001 s; a read on n2 at 9 s lacks it.
 struct Scenery(Recorder);
@@ -34,7 +34,7 @@ impl Scenery {
         for (ms, edge) in
             [(from, Edge::Start), (from, Edge::Started), (to, Edge::Stop), (to, Edge::Stopped)]
         {
-            let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+            let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
             let value = History::fault_value(id, edge, "n1 x n2", check);
             self.at(ms).event(Process::NEMESIS, None, edge.kind(), name.into(), value);
         }
@@ -46,7 +46,7 @@ impl Scenery {
     }
 
     /// The anomaly, explained.
-    fn told(mut self) -> Anomaly {
+    fn explained(mut self) -> Anomaly {
         self.at(9000).invoke(1, "read", Value::Nil);
         let shown = self.0.ok(1, Value::set([]));
         let history = self.0.history();
@@ -67,15 +67,15 @@ fn a_split_comes_first_and_the_nodedown_that_led_to_it_second() {
     scenery.says(1020, 0, "nodeup", &[("peer", "n2")]);
     scenery.says(1030, 0, "mnesia", &[("event", "inconsistent_database"), ("peer", "n2")]);
     scenery.add();
-    let told = scenery.told();
+    let anomaly = scenery.explained();
     assert_eq!(
-        told.explanation,
+        anomaly.explanation,
         "1 is lost. Mnesia on n1 had been split from n2 since 1.030 s. n1 had lost n2 since 1.000 s \
          until 1.020 s (disconnect), under blip n1 x n2."
     );
-    assert_eq!(told.fault, Some(7));
-    assert_eq!(told.causes[0].kind, CauseKind::Split);
-    assert_eq!(told.causes[1].peers, ["n2".into()]);
+    assert_eq!(anomaly.fault, Some(7));
+    assert_eq!(anomaly.causes[0].kind, CauseKind::Split);
+    assert_eq!(anomaly.causes[1].peers, ["n2".into()]);
 }
 
 #[test]
@@ -87,8 +87,11 @@ fn without_a_split_it_is_whom_the_node_missed_meanwhile() {
     // What n2 and n3 saw of each other has nothing to do with it, nor has what was over.
     scenery.says(1003, 1, "nodedown", &[("peer", "n3"), ("reason", "disconnect")]);
     scenery.add();
-    let told = scenery.told();
-    assert_eq!(told.explanation, "1 is lost. n1 had lost n2 n3 since 1.000 s (net_tick_timeout).");
+    let anomaly = scenery.explained();
+    assert_eq!(
+        anomaly.explanation,
+        "1 is lost. n1 had lost n2 n3 since 1.000 s (net_tick_timeout)."
+    );
 }
 
 #[test]
@@ -98,13 +101,13 @@ fn what_was_over_before_the_operation_is_no_cause() {
     scenery.says(2000, 0, "nodeup", &[("peer", "n2")]);
     scenery.says(4000, 0, "busy_dist_port", &[]);
     scenery.add();
-    let told = scenery.told();
-    assert_eq!(told.explanation, "1 is lost");
-    assert_eq!((told.causes, told.fault), (vec![], None));
+    let anomaly = scenery.explained();
+    assert_eq!(anomaly.explanation, "1 is lost");
+    assert_eq!((anomaly.causes, anomaly.fault), (vec![], None));
 }
 
 #[test]
-fn restarts_blocked_senders_and_crashes_are_told() {
+fn restarts_blocked_senders_and_crashes_are_reported() {
     let mut scenery = Scenery::new();
     scenery.says(10, 1, "observed", &[("incarnation", "1")]);
     scenery.at(5000).invoke(0, "add", 1);
@@ -113,9 +116,9 @@ fn restarts_blocked_senders_and_crashes_are_told() {
     // The agent came again, and then the node.
     scenery.says(6000, 1, "observed", &[("incarnation", "1")]);
     scenery.says(7000, 1, "observed", &[("incarnation", "2")]);
-    let told = scenery.told();
+    let anomaly = scenery.explained();
     assert_eq!(
-        told.explanation,
+        anomaly.explanation,
         "1 is lost. n2 was started again at 7.000 s. A sender on n1 stood still at 5.000 s, its \
          connection's buffer was full."
     );
@@ -125,22 +128,22 @@ fn restarts_blocked_senders_and_crashes_are_told() {
     let node = Some(NodeId(1));
     scenery.at(6000).event(Process::RUNTIME, node, Kind::Info, "log".into(), line);
     scenery.says(9500, 0, "nodedown", &[("peer", "n2"), ("reason", "disconnect")]);
-    let told = scenery.told();
+    let anomaly = scenery.explained();
     assert_eq!(
-        told.explanation,
+        anomaly.explanation,
         "1 is lost. n2 logged at 6.000 s: error proc_lib crash: a server went away."
     );
 }
 
 #[test]
-fn a_later_nodedown_between_the_two_is_told_as_later() {
+fn a_later_nodedown_between_the_two_is_reported_as_later() {
     let mut scenery = Scenery::new();
     scenery.fault(5500, 8000);
     scenery.add();
     scenery.says(6000, 1, "nodedown", &[("peer", "n1"), ("reason", "connection_closed")]);
-    let told = scenery.told();
+    let anomaly = scenery.explained();
     assert_eq!(
-        told.explanation,
+        anomaly.explanation,
         "1 is lost. n2 lost n1 at 6.000 s (connection_closed), under blip n1 x n2."
     );
 }
@@ -158,9 +161,9 @@ fn what_only_final_reads_prove_is_bound_to_the_whole_run() {
     let anomaly = Anomaly::new("lost_increments", 5).explained("5 is too low").proved_by([read]);
     let mut verdict = Verdict::invalid("counter", "lost");
     verdict.anomalies.push(anomaly);
-    let told = explained(verdict, &scenery.0.history()).anomalies.remove(0);
+    let anomaly = explained(verdict, &scenery.0.history()).anomalies.remove(0);
     assert_eq!(
-        told.explanation,
+        anomaly.explanation,
         "5 is too low. n1 had lost n2 since 1.000 s until 3.100 s (net_tick_timeout), under blip \
          n1 x n2."
     );
@@ -201,10 +204,10 @@ fn what_happened_after_the_first_read_without_it_is_no_cause() {
         (6500, 8000, vec![CauseKind::Split, CauseKind::Restart]),
         (7001, 8000, vec![CauseKind::Split, CauseKind::Nodedown]),
     ] {
-        let told = vanished(scenery(), from, to);
-        let found: Vec<CauseKind> = told.causes.iter().map(|c| c.kind).collect();
-        assert_eq!(found, kinds, "{from}..{to}: {told:?}");
-        assert_eq!(told.fault, (to == 8000).then_some(7), "{from}..{to}");
+        let anomaly = vanished(scenery(), from, to);
+        let found: Vec<CauseKind> = anomaly.causes.iter().map(|c| c.kind).collect();
+        assert_eq!(found, kinds, "{from}..{to}: {anomaly:?}");
+        assert_eq!(anomaly.fault, (to == 8000).then_some(7), "{from}..{to}");
     }
 }
 
@@ -217,10 +220,10 @@ fn the_fault_blamed_acted_at_the_operation_and_is_not_that_of_the_last_nodedown(
     scenery.says(6100, 0, "nodeup", &[("peer", "n2")]);
     scenery.numbered_fault(2, "bridge", 7000, 8500);
     scenery.says(8000, 0, "nodedown", &[("peer", "n2"), ("reason", "disconnect")]);
-    let told = scenery.told();
-    assert_eq!(told.fault, Some(1));
+    let anomaly = scenery.explained();
+    assert_eq!(anomaly.fault, Some(1));
     assert_eq!(
-        told.explanation,
+        anomaly.explanation,
         "1 is lost. n1 lost n2 at 5.900 s until 6.100 s (net_tick_timeout), under \
          majority_minority n1 x n2."
     );
@@ -230,8 +233,8 @@ fn the_fault_blamed_acted_at_the_operation_and_is_not_that_of_the_last_nodedown(
     scenery.add();
     scenery.numbered_fault(2, "bridge", 7000, 8500);
     scenery.says(8000, 0, "nodedown", &[("peer", "n2"), ("reason", "disconnect")]);
-    let told = scenery.told();
-    assert_eq!((told.causes, told.fault), (vec![], Some(1)));
+    let anomaly = scenery.explained();
+    assert_eq!((anomaly.causes, anomaly.fault), (vec![], Some(1)));
 }
 
 #[test]
@@ -246,7 +249,7 @@ fn mnesia_is_named_only_where_the_workload_can_touch_it() {
         details.extend(tables.map(|tables| ("tables", tables)));
         scenery.says(1030, 0, "mnesia", &details);
         scenery.add();
-        !scenery.told().causes.is_empty()
+        !scenery.explained().causes.is_empty()
     };
     assert!(split(None, None) && split(Some("cart stock"), None));
     assert!(!split(Some(""), None), "mnesia runs and holds nothing");

@@ -7,7 +7,7 @@ mod tests;
 use super::Arguments;
 use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
 pub(super) use executions::executed;
 use executions::{Job, Jobs};
@@ -121,7 +121,7 @@ impl Checker for JobsChecker {
             .with("acknowledged_count", acknowledged)
             .with("execution_count", executions);
         let verdict = counts.into_iter().fold(verdict, |v, (name, n)| v.with(name, n));
-        let verdict = rechecked(history, verdict, recheck::jobs);
+        let verdict = verified(history, verdict, verify::jobs);
         faults.state(history, verdict)
     }
 

@@ -144,18 +144,18 @@ mod tests {
         let mut seen = Seen::default();
         for round in 0..300 {
             seen.clear();
-            let mut twin: HashMap<(u128, u32), u32> = HashMap::new();
+            let mut oracle: HashMap<(u128, u32), u32> = HashMap::new();
             for _ in 0..s.index(if round % 50 == 0 { 5_000 } else { 60 }) {
                 let done = u128::from(s.below(64)) << (64 * s.below(2));
                 let (state, overwritten) = (s.below(40) as u32, s.below(4) as u32);
-                let better = twin.get(&(done, state)).is_none_or(|known| *known < overwritten);
+                let better = oracle.get(&(done, state)).is_none_or(|known| *known < overwritten);
                 if better {
-                    twin.insert((done, state), overwritten);
+                    oracle.insert((done, state), overwritten);
                 }
                 let new = Configuration { done, state, overwritten };
                 assert_eq!(seen.insert(new), better, "round {round}");
             }
-            assert_eq!(seen.len(), twin.len());
+            assert_eq!(seen.len(), oracle.len());
         }
     }
 

@@ -1,12 +1,12 @@
 //! `counter`: a linearizable counter. Where no order is found that explains all reads, bounds
-//! tell which ones are impossible, and the search which ones contradict each other; where it is not
+//! show which ones are impossible, and the search which ones contradict each other; where it is not
 //! finished, bounds for two reads at a time do.
 
 use super::super::Arguments;
 use super::super::calls::{Outcome, calls};
 use super::super::evidence::{Faults, node_of};
 use super::super::pn_counter::ranges::Ranges;
-use super::super::recheck::{self, rechecked};
+use super::super::verify::{self, verified};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use super::model::CounterOp;
 use super::pairs;
@@ -126,7 +126,7 @@ impl Checker for Counter {
         let verdict = Verdict { checker: "counter".into(), ..verdict };
         let verdict = verdict.with("impossible_value_count", impossible);
         let verdict = verdict.counted("impossible_value", impossible);
-        rechecked(history, verdict, recheck::counter)
+        verified(history, verdict, verify::counter)
     }
 
     fn arguments(&self) -> Option<Arguments> {
@@ -145,8 +145,8 @@ fn steps_of(history: &History) -> impl Iterator<Item = Step<CounterOp>> + '_ {
     })
 }
 
-/// Tells every read that is out of bounds; gives the event whose value is no number.
-fn bounds(history: &History, mut tell: impl FnMut(usize, i64, &Ranges)) -> Result<(), usize> {
+/// Reports every read that is out of bounds; gives the event whose value is no number.
+fn bounds(history: &History, mut report: impl FnMut(usize, i64, &Ranges)) -> Result<(), usize> {
     let decode = |i: usize| CounterModel.decode(history.function(i), &history.value(i), None);
     let mut adds: Vec<(usize, Option<usize>, Outcome, i64)> = Vec::new();
     let names = ["add", "increment", "inc", "decrement", "dec"];
@@ -171,7 +171,7 @@ fn bounds(history: &History, mut tell: impl FnMut(usize, i64, &Ranges)) -> Resul
                     let value = history.int(i).ok_or(i)?;
                     let began = history.invocation(i).unwrap_or(i);
                     if let Some(possible) = b.excludes(value, began) {
-                        tell(i, value, &possible);
+                        report(i, value, &possible);
                     }
                 }
                 if b.reads == 0 {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_twin_agrees_on_random_histories() {
+    fn the_oracle_agrees_on_random_histories() {
         let any: Vec<i64> = (-3..6).collect();
         let seen = agreed((0..5_000).map(|seed| random_history(Seed(seed), 4, &any, 24)));
         assert!(seen.iter().all(|n| *n > 25), "{seen:?}");
@@ -255,7 +255,7 @@ mod tests {
 
     /// What is interchangeable is exchanged, and what only grows does.
     #[test]
-    fn the_twin_agrees_where_many_equal_increments_are_pending() {
+    fn the_oracle_agrees_where_many_equal_increments_are_pending() {
         let sizes: [&[i64]; 4] = [&[1], &[1, 2], &[2, 3, 5], &[2, -1]];
         let history = |seed| random_history(Seed(seed), 9, sizes[seed as usize % 4], 30);
         let seen = agreed((0..8_000).map(history));
@@ -265,7 +265,7 @@ mod tests {
     /// Each of two reads is possible by itself, and one goes back behind the other: among so many
     /// clients that a search which does not know what is interchangeable ends nowhere.
     #[test]
-    fn a_contradiction_among_many_clients_is_told() {
+    fn a_contradiction_among_many_clients_is_reported() {
         let mut s = Seed(1).stream("many");
         let mut r = Recorder::new(["n1"]);
         let (mut sum, mut planted) = (0, false);
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// How many are valid, unknown, invalid, by the search and by the twin.
+    /// How many are valid, unknown, invalid, by the search and by the oracle.
     fn agreed(histories: impl Iterator<Item = History>) -> [usize; 3] {
         let mut seen = [0; 3];
         for (seed, history) in histories.enumerate() {

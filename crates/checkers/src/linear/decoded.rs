@@ -25,7 +25,7 @@ pub(super) struct Decoded<O> {
     pub(super) operations: Vec<Operation>,
 }
 
-/// Decodes a history, or tells which event the model does not know.
+/// Decodes a history, or reports which event the model does not know.
 pub(super) fn decoded<M: Model>(model: &M, history: &History) -> Result<Decoded<M::Op>, usize> {
     let mut ids: FastMap<M::Op, u32> = FastMap::default();
     let (mut ops, mut operations) = (Vec::new(), Vec::new());

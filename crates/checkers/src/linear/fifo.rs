@@ -14,7 +14,7 @@ use super::super::Arguments;
 use super::super::calls::{Call, Outcome, call, invoked};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
-use super::super::recheck::{self, rechecked};
+use super::super::verify::{self, verified};
 use super::super::{Anomaly, Checker, Verdict};
 use super::fifo_open::{Empty, Takers};
 use fuzz_dist_history::hash::FastMap;
@@ -125,7 +125,7 @@ impl Checker for FifoQueue {
         let verdict = verdict
             .with("empty_count", way.empties.len())
             .with("unknown_dequeue_count", way.open.len());
-        rechecked(history, verdict, recheck::fifo)
+        verified(history, verdict, verify::fifo)
     }
 
     fn arguments(&self) -> Option<Arguments> {

@@ -13,7 +13,7 @@ use super::super::calls::{Call, Outcome, call};
 use super::super::dense::{Dense, NONE};
 use super::super::evidence::{count, node_of};
 use super::super::online::OnlineRegister;
-use super::super::recheck::{self, rechecked};
+use super::super::verify::{self, verified};
 use super::super::{Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::op::{Kind, Value};
 use fuzz_dist_history::{History, Word};
@@ -97,7 +97,7 @@ impl Checker for DistinctRegister {
         };
         verdict.sample(found);
         let verdict = verdict.with("value_count", all).with("values_read", reads);
-        rechecked(history, verdict, recheck::distinct_register)
+        verified(history, verdict, verify::distinct_register)
     }
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {

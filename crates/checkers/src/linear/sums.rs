@@ -137,7 +137,7 @@ pub(super) fn explained(history: &History, steps_max: u64) -> Ended {
     let mut search = Search::new(true);
     let mut end = search.run(history, steps_max);
     if matches!(end, Err(Shrinks) | Ok(End::Stuck { .. })) {
-        // It does not; or it has to be told which event is the first that nothing explains.
+        // It does not; or it has to be found which event is the first that nothing explains.
         let mut again = Search::new(false);
         let second = again.run(history, steps_max);
         if end.is_err() || second != Ok(End::Unknown) {

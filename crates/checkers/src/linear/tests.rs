@@ -315,7 +315,7 @@ fn a_witness_is_short_and_names_the_operation() {
 }
 
 #[test]
-fn a_budget_that_is_used_up_is_unknown_and_tells_how_far_it_came() {
+fn a_budget_that_is_used_up_is_unknown_and_reports_how_far_it_came() {
     let mut r = Recorder::new(["n1"]);
     for client in 0..20 {
         r.invoke(client, "enqueue", i64::from(client));

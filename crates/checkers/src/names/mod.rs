@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::evidence::{Faults, count, listed, node_name, node_of, seconds_ms};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -257,7 +257,7 @@ impl Found {
             .with("duplicate_count", over_count)
             .with("longest_duplicate_ms", longest)
             .with("longest_duplicate", seconds_ms(longest));
-        let verdict = rechecked(history, verdict, recheck::names);
+        let verdict = verified(history, verdict, verify::names);
         faults.state(history, verdict)
     }
 }

@@ -38,7 +38,7 @@ fn check(script: &str, always: bool, expected: Validity, kinds: &[&str]) {
 }
 
 #[test]
-fn duplicates_during_a_split_are_told_apart_from_those_that_stay() {
+fn duplicates_during_a_split_are_distinguished_from_those_that_stay() {
     use Validity::{Invalid, Unknown, Valid};
     check("0a 1a | 0a 1a 2a", true, Valid, &[]);
     check("0a 1b 0a 1b | 0a 1a 2a", false, Valid, &[]);
@@ -127,10 +127,10 @@ fn the_oracle_agrees_on_random_histories() {
             true => Validity::Valid,
         };
         assert_eq!(verdict.validity, expected, "seed {seed}: {verdict:#?}");
-        // Any two of which one cannot have come after the other may be told of a process; each that has
+        // Any two of which one cannot have come after the other may be reported of a process; each that has
         // such another one and was first seen after it is.
-        let told: BTreeSet<usize> = verdict.anomalies.iter().map(|a| a.events.len()).collect();
-        assert!(told.iter().all(|n| (2..=4).contains(n)), "seed {seed}: {verdict:#?}");
+        let sizes: BTreeSet<usize> = verdict.anomalies.iter().map(|a| a.events.len()).collect();
+        assert!(sizes.iter().all(|n| (2..=4).contains(n)), "seed {seed}: {verdict:#?}");
         let pairs = |a: &Value, b: &Value| {
             let two = [a, b].map(|p| (p.clone(), sightings[p].clone()));
             !separable(&two.into_iter().collect())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::Validity;
 use super::super::histories::Recorder;
-use super::tests::{Polls, Sent, twin};
+use super::tests::{Polls, Sent, oracle};
 use super::*;
 use fuzz_dist_history::op::Value;
 use fuzz_dist_random::{Seed, Stream};
@@ -128,7 +128,7 @@ fn the_oracle_agrees_on_random_histories() {
         let verdict = offset_log().check(&history);
         let mut counts = [0; 3];
         for (sent, polls) in logs.values() {
-            let count = |kind: &str| twin(kind, sent, polls, false);
+            let count = |kind: &str| oracle(kind, sent, polls, false);
             let polled = polls.iter().any(|(_, r)| r.as_ref().is_some_and(|r| !r.is_empty()));
             let expected = match KINDS.iter().map(|kind| count(kind)).sum::<usize>() {
                 0 if count("unsure") > 0 || !polled => Validity::Unknown,
@@ -226,13 +226,17 @@ impl Cluster {
             let offset = real.last().map_or(0, |(o, _)| o + 1 + i64::from(s.chance(0.3)));
             // A negative offset says that none is known.
             let offset = if s.chance(0.03) { (offset - 1).max(0) } else { offset };
-            let told = s.chance(0.95);
+            let answered = s.chance(0.95);
             let happened = roll < 0.8 || s.chance(if roll < 0.9 { 0.05 } else { 0.5 });
-            sent.push((value, (roll < 0.8 && told).then_some(offset), !(0.8..0.9).contains(&roll)));
+            sent.push((
+                value,
+                (roll < 0.8 && answered).then_some(offset),
+                !(0.8..0.9).contains(&roll),
+            ));
             if happened {
                 real.push((offset, value));
             }
-            let offset = if told { Value::Int(offset) } else { Value::Nil };
+            let offset = if answered { Value::Int(offset) } else { Value::Nil };
             answers.push(send(key, micro([offset, value.into()])));
         }
         match roll {

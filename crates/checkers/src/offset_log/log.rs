@@ -22,8 +22,8 @@ pub(super) struct Log<'a> {
     offsets: Ints,
     /// The first event of offsets whose first value had been seen elsewhere before.
     strays: BTreeMap<i64, u32>,
-    /// Offsets of which it was told that they hold several values.
-    told: BTreeSet<i64>,
+    /// Offsets that are reported to hold several values.
+    reported: BTreeSet<i64>,
     /// Polls that may have passed over something.
     jumps: Vec<(Place, Place)>,
     /// The last one with the highest offset.
@@ -52,11 +52,11 @@ struct Record {
     /// The invocation of the send that may have happened.
     sent: u32,
     polled: bool,
-    told_duplicate: bool,
-    told_unexpected: bool,
+    duplicate_reported: bool,
+    unexpected_reported: bool,
 }
 
-/// An offset as an event told it; [`NONE`] for none.
+/// An offset as an event has it; [`NONE`] for none.
 #[derive(Clone, Copy)]
 struct Place {
     offset: i64,
@@ -69,8 +69,8 @@ impl Default for Record {
             place: Place { offset: 0, event: NONE },
             sent: NONE,
             polled: false,
-            told_duplicate: false,
-            told_unexpected: false,
+            duplicate_reported: false,
+            unexpected_reported: false,
         }
     }
 }
@@ -106,7 +106,7 @@ impl<'a> Log<'a> {
             values: Dense::expecting(history, values),
             offsets: Ints::expecting(offsets),
             strays: BTreeMap::new(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             jumps: Vec::new(),
             highest: None,
             from_start,
@@ -188,7 +188,7 @@ impl<'a> Log<'a> {
             let record = &mut self.records[id as usize];
             record.polled = true;
             // Whoever sends it has not begun yet.
-            if record.sent == NONE && !std::mem::replace(&mut record.told_unexpected, true) {
+            if record.sent == NONE && !std::mem::replace(&mut record.unexpected_reported, true) {
                 self.unexpected(id, event);
             }
             if self.highest.is_none_or(|highest| highest.offset <= place.offset) {
@@ -225,7 +225,8 @@ impl<'a> Log<'a> {
             record.place = place;
         }
         let first = record.place;
-        if first.offset != place.offset && !std::mem::replace(&mut record.told_duplicate, true) {
+        if first.offset != place.offset && !std::mem::replace(&mut record.duplicate_reported, true)
+        {
             self.duplicate(id, first, place);
         }
         let slot = self.offsets.slot(place.offset);
@@ -235,7 +236,7 @@ impl<'a> Log<'a> {
             if first.offset != place.offset {
                 self.strays.insert(place.offset, place.event);
             }
-        } else if holds != id && self.told.insert(place.offset) {
+        } else if holds != id && self.reported.insert(place.offset) {
             self.inconsistent(holds, id, place);
         }
         id
@@ -276,7 +277,7 @@ impl<'a> Log<'a> {
         self.add("non_monotonic", value, text, [former.event, place.event]);
     }
 
-    /// A client's polls passed over an offset of which somebody, sometime, told a record.
+    /// A client's polls passed over an offset of which some event has a record.
     fn skipped(&mut self) {
         let jumps = std::mem::take(&mut self.jumps);
         let known = if jumps.is_empty() { Vec::new() } else { self.offsets.ascending() };

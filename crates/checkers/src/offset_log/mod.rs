@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::evidence::count;
 use super::finals::heed_the_end;
 use super::online::OnlineLog;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Checker, Independent, Online, Verdict, independent};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Process;
@@ -166,14 +166,14 @@ impl Checker for OneLog {
             .with("polled_count", log.polled)
             .with("unsure_count", log.unsure)
             .with("unknown_poll_count", log.open_polls);
-        rechecked(history, verdict, |f, a| recheck::offset_log(f, a, self.from_start))
+        verified(history, verdict, |f, a| verify::offset_log(f, a, self.from_start))
     }
 }
 
 fn unreadable(history: &History, why: &Unreadable) -> String {
     match *why {
         Unreadable::SentTwice { first, second } => format!(
-            "{} is sent twice, at events {first} and {second}, so its place cannot be told",
+            "{} is sent twice, at events {first} and {second}, so its offset is ambiguous",
             history.value(second)
         ),
         Unreadable::Neither { event } => format!(

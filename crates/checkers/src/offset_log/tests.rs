@@ -1,4 +1,4 @@
-//! Small logs, and a twin that judges them by the definitions.
+//! Small logs, and an oracle that judges them by the definitions.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ fn a_value_that_is_sent_twice_has_no_place() {
 }
 
 #[test]
-fn the_first_event_at_an_offset_is_told_though_its_value_had_stood_elsewhere() {
+fn the_first_event_at_an_offset_is_reported_though_its_value_had_stood_elsewhere() {
     let mut r = Recorder::new(["n1"]);
     let mut events = Vec::new();
     for (client, offset, value) in [(0, 0, 10), (1, 1, 11)] {
@@ -93,13 +93,13 @@ fn the_first_event_at_an_offset_is_told_though_its_value_had_stood_elsewhere() {
         events.push(r.ok(client, Value::list([Value::list([2, value])])));
     }
     let verdict = offset_log().check(&r.history());
-    let told = verdict.anomalies.iter().map(|a| (&*a.kind, &*a.events));
+    let found = verdict.anomalies.iter().map(|a| (&*a.kind, &*a.events));
     let expected = [
         ("inconsistent", [events[2], events[3]]),
         ("duplicate", [events[0], events[2]]),
         ("duplicate", [events[1], events[3]]),
     ];
-    assert!(told.eq(expected.iter().map(|(kind, events)| (*kind, &events[..]))), "{verdict:?}");
+    assert!(found.eq(expected.iter().map(|(kind, events)| (*kind, &events[..]))), "{verdict:?}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_an_unknown_poll_may_have_returned_is_not_lost() {
 }
 
 #[test]
-fn the_twin_agrees_on_random_histories() {
+fn the_oracle_agrees_on_random_histories() {
     let mut totals = [0usize; 7];
     for seed in 0..5_000 {
         let (history, sent, polls) = random_history(Seed(seed));
@@ -142,11 +142,11 @@ fn the_twin_agrees_on_random_histories() {
         assert_eq!(verdict.results["polled_count"], polled, "seed {seed}");
         for (i, kind) in KINDS.iter().chain([&"unsure"]).enumerate() {
             let found = verdict.results[&*format!("{kind}_count")].as_u64().unwrap() as usize;
-            let expected = twin(kind, &sent, &polls, start);
+            let expected = oracle(kind, &sent, &polls, start);
             assert_eq!(found, expected, "seed {seed} {kind}: {sent:?} {polls:?}");
             totals[i] += expected.min(1);
         }
-        let count = |kind| twin(kind, &sent, &polls, start);
+        let count = |kind| oracle(kind, &sent, &polls, start);
         let expected = match KINDS.iter().map(|kind| count(kind)).sum::<usize>() {
             0 if count("unsure") > 0 || verdict.results["polled_count"] == 0 => Validity::Unknown,
             0 => Validity::Valid,
@@ -246,7 +246,7 @@ fn random_history(seed: Seed) -> (History, Sent, Polls) {
     (r.history(), sent, polls)
 }
 
-pub(super) fn twin(kind: &str, sent: &Sent, polls: &Polls, start: bool) -> usize {
+pub(super) fn oracle(kind: &str, sent: &Sent, polls: &Polls, start: bool) -> usize {
     let acked: Vec<(i64, i64)> = sent.iter().filter_map(|(v, o, _)| Some(((*o)?, *v))).collect();
     let polled: Vec<(i64, i64)> =
         polls.iter().flat_map(|(_, r)| r.clone().unwrap_or_default()).collect();

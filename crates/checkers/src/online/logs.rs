@@ -12,7 +12,7 @@ use fuzz_dist_history::op::{Event, Kind, Value};
 pub(crate) struct OnlineLog {
     clients: Clients,
     records: FastMap<Value, Record>,
-    /// The first value at each offset, and the event that told it.
+    /// The first value at each offset, and the event that has it.
     offsets: BTreeMap<i64, (Value, usize)>,
     /// Where each client's polls are.
     places: FastMap<u32, (i64, usize)>,

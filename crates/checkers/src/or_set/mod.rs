@@ -19,7 +19,7 @@
 
 mod judge;
 #[cfg(test)]
-mod naive;
+mod oracle;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -30,8 +30,8 @@ use std::collections::BTreeMap;
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict, within};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Name, Value};
@@ -238,8 +238,8 @@ impl Checker for OrSet {
         let verdict = verdict.with("unsure_count", unsure.len());
         let verdict = facts.figures(verdict, &findings, &sessions);
         let functions = [&*self.add, &*self.remove, &*self.read];
-        let verdict = rechecked(history, verdict, |f, a| {
-            recheck::or_set(f, a, functions, self.sequential_nodes)
+        let verdict = verified(history, verdict, |f, a| {
+            verify::or_set(f, a, functions, self.sequential_nodes)
         });
         facts.faults.state(history, verdict)
     }

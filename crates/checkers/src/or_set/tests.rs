@@ -1,11 +1,11 @@
-//! `or_set` on vectors and against its twin.
+//! `or_set` on vectors and against its oracle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::calls::{Outcome, calls};
 use super::super::histories::Recorder;
 use super::super::{Checker, Validity, Verdict};
-use super::{judge, naive, or_set, sessions};
+use super::{judge, or_set, oracle, sessions};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Phase, Value};
 use fuzz_dist_random::Seed;
@@ -187,14 +187,14 @@ fn nothing_added_or_read_is_unknown() {
 }
 
 #[test]
-fn the_twin_agrees_on_random_histories() {
+fn the_oracle_agrees_on_random_histories() {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut validities = [0; 3];
     for seed in 0..8_000 {
         let history = random_history(Seed(seed));
         let sequential = seed % 2 == 0;
         let verdict = or_set().sequential_nodes(sequential).check(&history);
-        let expected = naive::expected(&history, sequential);
+        let expected = oracle::expected(&history, sequential);
         for kind in judge::KINDS.iter().chain(&sessions::KINDS).chain(&["unsure"]) {
             let of_kind = expected.iter().filter(|((k, _), _)| k == kind);
             let expected: usize = of_kind.map(|(_, n)| n).sum();

@@ -18,7 +18,7 @@
 
 mod final_reads;
 #[cfg(test)]
-mod naive;
+mod oracle;
 pub(crate) mod ranges;
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,7 @@ use super::calls::{Outcome, call};
 use super::dense::{self, Clients};
 use super::evidence::{Faults, node_of};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict};
 use fuzz_dist_history::op::{Kind, Name, Process};
 use fuzz_dist_history::{History, Wanted, Word, kind_bit};
@@ -274,7 +274,7 @@ impl Checker for PnCounter {
         }
         let mut verdict = last.figures.into_iter().fold(verdict, |v, (name, f)| v.with(name, f));
         finals.apply(&mut verdict);
-        let verdict = rechecked(history, verdict, |f, a| recheck::pn_counter(f, a, &self.read));
+        let verdict = verified(history, verdict, |f, a| verify::pn_counter(f, a, &self.read));
         faults.state(history, verdict)
     }
 

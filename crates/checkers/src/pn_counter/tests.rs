@@ -1,8 +1,8 @@
-//! `pn_counter` on vectors, planted losses, and against its twin.
+//! `pn_counter` on vectors, planted losses, and against its oracle.
 
 use super::super::histories::Recorder;
 use super::super::{Checker, Validity, Verdict};
-use super::{naive, pn_counter};
+use super::{oracle, pn_counter};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Phase, Value};
 use fuzz_dist_random::Seed;
@@ -155,7 +155,7 @@ fn nothing_read_is_unknown_and_so_is_nonsense() {
 }
 
 #[test]
-fn the_twin_agrees_on_random_histories() {
+fn the_oracle_agrees_on_random_histories() {
     let mut kinds_seen = [0usize; 5];
     for seed in 0..5_000 {
         let history = random_history(Seed(seed));
@@ -163,7 +163,7 @@ fn the_twin_agrees_on_random_histories() {
         let count = |name: &str| verdict.results[name].as_u64().unwrap() as usize;
         let of =
             |names: &[&str]| verdict.anomalies.iter().filter(|a| names.contains(&&*a.kind)).count();
-        let found = naive::Expected {
+        let found = oracle::Expected {
             impossible: count("impossible_value_count"),
             in_session: count("impossible_in_session_count"),
             not_monotonic: count("not_monotonic_count"),
@@ -171,7 +171,7 @@ fn the_twin_agrees_on_random_histories() {
             finals_differ: of(&["final_reads_differ"]) > 0,
             validity: verdict.validity,
         };
-        let expected = naive::expected(&history);
+        let expected = oracle::expected(&history);
         assert_eq!(found, expected, "seed {seed}");
         for (seen, now) in kinds_seen.iter_mut().zip([
             expected.impossible,

@@ -11,7 +11,7 @@
 //! - *lost*: a node's final read gives nothing although a write was acknowledged.
 
 #[cfg(test)]
-mod naive;
+mod oracle;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
 use super::finals::Finals;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict, within};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Value};
@@ -172,7 +172,7 @@ impl Checker for ReplicatedRegister {
         );
         finals.apply(&mut verdict);
         let verdict = verdict.with("write_count", writes.of_value.len()).with("read_count", reads);
-        let verdict = rechecked(history, verdict, recheck::replicated_register);
+        let verdict = verified(history, verdict, verify::replicated_register);
         Faults::of(history).state(history, verdict)
     }
 

@@ -1,10 +1,10 @@
-//! Histories that a register must, or must not, show; and the slow twin on any others.
+//! Histories that a register must, or must not, show; and the oracle on any others.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{naive, replicated_register};
+use super::{oracle, replicated_register};
 use crate::Checker;
 use crate::histories::Recorder;
 use fuzz_dist_history::History;
@@ -56,7 +56,7 @@ fn vectors() {
     check(&ending(int(1)), &["overwritten", "overwritten"]);
     check(&ending(Value::set([1, 2])), &["overwritten", "overwritten"]);
     check(&ending(Value::Nil), &["lost", "lost"]);
-    // Other clients' writes were concurrent, as far as anybody can tell.
+    // Other clients' writes were concurrent, as far as anybody knows.
     let others =
         [(0, "write", int(1)), (1, "write", int(2)), (0, "final", int(1)), (1, "final", int(1))];
     check(&others, &[]);
@@ -121,14 +121,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn the_slow_twin_finds_the_same(seed in any::<u64>(), steps in 1_usize..60) {
+    fn the_oracle_finds_the_same(seed in any::<u64>(), steps in 1_usize..60) {
         let history = nonsense(seed, steps);
-        prop_assert_eq!(found(&history), naive::findings(&history));
+        prop_assert_eq!(found(&history), oracle::findings(&history));
     }
 }
 
 #[test]
-fn a_value_that_was_replaced_before_the_read_is_told_although_more_was_written_after_it() {
+fn a_value_that_was_replaced_before_the_read_is_reported_although_more_was_written_after_it() {
     let mut r = Recorder::new(["n1"]);
     for value in [1, 2] {
         r.invoke(0, "write", value);

@@ -16,7 +16,7 @@ mod analysis;
 mod convergence;
 mod explain;
 #[cfg(test)]
-mod naive;
+mod oracle;
 mod report;
 mod sessions;
 mod shared;
@@ -27,13 +27,13 @@ use super::Arguments;
 use super::evidence::{Faults, count, healed_at, listed, node_of};
 use super::finals::Finals;
 use super::online::OnlineSet;
-use super::recheck::{self, rechecked};
 use super::sets::{Elements, Streams, Unreadable};
+use super::verify::{self, verified};
 use super::{Checker, Online, Validity, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Name, Value};
 #[cfg(test)]
-pub(crate) use naive::random_history;
+pub(crate) use oracle::random_history;
 use report::Report;
 
 /// Judges sets that only grow; see [`set_full`].
@@ -133,7 +133,7 @@ impl Checker for SetFull {
             faults: &faults,
         };
         let sessions = sessions::sessions(history, &adds, &streams);
-        // A run that was told `sessions = true` says so in its history, so that whoever checks the
+        // A run with `sessions = true` says so in its history, so that whoever checks the
         // history again later comes to the same verdict.
         let asked = self.sessions || history.meta("sessions") == Some(&Value::Bool(true));
         let options = SetFull { sessions: asked, ..self.clone() };
@@ -152,7 +152,7 @@ impl Checker for SetFull {
         verdict =
             report.figures(verdict, finals.settled).with("unsure_count", analysis.unsure.len());
         let verdict =
-            rechecked(history, verdict, |f, a| recheck::set_full(f, a, &self.add, &self.read));
+            verified(history, verdict, |f, a| verify::set_full(f, a, &self.add, &self.read));
         faults.state(history, verdict)
     }
 

@@ -1,4 +1,4 @@
-//! `set_full` on the vectors of its definition, on the holes of others, and against its twin.
+//! `set_full` on the vectors of its definition, on the holes of others, and against its oracle.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::super::histories::{Object, Recorder, Run, Script};
 use super::super::{Checker, Validity, Verdict};
-use super::{naive, set_full};
+use super::{oracle, set_full};
 use fuzz_dist_history::op::{Kind, NodeId, Phase, Process, Value};
 use fuzz_dist_history::time::Time;
-use fuzz_dist_history::{Edge, FaultStatus, Format, History};
+use fuzz_dist_history::{Edge, Format, History};
 use fuzz_dist_random::Seed;
 
 fn check(script: &str) -> Verdict {
@@ -299,7 +299,7 @@ fn missing_final_reads_follow_their_rules() {
 fn a_lost_element_is_explained_with_its_faults() {
     let mut r = Recorder::new(["n1", "n2"]);
     let fault = |r: &mut Recorder, edge: Edge| {
-        let check = (edge.kind() == Kind::Info).then_some((FaultStatus::Installed, Value::Nil));
+        let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
         let value = History::fault_value(1, edge, "{n1} | {n2}", check);
         r.event(Process::NEMESIS, None, edge.kind(), "halves".into(), value);
     };
@@ -374,11 +374,11 @@ fn nodes_that_lag_behind_lose_nothing_and_what_is_planted_among_them_is_named() 
 }
 
 #[test]
-fn the_twin_agrees_on_random_histories() {
+fn the_oracle_agrees_on_random_histories() {
     for seed in 0..4_000 {
-        let history = naive::random_history(Seed(seed));
+        let history = oracle::random_history(Seed(seed));
         let verdict = set_full().check(&history);
-        if let Some(difference) = naive::difference(&history, &verdict) {
+        if let Some(difference) = oracle::difference(&history, &verdict) {
             let events: Vec<String> = (history.events().enumerate())
                 .map(|(i, e)| {
                     format!(
@@ -401,7 +401,7 @@ fn the_twin_agrees_on_random_histories() {
 #[test]
 fn verdicts_depend_on_no_width_of_a_column_and_on_no_way_through_a_file() {
     for seed in 0..600 {
-        let history = naive::random_history(Seed(seed));
+        let history = oracle::random_history(Seed(seed));
         let checker = set_full().linearizable(seed % 2 == 0).sessions(seed % 3 == 0);
         let expected = checker.check(&history);
         for format in [Format::Json, Format::Edn].into_iter().filter(|_| seed % 4 == 0) {

@@ -164,10 +164,10 @@ impl<'a> Elements<'a> {
         self.numbers.len()
     }
 
-    /// Tells the elements that were read and never added, with their numbers.
-    pub(crate) fn strangers(&self, mut tell: impl FnMut(usize, &Value)) {
+    /// Visits the elements that were read and never added, with their numbers.
+    pub(crate) fn strangers(&self, mut visit: impl FnMut(usize, &Value)) {
         for id in self.adds..self.numbers.len() as u32 {
-            tell(id as usize, &self.numbers.value(id));
+            visit(id as usize, &self.numbers.value(id));
         }
     }
 

@@ -191,7 +191,7 @@ impl From<Stranger> for Failed {
 }
 
 impl<C: Keep> Streams<C> {
-    /// Gathers the successful reads by node; `counted` tells which elements are acknowledged.
+    /// Gathers the successful reads by node; `counted` says which elements are acknowledged.
     ///
     /// # Errors
     ///

@@ -98,27 +98,32 @@ impl<'a> Elements<'a> {
         &**self.history.function(call.invoked) == "drain"
     }
 
-    /// Tells every element that a dequeue took.
-    pub(super) fn taken(&mut self, call: &Call, done: usize, mut tell: impl FnMut(&mut Self, u32)) {
+    /// Visits every element that a dequeue took.
+    pub(super) fn taken(
+        &mut self,
+        call: &Call,
+        done: usize,
+        mut visit: impl FnMut(&mut Self, u32),
+    ) {
         let history = self.history;
         match history.view(done) {
             Some(View::Nil) => {}
             Some(View::List(items)) if self.drains(call) => {
                 for word in items.words() {
                     let id = self.numbers.word(word);
-                    tell(self, id);
+                    visit(self, id);
                 }
             }
             None if self.drains(call) => {
                 let Value::Set(set) = history.value(done) else { return };
                 for n in set.as_slice() {
                     let id = self.numbers.int(*n);
-                    tell(self, id);
+                    visit(self, id);
                 }
             }
             _ => {
                 let id = self.numbers.event(done);
-                tell(self, id);
+                visit(self, id);
             }
         }
     }

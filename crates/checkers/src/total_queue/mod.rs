@@ -6,7 +6,7 @@ use super::dense::NONE;
 use super::evidence::{count, listed, node_of};
 use super::finals::{heed_the_end, unsettled};
 use super::online::OnlineQueue;
-use super::recheck::{self, rechecked};
+use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -82,7 +82,7 @@ impl Checker for TotalQueue {
         heed_the_end(history, &mut verdict);
         let open = drained.dequeues.len() + drained.drains.len();
         let verdict = verdict.with("dequeue_count", count).with("unknown_dequeue_count", open);
-        rechecked(history, verdict, recheck::total_queue)
+        verified(history, verdict, verify::total_queue)
     }
 
     fn online(&self, _: &History) -> Option<Box<dyn Online>> {
@@ -189,7 +189,7 @@ fn unsure(gone: &[(usize, u32)], undrained: usize, drained: &Drained) -> String 
     why
 }
 
-/// Tells what was found: kind, element, its number, and what happened to it. What is lost the
+/// Explains what was found: kind, element, its number, and what happened to it. What is lost the
 /// operation lacks that ended with event `by`.
 fn explain(
     elements: &mut Elements<'_>,
@@ -204,7 +204,7 @@ fn explain(
     let lives = elements.lives(&ids);
     let at = |i: &usize| format!("{} at {}", node_of(history, *i), history.time(*i));
     let list = |events: &[usize]| events.iter().take(4).map(at).collect::<Vec<_>>().join(", ");
-    let tell = |(kind, value, id, what): &(&str, Value, u32, &str)| {
+    let explain = |(kind, value, id, what): &(&str, Value, u32, &str)| {
         let (life, tally) = (&lives[id], elements.tallies[*id as usize]);
         let mut text = format!("{value} was {what}");
         if !life.acknowledged.is_empty() {
@@ -227,5 +227,5 @@ fn explain(
         events.dedup();
         Anomaly::new(*kind, value.clone()).explained(text).proved_by(events)
     };
-    found.iter().map(tell).collect()
+    found.iter().map(explain).collect()
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::Arguments;
 use crate::evidence::{any_of, between};
 use crate::online::OnlineBank;
-use crate::recheck::{self, rechecked};
+use crate::verify::{self, verified};
 use crate::{Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::op::{Kind, NodeId, Value};
 use fuzz_dist_history::time::Time;
 use fuzz_dist_history::{Entries, History, View};
 
 const NAME: &str = "bank";
-const TOLD_MAX: usize = 16;
+const REPORTED_MAX: usize = 16;
 
 /// Judges histories of transfers between accounts; see [`bank`].
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl Checker for Bank {
             on.insert(history.node(i));
             let time = history.time(i);
             when = Some(when.map_or((time, time), |(first, _)| (first, time)));
-            if anomalies.len() < TOLD_MAX {
+            if anomalies.len() < REPORTED_MAX {
                 let text =
                     format!("client {} read {}: {why}", history.process(i), history.value(i));
                 anomalies.push(
@@ -150,8 +150,8 @@ impl Checker for Bank {
         verdict.anomalies = anomalies;
         kinds.into_iter().for_each(|(kind, n)| verdict.count_of(kind, n));
         let verdict = verdict.with("reads", reads).with("bad_reads", bad);
-        rechecked(history, verdict, |f, a| {
-            recheck::bank(f, a, &self.accounts, self.total, self.negative)
+        verified(history, verdict, |f, a| {
+            verify::bank(f, a, &self.accounts, self.total, self.negative)
         })
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let history = reads(&all);
         let verdict = bank([1, 2], 10).check(&history);
         let counts = ["wrong-total", "missing-account"].map(|kind| verdict.count(kind));
-        assert_eq!((counts, verdict.anomalies.len()), ([40, 30], TOLD_MAX));
+        assert_eq!((counts, verdict.anomalies.len()), ([40, 30], REPORTED_MAX));
         let (from, to) = (history.time(1), history.time(history.len() - 1));
         let on = history.node(1).map_or("an unnamed node", |n| history.node_name(n));
         let why = format!("70 of 70 reads are wrong, by {on}{}", between(from, to));

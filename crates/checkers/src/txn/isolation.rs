@@ -212,7 +212,7 @@ fn implies(a: &str, b: &str) -> bool {
 mod tests {
     use super::*;
     use crate::Verdict;
-    use crate::txn::twin as plain;
+    use crate::txn::oracle as plain;
     use crate::txn::{Shape, Transactions};
 
     #[test]

@@ -7,12 +7,12 @@ mod crdt;
 pub mod generate;
 mod isolation;
 mod named;
+#[cfg(test)]
+mod oracle;
 mod patterns;
 mod predicates;
 mod register;
 mod report;
-#[cfg(test)]
-mod twin;
 mod weak;
 
 pub use append::{ListAppend, list_append};

@@ -90,7 +90,7 @@ pub(crate) fn judged(
         open |= !verdict.is_valid();
     }
     let mut verdict = adya;
-    // The axioms for registers do not see the order in which lists tell their elements.
+    // The axioms for registers do not see the order in which lists have their elements.
     let decided = exact && !open && txns.shape == Shape::Registers;
     let needs_sessions = levels.iter().any(|(_, sessions)| *sessions);
     let stronger = match needs_sessions {

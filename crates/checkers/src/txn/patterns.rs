@@ -11,13 +11,13 @@ use super::core::graph::{Edges, Graph, Rel};
 use super::core::intern::FastMap;
 use super::core::shortest::shortest;
 use super::core::txns::NONE;
-use super::core::{Shape, Transactions, tell};
+use super::core::{Shape, Transactions, explain};
 use super::register;
 
 #[cfg(test)]
 mod tests;
 
-const TOLD_MAX: usize = 16;
+const REPORTED_MAX: usize = 16;
 
 /// Judges reads of groups of keys; see [`long_fork`].
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Checker for LongFork {
                 for pair in reads.windows(2).filter(|w| w[0].0 & !w[1].0 != 0) {
                     count += 1;
                     let cast = [pair[0].1, pair[1].1];
-                    anomalies.push(tell_pair(
+                    anomalies.push(explain_pair(
                         txns,
                         "long-fork",
                         cast,
@@ -150,9 +150,9 @@ impl Checker for WriteSkew {
                 .filter(|[a, b]| !write_the_same_key(txns, *a, *b))
                 .collect();
             pairs.sort_unstable();
-            let told = pairs.iter().take(TOLD_MAX);
+            let shown = pairs.iter().take(REPORTED_MAX);
             let why = "each read a key before the other one wrote it";
-            let anomalies = told.map(|p| tell_pair(txns, "write-skew", *p, why)).collect();
+            let anomalies = shown.map(|p| explain_pair(txns, "write-skew", *p, why)).collect();
             Ok((anomalies, pairs.len(), txns.len()))
         })
     }
@@ -230,7 +230,7 @@ impl Checker for Monotonic {
             if graph.is_acyclic() {
                 return Ok((Vec::new(), 0, reads.len()));
             }
-            let cycles = shortest(&graph, TOLD_MAX, 50_000_000);
+            let cycles = shortest(&graph, REPORTED_MAX, 50_000_000);
             let anomalies: Option<Vec<Anomaly>> = cycles
                 .iter()
                 .map(|c| {
@@ -239,7 +239,7 @@ impl Checker for Monotonic {
                 })
                 .collect();
             let anomalies = anomalies.ok_or(
-                "a cycle did not pass its own re-check, which is a mistake of this checker",
+                "internal error: the verification of a cycle failed; please report it with the history",
             )?;
             let count = anomalies.len();
             Ok((anomalies, count, reads.len()))
@@ -261,7 +261,7 @@ fn found(txns: &Transactions, t: u32) -> impl Iterator<Item = (u32, Option<i64>)
     })
 }
 
-/// Re-checks a cycle of growth and sessions, and tells it.
+/// Verifies a cycle of growth and sessions, and explains it.
 fn growth(txns: &Transactions, members: &[u32]) -> Option<Anomaly> {
     let mut text = txns.cast(members);
     for (i, a) in members.iter().enumerate() {
@@ -282,14 +282,14 @@ fn growth(txns: &Transactions, members: &[u32]) -> Option<Anomaly> {
     Some(Anomaly::new("not-monotonic", subject).explained(text).proved_by(txns.events_of(members)))
 }
 
-fn tell_pair(txns: &Transactions, kind: &'static str, cast: [u32; 2], why: &str) -> Anomaly {
+fn explain_pair(txns: &Transactions, kind: &'static str, cast: [u32; 2], why: &str) -> Anomaly {
     let subject = Value::list(cast.map(|t| i64::from(txns.invoke[t as usize])));
     Anomaly::new(kind, subject)
         .explained(format!("{}{why}", txns.cast(&cast)))
         .proved_by(txns.events_of(&cast))
 }
 
-/// Anomalies that are told, how many there are, and how much was looked at.
+/// Anomalies that are shown, how many there are, and how much was looked at.
 type Outcome = Result<(Vec<Anomaly>, usize, usize), String>;
 
 fn run(name: &'static str, history: &History, find: impl Fn(&Transactions) -> Outcome) -> Verdict {
@@ -311,14 +311,14 @@ fn run(name: &'static str, history: &History, find: impl Fn(&Transactions) -> Ou
         Ok((_, 0, 0)) => Verdict::unknown(name, "no read could have shown it"),
         Ok((_, 0, looked)) => Verdict::valid(name).with("looked_at", looked),
         Ok((mut anomalies, count, looked)) => {
-            anomalies.truncate(TOLD_MAX);
+            anomalies.truncate(REPORTED_MAX);
             let mut verdict = Verdict::invalid(name, format!("{count} × {}", anomalies[0].kind));
             verdict.anomalies = anomalies;
             let kind = verdict.anomalies[0].kind.clone();
             verdict.counted(kind, count).with("looked_at", looked).with("found", count)
         }
     };
-    verdict.anomalies.extend(thin.map(|bad| bad.tell(&txns)));
-    tell::locate(&mut verdict, history);
+    verdict.anomalies.extend(thin.map(|bad| bad.explain(&txns)));
+    explain::locate(&mut verdict, history);
     verdict
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::calls::{Call, Outcome, calls};
 use crate::evidence::{count, node_of};
-use crate::recheck::{self, rechecked};
+use crate::verify::{self, verified};
 use crate::{Anomaly, Arguments, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -131,7 +131,7 @@ impl Checker for G2 {
                 rows.iter().filter(|(_, insert)| insert.committed.is_some()).collect();
             committed += both.len();
             if let [(a, first), (b, second), rest @ ..] = &both[..] {
-                let text = tell(history, key, &[(a, first), (b, second)], rest.len());
+                let text = explain(history, key, &[(a, first), (b, second)], rest.len());
                 let events = [first, second].into_iter();
                 let events = events.flat_map(|i| [Some(i.call.invoked), i.committed]).flatten();
                 found.push(anomaly(history, "G2", key.clone(), text, events.collect()));
@@ -153,7 +153,7 @@ impl Checker for G2 {
         };
         verdict.sample(found);
         let verdict = verdict.with("keys", keys).with("committed", committed);
-        rechecked(history, verdict, recheck::g2)
+        verified(history, verdict, verify::g2)
     }
 
     fn arguments(&self) -> Option<Arguments> {
@@ -178,7 +178,7 @@ fn anomaly(
         .proved_by(events)
 }
 
-fn tell(history: &History, key: &Value, both: &[(&&Value, &&Insert)], more: usize) -> String {
+fn explain(history: &History, key: &Value, both: &[(&&Value, &&Insert)], more: usize) -> String {
     let each = both.iter().map(|(id, insert)| {
         let by = insert.committed.unwrap_or(insert.call.invoked);
         let how = match insert.call.acknowledged() {

@@ -7,11 +7,11 @@ use crate::{Anomaly, Verdict};
 use super::core::cycles::{Class, Found, PER_CLASS_MAX, Step};
 use super::core::decide::Decision;
 use super::core::proof;
-use super::core::{Status, Transactions, tell};
+use super::core::{Status, Transactions, explain};
 use super::isolation::Isolation;
 
-/// So many anomalies of a kind are told; the rest is counted.
-const TOLD_MAX: usize = 16;
+/// At most so many anomalies of a kind are shown; the rest is counted.
+const REPORTED_MAX: usize = 16;
 
 pub(crate) struct Report<'a> {
     name: &'static str,
@@ -39,12 +39,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// One more finding; it is put into words only where it will be told.
-    pub(crate) fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Anomaly) {
+    /// One more finding; it is put into words only where it will be shown.
+    pub(crate) fn add(&mut self, kind: &'static str, explain: impl FnOnce() -> Anomaly) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
-        if *count <= TOLD_MAX {
-            self.anomalies.push(tell());
+        if *count <= REPORTED_MAX {
+            self.anomalies.push(explain());
         }
     }
 
@@ -52,13 +52,13 @@ impl<'a> Report<'a> {
         self.bytes = bytes;
     }
 
-    /// The cycles of a search, each re-checked.
+    /// The cycles of a search, each verified.
     pub(crate) fn cycles(&mut self, found: Found, reason: impl Fn(Step) -> Option<String>) {
         for (class, steps) in &found.cycles {
-            match tell::cycle(self.txns, *class, steps, &reason) {
+            match explain::cycle(self.txns, *class, steps, &reason) {
                 Some(anomaly) => self.add(class.name(), || anomaly),
                 None => self.unknown.push(format!(
-                    "a cycle of class {} did not pass its own re-check, which is a mistake of this checker",
+                    "internal error: the verification of a cycle of class {} failed; please report it with the history",
                     class.name()
                 )),
             }
@@ -96,7 +96,7 @@ impl<'a> Report<'a> {
                         "incomplete: no order of the versions explains all, by cycles of several classes".into(),
                     ),
                     None => self.unknown.push(
-                        "internal error: the proof that no order of versions is possible did not pass its own re-check".into(),
+                        "internal error: the verification of the proof that no order of versions is possible failed; please report it with the history".into(),
                     ),
                 }
             }
@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
         let kinds: BTreeSet<String> = self.anomalies.iter().map(|a| a.kind.to_string()).collect();
         let kinds: Vec<&str> = kinds.iter().map(|k| &**k).collect();
         let bad: Vec<&str> = kinds.iter().copied().filter(|k| model.forbids(k)).collect();
-        // Most telling first: what the model forbids, and of that the phenomena with least orders.
+        // Most informative first: what the model forbids, and of that the phenomena with least orders.
         self.anomalies.sort_by_key(|a| (!model.forbids(&a.kind), severity(&a.kind)));
         let mut verdict = if !bad.is_empty() {
             let left = names(&Isolation::at_best(kinds.iter().copied()));

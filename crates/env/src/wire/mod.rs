@@ -1,16 +1,17 @@
 //! Faults placed by what is seen on the wire: at a tick, at a message, in the middle of one.
 //!
-//! The switch follows the connections between Erlang nodes. A [`Trigger`] says what to wait for, an
+//! The environment follows the connections between nodes, by the [`Protocol`] that it was given. A [`Trigger`] says what to wait for, an
 //! [`Action`] what happens at that very byte: everything before it is delivered, and what follows is
 //! cut off, held, or delayed. `Cluster::wire` of `fuzz_dist` is the way in;
 //! `nemesis::at` makes a fault of a trigger and an action.
 
 mod action;
+mod protocol;
 mod trigger;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -18,7 +19,8 @@ use super::{Error, HostId, LinkMatrix};
 pub use action::{Action, cut, cut_one_way, delay, hold};
 #[doc(hidden)]
 pub use action::{Effect, Ends};
-pub use fuzz_dist_beam::follow::ControlKind;
+use fuzz_dist_clock::Clock;
+pub use protocol::{Follow, Message, Protocol, Receiver, Seen, Unfollowed, What};
 #[doc(hidden)]
 pub use trigger::Event;
 pub use trigger::{Trigger, before_op, control, message, message_to, middle_of, tick};
@@ -32,8 +34,8 @@ pub struct Fired {
     pub to: HostId,
     /// What it was, for people: `tick`, `reg_send to late`.
     pub what: String,
-    /// When it was seen.
-    pub at: Instant,
+    /// When it was seen: what `CLOCK_MONOTONIC` read, in nanoseconds.
+    pub at_ns: u64,
 }
 
 /// How far a trigger and its action are.
@@ -41,8 +43,8 @@ pub struct Fired {
 pub struct Progress {
     /// What fired it.
     pub fired: Option<Fired>,
-    /// When its action ended.
-    pub ended: Option<Instant>,
+    /// When its action ended: what `CLOCK_MONOTONIC` read, in nanoseconds.
+    pub ended_ns: Option<u64>,
     /// Segments that it has kept and not delivered yet.
     pub held: usize,
 }
@@ -54,12 +56,12 @@ pub struct Connection {
     pub from: HostId,
     /// Who receives.
     pub to: HostId,
-    /// The ports of both, which tell connections of the same hosts apart.
+    /// The ports of both, which distinguish connections of the same hosts.
     pub ports: (u16, u16),
     /// Ticks that were seen.
     pub ticks: u64,
-    /// When the last of them was.
-    pub ticked: Option<Instant>,
+    /// When the last of them was: what `CLOCK_MONOTONIC` read, in nanoseconds.
+    pub ticked_ns: Option<u64>,
     /// Control messages that were seen.
     pub messages: u64,
     /// Messages to names that the node had sent before anybody looked.
@@ -114,6 +116,7 @@ pub struct Armed {
     trigger: Trigger,
     progress: watch::Receiver<Progress>,
     wire: Arc<dyn Wire>,
+    clock: Clock,
 }
 
 impl Armed {
@@ -123,8 +126,9 @@ impl Armed {
         trigger: Trigger,
         progress: watch::Receiver<Progress>,
         wire: Arc<dyn Wire>,
+        clock: Clock,
     ) -> Armed {
-        Armed { id, trigger, progress, wire }
+        Armed { id, trigger, progress, wire, clock }
     }
 
     /// How far it is now.
@@ -138,7 +142,7 @@ impl Armed {
     /// [`Error::NotSeen`] after `limit`, with what was seen instead.
     pub async fn fired(&mut self, limit: Duration) -> Result<Fired, Error> {
         let fired = self.progress.wait_for(|progress| progress.fired.is_some());
-        match tokio::time::timeout(limit, fired).await {
+        match self.clock.timeout(limit, fired).await {
             Ok(Ok(progress)) => Ok(progress.fired.clone().expect("this was waited for")),
             _ => Err(Error::NotSeen {
                 what: self.trigger.to_string(),
@@ -153,8 +157,8 @@ impl Armed {
     /// # Errors
     /// [`Error::TimedOut`] after `limit`.
     pub async fn ended(&mut self, limit: Duration) -> Result<(), Error> {
-        let ended = self.progress.wait_for(|progress| progress.ended.is_some());
-        match tokio::time::timeout(limit, ended).await {
+        let ended = self.progress.wait_for(|progress| progress.ended_ns.is_some());
+        match self.clock.timeout(limit, ended).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Error::TimedOut {
                 what: format!("the end of what {} began", self.trigger),

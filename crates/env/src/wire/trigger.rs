@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use fuzz_dist_beam::Atom;
-use fuzz_dist_beam::follow::ControlKind;
-
 /// What to wait for on the wire.
 ///
 /// It fires once, for the first event that fits on any of its links, where events are counted for
@@ -37,7 +34,7 @@ pub struct Trigger {
 pub enum Event {
     Tick,
     Message,
-    Control(ControlKind),
+    Control(String),
     MessageTo(String),
     Operation(String),
 }
@@ -90,9 +87,10 @@ pub fn tick(n: u64) -> Trigger {
     Trigger::new(Event::Tick).nth(n)
 }
 
-/// A control message of this kind: a monitor, a link, an exit, ….
-pub fn control(kind: ControlKind) -> Trigger {
-    Trigger::new(Event::Control(kind))
+/// A message of this kind, in the word of the protocol: of Erlang nodes `monitor`, `link`, `exit`, …, or
+/// a `ControlKind`.
+pub fn control(kind: impl fmt::Display) -> Trigger {
+    Trigger::new(Event::Control(kind.to_string()))
 }
 
 /// A message to the process that is registered under this name, as casts and calls to
@@ -102,7 +100,7 @@ pub fn control(kind: ControlKind) -> Trigger {
 /// followed, names sent earlier are not known, and their messages do not fit; see
 /// [`Wire::follow`](super::Wire::follow).
 pub fn message_to(name: impl Into<String>) -> Trigger {
-    Trigger::new(Event::MessageTo(Atom::of_name(&name.into()).as_str().into()))
+    Trigger::new(Event::MessageTo(name.into()))
 }
 
 /// Any control message; ticks are none.

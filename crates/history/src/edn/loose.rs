@@ -17,7 +17,7 @@ pub(super) struct Loose {
     events: Vec<Event>,
 }
 
-/// Operations that cannot be told apart.
+/// Operations that cannot be distinguished.
 #[derive(Default)]
 struct Alike {
     /// The place of the earliest invocation since none was open.

@@ -49,7 +49,7 @@ pub(super) fn is_bare(line: &str) -> bool {
     kind.is_some_and(|(kind, _)| matches!(kind, ":invoke" | ":ok" | ":fail" | ":info"))
 }
 
-/// The operation that a line tells, if it tells one.
+/// The operation that a line describes, if any.
 fn operation(line: &str) -> Option<&str> {
     // Most lines begin so, and looking for text anywhere in them takes a fifth of the time.
     if let Some(operation) = line.strip_prefix("INFO  jepsen.util - ") {

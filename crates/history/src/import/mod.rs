@@ -134,7 +134,7 @@ impl History {
     /// Reads a history that others recorded, or this crate, in whatever [`Format`]. `name` is
     /// what the source is called in errors.
     ///
-    /// Formats that tell nothing but sessions and the order within each ([`Format::Plume`],
+    /// Formats that have nothing but sessions and the order within each ([`Format::Plume`],
     /// [`Format::Awdit`], [`Format::Dbcop`]) give transactions that all overlap as far as that
     /// is possible, and the fact `real_time` is false.
     ///

@@ -103,7 +103,7 @@ proptest! {
         let loaded = History::load(&file.0).unwrap();
         prop_assert_eq!(loaded.torn, None);
         assert_same(&loaded.history, &written);
-        // A blank keeps the quick reader off, so that the other one is its twin.
+        // A blank keeps the quick reader off, so that the full parser reads it, as the oracle.
         let slow = fs::read_to_string(&file.0).unwrap().replace("\n{\"index\"", "\n{ \"index\"");
         let slow = History::read_lines(&mut slow.as_bytes(), &file.0).unwrap();
         assert_same(&slow.history, &loaded.history);

@@ -41,7 +41,7 @@ proptest! {
         // However the text is cut while it is read.
         let text = exported(&written, Format::Edn);
         assert_same(&read(&mut &text[..], Notation::Edn, chunk).unwrap(), &written);
-        // A comment keeps the quick reader off, so that the other one is its twin.
+        // A comment keeps the quick reader off, so that the full parser reads it, as the oracle.
         let slow = String::from_utf8(text).unwrap().replace("\n{:index", "\n{;\n:index");
         assert_same(&read(&mut slow.as_bytes(), Notation::Edn, chunk).unwrap(), &written);
     }

@@ -185,7 +185,7 @@ fn operations_without_processes_are_paired_by_what_they_ask() {
     // What is nil is not there.
     let nil = op("ok", ":f nil :process nil", "[[:append :x 1]]");
     assert_eq!(completions(&import(Format::Edn, &nil)), ["0 ok [[\"append\" \"x\" 1]]"]);
-    // Some with and some without cannot be told apart.
+    // Some with and some without cannot be distinguished.
     let mixed = add("ok", "1") + "{:type :invoke :process 4 :f :add :value 2}\n";
     let refused = History::import(&mut mixed.as_bytes(), Path::new("h"), Format::Edn);
     let why = refused.expect_err("some have no process").to_string();

@@ -57,7 +57,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 #[test]
 fn faults_are_read_back_from_their_edges() {
     let mut h = History::new(["n1", "n2"]);
-    let installed = Some((FaultStatus::Installed, Value::from("n1 -/-> n2")));
+    let installed = Some((Some(true), Value::from("n1 -/-> n2")));
     for (t, edge, check) in [
         (1, Edge::Start, None),
         (2, Edge::Started, installed.clone()),
@@ -83,9 +83,9 @@ fn the_end_of_a_fault_has_words_of_its_own_and_the_older_ones_are_read_alike() {
         let mut h = History::new(["n1"]);
         for (t, edge, check) in [
             (1, Edge::Start, None),
-            (2, Edge::Started, Some((FaultStatus::Installed, Value::Nil))),
+            (2, Edge::Started, Some((Some(true), Value::Nil))),
             (3, Edge::Stop, None),
-            (4, Edge::Stopped, Some((FaultStatus::Ineffective, "still there".into()))),
+            (4, Edge::Stopped, Some((Some(false), "still there".into()))),
         ] {
             let mut value = History::fault_value(0, edge, "n1", check);
             if let (Edge::Stopped, Some(word), Value::Map(entries)) = (edge, word, &value) {
@@ -106,8 +106,9 @@ fn the_end_of_a_fault_has_words_of_its_own_and_the_older_ones_are_read_alike() {
         assert_eq!(undone(word), still_there, "{word:?}");
     }
     assert_eq!((undone(Some("removed")), undone(Some("installed"))), (None, None));
-    let words = |edge| FaultStatus::Ineffective.at(edge);
-    assert_eq!((words(Edge::Started), words(Edge::Stopped)), ("ineffective", "not removed"));
+    let words = |edge: Edge| [Some(true), Some(false), None].map(|seen| edge.status(seen));
+    assert_eq!(words(Edge::Started), ["installed", "ineffective", "indeterminate"]);
+    assert_eq!(words(Edge::Stopped), ["removed", "not removed", "indeterminate"]);
 }
 
 proptest! {

@@ -2,57 +2,56 @@
 
 use super::held::Held;
 use crate::triggers::Flow;
-use fuzz_dist_beam::follow::{FollowError, Follower, Seen, Target, What};
-use fuzz_dist_env::wire::Connection;
-use std::time::Instant;
+use fuzz_dist_clock::Clock;
+use fuzz_dist_env::wire::{Connection, Follow, Receiver, Seen, Unfollowed, What};
 
 /// A connection's direction, and what of it is held.
 #[derive(Debug)]
 pub(super) struct Followed {
-    pub(super) follower: Result<Follower, FollowError>,
+    pub(super) follower: Result<Box<dyn Follow>, Unfollowed>,
     ticks: u64,
-    ticked: Option<Instant>,
+    ticked_ns: Option<u64>,
     messages: u64,
     unknown_names: u64,
     pub(super) held: Held,
 }
 
 impl Followed {
-    pub(super) fn new(follower: Follower) -> Followed {
+    pub(super) fn new(follower: Box<dyn Follow>) -> Followed {
         Followed {
             follower: Ok(follower),
             ticks: 0,
-            ticked: None,
+            ticked_ns: None,
             messages: 0,
             unknown_names: 0,
             held: Held::default(),
         }
     }
 
-    pub(super) fn count(&mut self, seen: &[Seen]) {
+    pub(super) fn count(&mut self, seen: &[Seen], clock: &Clock) {
         for one in seen {
             match &one.what {
                 What::Tick => {
                     self.ticks += 1;
-                    self.ticked = Some(Instant::now());
+                    self.ticked_ns = Some(clock.reading_ns());
                 }
-                What::Message { target, .. } => {
+                What::Message(message) => {
                     self.messages += 1;
-                    let unknown = *target == Target::Unknown;
+                    let unknown = matches!(message.to, Receiver::UnknownName(_));
                     self.unknown_names += u64::from(unknown);
                 }
-                _ => {}
+                What::Other(_) => {}
             }
         }
     }
 
     /// Was anything seen that only nodes send, or is it certain that nothing can be?
-    pub(super) fn told(&self, flow: &Flow) -> Option<Connection> {
+    pub(super) fn connection(&self, flow: &Flow) -> Option<Connection> {
         let unfollowed = match &self.follower {
             Ok(_) if self.ticks + self.messages == 0 => return None,
             Ok(_) => None,
-            Err(FollowError::Foreign) => return None,
-            Err(error) => Some(error.to_string()),
+            Err(Unfollowed::Foreign) => return None,
+            Err(Unfollowed::Unreadable(why)) => Some(why.clone()),
         };
         let (from, to) = flow.link;
         Some(Connection {
@@ -60,7 +59,7 @@ impl Followed {
             to,
             ports: flow.ports,
             ticks: self.ticks,
-            ticked: self.ticked,
+            ticked_ns: self.ticked_ns,
             messages: self.messages,
             unknown_names: self.unknown_names,
             unfollowed,

@@ -4,17 +4,21 @@ use super::followed::Followed;
 use super::{Out, Own, Passage};
 use crate::policy::LinkSet;
 use crate::tcp::Segment;
-use crate::triggers::{Flow, Link, Rule, Step, describe};
-use fuzz_dist_beam::follow::{Follower, Seen};
+use crate::triggers::{Flow, Link, Rule, Step};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
-use fuzz_dist_env::wire::Effect;
+use fuzz_dist_env::wire::{Effect, Protocol, Seen};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Connections that are remembered at most; the end of one is not always seen.
 const FLOWS_MAX: usize = 1 << 14;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inner {
+    /// Without one nothing is followed, and only operations fire triggers.
+    pub(super) protocol: Option<Arc<dyn Protocol>>,
+    pub(super) clock: Clock,
     pub(super) flows: HashMap<Flow, Followed>,
     pub(super) rules: Vec<Rule>,
     pub(super) last_id: u64,
@@ -26,13 +30,19 @@ pub(super) struct Inner {
 }
 
 impl Inner {
+    pub(super) fn new(protocol: Option<Arc<dyn Protocol>>, clock: Clock) -> Inner {
+        let (flows, rules, cuts, seen) = Default::default();
+        Inner { protocol, clock, flows, rules, last_id: 0, cuts, changes: 0, seen }
+    }
+
     /// Follows a segment that is not cut off, and lets the rules act.
     pub(super) fn pass(&mut self, link: Link, segment: &Segment<'_>) -> Option<Passage> {
+        let protocol = Arc::clone(self.protocol.as_ref()?);
         let flow = Flow { link, ports: segment.ports };
         if segment.is_syn() {
             let first = segment.sequence.wrapping_add(1);
             self.forget_if_full();
-            self.flows.insert(flow, Followed::new(Follower::from_start(first)));
+            self.flows.insert(flow, Followed::new(protocol.from_start(first)));
             return None;
         }
         if segment.payload.is_empty() {
@@ -45,7 +55,8 @@ impl Inner {
         if !self.flows.contains_key(&flow) {
             self.forget_if_full();
         }
-        let followed = self.flows.entry(flow).or_insert_with(|| Followed::new(Follower::joined()));
+        let joined = || Followed::new(protocol.joined());
+        let followed = self.flows.entry(flow).or_insert_with(joined);
         let follower = followed.follower.as_mut().ok()?;
         // Behind a gap nobody knows where a message begins: it comes again when the gap is filled.
         if follower.place(segment.sequence) > follower.next()
@@ -55,15 +66,15 @@ impl Inner {
         }
         let mut seen = std::mem::take(&mut self.seen);
         seen.clear();
-        let fed = follower.feed(segment.sequence, segment.payload, |one| seen.push(one));
+        let fed = follower.feed(segment.sequence, segment.payload, &mut |one| seen.push(one));
         let at = match fed {
-            Ok(fed) => fed.at,
+            Ok(at) => at,
             Err(error) => {
                 followed.follower = Err(error);
                 None
             }
         };
-        followed.count(&seen);
+        followed.count(&seen, &self.clock);
         // One that is new, or was not seen before, on a link that is held: from what it begins with.
         if let Some(first) = seen.first() {
             let holds = |rule: &&Rule| rule.holds.contains(&link) && !followed.held.has(rule.id);
@@ -92,7 +103,7 @@ impl Inner {
                 match rule.sees(flow, one, at, end) {
                     Some(Step::Act(place)) => {
                         acting.push((rule.id, place));
-                        rule.fire(flow.link, describe(&one.what));
+                        rule.fire(flow.link, one.what.to_string());
                     }
                     Some(Step::End { after: false }) => ending.push(rule.id),
                     Some(Step::End { after: true }) => ending_after.push(rule.id),
@@ -204,7 +215,9 @@ impl Inner {
         for (id, links) in holding {
             let held = self.flows.iter_mut().filter(|(flow, _)| links.contains(&flow.link));
             for (_, followed) in held {
-                if let Some(next) = followed.follower.as_ref().ok().and_then(Follower::next) {
+                if let Some(next) =
+                    followed.follower.as_ref().ok().and_then(|follower| follower.next())
+                {
                     followed.held.hold(next, id);
                 }
             }

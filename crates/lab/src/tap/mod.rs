@@ -12,11 +12,12 @@ mod tests;
 
 use super::tcp::Segment;
 use super::triggers::{Link, Rule};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::HostId;
-use fuzz_dist_env::wire::{Action, Connection, Progress, Trigger};
+use fuzz_dist_env::wire::{Action, Connection, Progress, Protocol, Trigger};
 use inner::Inner;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// A frame for a host.
@@ -47,7 +48,7 @@ pub(super) enum Own {
     Part(Vec<u8>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tap {
     inner: Mutex<Inner>,
     /// Is any link cut? If not, packets without data pass at once.
@@ -55,6 +56,11 @@ pub(super) struct Tap {
 }
 
 impl Tap {
+    /// One that follows connections by this protocol.
+    pub(super) fn new(protocol: Option<Arc<dyn Protocol>>, clock: Clock) -> Tap {
+        Tap { inner: Mutex::new(Inner::new(protocol, clock)), cutting: AtomicBool::new(false) }
+    }
+
     /// Decides on a frame; `None` if it simply passes.
     pub(super) fn see(&self, link: Link, frame: &[u8]) -> Option<Passage> {
         let segment = Segment::of(frame).filter(|segment| !segment.is_empty());
@@ -78,7 +84,12 @@ impl Tap {
         find: impl Fn(&str) -> Option<HostId>,
     ) -> Result<(u64, watch::Receiver<Progress>), String> {
         let mut inner = self.lock();
-        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, find)?;
+        let (clock, protocol) = (inner.clock.clone(), inner.protocol.clone());
+        let name = |written: &str| match &protocol {
+            Some(protocol) => protocol.name(written),
+            None => written.into(),
+        };
+        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, name, find, clock)?;
         inner.last_id += 1;
         inner.rules.push(rule);
         Ok((inner.last_id, progress))
@@ -92,9 +103,10 @@ impl Tap {
             return None;
         }
         let flows = inner.flows.iter().filter(|(flow, _)| trigger.concerns(flow.link));
-        let told: Vec<Connection> = flows.filter_map(|(flow, f)| f.told(flow)).collect();
-        let all = !told.is_empty() && told.iter().all(|c| c.unfollowed.is_some());
-        told.into_iter().find_map(|c| c.unfollowed).filter(|_| all)
+        let connections: Vec<Connection> =
+            flows.filter_map(|(flow, f)| f.connection(flow)).collect();
+        let all = !connections.is_empty() && connections.iter().all(|c| c.unfollowed.is_some());
+        connections.into_iter().find_map(|c| c.unfollowed).filter(|_| all)
     }
 
     /// Ends a rule; gives what it held.
@@ -139,9 +151,10 @@ impl Tap {
 
     pub(super) fn connections(&self) -> Vec<Connection> {
         let inner = self.lock();
-        let mut told: Vec<_> = inner.flows.iter().filter_map(|(flow, f)| f.told(flow)).collect();
-        told.sort_by_key(|c| (c.from, c.to, c.ports));
-        told
+        let mut connections: Vec<_> =
+            inner.flows.iter().filter_map(|(flow, f)| f.connection(flow)).collect();
+        connections.sort_by_key(|c| (c.from, c.to, c.ports));
+        connections
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::tcp::tests::frame;
+use fuzz_dist_beam::follow::{ControlKind, Distribution};
+use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{
-    ControlKind, before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
+    before_op, control, cut, cut_one_way, hold, message, message_to, middle_of, tick,
 };
 use proptest::prelude::*;
 
@@ -16,6 +18,10 @@ const SYN: u8 = 2;
 
 fn find(name: &str) -> Option<HostId> {
     ["n1", "n2", "n3"].iter().position(|n| *n == name).map(|n| HostId::new(n as u16))
+}
+
+fn tap() -> Tap {
+    Tap::new(Some(Arc::new(Distribution)), Clock::system())
 }
 
 impl Tap {
@@ -52,7 +58,7 @@ fn payloads(frames: &[Out]) -> Vec<(Link, Vec<u8>)> {
 
 #[test]
 fn without_triggers_everything_passes_untouched() {
-    let tap = Tap::default();
+    let tap = tap();
     for bytes in [&TICK[..], &reg_send("late", 5), b"anything"] {
         assert_eq!(tap.see((N1, N2), &frame(PORTS, 0, DATA, bytes)), None);
     }
@@ -61,7 +67,7 @@ fn without_triggers_everything_passes_untouched() {
 
 #[test]
 fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
-    let tap = Tap::default();
+    let tap = tap();
     let (id, progress) = tap.arm_now(&tick(2).from("n1").to("n2"), &cut());
     let message = reg_send("late", 9);
     assert_eq!(tap.send((N2, N1), 0, &TICK), TICK, "the other direction counts for itself");
@@ -79,14 +85,14 @@ fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
     assert_eq!(tap.see((N1, N3), &frame(PORTS, 0, 0x10, b"")), None);
     assert_eq!(tap.cuts(), [(N1, N2), (N2, N1)]);
     assert!(tap.release(id).is_empty());
-    assert!(tap.cuts().is_empty() && progress.borrow().ended.is_some());
+    assert!(tap.cuts().is_empty() && progress.borrow().ended_ns.is_some());
     // The retransmission is no further tick, and passes.
     assert_eq!(tap.send((N1, N2), 4, &whole), whole);
 }
 
 #[test]
 fn one_way_leaves_the_other() {
-    let tap = Tap::default();
+    let tap = tap();
     let _ = tap.arm_now(&message(), &cut_one_way());
     assert_eq!(tap.send((N1, N2), 0, &reg_send("x", 0)), NOTHING);
     assert_eq!(tap.send((N2, N1), 0, &TICK), TICK);
@@ -94,8 +100,8 @@ fn one_way_leaves_the_other() {
 }
 
 #[test]
-fn kinds_and_names_are_told_apart() {
-    let tap = Tap::default();
+fn kinds_and_names_are_distinguished() {
+    let tap = tap();
     let (_, late) = tap.arm_now(&message_to("late").nth(2), &hold());
     let (_, monitor) = tap.arm_now(&control(ControlKind::Monitor), &hold());
     let bytes = [reg_send("early", 3), reg_send("late", 3), TICK.to_vec()].concat();
@@ -108,7 +114,7 @@ fn kinds_and_names_are_told_apart() {
 
 #[test]
 fn a_cut_in_the_middle_of_a_message_that_spans_segments() {
-    let tap = Tap::default();
+    let tap = tap();
     let (_, progress) = tap.arm_now(&middle_of(message_to("late")), &cut());
     let message = reg_send("late", 1000);
     let half = message.len() / 2;
@@ -122,7 +128,7 @@ fn a_cut_in_the_middle_of_a_message_that_spans_segments() {
 
 #[test]
 fn what_is_held_comes_later_once_and_in_order() {
-    let tap = Tap::default();
+    let tap = tap();
     let (id, progress) = tap.arm_now(&message_to("late"), &hold());
     let (first, second) = ([reg_send("x", 1), reg_send("late", 2)].concat(), reg_send("y", 3));
     let own = reg_send("x", 1).len();
@@ -144,7 +150,7 @@ fn what_is_held_comes_later_once_and_in_order() {
 
 #[test]
 fn two_holds_on_one_stream_end_one_by_one() {
-    let tap = Tap::default();
+    let tap = tap();
     let (a, _) = tap.arm_now(&message_to("a"), &hold());
     let (b, _) = tap.arm_now(&message_to("b"), &hold());
     let bytes = [reg_send("a", 10), reg_send("b", 10), reg_send("c", 10)].concat();
@@ -158,7 +164,7 @@ fn two_holds_on_one_stream_end_one_by_one() {
 #[test]
 fn held_messages_arrive_before_or_after_another() {
     for after in [false, true] {
-        let tap = Tap::default();
+        let tap = tap();
         let other = message_to("other").from("n3");
         let action = if after { hold().until_after(other) } else { hold().until(other) };
         let (_, progress) = tap.arm_now(&message_to("late"), &action);
@@ -175,13 +181,13 @@ fn held_messages_arrive_before_or_after_another() {
         };
         assert_eq!(payloads(now), [((N1, N2), reg_send("late", 0))]);
         assert!(never.is_empty() && passage.own == Own::Whole);
-        assert!(progress.borrow().ended.is_some());
+        assert!(progress.borrow().ended_ns.is_some());
     }
 }
 
 #[test]
 fn on_the_same_stream_what_is_held_always_comes_first() {
-    let tap = Tap::default();
+    let tap = tap();
     let _ = tap.arm_now(&message_to("late"), &hold().until_after(tick(1)));
     assert_eq!(tap.send((N1, N2), 0, &reg_send("late", 0)), NOTHING);
     let at = reg_send("late", 0).len() as u32;
@@ -192,7 +198,7 @@ fn on_the_same_stream_what_is_held_always_comes_first() {
 
 #[test]
 fn behind_a_gap_nothing_passes_a_trigger() {
-    let tap = Tap::default();
+    let tap = tap();
     assert_eq!(tap.send((N1, N2), 0, &TICK), TICK);
     assert_eq!(tap.send((N1, N2), 8, &TICK), TICK, "nobody waits for anything");
     let _ = tap.arm_now(&tick(1).from("n1"), &cut());
@@ -205,7 +211,7 @@ fn behind_a_gap_nothing_passes_a_trigger() {
 #[test]
 fn before_an_operation_the_link_is_cut_or_held() {
     let hosts = [N1, N2, N3];
-    let tap = Tap::default();
+    let tap = tap();
     let (id, progress) = tap.arm_now(&before_op("add").from("n1").nth(2), &cut());
     let before = |host, f| tap.before_operation(host, f, &hosts);
     for (host, f) in [(N1, "add"), (N1, "read"), (N2, "add")] {
@@ -223,14 +229,14 @@ fn before_an_operation_the_link_is_cut_or_held() {
     before(N1, "add");
     assert_eq!(tap.send((N1, N2), 4, &TICK), NOTHING);
     assert_eq!(payloads(&before(N1, "read")), [((N1, N2), TICK.to_vec())]);
-    assert!(progress.borrow().ended.is_some());
+    assert!(progress.borrow().ended_ns.is_some());
 }
 
 /// A connection that is opened while the link is held waits with its handshake, one that was there and
 /// had not been seen yet with its first message; what is no connection between nodes passes.
 #[test]
 fn before_an_operation_later_connections_are_held_too() {
-    let tap = Tap::default();
+    let tap = tap();
     let (id, _) = tap.arm_now(&before_op("add"), &hold());
     assert!(tap.before_operation(N1, "add", &[N1, N2, N3]).is_empty());
     let send = |ports, at, flags, bytes: &[u8]| match tap
@@ -259,16 +265,19 @@ fn before_an_operation_later_connections_are_held_too() {
 }
 
 #[test]
-fn connections_are_told_with_what_they_carried() {
-    let tap = Tap::default();
+fn connections_are_reported_with_what_they_carried() {
+    let tap = tap();
     tap.see((N1, N2), &frame(PORTS, 99, SYN, b""));
     tap.send((N1, N2), 100, &[0x16, 3, 1, 0, 9]);
     tap.see((N1, N3), &frame((1, 2), 0, DATA, &[&TICK[..], &reg_send("a", 0)].concat()));
     tap.see((N1, N3), &frame((3, 4), 0, DATA, b"hello"));
     tap.see((N1, N3), &frame((1, 2), 0, DATA, &reg_send("a", 0)));
-    let told = tap.connections();
-    assert!(told[0].unfollowed.as_ref().unwrap().contains("TLS"), "{told:?}");
-    assert_eq!((told.len(), told[1].to, told[1].messages, told[1].ports), (2, N3, 1, (1, 2)));
+    let connections = tap.connections();
+    assert!(connections[0].unfollowed.as_ref().unwrap().contains("TLS"), "{connections:?}");
+    assert_eq!(
+        (connections.len(), connections[1].to, connections[1].messages, connections[1].ports),
+        (2, N3, 1, (1, 2))
+    );
     let (on_tls, _) = tap.arm_now(&tick(1).to("n2"), &cut());
     let (anywhere, _) = tap.arm_now(&tick(1), &cut());
     assert!(tap.in_vain(on_tls).unwrap().contains("TLS"));
@@ -309,7 +318,7 @@ proptest! {
         sizes in prop::collection::vec(1..90_usize, 1..60),
         back in prop::collection::vec(0..120_usize, 1..60),
     ) {
-        let tap = Tap::default();
+        let tap = tap();
         let (id, _) = tap.arm_now(&message_to("late").nth(nth), &hold());
         let mut stream = TICK.to_vec();
         let mut held_from = None;

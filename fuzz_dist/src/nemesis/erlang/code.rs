@@ -7,7 +7,6 @@ use super::{control, hit, kept, one_node};
 use crate::args;
 use crate::beam::{Atom, Term};
 use crate::error::Error;
-use crate::history::FaultStatus;
 use crate::op::{Name, Value};
 use crate::random::Stream;
 
@@ -54,6 +53,6 @@ impl Fault for PurgeModuleFault {
             Err(e) => e.to_string(),
         };
         let evidence = Value::map([("loaded", loaded.into())]);
-        Ok(Check { status: FaultStatus::Installed, evidence })
+        Ok(Check::seen(true, evidence))
     }
 }

@@ -7,10 +7,9 @@ use super::kept::{self, Kept, KeptFault, Numbered};
 use super::{carrier, control, hit, needs_two, peer, two_nodes};
 use crate::args;
 use crate::beam::{Atom, Term};
+use crate::erlang::modules::FAULT_MODULE;
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
-use crate::node::modules::TROUBLE_MODULE;
 use crate::node::wait_until;
 use crate::op::{Name, Value};
 use crate::random::Stream;
@@ -103,11 +102,11 @@ impl Fault for BlipFault {
             .await
             .map_err(Error::environment)?;
         let after = carrier(&control, &peer).await?;
-        let told = |carrier: &Option<Term>| Value::from(carrier.as_ref().map(Term::to_string));
+        let shown = |carrier: &Option<Term>| Value::from(carrier.as_ref().map(Term::to_string));
         let evidence = Value::map([
             ("answer", Value::from(answer.to_string())),
-            ("connection_before", told(&before)),
-            ("connection_after", told(&after)),
+            ("connection_before", shown(&before)),
+            ("connection_after", shown(&after)),
         ]);
         Ok(Check::seen(before.is_some() && before != after, evidence))
     }
@@ -124,7 +123,7 @@ impl Fault for BlipFault {
             ("connected", Value::from(connected)),
             ("reconnects", "the application".into()),
         ]);
-        Ok(Check { status: FaultStatus::Installed, evidence })
+        Ok(Check::seen(true, evidence))
     }
 }
 
@@ -150,9 +149,9 @@ impl Fault for BusyDistFault {
         let full =
             kept::start(hit(targets, &plan.hit), plan, "fill", args![peer(targets, &plan.hit)])
                 .await?;
-        let acts = deaf.status.max(full.status);
+        let acts = deaf.and(&full);
         let evidence = Value::map([("receiver", deaf.evidence), ("sender", full.evidence)]);
-        Ok(Check { status: acts, evidence })
+        Ok(Check { seen: acts, evidence })
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
@@ -164,21 +163,22 @@ impl Fault for BusyDistFault {
             if !sender.is_running() {
                 return Ok("not running");
             }
-            let control = sender.control_with(TROUBLE_MODULE).await?;
+            let control = sender.control_with(FAULT_MODULE).await?;
             let busy: bool = control
-                .call(TROUBLE_MODULE, "is_busy", args![peer(targets, &plan.hit)])
+                .call(FAULT_MODULE, "is_busy", args![peer(targets, &plan.hit)])
                 .await
                 .map_err(Error::environment)?;
             if busy { Err(Error::environment("the buffer is still full")) } else { Ok("empty") }
         };
-        let drained = wait_until("the buffer to be empty", DRAIN_LIMIT, drained).await;
-        let status = match &drained {
-            Ok(_) => full.status.max(deaf.status),
-            Err(_) => FaultStatus::Ineffective,
+        let clock = targets.cluster.clock();
+        let drained = wait_until(clock, "the buffer to be empty", DRAIN_LIMIT, drained).await;
+        let seen = match &drained {
+            Ok(_) => full.and(&deaf),
+            Err(_) => Some(false),
         };
         let buffer = drained.map_or_else(|e| e.to_string(), String::from);
         let evidence = Value::map([("receiver", deaf.evidence), ("buffer", buffer.into())]);
-        Ok(Check { status, evidence })
+        Ok(Check { seen, evidence })
     }
 }
 

@@ -8,7 +8,6 @@ use crate::args;
 use crate::beam::{Term, charlist};
 use crate::env::Signal;
 use crate::error::Error;
-use crate::history::FaultStatus;
 use crate::node::wait_until;
 use crate::op::Name;
 use crate::random::Stream;
@@ -60,7 +59,7 @@ impl Fault for KillEpmdFault {
                 Err(e) => Ok(e.to_string()),
             }
         };
-        let refused = wait_until("the end of epmd", EPMD_LIMIT, refused).await;
+        let refused = wait_until(node.clock(), "the end of epmd", EPMD_LIMIT, refused).await;
         let evidence = refused.as_ref().map_or_else(ToString::to_string, Clone::clone);
         Ok(Check::seen(refused.is_ok(), evidence))
     }
@@ -69,7 +68,7 @@ impl Fault for KillEpmdFault {
         let node = hit(targets, plan);
         if !node.is_running() {
             // Killed by another fault, whose end starts everything again.
-            return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
+            return Ok(Check::seen(true, "not running"));
         }
         let control = control(node).await?;
         if node.connect(EPMD_PORT).await.is_err() {
@@ -97,7 +96,8 @@ impl Fault for KillEpmdFault {
                 false => Err(Error::environment(format!("{own} is not registered"))),
             }
         };
-        let back = wait_until("the node in its new port mapper", EPMD_LIMIT, registered).await;
+        let what = "the node in its new port mapper";
+        let back = wait_until(node.clock(), what, EPMD_LIMIT, registered).await;
         let evidence = back.as_ref().map_or_else(ToString::to_string, Clone::clone);
         Ok(Check::seen(back.is_ok(), evidence))
     }

@@ -1,4 +1,4 @@
-//! Faults that a process in the node begins, holds and undoes: `agent/fuzz_dist_trouble.erl`.
+//! Faults that a process in the node begins, holds and undoes: `agent/fuzz_dist_fault.erl`.
 
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ use super::super::{Check, Fault, Hit, Plan, Targets};
 use super::{hit, needs_two, one_node, peer, two_nodes};
 use crate::args;
 use crate::beam::{Args, Atom, Term};
+use crate::erlang::modules::FAULT_MODULE;
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::history::FaultStatus;
 use crate::node::Node;
-use crate::node::modules::TROUBLE_MODULE;
 use crate::op::{Name, Value};
 use crate::random::Stream;
 
@@ -104,7 +103,7 @@ pub(super) async fn start(
     fault: &str,
     arguments: Args,
 ) -> Result<Check, Error> {
-    let harness = node.control_with(TROUBLE_MODULE).await?.own_process();
+    let harness = node.control_with(FAULT_MODULE).await?.own_process();
     let arguments = Term::List(arguments.0);
     call(node, "start", args![plan.number, Atom::from(fault), arguments, harness]).await
 }
@@ -117,15 +116,15 @@ pub(super) async fn stop(
     arguments: Args,
 ) -> Result<Check, Error> {
     if !node.is_running() {
-        return Ok(Check { status: FaultStatus::Installed, evidence: "not running".into() });
+        return Ok(Check::seen(true, "not running"));
     }
     call(node, "stop", args![plan.number, Atom::from(fault), Term::List(arguments.0)]).await
 }
 
 /// Calls a function of the faults' module on a node; what it saw.
 pub(super) async fn call(node: &Node, function: &str, args: Args) -> Result<Check, Error> {
-    let control = node.control_with(TROUBLE_MODULE).await?;
-    let answering = control.call::<Term>(TROUBLE_MODULE, function, args).within(ANSWER_LIMIT);
+    let control = node.control_with(FAULT_MODULE).await?;
+    let answering = control.call::<Term>(FAULT_MODULE, function, args).within(ANSWER_LIMIT);
     let answer = answering.await.map_err(Error::environment)?;
     match answer.as_tuple() {
         Some([seen, evidence]) if seen.is_atom("true") || seen.is_atom("false") => {

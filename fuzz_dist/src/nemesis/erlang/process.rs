@@ -8,7 +8,6 @@ use super::{control, hit, one_node};
 use crate::args;
 use crate::beam::{Atom, Connection, Down, Term};
 use crate::error::Error;
-use crate::history::FaultStatus;
 use crate::op::{Name, Value};
 use crate::random::Stream;
 
@@ -87,13 +86,13 @@ impl Fault for KillProcessFault {
             .call("erlang", "exit", args![pid.clone(), Atom::from("kill")])
             .await
             .map_err(Error::environment)?;
-        let down = tokio::time::timeout(END_LIMIT, watch.down()).await;
-        let (ended, told) = match down {
+        let down = targets.cluster.clock().timeout(END_LIMIT, watch.down()).await;
+        let (ended, evidence) = match down {
             Ok(Down::Ended(reason)) => (true, format!("{pid} ended: {reason}")),
             Ok(Down::Disconnected(reason)) => (false, format!("not seen: {reason}")),
             Err(_) => (false, format!("{pid} did not end within {END_LIMIT:?}")),
         };
-        Ok(Check::seen(ended, told))
+        Ok(Check::seen(ended, evidence))
     }
 
     /// Over as it began: whether somebody has that name again is the application's work.
@@ -106,7 +105,7 @@ impl Fault for KillProcessFault {
             ("registered", Value::from(now.unwrap_or_else(|e| e.to_string()))),
             ("restarts", "its supervisor".into()),
         ]);
-        Ok(Check { status: FaultStatus::Installed, evidence })
+        Ok(Check::seen(true, evidence))
     }
 }
 
@@ -132,7 +131,7 @@ impl Fault for KillChildFault {
     /// Over as it began: its supervisor starts it again, or gives up.
     async fn stop(&self, _: Targets<'_>, _: &Numbered) -> Result<Check, Error> {
         let evidence = Value::map([("restarts", "its supervisor".into())]);
-        Ok(Check { status: FaultStatus::Installed, evidence })
+        Ok(Check::seen(true, evidence))
     }
 }
 

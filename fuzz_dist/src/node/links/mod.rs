@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Node;
+use crate::clock::Clock;
 use crate::env::wire::Wire;
-use crate::env::{Environment, HostId};
+use crate::env::{Environment, Error as EnvError, HostId, LinkCounters};
 use crate::error::Error;
 use crate::grudge::Grudge;
 
@@ -31,6 +32,7 @@ pub struct Links(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     env: Arc<dyn Environment>,
+    clock: Clock,
     nodes: Vec<Node>,
     wire: Option<Arc<dyn Wire>>,
     network: Mutex<Network>,
@@ -41,13 +43,14 @@ struct Inner {
 }
 
 impl Links {
-    pub(super) fn new(env: Arc<dyn Environment>, nodes: Vec<Node>) -> Links {
+    pub(super) fn new(env: Arc<dyn Environment>, clock: Clock, nodes: Vec<Node>) -> Links {
         Links(Arc::new(Inner {
-            wire: env.wire().ok(),
+            wire: env.wire(),
             network: Mutex::new(Network::new(nodes.len())),
             installing: tokio::sync::Mutex::default(),
             sockets: tokio::sync::Semaphore::new(probes::SOCKETS_MAX),
             env,
+            clock,
             nodes,
         }))
     }
@@ -126,6 +129,11 @@ impl Inner {
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the links have carried and dropped; nothing where nobody counts.
+    fn counters(&self) -> LinkCounters {
+        self.env.links().map(|links| links.counters()).unwrap_or_default()
+    }
+
     fn host(&self, node: usize) -> HostId {
         self.nodes[node].host()
     }
@@ -164,7 +172,11 @@ impl Inner {
             }
             network.wanted(|node| self.host(node))
         };
-        self.env.set_links(&matrix).await.map_err(Error::environment)?;
+        let links = self.env.links().ok_or_else(|| {
+            let (environment, what) = (self.env.name().into(), "cut links".into());
+            Error::environment(EnvError::Unsupported { environment, what })
+        })?;
+        links.set_links(&matrix).await.map_err(Error::environment)?;
         self.network().has_installed(epoch);
         Ok(())
     }

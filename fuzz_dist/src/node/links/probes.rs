@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use super::{Inner, Link};
+use crate::clock::Clock;
 
 /// So many sockets all proofs together may have open: each costs a file descriptor, and an
 /// ordinary user has about a thousand.
@@ -20,6 +20,7 @@ const SOCKET_LIMIT: Duration = Duration::from_secs(1);
 /// The sockets of one proof. A node whose host makes none has none, and its links are silent.
 pub(super) struct Probes {
     sockets: Vec<Option<(UdpSocket, SocketAddr)>>,
+    clock: Clock,
     /// Of this proof alone: sockets of former ones may have had the same ports.
     number: u64,
 }
@@ -32,10 +33,11 @@ impl Probes {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut opening = JoinSet::new();
         for (place, node) in links.nodes.iter().enumerate() {
-            let (env, host) = (links.env.clone(), node.host());
+            let (env, clock, host) = (links.env.clone(), links.clock.clone(), node.host());
             let on = SocketAddr::new(node.address(), 0);
             opening.spawn(async move {
-                let socket = timeout(SOCKET_LIMIT, env.bind_udp(host, on)).await.ok()?.ok()?;
+                let bound = clock.timeout(SOCKET_LIMIT, env.bind_udp(host, on)).await;
+                let socket = bound.ok()?.ok()?;
                 let address = socket.local_addr().ok()?;
                 Some((place, socket, address))
             });
@@ -46,7 +48,7 @@ impl Probes {
                 sockets[place] = Some((socket, address));
             }
         }
-        Probes { sockets, number: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Probes { sockets, clock: links.clock.clone(), number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Sends a datagram over each of these links.
@@ -58,7 +60,7 @@ impl Probes {
             };
             let datagram = self.datagram(round, (from, to));
             // One that was not sent does not arrive, and is seen by that.
-            let _ = timeout(SOCKET_LIMIT, socket.send_to(&datagram, address)).await;
+            let _ = self.clock.timeout(SOCKET_LIMIT, socket.send_to(&datagram, address)).await;
         }
     }
 

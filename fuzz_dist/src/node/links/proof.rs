@@ -2,7 +2,6 @@
 
 use super::Link;
 use crate::grudge::Grudge;
-use crate::history::FaultStatus;
 use crate::op::Value;
 
 /// The most links that evidence names of a kind.
@@ -65,16 +64,16 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// `Installed` where everything is as it should be, `Ineffective` where a link that should
-    /// be cut carries packets, `Indeterminate` where the state of a link was not seen.
-    pub fn status(&self) -> FaultStatus {
+    /// Is every link as expected? `Some(false)` where one that should be cut carries packets, `None`
+    /// where the state of one was not seen.
+    pub fn holds(&self) -> Option<bool> {
         let unseen = [&self.silent, &self.changing, &self.undone];
         if !self.leaks.is_empty() {
-            FaultStatus::Ineffective
+            Some(false)
         } else if self.refused.is_some() || unseen.iter().any(|links| !links.is_empty()) {
-            FaultStatus::Indeterminate
+            None
         } else {
-            FaultStatus::Installed
+            Some(true)
         }
     }
 
@@ -93,26 +92,26 @@ impl Proof {
     pub fn evidence(&self) -> Value {
         let rows = self.expected.to_string();
         let matrix = self.names.iter().zip(rows.lines()).map(|(n, row)| format!("{n} {row}"));
-        let told = |links: &[Link]| Value::list(self.told(links));
+        let named = |links: &[Link]| Value::list(self.named(links));
         let mut evidence = vec![
             ("matrix", Value::list(matrix)),
             ("epoch", Value::Int(self.epoch as i64)),
-            ("leaks", told(&self.leaks)),
-            ("silent", told(&self.silent)),
+            ("leaks", named(&self.leaks)),
+            ("silent", named(&self.silent)),
         ];
         let seldom = [("changing", &self.changing), ("undone", &self.undone)];
         let seldom = seldom.into_iter().filter(|(_, links)| !links.is_empty());
-        evidence.extend(seldom.map(|(name, links)| (name, told(links))));
+        evidence.extend(seldom.map(|(name, links)| (name, named(links))));
         evidence.extend(self.refused.clone().map(|why| ("refused", why.into())));
         Value::map(evidence)
     }
 
-    fn told(&self, links: &[Link]) -> Vec<String> {
+    fn named(&self, links: &[Link]) -> Vec<String> {
         let name = |(from, to): &Link| format!("{} -> {}", self.names[*from], self.names[*to]);
-        let mut told: Vec<String> = links.iter().take(NAMED_MAX).map(name).collect();
+        let mut named: Vec<String> = links.iter().take(NAMED_MAX).map(name).collect();
         if links.len() > NAMED_MAX {
-            told.push(format!("and {} more", links.len() - NAMED_MAX));
+            named.push(format!("and {} more", links.len() - NAMED_MAX));
         }
-        told
+        named
     }
 }

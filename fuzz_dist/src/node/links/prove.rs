@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
 use super::network::{Network, links};
 use super::probes::{Probes, SOCKETS_MAX};
 use super::proof::{Part, Proof, Scope};
@@ -28,10 +26,10 @@ pub(super) async fn prove(links: &Arc<Inner>, scope: Scope<'_>) -> Proof {
     let sockets = links.nodes.len().min(SOCKETS_MAX) as u32;
     let _sockets = links.sockets.acquire_many(sockets).await;
     let mut look = Look::new(links, scope, Probes::open(links).await);
-    let end = Instant::now() + PROOF_LIMIT;
+    let end = links.clock.now() + PROOF_LIMIT;
     while look.refused.is_none()
         && !look.round().await
-        && (look.rounds.len() < ROUNDS_MIN || Instant::now() < end)
+        && (look.rounds.len() < ROUNDS_MIN || links.clock.now() < end)
     {}
     look.judge()
 }
@@ -85,7 +83,7 @@ impl<'a> Look<'a> {
             seen: vec![Seen::default(); n * n],
             epoch,
             expected,
-            counted: links.env.capabilities().link_counters,
+            counted: links.env.links().is_some_and(|links| links.counts_drops()),
             refused: None,
         }
     }
@@ -111,23 +109,23 @@ impl<'a> Look<'a> {
         }
         let unsettled = self.begin();
         // Once the counters are read, what they count is of the state that the links are in now.
-        let counters = self.links.env.counters();
+        let counters = self.links.counters();
         for link in &unsettled {
             let dropped = self.dropped(&counters, *link);
             self.seen_mut(*link).before.get_or_insert(dropped);
         }
         self.probes.send(self.rounds.len() as u32 - 1, unsettled).await;
-        let end = Instant::now() + ROUND;
+        let end = self.links.clock.now() + ROUND;
         while self.look() == State::Waiting {
-            if Instant::now() >= end {
+            if self.links.clock.now() >= end {
                 self.nothing_came();
                 break;
             }
-            sleep(LOOK_EVERY).await;
+            self.links.clock.sleep(LOOK_EVERY).await;
         }
         let mut state = self.look();
         if state == State::Complete && self.seen.iter().any(|seen| seen.dropped) {
-            sleep(ARRIVAL_LIMIT).await;
+            self.links.clock.sleep(ARRIVAL_LIMIT).await;
             state = self.look();
         }
         state == State::Complete
@@ -166,7 +164,7 @@ impl<'a> Look<'a> {
     /// Takes up what has arrived and what was dropped.
     fn look(&mut self) -> State {
         let arrived = self.probes.arrived();
-        let counters = self.links.env.counters();
+        let counters = self.links.counters();
         // The network is looked at last: what is in its former state is void.
         let inner = self.links.clone();
         let network = inner.observed();

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::Begun;
 use crate::error::Error;
-use crate::history::{Edge, FaultStatus};
+use crate::history::Edge;
 use crate::nemesis::{AnyPlan, DynFault};
 use crate::op::{Name, NodeId};
+use crate::time::Time;
 
 /// A fault that was begun.
 pub(super) struct Entry {
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     /// Whoever waits for the end of its start.
     pub(super) begun: Option<oneshot::Sender<Result<Begun, Error>>>,
     /// Whoever waits for its end.
-    pub(super) ended: Vec<oneshot::Sender<FaultStatus>>,
+    pub(super) ended: Vec<oneshot::Sender<Option<bool>>>,
     /// Is it to end as soon as it can?
     pub(super) end_asked: bool,
     /// How often `stop` was run.
@@ -38,15 +38,15 @@ pub(super) struct Entry {
 /// Where a fault is in its life.
 pub(super) enum State {
     /// `start` runs.
-    Starting { task: AbortHandle, until: Instant },
+    Starting { task: AbortHandle, until: Time },
     /// `start` was cancelled, and its future may still be there.
-    Cancelling { until: Instant, why: String },
+    Cancelling { until: Time, why: String },
     /// It acts, or was to.
     Acting,
     /// `stop` runs.
-    Stopping { task: AbortHandle, until: Instant },
-    /// It was ended; was its removal verified?
-    Over(FaultStatus),
+    Stopping { task: AbortHandle, until: Time },
+    /// It was ended; is it removed? `None` where that is not decided.
+    Over(Option<bool>),
 }
 
 impl Entry {
@@ -57,11 +57,11 @@ impl Entry {
 
     /// Was its removal verified?
     pub(super) fn is_undone(&self) -> bool {
-        matches!(self.state, State::Over(FaultStatus::Installed))
+        matches!(self.state, State::Over(Some(true)))
     }
 
     /// When something has to be done about it at the latest.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Time> {
         match &self.state {
             State::Starting { until, .. }
             | State::Cancelling { until, .. }

@@ -2,14 +2,14 @@
 
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use std::time::Duration;
 
 use super::owner::Owner;
 use super::step::{self, Done};
-use crate::history::{Edge, FaultStatus};
+use crate::history::Edge;
 use crate::op::Value;
+use crate::time::Time;
 
 /// How long the proof, and reconnecting the nodes, may take.
 const STEP_LIMIT: Duration = Duration::from_secs(90);
@@ -22,7 +22,7 @@ pub(super) struct Heal {
     stage: Stage,
     waiting: Vec<oneshot::Sender<bool>>,
     /// What is not undone by then is not.
-    until: Option<Instant>,
+    until: Option<Time>,
 }
 
 #[derive(Default)]
@@ -34,12 +34,12 @@ enum Stage {
     /// The links are opened and proved open.
     Proving {
         task: AbortHandle,
-        until: Instant,
+        until: Time,
     },
     /// The database connects its nodes.
     Reconnecting {
         task: AbortHandle,
-        until: Instant,
+        until: Time,
         proved: bool,
     },
     Healed(bool),
@@ -51,7 +51,7 @@ impl Heal {
         !matches!(self.stage, Stage::NotAsked)
     }
 
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Time> {
         let stage = match &self.stage {
             Stage::Proving { until, .. } | Stage::Reconnecting { until, .. } => Some(*until),
             Stage::Ending => None,
@@ -61,18 +61,19 @@ impl Heal {
     }
 
     /// The earlier one of this and the end of the heal.
-    pub(super) fn bound(&self, until: Instant) -> Instant {
+    pub(super) fn bound(&self, until: Time) -> Time {
         self.until.map_or(until, |end| end.min(until))
     }
 }
 
 impl Owner {
-    pub(super) fn ask_heal(&mut self, until: Option<Instant>, reply: oneshot::Sender<bool>) {
+    pub(super) fn ask_heal(&mut self, limit: Option<Duration>, reply: oneshot::Sender<bool>) {
         if let Stage::Healed(proved) = self.heal.stage {
             let _ = reply.send(proved);
             return;
         }
         self.heal.waiting.push(reply);
+        let until = limit.map(|limit| self.now() + limit);
         self.heal.until = self.heal.until.into_iter().chain(until).min();
         if !self.heal.is_asked() {
             self.heal.stage = Stage::Ending;
@@ -95,7 +96,7 @@ impl Owner {
             return;
         }
         let task = self.spawn(step::prove(self.scene.cluster.clone()));
-        let until = self.heal.bound(Instant::now() + STEP_LIMIT);
+        let until = self.heal.bound(self.now() + STEP_LIMIT);
         self.heal.stage = Stage::Proving { task, until };
     }
 
@@ -117,7 +118,7 @@ impl Owner {
                 if let Some(e) = &error {
                     self.board.problem(format!("healing the links failed: {e}"));
                 }
-                let whole = error.is_none() && proof.status() == FaultStatus::Installed;
+                let whole = error.is_none() && proof.holds() == Some(true);
                 self.proved(whole, proof.evidence());
             }
             Ok(Done::Reconnected(result)) => {
@@ -152,7 +153,7 @@ impl Owner {
         self.heal.stage = Stage::Healed(proved);
         if self.scene.reconnect {
             let task = self.spawn(step::reconnect(self.reach()));
-            let until = self.heal.bound(Instant::now() + STEP_LIMIT);
+            let until = self.heal.bound(self.now() + STEP_LIMIT);
             self.heal.stage = Stage::Reconnecting { task, until, proved };
             return;
         }
@@ -168,7 +169,7 @@ impl Owner {
             self.scene.recorder.set_meta("reconnected", true);
         }
         self.heal.stage = Stage::Healed(proved);
-        self.tell_departures();
+        self.report_departures();
         self.board.heal(proved);
         for waiting in self.heal.waiting.drain(..) {
             let _ = waiting.send(proved);
@@ -176,7 +177,7 @@ impl Owner {
     }
 
     /// Ends the heal where its time, or that of its step, is over.
-    pub(super) fn heal_overdue(&mut self, now: Instant) {
+    pub(super) fn heal_overdue(&mut self, now: Time) {
         if self.heal.due().is_none_or(|due| due > now) {
             return;
         }

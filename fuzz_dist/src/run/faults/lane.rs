@@ -63,7 +63,7 @@ impl Live {
                 k => self.seed.stream(&format!("nemesis/{i}/{k}")),
             };
             let slot = Slot::Lane { lane: i, window: k };
-            let Some(held) = self.begin_or_tell(&lane.fault, random, &window.zone, slot).await
+            let Some(held) = self.begin_or_report(&lane.fault, random, &window.zone, slot).await
             else {
                 continue;
             };
@@ -84,7 +84,7 @@ impl Live {
     }
 
     /// Begins a fault; what keeps it from beginning becomes a problem of the run.
-    async fn begin_or_tell(
+    async fn begin_or_report(
         &self,
         fault: &Arc<dyn DynFault>,
         random: Stream,
@@ -134,10 +134,11 @@ impl Live {
                     break;
                 }
                 from = len;
-                tokio::time::sleep(LOOK_EVERY).await;
+                self.clock.sleep(LOOK_EVERY).await;
             }
         };
         tokio::select! {
+            biased;
             _ = self.stopped_before(end, stop) => return Vec::new(),
             () = seen => {}
         }
@@ -150,7 +151,7 @@ impl Live {
         for (index, fault) in lane.then.iter().enumerate() {
             let random = self.seed.stream(&format!("nemesis/{i}/{k}/then/{index}"));
             let slot = Slot::Then { lane: i, window: k, index };
-            begun.extend(self.begin_or_tell(fault, random, &zone, slot).await);
+            begun.extend(self.begin_or_report(fault, random, &zone, slot).await);
         }
         begun
     }
@@ -158,8 +159,9 @@ impl Live {
     /// Waits until `time`; did `stop` say true before?
     async fn stopped_before(&self, time: Time, stop: &mut watch::Receiver<bool>) -> bool {
         tokio::select! {
-            () = tokio::time::sleep_until(self.clock.instant(time)) => false,
+            biased;
             said = stop.wait_for(|stop| *stop) => said.is_ok(),
+            () = self.clock.sleep_until(time) => false,
         }
     }
 

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::history::FaultStatus;
@@ -58,9 +57,9 @@ enum Request {
         polled: Option<oneshot::Sender<Held>>,
     },
     /// A fault is to end; the answer comes when it has.
-    End { id: i64, reply: Option<oneshot::Sender<FaultStatus>> },
+    End { id: i64, reply: Option<oneshot::Sender<Option<bool>>> },
     /// All faults are to end, and the network is to be proved whole.
-    Heal { until: Option<Instant>, reply: oneshot::Sender<bool> },
+    Heal { limit: Option<Duration>, reply: oneshot::Sender<bool> },
 }
 
 /// What came of a start.
@@ -160,12 +159,12 @@ impl Faults {
         Held { id, requests: Some(self.requests.clone()) }
     }
 
-    /// Ends a fault; what the look at its end showed. Dropped before that, the fault ends all the
+    /// Ends a fault; is it removed? `None` where that is not decided. Dropped before that, the fault ends all the
     /// same.
-    pub(super) async fn end(&self, id: i64) -> FaultStatus {
+    pub(super) async fn end(&self, id: i64) -> Option<bool> {
         let (reply, ended) = oneshot::channel();
         let _ = self.requests.send(Request::End { id, reply: Some(reply) });
-        ended.await.unwrap_or(FaultStatus::Indeterminate)
+        ended.await.ok().flatten()
     }
 
     /// Ends all faults, heals the links and proves it; was the removal of everything verified? From then on no
@@ -173,8 +172,7 @@ impl Faults {
     /// what is not over by then is recorded as not undone.
     pub(super) async fn heal(&self, limit: Option<Duration>) -> bool {
         let (reply, healed) = oneshot::channel();
-        let until = limit.map(|limit| Instant::now() + limit);
-        let _ = self.requests.send(Request::Heal { until, reply });
+        let _ = self.requests.send(Request::Heal { limit, reply });
         match healed.await {
             Ok(proved) => proved,
             Err(_) => {

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::Instant;
 
 use super::board::Board;
 use super::entry::{Entry, State, hit};
@@ -19,10 +18,11 @@ use super::step::{self, Done, Planned};
 use super::{Begin, Begun, Held, Request, Scene};
 use crate::db::AnyDb;
 use crate::error::{Error, ErrorKind};
-use crate::history::{Edge, FaultStatus, History};
+use crate::history::{Edge, History};
 use crate::nemesis::Check;
 use crate::node::Cluster;
 use crate::op::Value;
+use crate::time::Time;
 
 /// How long one step of a fault may take: starting it, or undoing it with a restart. What is left of
 /// the total limit may be less.
@@ -62,7 +62,7 @@ struct Planning {
     reply: oneshot::Sender<Result<Begun, Error>>,
     polled: Option<oneshot::Sender<Held>>,
     task: AbortHandle,
-    until: Instant,
+    until: Time,
 }
 
 impl Owner {
@@ -87,15 +87,18 @@ impl Owner {
 
     /// Until nobody can ask for anything any more.
     pub(super) async fn run(mut self) {
+        let clock = self.scene.clock.clone();
         loop {
             let due = self.due();
             let wait = async {
                 match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
+                    Some(due) => clock.sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
+                // In this order, so that what is over in time does not count as late.
+                biased;
                 request = self.requests.recv() => match request {
                     Some(request) => self.serve(request),
                     None => return,
@@ -104,7 +107,7 @@ impl Owner {
                     Ok((id, done)) => self.done(id, Ok(done)),
                     Err(e) => self.done(e.id(), Err(step::died(e))),
                 },
-                () = wait => self.overdue(Instant::now()),
+                () = wait => self.overdue(self.now()),
             }
             self.heal_on();
             let shown = self.entries.iter().filter(|e| !e.is_over()).map(Entry::shown).collect();
@@ -112,7 +115,11 @@ impl Owner {
         }
     }
 
-    fn due(&self) -> Option<Instant> {
+    pub(super) fn now(&self) -> Time {
+        self.scene.clock.now()
+    }
+
+    fn due(&self) -> Option<Time> {
         let entries = self.entries.iter().filter_map(Entry::due);
         let planning = self.planning.values().map(|p| p.until);
         entries.chain(planning).chain(self.heal.due()).min()
@@ -136,7 +143,7 @@ impl Owner {
                 }
                 self.ask_end(id as usize);
             }
-            Request::Heal { until, reply } => self.ask_heal(until, reply),
+            Request::Heal { limit, reply } => self.ask_heal(limit, reply),
         }
     }
 
@@ -153,9 +160,9 @@ impl Owner {
         async move { calls.watch(what, STEP_LIMIT, step).await }
     }
 
-    fn step_limit(&self, least: Duration) -> Instant {
-        let now = Instant::now();
-        let left = self.scene.until.saturating_duration_since(now);
+    fn step_limit(&self, least: Duration) -> Time {
+        let now = self.now();
+        let left = self.scene.until.since(now);
         self.heal.bound(now + STEP_LIMIT.min(left).max(least))
     }
 
@@ -235,8 +242,8 @@ impl Owner {
         let (i, id) = (self.entries.len(), self.entries.len() as i64);
         let value = History::fault_start(id, &plan.hit().shape, begin.zone.as_deref());
         self.scene.record(name.clone(), Edge::Start, value);
-        let trouble = format!("{name} {}", plan.hit().shape);
-        self.scene.announcements.trouble(Edge::Start, id, &trouble);
+        let announced = format!("{name} {}", plan.hit().shape);
+        self.scene.announcements.fault(Edge::Start, id, &announced);
         let plan = Arc::new(plan);
         let polled = polled.and_then(|polled| Some((polled, self.held(id)?)));
         let step = step::start(begin.fault.clone(), self.reach(), plan.clone(), polled);
@@ -277,9 +284,9 @@ impl Owner {
         let failed = checked.err().map(|_| check.evidence.to_string());
         entry.enter(Edge::Started);
         entry.state = State::Acting;
-        let (id, status, name) = (entry.id, check.status, entry.name.clone());
+        let (id, status, name) = (entry.id, check.seen.into(), entry.name.clone());
         let reply = entry.begun.take();
-        let value = (check.status, check.evidence);
+        let value = (check.seen, check.evidence);
         let value = History::fault_value(id, Edge::Started, "", Some(value));
         self.scene.record(name, Edge::Started, value);
         if let (Some(reply), Some(held)) = (reply, self.held(id)) {
@@ -291,6 +298,7 @@ impl Owner {
 
     /// Ends a fault as soon as it can be: a start that is under way is awaited or cancelled first.
     pub(super) fn ask_end(&mut self, i: usize) {
+        let now = self.now();
         let entry = &mut self.entries[i];
         if entry.is_over() || std::mem::replace(&mut entry.end_asked, true) {
             return;
@@ -298,7 +306,7 @@ impl Owner {
         match &mut entry.state {
             State::Starting { until, .. } => {
                 let grace = if entry.lead.is_zero() { START_GRACE } else { Duration::ZERO };
-                *until = (*until).min(Instant::now() + grace);
+                *until = (*until).min(now + grace);
             }
             State::Acting => self.stop(i),
             State::Cancelling { .. } | State::Stopping { .. } | State::Over(_) => {}
@@ -333,18 +341,18 @@ impl Owner {
         let check =
             checked.unwrap_or_else(|why| indeterminate(format!("undoing `{}` {why}", entry.name)));
         entry.enter(Edge::Stopped);
-        entry.state = State::Over(check.status);
-        let value = (check.status, check.evidence);
+        entry.state = State::Over(check.seen);
+        let value = (check.seen, check.evidence);
         let value = History::fault_value(entry.id, Edge::Stopped, "", Some(value));
-        self.scene.announcements.trouble(Edge::Stop, entry.id, &entry.shown());
+        self.scene.announcements.fault(Edge::Stop, entry.id, &entry.shown());
         self.scene.record(entry.name.clone(), Edge::Stopped, value);
         for ended in entry.ended.drain(..) {
-            let _ = ended.send(check.status);
+            let _ = ended.send(check.seen);
         }
     }
 
     /// Cancels what takes too long.
-    fn overdue(&mut self, now: Instant) {
+    fn overdue(&mut self, now: Time) {
         for i in 0..self.entries.len() {
             if self.entries[i].due().is_some_and(|due| due <= now) {
                 self.give_up(i);
@@ -362,6 +370,7 @@ impl Owner {
 
     /// The step of a fault passed its limit.
     fn give_up(&mut self, i: usize) {
+        let now = self.now();
         let entry = &mut self.entries[i];
         match &entry.state {
             State::Starting { task, .. } => {
@@ -374,7 +383,7 @@ impl Owner {
                         problem
                     }
                 };
-                entry.state = State::Cancelling { until: Instant::now() + CANCEL_LIMIT, why };
+                entry.state = State::Cancelling { until: now + CANCEL_LIMIT, why };
             }
             State::Cancelling { .. } => {
                 // Its thread is blocked; it cannot be waited for.
@@ -413,10 +422,11 @@ impl Owner {
                 State::Cancelling { .. } | State::Acting | State::Over(_) => {}
             }
             self.forget(i);
+            let now = self.now();
             let entry = &mut self.entries[i];
             if entry.edge == Edge::Start {
                 entry.end_asked = false;
-                entry.state = State::Cancelling { until: Instant::now(), why: why.into() };
+                entry.state = State::Cancelling { until: now, why: why.into() };
                 self.started(i, Err("was cut off".into()));
             }
             let entry = &mut self.entries[i];
@@ -438,7 +448,7 @@ impl Owner {
     }
 
     /// Where this run does not do what the run did that it replays.
-    pub(super) fn tell_departures(&self) {
+    pub(super) fn report_departures(&self) {
         let Some(replay) = &self.scene.replay else { return };
         for slot in replay.slots() {
             if self.scene.schedule.drawn(slot).is_none() {
@@ -458,7 +468,7 @@ fn checked(done: Result<Done, String>) -> Result<Check, String> {
 }
 
 fn indeterminate(why: String) -> Check {
-    Check { status: FaultStatus::Indeterminate, evidence: Value::from(why) }
+    Check { seen: None, evidence: Value::from(why) }
 }
 
 fn closed() -> Error {

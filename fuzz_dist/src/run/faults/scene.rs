@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::Instant;
-
 use crate::clock::Clock;
 use crate::db::AnyDb;
 use crate::history::{Edge, Recorder};
@@ -14,6 +12,7 @@ use crate::op::{Event, Name, Phase, Process, Value};
 use crate::run::announce::Announcements;
 use crate::run::calls::Calls;
 use crate::store;
+use crate::time::Time;
 
 /// The test as its faults see it.
 pub(in crate::run) struct Scene {
@@ -26,7 +25,7 @@ pub(in crate::run) struct Scene {
     /// Where the code of faults is noted while it runs.
     pub(in crate::run) calls: Calls,
     /// The end of the total limit.
-    pub(in crate::run) until: Instant,
+    pub(in crate::run) until: Time,
     /// Whether the nodes are reconnected after the heal.
     pub(in crate::run) reconnect: bool,
     /// What is drawn.

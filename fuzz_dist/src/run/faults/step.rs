@@ -10,7 +10,6 @@ use tokio::task::JoinError;
 use super::Held;
 use crate::db::AnyDb;
 use crate::error::Error;
-use crate::history::FaultStatus;
 use crate::nemesis::{AnyPlan, Check, DynFault, Targets};
 use crate::node::{Cluster, Proof};
 use crate::op::Name;
@@ -91,7 +90,7 @@ pub(super) async fn prove(cluster: Cluster) -> Done {
     let healed = cluster.links().heal().await;
     let mut proof = cluster.links().prove().await;
     for _ in 1..PROOFS_MAX {
-        if proof.status() == FaultStatus::Installed {
+        if proof.holds() == Some(true) {
             break;
         }
         proof = cluster.links().prove().await;

@@ -182,7 +182,7 @@ impl Run {
         (self.unknown, self.failing) = (unknown, failing);
         self
     }
-    /// The share of reads among the operations on an [`Object::Set`]; half of them, unless told.
+    /// The share of reads among the operations on an [`Object::Set`]; half of them by default.
     ///
     /// # Panics
     ///

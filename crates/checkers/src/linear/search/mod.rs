@@ -1,17 +1,17 @@
 //! The budgeted just-in-time search.
 
+mod explain;
 mod pending;
 mod run;
-mod tell;
 
 use super::super::Arguments;
 use super::super::evidence::Faults;
 use super::super::{Checker, Verdict};
 use super::Model;
 use super::decoded::{decoded, unknown};
+pub(super) use explain::Stuck;
 use fuzz_dist_history::History;
 use run::Search;
-pub(super) use tell::Stuck;
 
 /// Judges whether a history is linearizable; see [`linearizable`].
 #[derive(Clone, Debug)]

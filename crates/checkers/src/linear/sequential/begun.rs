@@ -14,7 +14,7 @@ pub(super) struct Begun<'a> {
     pub(super) done: Vec<usize>,
     /// How many of those are not done that certainly took effect.
     pub(super) left: usize,
-    /// How many of each lane are done; and a number that nearly tells such beginnings apart.
+    /// How many of each lane are done; and a number that distinguishes nearly all such beginnings.
     places: Vec<u32>,
     hash: u64,
     /// Per operation: how often something is not done that comes before it.

@@ -160,20 +160,20 @@ mod tests {
             let mut s = Seed(seed).stream("cells");
             let most = [3, 20, 300, 5_000][s.index(4)];
             let registers = 1 + s.index(most);
-            let (mut state, mut twin) = (State::new(registers), vec![0; registers]);
-            let (mut states, mut twins) = (HashSet::new(), HashSet::new());
+            let (mut state, mut oracle) = (State::new(registers), vec![0; registers]);
+            let (mut states, mut oracles) = (HashSet::new(), HashSet::new());
             for _ in 0..60 {
                 let (register, value) = (s.index(registers.min(12)), s.below(3) as u32);
                 let register = registers - 1 - register;
                 let before = state.clone();
                 state = state.with(register, value);
-                assert_eq!(before.get(register), twin[register], "the one before is unchanged");
-                twin[register] = value;
-                assert!((0..registers).all(|r| state.get(r) == twin[r]), "seed {seed}");
+                assert_eq!(before.get(register), oracle[register], "the one before is unchanged");
+                oracle[register] = value;
+                assert!((0..registers).all(|r| state.get(r) == oracle[r]), "seed {seed}");
                 states.insert(state.clone());
-                twins.insert(twin.clone());
+                oracles.insert(oracle.clone());
             }
-            assert_eq!(states.len(), twins.len(), "seed {seed}");
+            assert_eq!(states.len(), oracles.len(), "seed {seed}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Known<'a> {
     /// it.
     before: Rows,
     after: Rows,
-    /// What others have to be told of, by rank; the latter from the last one on.
+    /// What has to be passed on to others, by rank; the latter from the last one on.
     forward: Queue,
     backward: Queue,
     /// Reads from which something may follow.
@@ -122,7 +122,7 @@ impl<'a> Known<'a> {
         self.graph.bytes() + self.before.bytes() + self.after.bytes()
     }
 
-    /// Derives until nothing new follows: all are told of all before what follows is looked for,
+    /// Derives until nothing new follows: all is passed on before what follows is looked for,
     /// since what follows from less is mostly known later on.
     fn settle(&mut self, bytes_max: usize) -> Result<(), Contradiction> {
         let mut fresh = true;
@@ -133,7 +133,7 @@ impl<'a> Known<'a> {
                 let from = self.by_time[rank] as usize;
                 let mut next = self.graph.first_out(from);
                 while let Some(edge) = next {
-                    self.tell_forward(from, self.graph.edges[edge].to as usize)?;
+                    self.pass_forward(from, self.graph.edges[edge].to as usize)?;
                     next = self.graph.next_out(edge);
                 }
             }
@@ -143,7 +143,7 @@ impl<'a> Known<'a> {
                 let to = self.by_time[self.by_time.len() - 1 - rank] as usize;
                 let mut next = self.graph.first_into(to);
                 while let Some(edge) = next {
-                    self.tell_backward(self.graph.edges[edge].from as usize, to)?;
+                    self.pass_backward(self.graph.edges[edge].from as usize, to)?;
                     next = self.graph.next_into(edge);
                 }
             }
@@ -158,7 +158,7 @@ impl<'a> Known<'a> {
         Ok(())
     }
 
-    fn tell_forward(&mut self, from: usize, to: usize) -> Result<(), Contradiction> {
+    fn pass_forward(&mut self, from: usize, to: usize) -> Result<(), Contradiction> {
         let (lane, place) = self.lanes.of(from);
         if !self.before.join(to, from, lane, place + 1) {
             return Ok(());
@@ -171,7 +171,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn tell_backward(&mut self, from: usize, to: usize) -> Result<(), Contradiction> {
+    fn pass_backward(&mut self, from: usize, to: usize) -> Result<(), Contradiction> {
         let (lane, place) = self.lanes.of(to);
         let places = self.lanes.lanes[lane].len() as u32;
         if !self.after.join(from, to, lane, places - place) {
@@ -195,7 +195,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Is it known that the one comes before the other? It may have to be told yet.
+    /// Is it known that the one comes before the other? It may have to be passed on yet.
     fn is_before(&self, one: usize, other: usize) -> bool {
         let (lane, place) = self.lanes.of(one);
         self.before.get(other, lane) > place
@@ -273,8 +273,8 @@ impl<'a> Known<'a> {
         for (from, to, why) in fresh {
             if !self.is_before(from, to) && !self.is_after(to, from) {
                 self.graph.add(from, to, why);
-                self.tell_forward(from, to)?;
-                self.tell_backward(from, to)?;
+                self.pass_forward(from, to)?;
+                self.pass_backward(from, to)?;
             }
         }
         Ok(())

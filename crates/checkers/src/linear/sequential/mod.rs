@@ -3,8 +3,8 @@
 //! Lamport, "How to make a multiprocessor computer that correctly executes multiprocess
 //! programs", 1979: the result is the same as if the operations of all processes were executed
 //! in some sequential order, and those of each process appear in it in the order of its
-//! program. Real time does not count: a read may be as stale as it likes, as long as nobody can
-//! tell. To decide it is NP-complete (Gibbons and Korach, "Testing shared memories", 1997), so
+//! program. Real time does not count: a read may be stale with any delay, as long as no client can
+//! notice. To decide it is NP-complete (Gibbons and Korach, "Testing shared memories", 1997), so
 //! there is a budget. Of registers most is decided by what must come before what, without a search.
 
 mod begun;
@@ -37,8 +37,8 @@ use order::decide;
 use search::{End, Limits};
 
 const NAME: &str = "sequential";
-/// So many operations of a witness are told.
-const TOLD_MAX: usize = 24;
+/// At most so many operations of a witness are shown.
+const SHOWN_MAX: usize = 24;
 /// A witness with more operations is not made smaller.
 const MINIMISED_MAX: usize = 2_000;
 /// So many steps are tried in vain before anything is derived.
@@ -71,7 +71,7 @@ pub struct Sequential<M> {
 /// let mut r = Recorder::new(["n1"]);
 /// for (client, f, key, value) in [
 ///     (0, "write", "x", Value::Int(1)),
-///     (1, "read", "x", Value::Nil), // stale, which nobody can tell
+///     (1, "read", "x", Value::Nil), // stale, which nobody can know
 /// ] {
 ///     r.invoke(client, f, pair(key, value.clone()));
 ///     r.ok(client, pair(key, value));
@@ -187,7 +187,7 @@ impl<M: Model> Sequential<M> {
             let why = "internal error: the independent check of the witness found an order, which the search had excluded; please report it with the history";
             return Verdict::unknown(NAME, why);
         }
-        let text = tell(history, &work, checked.is_some());
+        let text = explain(history, &work, checked.is_some());
         let mut events: Vec<usize> =
             work.iter().flat_map(|w| [Some(w.invoked), w.completed]).flatten().collect();
         events.sort_unstable();
@@ -243,14 +243,14 @@ impl<M: Model> Sequential<M> {
     }
 }
 
-fn tell<O>(history: &History, work: &[Work<O>], checked: bool) -> String {
+fn explain<O>(history: &History, work: &[Work<O>], checked: bool) -> String {
     let mut text = String::from(
         "no order of these operations is possible that keeps the order of each client:\n",
     );
     let mut sessions: Vec<u32> = work.iter().map(|w| w.session).collect();
     sessions.sort_unstable();
     sessions.dedup();
-    let mut left = TOLD_MAX;
+    let mut left = SHOWN_MAX;
     for session in sessions {
         let own: Vec<&Work<O>> = work.iter().filter(|w| w.session == session).collect();
         let shown = own.iter().take(left).map(|w| {

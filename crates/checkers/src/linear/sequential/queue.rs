@@ -41,14 +41,14 @@ mod tests {
     #[test]
     fn the_least_comes_first() {
         let mut s = Seed(1).stream("queue");
-        let (mut queue, mut twin) = (Queue::new(300), BTreeSet::new());
+        let (mut queue, mut oracle) = (Queue::new(300), BTreeSet::new());
         for _ in 0..5_000 {
             if s.chance(0.5) {
                 let rank = s.index(300);
                 queue.push(rank);
-                twin.insert(rank);
+                oracle.insert(rank);
             } else {
-                assert_eq!(queue.pop(), twin.pop_first());
+                assert_eq!(queue.pop(), oracle.pop_first());
             }
         }
     }

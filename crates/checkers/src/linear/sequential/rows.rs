@@ -136,9 +136,9 @@ mod tests {
             for (row, numbers) in plain.iter().enumerate() {
                 assert!(numbers.iter().enumerate().all(|(lane, n)| rows.get(row, lane) == *n));
                 let other = s.index(count);
-                let told: Vec<usize> = rows.differing(row, other).flatten().collect();
+                let differing: Vec<usize> = rows.differing(row, other).flatten().collect();
                 let differs = |lane: &usize| plain[row][*lane] != plain[other][*lane];
-                assert!((0..lanes).filter(differs).all(|lane| told.contains(&lane)), "{seed}");
+                assert!((0..lanes).filter(differs).all(|lane| differing.contains(&lane)), "{seed}");
             }
             shared += usize::from(rows.blocks.len() < rows.ids.len());
         }

@@ -1,8 +1,8 @@
 //! Dependencies between transactions over lists.
 
 use crate::txn::core::decide::Open;
+use crate::txn::core::explain::is_stray;
 use crate::txn::core::graph::{Edges, Rel};
-use crate::txn::core::tell::is_stray;
 use crate::txn::core::txns::{NONE, Op};
 use crate::txn::core::{Status, Transactions};
 

@@ -2,8 +2,8 @@
 
 use crate::Anomaly;
 use crate::txn::core::Transactions;
+use crate::txn::core::explain::is_stray;
 use crate::txn::core::intern::FastMap;
-use crate::txn::core::tell::is_stray;
 use crate::txn::core::txns::{NONE, Op};
 use crate::txn::report::Report;
 use fuzz_dist_history::op::Value;

@@ -8,9 +8,9 @@
 mod depend;
 mod direct;
 #[cfg(test)]
-pub(super) mod tests;
+mod oracle;
 #[cfg(test)]
-mod twin;
+pub(super) mod tests;
 mod why;
 
 use super::super::Arguments;
@@ -20,12 +20,12 @@ use fuzz_dist_history::History;
 use super::core::cycles;
 use super::core::decide::decide;
 use super::core::graph::{Edges, Graph};
-use super::core::{Shape, Transactions, tell};
+use super::core::{Shape, Transactions, explain};
 use super::isolation::Isolation;
 use super::named;
 use super::report::Report;
 
-/// Steps along edges that a search for cycles may take unless told otherwise: about a second.
+/// Steps along edges that a search for cycles may take by default: about a second.
 pub(crate) const BUDGET_STEPS: u64 = 200_000_000;
 
 /// Judges histories of transactions with `append` and `r`; see [`list_append`].
@@ -41,7 +41,7 @@ pub struct ListAppend {
 /// Finds, by the names of Adya (*Weak Consistency*, 1999) and Elle: `G0`, `G1a`, `G1b`, `G1c`,
 /// `G-single`, `G-nonadjacent`, `G2-item`, the cycles also with the order of processes and of
 /// real time; `lost-update`, `internal`, `incompatible-order`, `duplicate-elements`,
-/// `dirty-update`, `thin-air`. Asks for strict serializability unless told otherwise.
+/// `dirty-update`, `thin-air`. Asks for strict serializability by default.
 ///
 /// ```
 /// use fuzz_dist_checkers::txn::{Isolation, generate, list_append};
@@ -130,7 +130,7 @@ impl Checker for ListAppend {
         match Transactions::read(history, Shape::Lists) {
             Ok(txns) => {
                 let mut verdict = self.judge(&txns);
-                tell::locate(&mut verdict, history);
+                explain::locate(&mut verdict, history);
                 verdict
             }
             Err(why) => Verdict::unknown("list_append", why.to_string()),

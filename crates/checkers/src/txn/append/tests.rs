@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::twin;
+use super::oracle;
 use crate::txn::core::cycles::{self, Class};
 use crate::txn::core::graph::Graph;
 use crate::txn::generate::{Load, PLANTS, Store, plant, script};
-use crate::txn::twin as plain;
+use crate::txn::oracle as plain;
 use crate::txn::{Isolation, Shape, Transactions, list_append};
 use crate::{Checker, Validity};
 use fuzz_dist_history::op::{Kind, Value};
@@ -72,11 +72,11 @@ fn the_verdict_says_what_is_left() {
         verdict.reasons[0],
         "not serializable: G2-item; at best update-serializable or strong-snapshot-isolation"
     );
-    let told = &verdict.anomalies[0].explanation;
+    let text = &verdict.anomalies[0].explanation;
     assert!(
-        told.contains("T1 before T2 (rw): it read \"y\" as [], before the other appended 1")
-            || told.contains("T1 before T2 (rw): it read \"x\" as [], before the other appended 1"),
-        "{told}"
+        text.contains("T1 before T2 (rw): it read \"y\" as [], before the other appended 1")
+            || text.contains("T1 before T2 (rw): it read \"x\" as [], before the other appended 1"),
+        "{text}"
     );
     assert_eq!(verdict.anomalies[0].events, [0, 1, 2, 3]);
 }
@@ -141,7 +141,7 @@ pub(in crate::txn) fn small(seed: u64) -> fuzz_dist_history::History {
 }
 
 #[test]
-fn agrees_with_its_slow_twin() {
+fn agrees_with_its_oracle() {
     let (mut valid, mut compared) = (0, 0);
     for seed in 0..5_000 {
         let history = small(seed);
@@ -160,7 +160,7 @@ fn agrees_with_its_slow_twin() {
             assert!(verdict.is_valid(), "{}{:?}", what(), verdict.anomalies);
             valid += 1;
         }
-        let Some(orders) = twin::orders(&txns) else {
+        let Some(orders) = oracle::orders(&txns) else {
             assert!(verdict.is_invalid(), "{}", what());
             continue;
         };
@@ -174,7 +174,7 @@ fn agrees_with_its_slow_twin() {
         let graph = Graph::new(columns.len(), super::depend::edges(&columns, &places));
         let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
         let ours: BTreeSet<Class> = found.cycles.iter().map(|(c, _)| *c).collect();
-        let all = twin::cycles(&txns, &orders);
+        let all = oracle::cycles(&txns, &orders);
         plain::assert_same_classes(&all, &ours, what);
         // What the verdict names is there, too.
         for anomaly in &verdict.anomalies {

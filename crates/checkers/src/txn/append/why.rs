@@ -2,8 +2,8 @@
 
 use crate::txn::core::Transactions;
 use crate::txn::core::cycles::Step;
+use crate::txn::core::explain::is_stray;
 use crate::txn::core::graph::Rel;
-use crate::txn::core::tell::is_stray;
 use crate::txn::core::txns::Op;
 
 /// The reason for an edge in words, or `None` where the operations give none.

@@ -174,7 +174,7 @@ impl Search<'_> {
                 self.taken.truncate(taken);
                 self.units.truncate(units);
                 match end {
-                    // What contradicts a trial is no proof that can be told in a few words.
+                    // What contradicts a trial is no proof that can be explained in a few words.
                     Decision::Impossible { .. } => {}
                     end => return end,
                 }
@@ -297,7 +297,7 @@ impl Search<'_> {
     }
 
     /// The edges that are known, and what follows where transactions take effect as a whole: whoever
-    /// reads a version of a key, and something else from another writer of that key, tells that the other
+    /// reads a version of a key, and something else from another writer of that key, shows that the other
     /// one wrote before.
     fn implied(&self, sessions: bool) -> Edges {
         let mut edges = Edges::with_capacity(self.base.len());

@@ -1,7 +1,8 @@
-//! What all transactional checkers share: columns, graphs, cycles, and how cycles are told.
+//! What all transactional checkers share: columns, graphs, cycles, and how cycles are explained.
 
 pub(crate) mod cycles;
 pub(crate) mod decide;
+pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod intern;
 mod number;
@@ -11,7 +12,6 @@ pub(crate) mod read;
 mod rows;
 mod serial;
 pub(crate) mod shortest;
-pub(crate) mod tell;
 pub(crate) mod txns;
 
 pub use txns::{Shape, Status, Transactions, Unjudgeable};

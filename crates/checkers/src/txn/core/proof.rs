@@ -1,4 +1,4 @@
-//! Re-checks and explains that no order of some versions is possible.
+//! Verifies and explains that no order of some versions is possible.
 
 use super::cycles::{Class, Step};
 use super::decide::{Pair, Unit};

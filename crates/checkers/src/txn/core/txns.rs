@@ -59,7 +59,7 @@ pub enum Unjudgeable {
         /// What was expected.
         expected: &'static str,
     },
-    /// The same value was written twice under one key, so a read of it does not tell whose.
+    /// The same value was written twice under one key, so a read of it does not show whose.
     #[error(
         "{value} is written to key {key} twice, at events {first} and {second}; \
          every value may be written to a key once only"

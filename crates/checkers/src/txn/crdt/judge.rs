@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use super::parse::{Micro, Parsed};
-use super::recheck::Recheck;
+use super::verify::Verifier;
 use super::{Act, Crdt};
 use crate::Anomaly;
 use crate::txn::core::intern::FastMap;
@@ -38,7 +38,7 @@ struct Judge<'a> {
     base: &'a Base<'a>,
     clocks: &'a Clocks,
     parsed: &'a Parsed,
-    recheck: OnceCell<Recheck<'a>>,
+    verifier: OnceCell<Verifier<'a>>,
 }
 
 /// Adds what is wrong with each read; `false` where a second opinion would have taken too long.
@@ -61,7 +61,7 @@ pub(super) fn judge(
     // Which updates of a key concern each element: by key, then by element.
     let elements: Vec<FastMap<&Value, Vec<usize>>> =
         updates.iter().map(|u| by_element(u)).collect();
-    let judge = Judge { history, base, clocks, parsed, recheck: OnceCell::new() };
+    let judge = Judge { history, base, clocks, parsed, verifier: OnceCell::new() };
     let mut all_checked = true;
     judge.early(findings);
     for (t, ops) in parsed.txns.iter().enumerate() {
@@ -80,9 +80,9 @@ pub(super) fn judge(
             };
             if let Some(wrong) = wrong {
                 findings.add(wrong.name, || {
-                    let held = judge.rechecked(t, place, &wrong);
+                    let held = judge.verified(t, place, &wrong);
                     all_checked &= held.is_some();
-                    (held != Some(false)).then(|| judge.tell(*key, t as u32, value, wrong))
+                    (held != Some(false)).then(|| judge.explain(*key, t as u32, value, wrong))
                 });
             }
         }
@@ -115,18 +115,18 @@ fn wrong(name: &'static str, why: String, element: &Value, witness: Option<u32>)
 }
 
 impl<'a> Judge<'a> {
-    fn recheck(&self) -> &Recheck<'a> {
-        self.recheck.get_or_init(|| Recheck::new(self.history, self.parsed))
+    fn verifier(&self) -> &Verifier<'a> {
+        self.verifier.get_or_init(|| Verifier::new(self.history, self.parsed))
     }
 
     /// The second opinion, if there is one.
-    fn rechecked(&self, t: usize, place: usize, wrong: &Wrong) -> Option<bool> {
+    fn verified(&self, t: usize, place: usize, wrong: &Wrong) -> Option<bool> {
         if wrong.name == "duplicate-elements" {
             let Micro::Read { value, .. } = &self.parsed.txns[t][place] else { return Some(false) };
             let shown = value.as_list().unwrap_or_default();
             return Some(shown.iter().filter(|e| **e == wrong.element).count() > 1);
         }
-        self.recheck().impossible(t, place, &wrong.element)
+        self.verifier().impossible(t, place, &wrong.element)
     }
 
     /// Reads of what had not been begun when they ended.
@@ -140,7 +140,7 @@ impl<'a> Judge<'a> {
                     continue;
                 }
                 findings.add("early-read", || {
-                    if !self.recheck().reads_from(reader as usize, writer as usize) {
+                    if !self.verifier().reads_from(reader as usize, writer as usize) {
                         return None;
                     }
                     let key = txns.key(read.key).clone();
@@ -372,7 +372,7 @@ impl<'a> Judge<'a> {
         wrong("impossible-count", why, value, None)
     }
 
-    fn tell(&self, key: u32, t: u32, value: &Value, wrong: Wrong) -> Anomaly {
+    fn explain(&self, key: u32, t: u32, value: &Value, wrong: Wrong) -> Anomaly {
         let Wrong { name, why, witness, .. } = wrong;
         let txns = self.base.txns;
         let cast: Vec<u32> = [t].into_iter().chain(witness.filter(|w| *w != t)).collect();

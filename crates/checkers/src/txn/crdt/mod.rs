@@ -10,11 +10,11 @@
 mod eval;
 mod judge;
 mod parse;
-mod recheck;
 mod search;
 #[cfg(test)]
 mod tests;
 mod together;
+mod verify;
 
 pub(crate) use eval::{Act, evaluate};
 
@@ -23,10 +23,10 @@ use crate::{Anomaly, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
 
-use super::core::{Shape, Transactions, tell};
+use super::core::{Shape, Transactions, explain};
 use super::weak::{Findings, Level, base::Base, causal, weak};
-use recheck::Recheck;
 use search::End;
+use verify::Verifier;
 
 /// What kind of object a key holds, and so which micro-operations it has besides `r`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,7 +139,7 @@ const NAME: &str = "crdt_causal";
 /// How many snapshots the search for one explanation of all reads looks at.
 const BUDGET: u64 = 200_000;
 
-/// Tells reads that cannot be explained together.
+/// Explains reads that cannot be explained together.
 fn together(
     history: &History,
     parsed: &parse::Parsed,
@@ -187,7 +187,8 @@ impl Checker for CrdtCausal {
         };
         let mut findings = Findings::default();
         let mut exact = parsed.kinds.iter().all(|k| matches!(k, Crdt::GrowSet | Crdt::LwwRegister));
-        let base = Base::new(&txns, &mut |bad| findings.add(bad.kind(), || Some(bad.tell(&txns))));
+        let base =
+            Base::new(&txns, &mut |bad| findings.add(bad.kind(), || Some(bad.explain(&txns))));
         // Distinct elements and registers: what the axiom of causal consistency says of them.
         let mut checked = true;
         let unknown = weak(Level::Causal).orders(&base, &mut findings).err();
@@ -204,15 +205,15 @@ impl Checker for CrdtCausal {
                     let of =
                         |(node, place): &(u32, usize)| (base.txn[*node as usize] as usize, *place);
                     let witness: Vec<(usize, usize)> = reads.iter().map(of).collect();
-                    let held = Recheck::new(history, &parsed).impossible_together(&witness);
+                    let held = Verifier::new(history, &parsed).impossible_together(&witness);
                     checked = held.is_some();
-                    let tell = || together(history, &parsed, &base, &reads);
-                    findings.add("unexplained", || (held != Some(false)).then(tell));
+                    let explain = || together(history, &parsed, &base, &reads);
+                    findings.add("unexplained", || (held != Some(false)).then(explain));
                 }
             }
         }
         let mut verdict = findings.verdict(NAME, "transactionally causal", &base, unknown);
-        tell::locate(&mut verdict, history);
+        explain::locate(&mut verdict, history);
         let exact = exact || verdict.is_invalid();
         let verdict = verdict.with("exact", exact);
         if verdict.is_invalid() { verdict.with("witness_checked", checked) } else { verdict }

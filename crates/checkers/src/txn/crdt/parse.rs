@@ -152,7 +152,7 @@ impl Parsed {
         Ok(micro)
     }
 
-    /// The registers that stand for what can be told apart.
+    /// The registers that stand for what can be distinguished.
     fn shadow_of(&self, ops: &[Micro]) -> Value {
         let mut shadow = Vec::new();
         let mut push =

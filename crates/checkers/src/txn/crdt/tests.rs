@@ -1,6 +1,6 @@
 //! What is called invalid has no explanation; what is planted is named.
 
-use super::{Act, Crdt, crdt_causal, evaluate, parse, recheck};
+use super::{Act, Crdt, crdt_causal, evaluate, parse, verify};
 use crate::txn::generate::script;
 use crate::{Anomaly, Checker, Validity};
 use fuzz_dist_history::History;
@@ -125,7 +125,7 @@ fn what_cannot_be_judged_is_unknown_and_says_why() {
     }
 }
 
-/// A transaction of the twin: updates and reads of two keys.
+/// A transaction of the oracle: updates and reads of two keys.
 #[derive(Clone, Debug)]
 struct Txn {
     process: u32,
@@ -392,7 +392,7 @@ fn history(kind: Crdt, mapped: bool, txns: &[Txn]) -> History {
 }
 
 #[test]
-fn the_slow_twin_agrees_on_every_kind_of_object() {
+fn the_oracle_agrees_on_every_kind_of_object() {
     let (mut valid, mut invalid, mut together, mut judged) = ([0; 8], [0; 8], 0, [0; 2]);
     let mut unknown = [0; 2];
     for seed in 0..5_000 {
@@ -448,7 +448,7 @@ const JUDGED: [&str; 6] = [
 /// The second opinion would not confirm a mistaken judge.
 fn nothing_is_impossible(kind: Crdt, history: &History, what: impl Fn() -> String) {
     let parsed = parse::parse(&crdt_causal(kind), history).unwrap();
-    let recheck = recheck::Recheck::new(history, &parsed);
+    let verifier = verify::Verifier::new(history, &parsed);
     for (t, ops) in parsed.txns.iter().enumerate() {
         for (place, op) in ops.iter().enumerate() {
             if !matches!(op, parse::Micro::Read { .. }) {
@@ -456,7 +456,7 @@ fn nothing_is_impossible(kind: Crdt, history: &History, what: impl Fn() -> Strin
             }
             for element in [Value::Nil].into_iter().chain((1..9).map(Value::Int)) {
                 assert_ne!(
-                    recheck.impossible(t, place, &element),
+                    verifier.impossible(t, place, &element),
                     Some(true),
                     "{element} {}",
                     what()

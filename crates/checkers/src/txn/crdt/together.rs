@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::parse::Micro;
-use super::recheck::{Recheck, sorted};
+use super::verify::{Verifier, sorted};
 use super::{Act, Crdt, evaluate};
 use crate::calls::Outcome;
 use fuzz_dist_history::op::Value;
@@ -19,7 +19,7 @@ const CHOICES_MAX: u32 = 1 << 20;
 
 /// Transactions are put one after the other, each with the earlier ones that it saw.
 struct Trial<'a> {
-    recheck: &'a Recheck<'a>,
+    verifier: &'a Verifier<'a>,
     /// The reads, as (transaction, place).
     reads: &'a [(usize, usize)],
     cast: Vec<usize>,
@@ -34,7 +34,7 @@ struct Trial<'a> {
     left: u32,
 }
 
-impl Recheck<'_> {
+impl Verifier<'_> {
     /// Can these reads, as (transaction, place), not all have had their values, whatever was seen?
     /// `None` where too much would have to be tried.
     pub(super) fn impossible_together(&self, reads: &[(usize, usize)]) -> Option<bool> {
@@ -55,7 +55,7 @@ impl Recheck<'_> {
         let must = |t: &usize| bits(&|o| o != *t && self.past(*t).contains(&o));
         let cannot = |t: &usize| bits(&|o| o == *t || self.calls[*t].end() < self.calls[o].invoked);
         let mut trial = Trial {
-            recheck: self,
+            verifier: self,
             reads,
             must: cast.iter().map(must).collect(),
             cannot: cast.iter().map(cannot).collect(),
@@ -120,15 +120,15 @@ impl Trial<'_> {
     /// Has each of its reads the value of what it saw, and of what it had done itself?
     fn reads_fit(&self, reader: usize) -> bool {
         let own = self.reads.iter().filter(|(t, _)| *t == self.cast[reader]);
-        own.filter_map(|r| Some((r.1, self.recheck.read(*r)?))).all(|(at, (key, value))| {
+        own.filter_map(|r| Some((r.1, self.verifier.read(*r)?))).all(|(at, (key, value))| {
             let mut seen: Vec<(usize, usize, &Act)> = Vec::new();
             for i in self.order.iter().filter(|i| **i == reader || self.sees(reader, **i)) {
-                let updates = self.recheck.updates(self.cast[*i], key);
+                let updates = self.verifier.updates(self.cast[*i], key);
                 let earlier = updates.filter(|(_, place, _)| *i != reader || *place < at);
                 seen.extend(earlier.map(|(_, place, act)| (*i, place, act)));
             }
             let acts: Vec<&Act> = seen.iter().map(|u| u.2).collect();
-            let given = evaluate(self.recheck.parsed.kinds[key as usize], &acts, |a, b| {
+            let given = evaluate(self.verifier.parsed.kinds[key as usize], &acts, |a, b| {
                 let ((a, place, _), (b, earlier, _)) = (seen[a], seen[b]);
                 if a == b { earlier < place } else { self.sees(a, b) }
             });
@@ -137,7 +137,7 @@ impl Trial<'_> {
     }
 }
 
-impl<'a> Recheck<'a> {
+impl<'a> Verifier<'a> {
     /// The key and the value of a read, given as (transaction, place).
     fn read(&self, (t, place): (usize, usize)) -> Option<(u32, &'a Value)> {
         match self.parsed.txns[t].get(place)? {
@@ -176,13 +176,13 @@ mod tests {
         for (kind, text) in PLANTED {
             let history = script(text).unwrap();
             let parsed = parse(&crdt_causal(kind), &history).unwrap();
-            let recheck = Recheck::new(&history, &parsed);
+            let verifier = Verifier::new(&history, &parsed);
             let is_read = |t: &usize| matches!(parsed.txns[*t][0], Micro::Read { .. });
             let mut reads: Vec<(usize, usize)> =
                 (0..parsed.txns.len()).filter(is_read).map(|t| (t, 0)).collect();
-            assert_eq!(recheck.impossible_together(&reads), Some(true), "{text}");
+            assert_eq!(verifier.impossible_together(&reads), Some(true), "{text}");
             reads.pop();
-            assert_eq!(recheck.impossible_together(&reads), Some(false), "{text}");
+            assert_eq!(verifier.impossible_together(&reads), Some(false), "{text}");
         }
     }
 }

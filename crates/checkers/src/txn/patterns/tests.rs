@@ -3,7 +3,7 @@
 use super::*;
 use crate::Validity;
 use crate::txn::generate::{Load, Store, script, splice};
-use crate::txn::twin::{Plain, plain, serial_order_exists, show};
+use crate::txn::oracle::{Plain, plain, serial_order_exists, show};
 use fuzz_dist_random::{Seed, Stream};
 
 fn verdict(checker: &dyn Checker, text: &str) -> Validity {

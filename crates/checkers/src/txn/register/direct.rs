@@ -31,7 +31,7 @@ pub(super) fn find(txns: &Transactions, report: &mut Report<'_>) {
                 bad.extend(BadRead::of_other(txns, t, *op));
             }
             for bad in bad {
-                report.add(bad.kind(), || bad.tell(txns));
+                report.add(bad.kind(), || bad.explain(txns));
             }
         }
     }

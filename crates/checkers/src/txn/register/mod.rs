@@ -1,15 +1,15 @@
 //! `rw_register`: transactions over registers, judged by Adya's phenomena.
 //!
-//! Every write of a key has its own value, so a read tells its writer. The order of a key's
+//! Every write of a key has its own value, so a read identifies its writer. The order of a key's
 //! versions is known only in part: the initial one is first, and what the options allow to infer
 //! comes on top (Kingsbury and Alvaro, *Elle*, VLDB 2020, section 5.2).
 
 mod depend;
 mod direct;
 #[cfg(test)]
-mod tests;
+mod oracle;
 #[cfg(test)]
-mod twin;
+mod tests;
 mod versions;
 mod why;
 
@@ -21,7 +21,7 @@ use super::append::BUDGET_STEPS;
 use super::core::cycles;
 use super::core::decide::decide;
 use super::core::graph::{Edges, Graph};
-use super::core::{Shape, Transactions, tell};
+use super::core::{Shape, Transactions, explain};
 use super::isolation::Isolation;
 use super::named;
 use super::report::Report;
@@ -159,7 +159,7 @@ impl Checker for RwRegister {
         match Transactions::read(history, Shape::Registers) {
             Ok(txns) => {
                 let mut verdict = self.judge(&txns);
-                tell::locate(&mut verdict, history);
+                explain::locate(&mut verdict, history);
                 verdict
             }
             Err(why) => Verdict::unknown("rw_register", why.to_string()),

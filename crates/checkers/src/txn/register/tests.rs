@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Infer, depend, twin, versions};
+use super::{Infer, depend, oracle, versions};
 use crate::txn::core::cycles::{self, Class};
 use crate::txn::core::graph::Graph;
 use crate::txn::generate::{Load, PLANTS, Store, plant, script, splice};
+use crate::txn::oracle as plain;
 use crate::txn::report::Report;
-use crate::txn::twin as plain;
 use crate::txn::weak::tests::small;
 use crate::txn::{Isolation, RwRegister, Shape, Transactions, rw_register};
 use crate::{Checker, Validity};
@@ -89,7 +89,7 @@ fn what_cannot_be_judged_is_unknown_and_says_why() {
 }
 
 #[test]
-fn agrees_with_its_slow_twin() {
+fn agrees_with_its_oracle() {
     let (mut compared, mut unknown) = (0, 0);
     let checkers = checkers();
     for seed in 0..4_500 {
@@ -118,24 +118,24 @@ fn agrees_with_its_slow_twin() {
             continue;
         }
         let cyclic = verdict.anomalies.iter().any(|a| &*a.kind == "cyclic-versions");
-        let Some(pairs) = twin::versions(&txns, *infer) else {
+        let Some(pairs) = oracle::versions(&txns, *infer) else {
             assert!(cyclic, "{}", what());
             continue;
         };
         assert!(!cyclic, "{}", what());
-        let mut report = Report::new("twin", Isolation::StrictSerializable, &columns);
+        let mut report = Report::new("oracle", Isolation::StrictSerializable, &columns);
         let touches = versions::Touches::new(&columns);
         let order = versions::Order::new(&columns, &touches, *infer, &mut report);
         let graph = Graph::new(columns.len(), depend::edges(&columns, &touches, &order));
         let found = cycles::search(&graph, &columns, &Class::all().collect::<Vec<_>>(), 1 << 40);
         let ours: BTreeSet<Class> = found.cycles.iter().map(|(c, _)| *c).collect();
-        plain::assert_same_classes(&twin::cycles(&txns, &pairs), &ours, what);
+        plain::assert_same_classes(&oracle::cycles(&txns, &pairs), &ours, what);
         compared += 1;
     }
     assert!(compared > 2_500 && unknown < 43, "{compared} {unknown}");
 }
 
-/// A healthy history is valid, however long it is: nobody tells the order of its versions, and the
+/// A healthy history is valid, however long it is: nobody reports the order of its versions, and the
 /// search for one must not end with its budget.
 #[test]
 fn long_healthy_histories_are_valid() {

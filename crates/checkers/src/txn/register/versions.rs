@@ -125,7 +125,7 @@ impl Order {
             cyclic = component.iter().map(|c| *c != NONE).collect();
             for cycle in crate::txn::core::shortest::shortest(&graph, 16, 1 << 24) {
                 let nodes: Vec<u32> = cycle.iter().map(|(v, _)| *v).collect();
-                tell_cycle(txns, touches, infer, &nodes, report);
+                explain_cycle(txns, touches, infer, &nodes, report);
             }
         }
         Order { graph, cyclic }
@@ -220,7 +220,7 @@ pub(super) fn precedes<'t>(
     None
 }
 
-fn tell_cycle(
+fn explain_cycle(
     txns: &Transactions,
     touches: &Touches,
     infer: Infer,

@@ -39,7 +39,7 @@ pub(crate) struct Base<'a> {
 }
 
 impl<'a> Base<'a> {
-    /// `found` is told of each read that no model allows.
+    /// `found` gets each read that no model allows.
     pub(crate) fn new(txns: &'a Transactions, found: &mut impl FnMut(BadRead)) -> Base<'a> {
         let mut base = Base {
             txns,
@@ -274,7 +274,7 @@ impl BadRead {
         }
     }
 
-    pub(crate) fn tell(&self, txns: &Transactions) -> Anomaly {
+    pub(crate) fn explain(&self, txns: &Transactions) -> Anomaly {
         let writer = if self.op.arg == NONE { NONE } else { txns.writer[self.op.arg as usize] };
         let mut cast = vec![self.txn];
         if writer != NONE && writer != self.txn {

@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use super::axioms::Forced;
 use super::base::{Base, INIT};
 use super::causal::Clocks;
-use super::tell::{self, Cast};
+use super::explain::{self, Cast};
 use super::{Findings, findings, subject};
 use crate::Anomaly;
 use crate::txn::core::graph::{Edges, Graph, Rel};
@@ -50,7 +50,7 @@ pub(super) fn contradictions(
 ) -> Option<()> {
     let mut of_session: Vec<Vec<Forced>> = vec![Vec::new(); base.sessions()];
     for f in forced.iter().filter(|f| f.to != INIT) {
-        of_session[base.session[tell::reader(base, f.read) as usize] as usize].push(*f);
+        of_session[base.session[explain::reader(base, f.read) as usize] as usize].push(*f);
     }
     for (session, forced) in of_session.into_iter().enumerate().filter(|(_, f)| !f.is_empty()) {
         let mut view = View::new(base, clocks, session, forced);
@@ -63,7 +63,7 @@ pub(super) fn contradictions(
         if graph.is_acyclic() {
             continue;
         }
-        for cycle in shortest(&graph, findings::TOLD_MAX, budget) {
+        for cycle in shortest(&graph, findings::REPORTED_MAX, budget) {
             let kind = view.kind(&cycle, first);
             findings.add(kind, || view.cycle(kind, &cycle));
         }
@@ -192,7 +192,7 @@ impl<'a> View<'a> {
     fn graph(&self) -> Graph {
         let base = self.base;
         let mut edges = Edges::with_capacity(base.len() + base.reads.len() + self.forced.len());
-        tell::causality(base, &mut edges);
+        explain::causality(base, &mut edges);
         self.forced.iter().for_each(|f| edges.push(Rel::Ww, f.from, f.to));
         Graph::new(base.len(), edges)
     }
@@ -211,16 +211,16 @@ impl<'a> View<'a> {
         self.forced.iter().position(|f| (f.from, f.to) == (from, to))
     }
 
-    /// Tells a write before a read of the initial value; `None` if that does not hold.
+    /// Explains a write before a read of the initial value; `None` if that does not hold.
     fn initial_read(&self, f: Forced) -> Option<Anomaly> {
         let base = self.base;
         let key = base.reads[f.read as usize].key;
         let mut cast = Cast::default();
-        let (w, r) = (base.txn[f.from as usize], base.txn[tell::reader(base, f.read) as usize]);
+        let (w, r) = (base.txn[f.from as usize], base.txn[explain::reader(base, f.read) as usize]);
         let (x, z) = (cast.name(w), cast.name(r));
         let mut lines = self.derivation(&[], &[f], &mut cast)?;
         let (why, _) = self.way(f, self.forced.len(), &mut cast)?;
-        if !tell::writes(base.txns, w, key) || !tell::reads_from(base.txns, r, key, NONE) {
+        if !explain::writes(base.txns, w, key) || !explain::reads_from(base.txns, r, key, NONE) {
             return None;
         }
         let k = base.txns.key(key);
@@ -228,10 +228,16 @@ impl<'a> View<'a> {
             "{z} read the initial {k}, though {x}, which wrote {k}, comes before it: {why}"
         ));
         lines.push("pattern: WriteHBInitRead".into());
-        Some(tell::finish(base, "stale-initial-read", subject(base, key), cast, &lines.join("\n")))
+        Some(explain::finish(
+            base,
+            "stale-initial-read",
+            subject(base, key),
+            cast,
+            &lines.join("\n"),
+        ))
     }
 
-    /// Tells a cycle; `None` if some edge does not hold.
+    /// Explains a cycle; `None` if some edge does not hold.
     fn cycle(&self, kind: &'static str, cycle: &[(u32, Rel)]) -> Option<Anomaly> {
         let base = self.base;
         let mut cast = Cast::default();
@@ -245,16 +251,16 @@ impl<'a> View<'a> {
         let mut lines = self.derivation(&used, &[], &mut cast)?;
         for i in (0..cycle.len()).filter(|i| cycle[*i].1 != Rel::Ww) {
             let (a, b) = (base.txn[ends(i).0 as usize], base.txn[ends(i).1 as usize]);
-            lines.push(tell::causal_step(base, a, b, cycle[i].1, &mut cast)?);
+            lines.push(explain::causal_step(base, a, b, cycle[i].1, &mut cast)?);
         }
         lines.push("so each of them would have to come before itself".into());
         let pattern = if kind == "stale-read" { "WriteCORead" } else { "CyclicHB" };
         lines.push(format!("pattern: {pattern}"));
         let key = base.reads[self.forced[*used.first()?].read as usize].key;
-        Some(tell::finish(base, kind, subject(base, key), cast, &lines.join("\n")))
+        Some(explain::finish(base, kind, subject(base, key), cast, &lines.join("\n")))
     }
 
-    /// Tells orders and those that they follow from, the latter first.
+    /// Explains orders and those that they follow from, the latter first.
     fn derivation(
         &self,
         wanted: &[usize],
@@ -290,13 +296,13 @@ impl<'a> View<'a> {
     ) -> Option<String> {
         let (base, f) = (self.base, self.forced[i]);
         let key = base.reads[f.read as usize].key;
-        let reader = tell::reader(base, f.read);
+        let reader = explain::reader(base, f.read);
         let (a, b) = (base.txn[f.from as usize], base.txn[f.to as usize]);
         let r = base.txn[reader as usize];
         let holds = a != b
             && self.own.contains(&reader)
-            && tell::writes(base.txns, a, key)
-            && tell::reads_from(base.txns, r, key, b);
+            && explain::writes(base.txns, a, key)
+            && explain::reads_from(base.txns, r, key, b);
         let (x, y, z) = (cast.name(a), cast.name(b), cast.name(r));
         let (why, _) = holds.then(|| self.way(f, i, cast))??;
         let k = base.txns.key(key);
@@ -309,7 +315,7 @@ impl<'a> View<'a> {
     /// forced orders; in words, and which of these it takes.
     fn way(&self, f: Forced, known: usize, cast: &mut Cast) -> Option<(String, Vec<usize>)> {
         let base = self.base;
-        let start = tell::reader(base, f.read);
+        let start = explain::reader(base, f.read);
         let mut next: HashMap<u32, (u32, Option<usize>)> = HashMap::from([(start, (start, None))]);
         let mut queue = VecDeque::from([start]);
         while let Some(node) = queue.pop_front() {
@@ -317,7 +323,7 @@ impl<'a> View<'a> {
                 break;
             }
             let mut all: Vec<(u32, Option<usize>)> =
-                tell::causes(base, node).into_iter().map(|n| (n, None)).collect();
+                explain::causes(base, node).into_iter().map(|n| (n, None)).collect();
             let into = self.into.get(&node).into_iter().flatten().map(|i| *i as usize);
             all.extend(into.filter(|i| *i < known).map(|i| (self.forced[i].from, Some(i))));
             for (n, by) in all {
@@ -336,7 +342,7 @@ impl<'a> View<'a> {
                     words.push(format!("{} before {}, as said", cast.name(a), cast.name(b)));
                     used.push(i);
                 }
-                None => words.push(tell::cause(base, a, b, cast)),
+                None => words.push(explain::cause(base, a, b, cast)),
             }
             node = to;
         }

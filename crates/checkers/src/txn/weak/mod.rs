@@ -11,12 +11,12 @@ mod acyclic;
 mod axioms;
 pub(crate) mod base;
 pub(crate) mod causal;
+mod explain;
 mod memory;
-mod tell;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 pub(crate) mod tests;
-#[cfg(test)]
-mod twin;
 
 use super::super::Arguments;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ use fuzz_dist_history::op::Value;
 
 use super::core::graph::{Edges, Graph, Rel};
 use super::core::shortest::shortest;
-use super::core::{Shape, Status, Transactions, tell as words};
+use super::core::{Shape, Status, Transactions, explain as words};
 use axioms::Forced;
 use base::{Base, INIT};
 
@@ -233,7 +233,7 @@ impl Weak {
             );
         }
         let mut findings = Findings::default();
-        let base = Base::new(txns, &mut |bad| findings.add(bad.kind(), || Some(bad.tell(txns))));
+        let base = Base::new(txns, &mut |bad| findings.add(bad.kind(), || Some(bad.explain(txns))));
         let unknown = self.orders(&base, &mut findings).err();
         findings.verdict(self.level.checker(), self.level.as_str(), &base, unknown)
     }
@@ -281,7 +281,7 @@ impl Weak {
         findings: &mut Findings,
     ) -> Result<(), String> {
         for f in forced.iter().filter(|f| f.to == INIT) {
-            findings.add("stale-initial-read", || tell::stale(base, self.level, *f));
+            findings.add("stale-initial-read", || explain::stale(base, self.level, *f));
         }
         forced.retain(|f| f.to != INIT);
         if let (Level::CausalMemory, Some(clocks)) = (self.level, clocks) {
@@ -303,22 +303,23 @@ impl Weak {
             return Ok(());
         }
         let mut edges = Edges::with_capacity(base.len() + base.reads.len() + forced.len());
-        tell::causality(base, &mut edges);
+        explain::causality(base, &mut edges);
         // Forced orders stand in for orders of writes.
         forced.iter().for_each(|f| edges.push(Rel::Ww, f.from, f.to));
         let graph = Graph::new(base.len(), edges);
-        for cycle in shortest(&graph, findings::TOLD_MAX, self.budget) {
-            findings.add(tell::kind(&cycle), || tell::cycle(base, self.level, &cycle, &forced));
+        for cycle in shortest(&graph, findings::REPORTED_MAX, self.budget) {
+            findings
+                .add(explain::kind(&cycle), || explain::cycle(base, self.level, &cycle, &forced));
         }
         Ok(())
     }
 }
 
 mod findings {
-    pub(super) const TOLD_MAX: usize = 16;
+    pub(super) const REPORTED_MAX: usize = 16;
 }
 
-/// What is wrong, each kind counted and the first ones told.
+/// What is wrong, each kind counted and the first ones shown.
 #[derive(Default)]
 pub(crate) struct Findings {
     anomalies: Vec<Anomaly>,
@@ -332,12 +333,12 @@ impl Findings {
         self.counts.is_empty()
     }
 
-    /// `tell` gives `None` where the finding does not pass its own re-check.
-    pub(crate) fn add(&mut self, kind: &'static str, tell: impl FnOnce() -> Option<Anomaly>) {
+    /// `explain` gives `None` where the verification of the finding fails.
+    pub(crate) fn add(&mut self, kind: &'static str, explain: impl FnOnce() -> Option<Anomaly>) {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
-        if *count <= findings::TOLD_MAX {
-            match tell() {
+        if *count <= findings::REPORTED_MAX {
+            match explain() {
                 Some(anomaly) => self.anomalies.push(anomaly),
                 None => self.unverified = true,
             }
@@ -358,7 +359,7 @@ impl Findings {
         } else if self.unverified {
             Verdict::unknown(
                 name,
-                "a finding did not pass its own re-check, which is a mistake of this checker",
+                "internal error: the verification of a finding failed; please report it with the history",
             )
         } else if let Some(why) = unknown {
             Verdict::unknown(name, why)

@@ -1,9 +1,9 @@
 //! Each level says what its axiom says.
 
-use super::twin::Twin;
+use super::oracle::Oracle;
 use super::{Level, causal, read_atomic, session_guarantees, weak};
 use crate::txn::generate::{HIDDEN_CYCLE, HIDDEN_INITIAL, Load, PLANTS, Store, plant, script};
-use crate::txn::twin as plain;
+use crate::txn::oracle as plain;
 use crate::txn::{Isolation, Shape, Transactions, Weak, list_append, rw_register};
 use crate::{Checker, Validity, Verdict};
 use fuzz_dist_history::History;
@@ -81,12 +81,12 @@ fn a_value_that_nobody_wrote_is_invalid_at_every_level() {
 fn writers_that_only_their_session_orders_violate_read_committed_when_read_backwards() {
     let verdict = says(&weak(Level::AxiomaticReadCommitted), "0: w x 1\n0: w x 2\n1: r x 2, r x 1");
     assert_eq!(&*verdict.anomalies[0].kind, "stale-read");
-    let told = &verdict.anomalies[0].explanation;
+    let text = &verdict.anomalies[0].explanation;
     assert!(
-        told.contains(
+        text.contains(
             "though T2, which wrote \"x\", is visible to it: it read \"x\" as 2 from it earlier"
         ),
-        "{told}"
+        "{text}"
     );
     assert!(
         says(&weak(Level::AxiomaticReadCommitted), "0: w x 1\n0: w x 2\n1: r x 1, r x 2")
@@ -125,16 +125,16 @@ fn bad_patterns_of_causality_are_named() {
         ("causal-memory", HIDDEN_CYCLE, "CyclicHB"),
     ] {
         let verdict = says(&weak(level.parse().unwrap()), text);
-        let told = verdict.anomalies.first().map(|a| a.explanation.clone()).unwrap_or_default();
-        assert!(told.ends_with(&format!("\npattern: {pattern}")), "{level} {pattern}: {told}");
+        let text = verdict.anomalies.first().map(|a| a.explanation.clone()).unwrap_or_default();
+        assert!(text.ends_with(&format!("\npattern: {pattern}")), "{level} {pattern}: {text}");
     }
 }
 
 #[test]
-fn what_follows_for_a_session_is_told_step_by_step() {
+fn what_follows_for_a_session_is_reported_step_by_step() {
     let verdict = says(&weak(Level::CausalMemory), HIDDEN_INITIAL);
-    let told = &verdict.anomalies[0].explanation;
-    assert!(told.contains("for client 1: ") && told.contains(", as said"), "{told}");
+    let text = &verdict.anomalies[0].explanation;
+    assert!(text.contains("for client 1: ") && text.contains(", as said"), "{text}");
 }
 
 #[test]
@@ -220,16 +220,16 @@ pub(crate) fn small(seed: u64) -> History {
 }
 
 #[test]
-fn every_level_agrees_with_its_slow_twin() {
+fn every_level_agrees_with_its_oracle() {
     let mut valid = [0; Level::ALL.len()];
     let mut invalid = [0; Level::ALL.len()];
     for seed in 0..5_000 {
         let history = small(seed);
         let txns = plain::plain(&history);
         let Ok(columns) = Transactions::read(&history, Shape::Registers) else { continue };
-        let twin = Twin::new(&txns);
+        let oracle = Oracle::new(&txns);
         for (i, level) in Level::ALL.into_iter().enumerate() {
-            let expected = twin.as_ref().is_some_and(|t| t.holds(level));
+            let expected = oracle.as_ref().is_some_and(|t| t.holds(level));
             let verdict = weak(level).judge(&columns);
             let said = (verdict.is_valid(), verdict.is_invalid());
             assert_eq!(
@@ -239,7 +239,7 @@ fn every_level_agrees_with_its_slow_twin() {
                 plain::show(&txns)
             );
             valid[i] += u32::from(expected);
-            invalid[i] += u32::from(!expected && twin.is_some());
+            invalid[i] += u32::from(!expected && oracle.is_some());
         }
     }
     assert!(valid.iter().all(|n| *n > 1_400), "{valid:?}");
@@ -272,7 +272,7 @@ fn each_name_of_a_level_has_one_meaning() {
     }
 }
 
-/// What lists tell besides can only refute more.
+/// What lists show besides can only refute more.
 #[test]
 fn each_name_of_a_level_has_the_same_meaning_for_lists() {
     let (mut valid, mut invalid) = (0, 0);

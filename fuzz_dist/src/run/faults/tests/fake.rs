@@ -1,20 +1,19 @@
 //! A test without a cluster, and faults that do what a test wants.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::env::{
-    BoxFuture, Capabilities, Command, Environment, Error as EnvError, Finished, HostId, HostSpec,
-    LinkCounters, LinkMatrix, Process, ProcessInfo, Signal, SocketKind,
+    BoxFuture, Command, Environment, Error as EnvError, Finished, HostId, HostSpec, Process,
+    ProcessControl, ProcessInfo, ProcessState, Signal,
 };
 use crate::error::Error;
 use crate::history::{History, Recorder, Samples};
@@ -26,14 +25,34 @@ use crate::random::{Seed, Stream};
 use crate::run::announce::Announcements;
 use crate::run::faults::{Begin, Faults, Scene};
 use crate::run::live::{FIRST_PROCESS, Live};
+use crate::run::needs::Able;
 use crate::run::options::{Announce, Options};
 use crate::run::overrides::Overrides;
 use crate::run::progress::Progress;
-use crate::workload::g_set;
+use crate::workload::{Workload, g_set};
 
-/// One host without processes, and no links.
+/// One host, and no links.
 #[derive(Debug)]
 struct OneHost;
+
+/// A process that is in no place.
+#[derive(Debug)]
+struct NeverEnds;
+
+impl ProcessControl for NeverEnds {
+    fn signal(&self, _: Signal) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn wait(&self) -> BoxFuture<'_, ExitStatus> {
+        Box::pin(std::future::pending())
+    }
+    fn ended(&self) -> Option<ExitStatus> {
+        None
+    }
+    fn state(&self) -> BoxFuture<'_, Result<ProcessState, EnvError>> {
+        refused()
+    }
+}
 
 fn refused<T: Send + 'static>() -> BoxFuture<'static, Result<T, EnvError>> {
     let what = "do anything".to_string();
@@ -44,9 +63,6 @@ impl Environment for OneHost {
     fn name(&self) -> &str {
         "one host"
     }
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
-    }
     fn hosts(&self) -> Vec<(HostId, HostSpec)> {
         vec![(HostId::new(0), HostSpec::node("n1"))]
     }
@@ -56,18 +72,30 @@ impl Environment for OneHost {
     fn data_dir(&self, _: HostId) -> Result<PathBuf, EnvError> {
         Ok("/nowhere".into())
     }
-    fn folder(&self, _: HostId) -> Result<PathBuf, EnvError> {
-        Ok("/nowhere".into())
+    fn read_file(&self, _: HostId, _: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, EnvError>> {
+        refused()
+    }
+    fn write_file(&self, _: HostId, _: PathBuf, _: Vec<u8>) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn fetch_folder(
+        &self,
+        _: HostId,
+        _: PathBuf,
+        _: PathBuf,
+    ) -> BoxFuture<'_, Result<(), EnvError>> {
+        refused()
+    }
+    fn logs(&self, _: HostId) -> String {
+        "/nowhere".into()
+    }
+    fn last_output(&self, _: HostId, _: usize) -> Vec<(String, String)> {
+        Vec::new()
     }
     fn end(&self) {}
-    fn add_host(&self, _: HostSpec) -> BoxFuture<'_, Result<HostId, EnvError>> {
-        refused()
-    }
-    fn remove_host(&self, _: HostId) -> BoxFuture<'_, Result<(), EnvError>> {
-        refused()
-    }
-    fn start(&self, _: HostId, _: Command) -> BoxFuture<'_, Result<Process, EnvError>> {
-        refused()
+    fn start(&self, host: HostId, command: Command) -> BoxFuture<'_, Result<Process, EnvError>> {
+        let process = Process::new(host, command.name, 1, Arc::new(NeverEnds));
+        Box::pin(std::future::ready(Ok(process)))
     }
     fn run(&self, _: HostId, _: Command, _: Duration) -> BoxFuture<'_, Result<Finished, EnvError>> {
         refused()
@@ -77,18 +105,6 @@ impl Environment for OneHost {
     }
     fn processes(&self, _: HostId) -> BoxFuture<'_, Result<Vec<ProcessInfo>, EnvError>> {
         Box::pin(async { Ok(Vec::new()) })
-    }
-    fn set_links(&self, _: &LinkMatrix) -> BoxFuture<'_, Result<(), EnvError>> {
-        Box::pin(async { Ok(()) })
-    }
-    fn links(&self) -> LinkMatrix {
-        LinkMatrix::default()
-    }
-    fn counters(&self) -> LinkCounters {
-        LinkCounters::default()
-    }
-    fn socket(&self, _: HostId, _: SocketKind) -> BoxFuture<'_, Result<OwnedFd, EnvError>> {
-        refused()
     }
     fn connect(
         &self,
@@ -172,11 +188,11 @@ impl Fake {
         self.log.lock().unwrap().push(format!("{what} {}", self.name));
     }
 
-    async fn act(&self, act: Act) -> Result<Check, Error> {
+    async fn act(&self, act: Act, clock: &Clock) -> Result<Check, Error> {
         match act {
             Act::After(waits) => {
                 for _ in 0..waits {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    clock.sleep(Duration::from_millis(1)).await;
                 }
                 Ok(Check::seen(true, "done"))
             }
@@ -211,60 +227,82 @@ impl Fault for Fake {
             }
         }
     }
-    async fn start(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
+    async fn start(&self, targets: Targets<'_>, _: &Hit) -> Result<Check, Error> {
         self.say("start");
-        let check = self.act(self.start).await;
+        let check = self.act(self.start, targets.cluster.clock()).await;
         self.say("started");
         check
     }
-    async fn stop(&self, _: Targets<'_>, _: &Hit) -> Result<Check, Error> {
+    async fn stop(&self, targets: Targets<'_>, _: &Hit) -> Result<Check, Error> {
         self.say("stop");
         let first = self.stops.fetch_add(1, Ordering::SeqCst) == 0;
         let act = match self.stop {
             Act::SaysNoOnce if !first => Act::After(0),
             act => act,
         };
-        let check = self.act(act).await;
+        let check = self.act(act, targets.cluster.clock()).await;
         self.say("stopped");
         check
     }
 }
 
 /// A running test of one node without a cluster.
-pub(super) fn live(nemesis: Nemesis, seed: Seed, options: Options) -> Arc<Live> {
-    kept(nemesis, seed, options, None, None)
+pub(super) fn live(clock: &Clock, nemesis: Nemesis, seed: Seed, options: Options) -> Arc<Live> {
+    kept(clock, nemesis, seed, options, None, None)
 }
 
 /// The same, which replays a schedule, and keeps its own in a file.
 pub(super) fn kept(
+    clock: &Clock,
     nemesis: Nemesis,
     seed: Seed,
     options: Options,
     replay: Option<Schedule>,
     file: Option<PathBuf>,
 ) -> Arc<Live> {
+    let recorder = Recorder::in_memory(["n1"]);
+    built(clock, Parts { nemesis, seed, options, replay, file, workload: g_set(), recorder })
+}
+
+/// What a running test is made of.
+pub(super) struct Parts {
+    pub(super) nemesis: Nemesis,
+    pub(super) seed: Seed,
+    pub(super) options: Options,
+    pub(super) replay: Option<Schedule>,
+    pub(super) file: Option<PathBuf>,
+    pub(super) workload: Workload,
+    pub(super) recorder: Recorder,
+}
+
+/// A running test of these parts.
+pub(super) fn built(clock: &Clock, parts: Parts) -> Arc<Live> {
+    let Parts { nemesis, seed, options, replay, file, workload, recorder } = parts;
     let options = Options { nodes: Some(1), ..options };
     let effective = options.effective(&Overrides::default()).unwrap();
     let effective = crate::run::options::Effective { seed, ..effective };
-    let cluster = Cluster::new(Arc::new(OneHost)).unwrap();
-    let clock = Clock::start();
-    let recorder = Recorder::in_memory(["n1"]);
-    let announcements = Arc::new(Announcements::new(Announce::Nothing, clock, 1));
-    let interpreter =
-        Interpreter::new(clock, recorder.clone(), InterpreterOptions::for_nodes(1)).unwrap();
+    let cluster = Cluster::new(Arc::new(OneHost), clock.clone()).unwrap();
+    let announcements = Arc::new(Announcements::new(Announce::Nothing, clock.clone(), 1));
+    let options = InterpreterOptions {
+        op_timeout: effective.op_limit,
+        pure_functions: workload.pure_functions().to_vec(),
+        ..InterpreterOptions::for_nodes(1)
+    };
+    let interpreter = Interpreter::new(clock.clone(), recorder.clone(), options).unwrap();
     let phase = Arc::new(Mutex::new(Phase::Main));
     let db: crate::db::AnyDb = Arc::new(NoDb);
     let replay = replay.map(Arc::new);
     let until = effective.total_limit.unwrap_or(Duration::from_secs(3600));
+    let pace = crate::run::Pace::default().of_run(clock);
     let faults = Faults::start(Scene {
         cluster: cluster.clone(),
         db: db.clone(),
-        clock,
+        clock: clock.clone(),
         recorder: recorder.clone(),
         announcements: announcements.clone(),
         phase: phase.clone(),
         calls: Default::default(),
-        until: Instant::now() + until,
+        until: clock.now() + until,
         reconnect: effective.reconnect,
         // Fakes hit nodes that are not there.
         schedule: Schedule::new("fake", seed, (1..=9).map(|i| format!("n{i}").into()).collect()),
@@ -275,10 +313,12 @@ pub(super) fn kept(
         cluster,
         db,
         nemesis,
-        workload: g_set(),
+        workload,
         effective,
+        able: Able::everything(),
+        runtime: None,
         seed,
-        clock,
+        clock: clock.clone(),
         recorder,
         samples: Samples::default(),
         faults,
@@ -293,8 +333,8 @@ pub(super) fn kept(
         interpreter: tokio::sync::Mutex::new(interpreter),
         cancel: watch::channel(false).0,
         calls: Default::default(),
-        pace: Default::default(),
-        up: crate::run::Pace::default().now(),
+        up: pace.now(),
+        pace,
         checkers: Vec::new(),
         first: Default::default(),
         folder: None,
@@ -302,8 +342,8 @@ pub(super) fn kept(
 }
 
 /// A test to begin faults in by hand.
-pub(super) fn empty() -> Arc<Live> {
-    live(Nemesis::none(), Seed(1), Options::default())
+pub(super) fn empty(clock: &Clock) -> Arc<Live> {
+    live(clock, Nemesis::none(), Seed(1), Options::default())
 }
 
 impl Live {

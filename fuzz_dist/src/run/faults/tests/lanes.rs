@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fake::{Act, Fake, live};
+use crate::clock::Clock;
 use crate::nemesis::Nemesis;
 use crate::random::{Seed, Stream};
 use crate::run::live::Live;
@@ -43,7 +44,7 @@ async fn two_hundred_seeds_of_overlapping_lanes_are_all_undone() {
     for seed in 0..200 {
         runs.spawn(async move {
             let mut random = Seed(seed).stream("lanes");
-            let live = live(overlapping(&mut random), Seed(seed), short());
+            let live = live(&Clock::system(), overlapping(&mut random), Seed(seed), short());
             if seed % 4 == 0 {
                 let moment = millis(random.below(200));
                 let _ = tokio::time::timeout(moment, run(&live)).await;
@@ -103,7 +104,7 @@ async fn a_lane_that_panics_is_a_reason_and_its_fault_is_ended() {
     let fake = Fake::new("leads", Act::After(1), Act::After(1));
     let log = fake.log.clone();
     let nemesis = Nemesis::of(Leads(fake, Arc::default())).after(millis(1)).lasting(millis(50));
-    let live = live(nemesis, Seed(1), short());
+    let live = live(&Clock::system(), nemesis, Seed(1), short());
     run(&live).await;
     let problems = live.faults.board().problems();
     let said = "a lane of the nemesis panicked: asked too often";

@@ -7,3 +7,4 @@ mod healed;
 mod hostile;
 mod lanes;
 mod replayed;
+mod whole;

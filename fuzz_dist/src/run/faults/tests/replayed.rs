@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fake::{Act, Fake, kept};
 use super::lanes::overlapping;
+use crate::clock::Clock;
 use crate::nemesis::{Nemesis, Schedule, Slot};
 use crate::random::Seed;
 use crate::run::live::Live;
@@ -22,7 +23,7 @@ impl Folder {
 
     fn live(&self, nemesis: Nemesis, seed: u64, replay: Option<Schedule>) -> Arc<Live> {
         let short = Options { time_limit: Some(millis(150)), ..Options::default() };
-        kept(nemesis, Seed(seed), short, replay, Some(self.0.join("plan.json")))
+        kept(&Clock::system(), nemesis, Seed(seed), short, replay, Some(self.0.join("plan.json")))
     }
 
     fn schedule(&self) -> Schedule {

@@ -1,0 +1,231 @@
+//! The folder of a host that runs on this machine, for environments that have such hosts: its data and
+//! its logs.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::symlink;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
+
+use super::{Error, HostSpec};
+
+/// A host's folder: what its processes write is in `data`, their logs are in `logs`.
+///
+/// Paths of files are relative to `data`. A link that leads out of it is refused.
+#[derive(Clone, Debug)]
+pub struct HostFolder(PathBuf);
+
+impl HostFolder {
+    /// Makes the folder `all/<name of the host>` with the host's files.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the disk refuses, [`Error::Invalid`] for a file outside of `data`.
+    pub fn create(all: &Path, host: &HostSpec) -> Result<HostFolder, Error> {
+        let folder = HostFolder(all.join(&host.name));
+        for path in [folder.data().join("home"), folder.logs()] {
+            let made = fs::create_dir_all(&path);
+            made.map_err(Error::io(format!("make the folder {}", path.display())))?;
+        }
+        for file in &host.files {
+            folder.write(&file.at, &file.content)?;
+        }
+        Ok(folder)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The data of its processes.
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    /// The logs of its processes: `<process>.out` and `<process>.err`.
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Invalid`].
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let reading = Error::io(format!("read {}", path.display()));
+        check(path)?;
+        let read = || {
+            let mut content = Vec::new();
+            File::from(self.open(path, OFlags::RDONLY)?).read_to_end(&mut content)?;
+            Ok(content)
+        };
+        read().map_err(reading)
+    }
+
+    /// Writes a file and makes the folders that it lies in.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Invalid`].
+    pub fn write(&self, path: &Path, content: &[u8]) -> Result<(), Error> {
+        let writing = Error::io(format!("write {}", path.display()));
+        check(path)?;
+        let write = || {
+            let mut folder = PathBuf::from(".");
+            for part in path.parent().into_iter().flat_map(Path::components) {
+                let within = self.open(&folder, OFlags::DIRECTORY)?;
+                match mkdirat(within, part.as_os_str(), Mode::RWXU) {
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => folder.push(part),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+            File::from(self.open(path, flags)?).write_all(content)
+        };
+        write().map_err(writing)
+    }
+
+    /// Copies a folder to `to`: files and links, no pipes and sockets.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Invalid`].
+    pub fn fetch(&self, path: &Path, to: &Path) -> Result<(), Error> {
+        let fetching = Error::io(format!("copy {} to {}", path.display(), to.display()));
+        check(path)?;
+        let fetch = || {
+            let folder = self.open(path, OFlags::DIRECTORY)?;
+            copy_tree(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())), to)
+        };
+        fetch().map_err(fetching)
+    }
+
+    /// The end of each log, by the name of its file.
+    pub fn last_output(&self, bytes_max: usize) -> Vec<(String, String)> {
+        let logs = fs::read_dir(self.logs()).into_iter().flatten().flatten();
+        let mut ends: Vec<_> = logs
+            .filter_map(|log| {
+                let mut file = File::open(log.path()).ok()?;
+                let length = file.metadata().ok()?.len();
+                file.seek(SeekFrom::Start(length.saturating_sub(bytes_max as u64))).ok()?;
+                let mut end = Vec::new();
+                file.take(bytes_max as u64).read_to_end(&mut end).ok()?;
+                let name = log.file_name().to_string_lossy().into_owned();
+                Some((name, String::from_utf8_lossy(&end).into_owned()))
+            })
+            .collect();
+        ends.sort();
+        ends
+    }
+
+    /// Opens what is below `data`, however links lie there.
+    fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        let data = File::open(self.data())?;
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let mode = if flags.contains(OFlags::CREATE) { Mode::from(0o666) } else { Mode::empty() };
+        // A pipe that nobody writes to must not keep the caller.
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        Ok(openat2(data, path, flags, mode, beneath)?)
+    }
+}
+
+/// A path that stays below the data folder, as far as its text says.
+fn check(path: &Path) -> Result<(), Error> {
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    match path.components().all(inside) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "{} is not in the host's data folder; use a path relative to it, without ..",
+            path.display()
+        ))),
+    }
+}
+
+/// Copies files and links. Pipes and sockets are left out: whoever opens one may wait for ever.
+///
+/// # Errors
+/// What the file system refuses.
+pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    let mut open = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = open.pop() {
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(&from)? {
+            let entry = entry?;
+            let (kind, here) = (entry.file_type()?, to.join(entry.file_name()));
+            if kind.is_dir() {
+                open.push((entry.path(), here));
+            } else if kind.is_symlink() {
+                let _ = fs::remove_file(&here);
+                symlink(fs::read_link(entry.path())?, &here)?;
+            } else if kind.is_file() {
+                fs::copy(entry.path(), &here)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, FileType, mknodat};
+
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, HostFolder) {
+        let all = tempfile::tempdir().unwrap();
+        let host = HostSpec::node("n1").file("etc/app.conf", "a = 1");
+        let folder = HostFolder::create(all.path(), &host).unwrap();
+        (all, folder)
+    }
+
+    #[test]
+    fn files_are_written_read_and_fetched() {
+        let (all, folder) = folder();
+        assert_eq!(folder.read(Path::new("etc/app.conf")).unwrap(), b"a = 1");
+        folder.write(Path::new("etc/app.conf"), b"a").unwrap();
+        folder.write(Path::new("deep/er/file"), b"b").unwrap();
+        let to = all.path().join("fetched");
+        folder.fetch(Path::new(""), &to).unwrap();
+        assert_eq!(fs::read(to.join("etc/app.conf")).unwrap(), b"a");
+        assert_eq!(fs::read(to.join("deep/er/file")).unwrap(), b"b");
+        assert!(folder.read(Path::new("none")).unwrap_err().to_string().contains("read none"));
+    }
+
+    #[test]
+    fn nothing_outside_of_the_data_is_reached() {
+        let (all, folder) = folder();
+        let secret = all.path().join("secret");
+        fs::write(&secret, "s").unwrap();
+        symlink(&secret, folder.data().join("link")).unwrap();
+        symlink(all.path(), folder.data().join("up")).unwrap();
+        for path in ["../../secret", "link", "up/secret", secret.to_str().unwrap()] {
+            let path = Path::new(path);
+            assert!(folder.read(path).is_err(), "{}", path.display());
+            assert!(folder.write(path, b"x").is_err(), "{}", path.display());
+        }
+        assert!(folder.fetch(Path::new("up"), &all.path().join("to")).is_err());
+        assert_eq!(fs::read(secret).unwrap(), b"s");
+    }
+
+    #[test]
+    fn the_end_of_a_log_is_read() {
+        let (_all, folder) = folder();
+        fs::write(folder.logs().join("app.err"), "one\ntwo\n").unwrap();
+        let ends = folder.last_output(4);
+        assert_eq!(ends, [("app.err".to_owned(), "two\n".to_owned())]);
+    }
+
+    #[test]
+    fn folders_are_copied_without_pipes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("deep")).unwrap();
+        fs::write(from.join("deep/file"), "content").unwrap();
+        symlink("deep/file", from.join("link")).unwrap();
+        mknodat(CWD, from.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        copy_tree(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join("link")).unwrap(), "content");
+        assert!(!to.join("pipe").exists());
+    }
+}

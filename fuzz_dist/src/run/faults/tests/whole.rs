@@ -1,0 +1,208 @@
+//! A whole run on a manual clock: operations at a rate, faults in a lane, time-outs, heal, quiesce, final reads and
+//! checkers. A minute of it takes a moment, and the same seed gives the same history, byte for byte.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::fake::{Parts, built};
+use crate::checker::{Validity, Verdict};
+use crate::client::{Client, Error as ClientError};
+use crate::clock::{Clock, Manual};
+use crate::env::Command;
+use crate::error::Error;
+use crate::history::{COMPLETED, History, Recorder};
+use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets};
+use crate::op::{Completion, Invocation, Kind, Name, NodeId, Value};
+use crate::random::{Seed, Stream};
+use crate::run::options::Options;
+use crate::run::overrides::Overrides;
+use crate::run::{Location, Session, TrialSpec};
+use crate::time::{millis, secs};
+use crate::workload::g_set;
+
+/// A set in this process, which takes its time to answer. While it is stalled, some answers never come.
+#[derive(Clone)]
+struct Store(Arc<Mutex<State>>);
+
+struct State {
+    set: BTreeSet<i64>,
+    stalled: bool,
+    /// What was added while it is stalled.
+    lately: Vec<i64>,
+    /// Is that lost at the end of the stall?
+    forgets: bool,
+    random: Stream,
+}
+
+impl Store {
+    fn new(seed: Seed, forgets: bool) -> Store {
+        let (set, lately, random) = (BTreeSet::new(), Vec::new(), seed.stream("store"));
+        Store(Arc::new(Mutex::new(State { set, stalled: false, lately, forgets, random })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+struct StoreClient(Store, Clock);
+
+impl Client for StoreClient {
+    async fn invoke(&mut self, op: &Invocation) -> Completion {
+        let (takes, hangs) = {
+            let mut state = self.0.lock();
+            let hangs = state.stalled && state.random.chance(0.2);
+            (state.random.duration(millis(1), millis(40)), hangs)
+        };
+        self.1.sleep(takes).await;
+        let answer = {
+            let mut state = self.0.lock();
+            match (&*op.f, op.value.as_int()) {
+                ("add", Some(element)) => {
+                    state.set.insert(element);
+                    let stalled = state.stalled;
+                    state.lately.extend(stalled.then_some(element));
+                    op.value.clone()
+                }
+                _ => Value::set(state.set.iter().copied()),
+            }
+        };
+        match hangs {
+            true => std::future::pending().await,
+            false => Completion::Ok(answer),
+        }
+    }
+    async fn reopen(&mut self) -> Result<(), ClientError> {
+        Ok(())
+    }
+}
+
+/// Stalls the store.
+struct Stall(Store);
+
+impl Fault for Stall {
+    type Plan = Hit;
+
+    fn name(&self) -> Name {
+        "stall".into()
+    }
+    fn plan(&self, _: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
+        Ok(Hit { shape: format!("#{}", random.below(1000)), nodes: vec![NodeId(0)] })
+    }
+    async fn start(&self, targets: Targets<'_>, _: &Hit) -> Result<Check, Error> {
+        targets.cluster.clock().sleep(millis(20)).await;
+        self.0.lock().stalled = true;
+        Ok(Check::seen(true, "it stalls"))
+    }
+    async fn stop(&self, targets: Targets<'_>, _: &Hit) -> Result<Check, Error> {
+        targets.cluster.clock().sleep(millis(20)).await;
+        let mut state = self.0.lock();
+        state.stalled = false;
+        let lately = std::mem::take(&mut state.lately);
+        if state.forgets {
+            state.set.retain(|element| !lately.contains(element));
+        }
+        Ok(Check::seen(true, "it goes on"))
+    }
+}
+
+/// What came of a run.
+struct Ran {
+    file: Vec<u8>,
+    history: History,
+    verdict: Verdict,
+}
+
+/// Runs a minute of it.
+fn run(seed: u64, forgets: bool) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.jsonl");
+    Manual::run(|clock| async move {
+        let options = Options {
+            time_limit: Some(secs(60)),
+            rate: Some(20.0),
+            op_limit: Some(millis(500)),
+            ..Options::default()
+        };
+        let store = Store::new(Seed(seed), forgets);
+        // The first one starts after the default of three seconds.
+        let nemesis = Nemesis::of(Stall(store.clone())).lasting(secs(4));
+        let of_client = clock.clone();
+        let live = built(
+            &clock,
+            Parts {
+                nemesis,
+                seed: Seed(seed),
+                options: options.clone(),
+                replay: None,
+                file: Some(folder.path().join("plan.json")),
+                workload: g_set()
+                    .client(move |_| Box::new(StoreClient(store.clone(), of_client.clone()))),
+                recorder: Recorder::to_file(&path, ["n1"], [("test", "whole".into())]).unwrap(),
+            },
+        );
+        live.cluster.nodes()[0].spawn(Command::new("store")).await.unwrap();
+        live.main_phase().await.unwrap();
+        live.settle().await.unwrap();
+        let session = Session::new(spec(options), Overrides::default(), Seed(seed), clock.clone());
+        let verdict = (*session.judge(&live, Vec::new()).await.unwrap()).clone();
+        let history = live.recorder.with(Clone::clone);
+        Ran { file: std::fs::read(&path).unwrap(), history, verdict }
+    })
+}
+
+fn spec(options: Options) -> TrialSpec {
+    TrialSpec {
+        name: "whole".into(),
+        cell: None,
+        doc: "",
+        location: Location { file: file!(), line: line!(), column: column!() },
+        options,
+        db: None,
+        nemesis: None,
+        workload: None,
+        checkers: Vec::new(),
+        env: None,
+        body: |_| unreachable!("the parts of the run are called one by one"),
+    }
+}
+
+#[test]
+fn a_minute_on_a_manual_clock_is_the_same_for_the_same_seed() {
+    let first = run(1, false);
+    assert_eq!(first.verdict.validity, Validity::Valid, "{:#?}", first.verdict);
+    let time_ns = |key: &str| first.history.meta(key).and_then(Value::as_int).unwrap();
+    let main_ns = time_ns("main_end_ns") - time_ns("main_start_ns");
+    assert!(main_ns >= 60_000_000_000, "{main_ns}");
+    let count = |kind: Kind| {
+        let client = |i: &usize| first.history.process(*i).is_client();
+        let events = (0..first.history.len()).filter(client);
+        events.filter(|i| first.history.kind(*i) == kind).count()
+    };
+    assert!(count(Kind::Ok) > 800, "{} of a minute at 20 a second", count(Kind::Ok));
+    assert!(count(Kind::Info) > 5 && count(Kind::Fail) > 5, "adds and reads were given up");
+    assert!(first.history.faults().len() > 4, "{:#?}", first.history.faults());
+    assert_eq!(first.history.meta(COMPLETED), Some(&Value::Bool(true)));
+    assert_eq!(first.history.heal_proved(), Some(true));
+
+    let again = run(1, false);
+    assert!(first.file == again.file, "the histories differ: {}", difference(&first, &again));
+    assert_eq!(first.verdict, again.verdict);
+    assert!(first.file != run(2, false).file, "another seed gives another history");
+}
+
+#[test]
+fn a_loss_on_a_manual_clock_is_found_every_time() {
+    let (first, again) = (run(3, true), run(3, true));
+    assert_eq!(first.verdict.validity, Validity::Invalid, "{:#?}", first.verdict);
+    assert!(first.file == again.file, "the histories differ: {}", difference(&first, &again));
+    assert_eq!(first.verdict, again.verdict);
+}
+
+/// The first lines that differ.
+fn difference(one: &Ran, other: &Ran) -> String {
+    let lines = |ran: &Ran| String::from_utf8_lossy(&ran.file).into_owned();
+    let (one, other) = (lines(one), lines(other));
+    let different = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    different.map_or("one is longer".into(), |(one, other)| format!("\n{one}\n{other}"))
+}
