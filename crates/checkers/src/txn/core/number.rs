@@ -36,11 +36,6 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Leaves out what belongs to no whole transaction.
-    pub(super) fn cut(&mut self) {
-        self.ops.truncate(self.txns.last().map_or(0, |(end, _)| *end));
-    }
-
     fn clear(&mut self) {
         self.ops.clear();
         self.txns.clear();

@@ -30,8 +30,7 @@ impl Transactions {
         let mut reader = Reader::new(history, shape)?;
         let (read, numbered) = numbered(&mut |give| {
             let read = reader.all(history, give);
-            // Versions of transactions before one that cannot be read may be wrong themselves.
-            reader.chunk.cut();
+            // Where one cannot be read, those before it may be what is wrong.
             reader.flush(give);
             read
         });
