@@ -466,6 +466,10 @@ impl LastSet {
                     None => return Err(format!("a difference to a set that holds {n}")),
                 }
             }
+            // A set that has shrunk does not keep the memory that it took.
+            if counts.len() < counts.capacity() / 8 {
+                counts.shrink_to_fit();
+            }
         }
         self.len = self.len + added.len() - removed.len();
         Ok(before)

@@ -1,7 +1,9 @@
 //! Checkers that judge a history while it grows: what is certain already, whatever follows.
 
 mod bank;
+mod guarantees;
 mod logs;
+mod order;
 mod queues;
 mod registers;
 mod rejudged;
@@ -16,10 +18,11 @@ use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Event, Kind, Process, Value};
 
 pub(super) use bank::OnlineBank;
+pub(super) use guarantees::OnlineGuarantees;
 pub(super) use logs::OnlineLog;
 pub(super) use queues::{OnlineIds, OnlineQueue};
 pub(super) use registers::OnlineRegister;
-pub(super) use rejudged::Rejudged;
+use rejudged::Rejudged;
 pub(super) use sets::OnlineSet;
 pub(super) use several::{All, Keyed};
 

@@ -23,6 +23,12 @@ impl<F: Fn(&History) -> Verdict + Send> Rejudged<F> {
         let history = History::new(history.nodes().iter().cloned());
         Rejudged { history, next: 0, check, undone }
     }
+
+    /// Takes an event that needs no judgement.
+    pub(super) fn record(&mut self, event: &Event) {
+        // What is no event of a history is reported by whoever records it.
+        let _ = self.history.push(event.clone());
+    }
 }
 
 impl<F: Fn(&History) -> Verdict + Send> Online for Rejudged<F> {

@@ -1,6 +1,8 @@
 //! The oracle: what is called certain at a prefix makes every longer history invalid, and what makes a
 //! prefix invalid is found at that prefix.
 
+use std::cell::{Cell, RefCell};
+
 use super::super::histories::{Object, Recorder, Run};
 use super::super::set_full_random_history;
 use super::super::txn::generate::{Load, Store};
@@ -264,23 +266,38 @@ fn session_guarantees_of_transactions() {
         assert_eq!(certain, invalid, "{:#?}", history.events().collect::<Vec<_>>());
         seen[usize::from(certain.is_some())] += 1;
     };
-    for seed in 0..300 {
-        let mut next = 0;
+    for seed in 0..1200 {
+        let written: [RefCell<Vec<i64>>; 2] = Default::default();
+        let next = Cell::new(0);
         let mut begin = |s: &mut Stream| {
             let ops = (0..1 + s.index(2)).map(|_| {
-                let key = Value::from(["x", "y"][s.index(2)]);
-                next += 1;
+                let k = s.index(2);
+                let key = Value::from(["x", "y"][k]);
+                next.set(next.get() + 1);
                 match s.chance(0.5) {
-                    true => Value::list(["w".into(), key, Value::from(next)]),
+                    true => {
+                        written[k].borrow_mut().push(next.get());
+                        Value::list(["w".into(), key, Value::from(next.get())])
+                    }
                     false => Value::list(["r".into(), key, Value::Nil]),
                 }
             });
             ("txn", Value::list(ops.collect::<Vec<_>>()))
         };
         let end = |s: &mut Stream, _: &str, ops: &Value| {
+            let mut read = |key: &Value| match seed % 4 {
+                // What somebody has begun to write, what may be written later, and anything.
+                0 | 1 => {
+                    let of_key = written[usize::from(key.as_text() == Some("y"))].borrow();
+                    of_key.get(s.index(of_key.len() + 1)).copied().map_or(Value::Nil, Value::Int)
+                }
+                2 => Value::from(1 + s.below(6) as i64),
+                _ if s.chance(0.2) => Value::Nil,
+                _ => Value::from(1 + s.below(next.get() as u64) as i64),
+            };
             let ops = ops.as_list().unwrap().iter().map(|op| match op.as_list().unwrap() {
-                [f, key, value] if value.is_nil() && s.chance(0.8) => {
-                    Value::list([f.clone(), key.clone(), Value::from(1 + s.below(6) as i64)])
+                [f, key, value] if value.is_nil() => {
+                    Value::list([f.clone(), key.clone(), read(key)])
                 }
                 _ => op.clone(),
             });
@@ -293,4 +310,61 @@ fn session_guarantees_of_transactions() {
         judge(&load.clone().seed(seed).history(Shape::Registers, Store::StrictSerializable));
     }
     assert!(seen.iter().all(|n| *n > 60), "{seen:?}");
+}
+
+/// What makes a guarantee fail becomes known with the last event: what a session saw without reading
+/// the key itself, and what was read by a transaction that others had read from already.
+#[test]
+fn session_guarantees_that_fail_by_what_was_seen_indirectly() {
+    let ops = |text: &str| {
+        let ops = text.split(", ").map(|op| {
+            let [f, key, value] = op.split(' ').collect::<Vec<_>>()[..] else { panic!("{op}") };
+            let value = value.parse::<i64>().map_or(Value::Nil, Value::Int);
+            Value::list([f.into(), key.into(), value])
+        });
+        Value::list(ops.collect::<Vec<_>>())
+    };
+    let history = |events: &[(u32, &str)]| {
+        let mut r = Recorder::new(["n1"]);
+        let mut running = std::collections::BTreeSet::new();
+        for (client, text) in events {
+            match running.insert(*client) {
+                true => drop(r.invoke(*client, "txn", ops(text))),
+                false => {
+                    running.remove(client);
+                    r.ok(*client, ops(text));
+                }
+            }
+        }
+        r.history()
+    };
+    let seen = [
+        (0, "w x 1"),
+        (0, "w x 1"),
+        (0, "w x 2"),
+        (0, "w x 2"),
+        (1, "w x 3, w y 5"),
+        (1, "w x 3, w y 5"),
+        (2, "r x nil"),
+        (2, "r x 2"),
+        (2, "r y nil"),
+        (2, "r y 5"),
+        (2, "r x nil"),
+        (2, "r x 1"),
+    ];
+    let late = [
+        (0, "w x 1"),
+        (0, "w x 1"),
+        (0, "w x 2, w y 7"),
+        (0, "w x 2, w y 7"),
+        (1, "r y nil, w z 1"),
+        (2, "r z nil, r x nil"),
+        (2, "r z 1, r x 1"),
+        (1, "r y 7, w z 1"),
+    ];
+    for events in [&seen[..], &late] {
+        let last = Some(events.len() - 1);
+        let found = first(&session_guarantees(), &history(events), &["thin-air"]);
+        assert_eq!(found, (last, last));
+    }
 }

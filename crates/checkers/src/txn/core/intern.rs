@@ -107,13 +107,6 @@ impl Keys {
         id
     }
 
-    /// The number of a key that is a whole number in the table, and known.
-    #[inline]
-    pub(crate) fn find(&self, word: Word) -> Option<u32> {
-        let id = self.table.get(usize::try_from(word.as_small()?).ok()?)?;
-        id.checked_sub(1)
-    }
-
     pub(crate) fn get(&self, id: u32) -> &Value {
         &self.keys[id as usize]
     }
@@ -123,26 +116,25 @@ impl Keys {
     }
 }
 
-/// From (key, word) to a dense number: open addressing over cells of 16 bytes, so that a look-up
-/// costs one cache line.
+/// From (key, word) to a dense number: open addressing over cells of 4 bytes, since of many versions
+/// the table does not fit into the caches. A cell has a number and, in the bits that numbers leave
+/// free, some of the hash, so that hardly any other cell is taken for the one that is looked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Versions {
-    cells: Vec<Cell>,
+    /// One more than the number, and bits of the hash above those of `mask`; 0 is free.
+    cells: Vec<u32>,
+    /// One less than the number of cells, a power of two.
+    mask: u32,
     words: Vec<Word>,
+    keys: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Cell {
-    word: Word,
-    key: u32,
-    id: u32,
-}
-
-const FREE: Cell = Cell { word: Word::NIL, key: 0, id: u32::MAX };
+/// The bits of the hash that can stand in a cell; in tests so few that different versions share them.
+const HASH: u32 = if cfg!(test) { 3 << 30 } else { u32::MAX };
 
 impl Default for Versions {
     fn default() -> Versions {
-        Versions { cells: vec![FREE; 16], words: Vec::new() }
+        Versions { cells: vec![0; 16], mask: 15, words: Vec::new(), keys: Vec::new() }
     }
 }
 
@@ -153,32 +145,37 @@ impl Versions {
             self.resize((count * 4 / 3 + 1).next_power_of_two());
         }
         self.words.reserve(count.saturating_sub(self.words.len()));
+        self.keys.reserve(count.saturating_sub(self.keys.len()));
     }
 
     pub(crate) fn id(&mut self, key: u32, word: Word) -> u32 {
         if self.words.len() * 4 >= self.cells.len() * 3 {
             self.resize(self.cells.len() * 2);
         }
-        let mut at = self.home(key, word);
+        let (mut at, some) = self.home(key, word);
         loop {
             let cell = self.cells[at];
-            if cell.id == u32::MAX {
+            if cell == 0 {
                 let id = self.words.len() as u32;
-                self.cells[at] = Cell { word, key, id };
+                self.cells[at] = some | (id + 1);
                 self.words.push(word);
+                self.keys.push(key);
                 return id;
             }
-            if cell.word == word && cell.key == key {
-                return cell.id;
+            if cell & !self.mask == some {
+                let id = (cell & self.mask) - 1;
+                if self.words[id as usize] == word && self.keys[id as usize] == key {
+                    return id;
+                }
             }
-            at = (at + 1) & (self.cells.len() - 1);
+            at = (at + 1) & self.mask as usize;
         }
     }
 
     /// Something of the cell where a look-up begins, so that it is in the cache for one.
     #[inline]
     pub(crate) fn touch(&self, key: u32, word: Word) -> u32 {
-        self.cells[self.home(key, word)].id
+        self.cells[self.home(key, word).0]
     }
 
     pub(crate) fn word(&self, id: u32) -> Word {
@@ -190,21 +187,25 @@ impl Versions {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<Cell>() + self.words.capacity() * 8
+        (self.cells.capacity() + self.keys.capacity()) * 4 + self.words.capacity() * 8
     }
 
-    fn home(&self, key: u32, word: Word) -> usize {
-        mix(word.bits(), u64::from(key) << 32 | 0x5bd1) as usize & (self.cells.len() - 1)
+    /// Where a look-up begins, and the bits of the hash that stand in the cell.
+    #[inline]
+    fn home(&self, key: u32, word: Word) -> (usize, u32) {
+        let hash = mix(word.bits(), u64::from(key) << 32 | 0x5bd1);
+        ((hash as u32 & self.mask) as usize, (hash >> 32) as u32 & HASH & !self.mask)
     }
 
     fn resize(&mut self, cells: usize) {
-        let old = std::mem::replace(&mut self.cells, vec![FREE; cells]);
-        for cell in old.into_iter().filter(|c| c.id != u32::MAX) {
-            let mut at = self.home(cell.key, cell.word);
-            while self.cells[at].id != u32::MAX {
-                at = (at + 1) & (self.cells.len() - 1);
+        self.cells = vec![0; cells];
+        self.mask = (cells - 1) as u32;
+        for id in 0..self.words.len() {
+            let (mut at, some) = self.home(self.keys[id], self.words[id]);
+            while self.cells[at] != 0 {
+                at = (at + 1) & self.mask as usize;
             }
-            self.cells[at] = cell;
+            self.cells[at] = some | (id as u32 + 1);
         }
     }
 }

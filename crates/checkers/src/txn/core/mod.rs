@@ -5,6 +5,7 @@ pub(crate) mod decide;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod intern;
+mod number;
 pub(crate) mod peel;
 pub(crate) mod proof;
 pub(crate) mod read;

@@ -4,6 +4,7 @@ use fuzz_dist_history::op::Kind;
 use fuzz_dist_history::{History, Invocation, List, View, Word};
 
 use super::intern::{FastMap, Keys, Versions, Words};
+use super::number::{self, CHUNK, Chunk, Numbered, Twice, UNNUMBERED};
 use super::txns::{NONE, Op, STRAY, Shape, Status, Transactions, Unjudgeable};
 
 const MICRO_OPS: &str = "a list of micro-operations [f key value]";
@@ -17,27 +18,43 @@ impl Transactions {
     ///
     /// [`Unjudgeable`] where the history says something else, or nothing.
     pub fn read(history: &History, shape: Shape) -> Result<Transactions, Unjudgeable> {
+        Transactions::read_by(history, shape, |produce| number::numbered(history.len(), produce))
+    }
+
+    /// The same; `numbered` calls what it is given, and numbers the versions of the chunks of that.
+    pub(super) fn read_by(
+        history: &History,
+        shape: Shape,
+        numbered: impl FnOnce(Produce<'_>) -> (Result<(), Unjudgeable>, Numbered),
+    ) -> Result<Transactions, Unjudgeable> {
         let mut reader = Reader::new(history, shape)?;
-        for invocation in history.invocations() {
-            if reader.txns.len() == SAMPLE {
-                reader.expect(history.len());
-            }
-            reader.transaction(history, invocation)?;
-        }
-        reader.finish(history)
+        let (read, numbered) = numbered(&mut |give| {
+            let read = reader.all(history, give);
+            // Where one cannot be read, those before it may be what is wrong.
+            reader.flush(give);
+            read
+        });
+        reader.finish(history, numbered, read)
     }
 }
 
 /// After so many transactions it is known about how much room the others take.
 const SAMPLE: usize = 4096;
 
+/// Gives chunks on until all is read.
+type Produce<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&mut Chunk)) -> Result<(), Unjudgeable>;
+
 struct Reader {
+    /// Without micro-operations and versions, which are numbered elsewhere.
     txns: Transactions,
+    chunk: Chunk,
+    /// How many micro-operations were given on.
+    given: usize,
     sessions: FastMap<u32, u32>,
     /// Per key: its longest read so far.
     longest: Vec<Longest>,
-    /// Reads that are no prefix of it: (micro-operation, words).
-    strays: Vec<(usize, Vec<Word>)>,
+    /// Reads that are no prefix of it: (key, words).
+    strays: Vec<(u32, Vec<Word>)>,
     scratch: Vec<Word>,
     /// The words of `append`, `r` and `w`, where they occur.
     functions: [Option<Word>; 3],
@@ -78,6 +95,8 @@ impl Reader {
         };
         Ok(Reader {
             txns,
+            chunk: Chunk::default(),
+            given: 0,
             sessions: FastMap::default(),
             longest: Vec::new(),
             strays: Vec::new(),
@@ -86,15 +105,39 @@ impl Reader {
         })
     }
 
-    /// Makes room for the transactions of so many events, which are like those before.
-    fn expect(&mut self, events: usize) {
-        let txns = &mut self.txns;
-        let read = txns.complete.iter().filter(|c| **c != NONE).max().map_or(0, |c| *c as usize);
-        let times = (events / (read + 1)).min(SAMPLE * SAMPLE);
-        txns.versions.expect(txns.versions.len() * times);
-        txns.writer.reserve(txns.writer.len() * times);
-        txns.last_write.reserve(txns.writer.len() * times);
-        txns.ops.reserve(txns.ops.len() * times);
+    /// Reads all transactions, of which most are given on.
+    fn all(
+        &mut self,
+        history: &History,
+        give: &mut dyn FnMut(&mut Chunk),
+    ) -> Result<(), Unjudgeable> {
+        for invocation in history.invocations() {
+            if self.txns.len() == SAMPLE {
+                self.flush(give);
+                self.chunk.expected = Some(self.expected(history.len()));
+            }
+            self.transaction(history, invocation)?;
+            if self.chunk.ops.len() >= CHUNK {
+                self.flush(give);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, give: &mut dyn FnMut(&mut Chunk)) {
+        self.given += self.chunk.ops.len();
+        give(&mut self.chunk);
+    }
+
+    /// How many micro-operations there are so far.
+    fn ops(&self) -> usize {
+        self.given + self.chunk.ops.len()
+    }
+
+    /// How many times as much as so far there will be, if the other events are like those before.
+    fn expected(&self, events: usize) -> usize {
+        let ends = self.txns.complete.iter().filter(|c| **c != NONE);
+        (events / (ends.max().map_or(0, |c| *c as usize) + 1)).min(SAMPLE * SAMPLE)
     }
 
     fn transaction(
@@ -110,7 +153,6 @@ impl Reader {
         };
         // What was read is in the completion; what was attempted is in the invocation.
         let event = if status == Status::Ok { completion.unwrap_or(i) } else { i };
-        let t = self.txns.session.len() as u32;
         let items = history.view(event).and_then(View::as_list);
         let unlike = |expected| Unjudgeable::OtherValue {
             event,
@@ -123,7 +165,6 @@ impl Reader {
                     || matches!(f, "read" | "write") && items.is_some_and(|i| self.is_micro(i)) =>
             {
                 let items = items.ok_or_else(|| unlike(MICRO_OPS))?;
-                self.touch(items);
                 for i in 0..items.len() {
                     self.micro_op(event, status, items, i)?;
                 }
@@ -145,10 +186,11 @@ impl Reader {
                 });
             }
         }
-        let txns = &mut self.txns;
-        if txns.ops.len() >= STRAY as usize {
+        let ops = self.ops();
+        if ops >= STRAY as usize {
             return Err(Unjudgeable::TooLong { what: "the number of micro-operations" });
         }
+        let txns = &mut self.txns;
         let session = *self.sessions.entry(process.0).or_insert_with(|| {
             txns.processes.push(process);
             txns.processes.len() as u32 - 1
@@ -156,25 +198,9 @@ impl Reader {
         txns.session.push(session);
         txns.invoke.push(i as u32);
         txns.complete.push(completion.map_or(NONE, |c| c as u32));
-        txns.status.push(status);
-        txns.first_op.push(txns.ops.len() as u32);
-        self.mark_last_writes(t, i)
-    }
-
-    /// Loads where the versions of a transaction are looked up, of all at once: one after the other,
-    /// each look-up would wait for the memory by itself.
-    #[inline]
-    fn touch(&self, items: List<'_>) {
-        let mut all = 0;
-        for i in 0..items.len() {
-            if let Some([_, key, value]) = items.triple(i)
-                && value.as_small().is_some()
-                && let Some(key) = self.txns.keys.find(key)
-            {
-                all ^= self.txns.versions.touch(key, value);
-            }
-        }
-        std::hint::black_box(all);
+        txns.first_op.push(ops as u32);
+        self.chunk.txns.push((self.chunk.ops.len(), status));
+        Ok(())
     }
 
     /// Jepsen's long fork calls its transactions by what they do.
@@ -225,11 +251,11 @@ impl Reader {
             self.write(items, [key, value]);
         } else if status == Status::Ok {
             let k = self.key(items, key);
-            let version = match value {
-                Word::NIL => NONE,
-                value => self.version(k, items, value),
+            let (version, word) = match value {
+                Word::NIL => (NONE, value),
+                value => (UNNUMBERED, self.txns.words.word(items, value)),
             };
-            self.txns.ops.push(Op::new(true, k, version));
+            self.chunk.ops.push((Op::new(true, k, version), word));
         }
         Ok(())
     }
@@ -243,24 +269,14 @@ impl Reader {
         k
     }
 
-    fn version(&mut self, key: u32, items: List<'_>, word: Word) -> u32 {
-        let word = self.txns.words.word(items, word);
-        self.version_of_word(key, word)
-    }
-
-    fn version_of_word(&mut self, key: u32, word: Word) -> u32 {
-        let version = self.txns.versions.id(key, word);
-        if version as usize == self.txns.writer.len() {
-            self.txns.writer.push(NONE);
-            self.txns.last_write.push(false);
-        }
-        version
-    }
-
     fn write(&mut self, items: List<'_>, [key, value]: [Word; 2]) {
         let k = self.key(items, key);
-        let version = self.version(k, items, value);
-        self.txns.ops.push(Op::new(false, k, version));
+        let word = self.txns.words.word(items, value);
+        self.chunk.ops.push((Op::new(false, k, UNNUMBERED), word));
+    }
+
+    fn read_of(&mut self, key: u32, arg: u32) {
+        self.chunk.ops.push((Op::new(true, key, arg), Word::NIL));
     }
 
     /// Compares a list with the longest one so far instead of storing it: a correct database's
@@ -278,7 +294,7 @@ impl Reader {
             value => return Err(other(event, value, "a list as the value of a read")),
         };
         let Some(list) = list.filter(|list| !self.is_known(k, *list, value)) else {
-            self.txns.ops.push(Op::new(true, k, list.map_or(0, |list| list.len() as u32)));
+            self.read_of(k, list.map_or(0, |list| list.len() as u32));
             return Ok(());
         };
         self.scratch.clear();
@@ -302,10 +318,10 @@ impl Reader {
             longest.extend_from_slice(&list[common..]);
             list.len() as u32
         } else {
-            self.strays.push((self.txns.ops.len(), list.to_vec()));
+            self.strays.push((k, list.to_vec()));
             STRAY | (self.strays.len() as u32 - 1)
         };
-        self.txns.ops.push(Op::new(true, k, arg));
+        self.read_of(k, arg);
         Ok(())
     }
 
@@ -331,75 +347,67 @@ impl Reader {
         true
     }
 
-    /// Sets who wrote each version, now that the transaction's place is known.
-    fn mark_last_writes(&mut self, t: u32, event: usize) -> Result<(), Unjudgeable> {
-        let txns = &mut self.txns;
-        let range = txns.first_op[t as usize] as usize..txns.ops.len();
-        for i in range.clone() {
-            let op = txns.ops[i];
-            if op.is_read() {
-                continue;
-            }
-            let former = txns.writer[op.arg as usize];
-            if former != NONE && txns.status[former as usize] != Status::Fail {
-                if txns.status[t as usize] == Status::Fail {
-                    continue;
-                }
-                return Err(Unjudgeable::WrittenTwice {
-                    key: txns.key(op.key()).clone(),
-                    value: txns.value(op.arg),
-                    first: txns.invoke[former as usize] as usize,
-                    second: event,
-                });
-            }
-            // A transaction that certainly failed may be tried again with the same values.
-            txns.writer[op.arg as usize] = t;
-            let later = &txns.ops[i + 1..range.end];
-            txns.last_write[op.arg as usize] =
-                !later.iter().any(|o| o.is_write() && o.key() == op.key());
+    fn finish(
+        mut self,
+        history: &History,
+        mut numbered: Numbered,
+        read: Result<(), Unjudgeable>,
+    ) -> Result<Transactions, Unjudgeable> {
+        if let Some(Twice { op, first, second }) = numbered.twice {
+            let event = |t: u32| self.txns.invoke[t as usize] as usize;
+            return Err(Unjudgeable::WrittenTwice {
+                key: self.txns.key(op.key()).clone(),
+                value: self.txns.words.value(numbered.versions.word(op.arg)),
+                first: event(first),
+                second: event(second),
+            });
         }
-        Ok(())
-    }
-
-    /// Takes the words of a key's longest read as the order of its versions.
-    fn order(&mut self, key: u32, words: impl Iterator<Item = Word> + Clone) {
-        let versions = &self.txns.versions;
-        std::hint::black_box(words.clone().fold(0, |all, word| all ^ versions.touch(key, word)));
-        for word in words {
-            let version = self.version_of_word(key, word);
-            self.txns.order.push(version);
-        }
-    }
-
-    fn finish(mut self, history: &History) -> Result<Transactions, Unjudgeable> {
+        read?;
         let attempted = self.txns.len();
         if attempted == 0 {
             return Err(Unjudgeable::Empty);
         }
-        if !self.txns.status.contains(&Status::Ok) {
+        if !numbered.status.contains(&Status::Ok) {
             return Err(Unjudgeable::NoneSucceeded { attempted });
         }
         if self.txns.shape == Shape::Lists {
-            self.txns.order_start.push(0);
-            for key in 0..self.longest.len() {
-                let longest = std::mem::replace(&mut self.longest[key], Longest::Here(Vec::new()));
-                match longest {
-                    Longest::There(word) => {
-                        let list = history.list_of(word);
-                        self.order(key as u32, list.iter().flat_map(|list| list.words()));
-                    }
-                    Longest::Here(words) => self.order(key as u32, words.into_iter()),
-                }
-                self.txns.order_start.push(self.txns.order.len() as u32);
-            }
-            for (op, words) in std::mem::take(&mut self.strays) {
-                let key = self.txns.ops[op].key();
-                let versions = words.into_iter().map(|w| self.version_of_word(key, w)).collect();
-                self.txns.strays.push(versions);
-            }
+            self.orders(history, &mut numbered);
         }
-        Ok(self.txns)
+        let Numbered { ops, status, versions, writer, last_write, .. } = numbered;
+        Ok(Transactions { ops, status, versions, writer, last_write, ..self.txns })
     }
+
+    /// Takes the words of each key's longest read as the order of its versions.
+    fn orders(&mut self, history: &History, numbered: &mut Numbered) {
+        let order = &mut self.txns.order;
+        self.txns.order_start.push(0);
+        for (key, longest) in (0..).zip(std::mem::take(&mut self.longest)) {
+            match longest {
+                Longest::There(word) => {
+                    let list = history.list_of(word);
+                    order_of(key, list.iter().flat_map(|list| list.words()), numbered, order);
+                }
+                Longest::Here(words) => order_of(key, words.into_iter(), numbered, order),
+            }
+            self.txns.order_start.push(order.len() as u32);
+        }
+        for (key, words) in std::mem::take(&mut self.strays) {
+            let versions = words.into_iter().map(|word| numbered.version(key, word)).collect();
+            self.txns.strays.push(versions);
+        }
+    }
+}
+
+fn order_of(
+    key: u32,
+    words: impl Iterator<Item = Word> + Clone,
+    numbered: &mut Numbered,
+    order: &mut Vec<u32>,
+) {
+    // Of all at once: one after the other, each look-up would wait for the memory by itself.
+    let versions = &numbered.versions;
+    std::hint::black_box(words.clone().fold(0, |all, word| all ^ versions.touch(key, word)));
+    order.extend(words.map(|word| numbered.version(key, word)));
 }
 
 fn other(event: usize, value: View<'_>, expected: &'static str) -> Unjudgeable {

@@ -1,10 +1,15 @@
 //! The order of commits that causal consistency forces, from one flat matrix of vector clocks.
 
+use std::hint::black_box;
+use std::ops::Range;
+
+use fuzz_dist_history::in_parts;
+
 use super::axioms::Forced;
 use super::base::{Base, INIT};
 
 /// A number of transactions of a session, or a session.
-pub(crate) trait Lane: Copy + Ord + Default {
+pub(crate) trait Lane: Copy + Ord + Default + Send + Sync {
     fn of(n: u32) -> Self;
     fn get(self) -> u32;
 }
@@ -83,6 +88,12 @@ impl<T: Lane, const N: usize> Rows<T, N> {
         &self.rows[node as usize * self.tiles..(node as usize + 1) * self.tiles]
     }
 
+    /// Something of each tile of a row, so that the row is in the cache.
+    #[inline]
+    fn touch(&self, node: u32) -> u32 {
+        self.row(node).iter().fold(0, |all, tile| all ^ tile.0[0].get())
+    }
+
     #[inline]
     fn get(&self, node: u32, session: usize) -> T {
         lane(self.row(node), session)
@@ -101,16 +112,13 @@ fn lane<T: Lane, const N: usize>(row: &[Tile<T, N>], session: usize) -> T {
 /// The clocks of all nodes, or `None` where what they read from and their sessions are cyclic.
 pub(crate) fn clocks(base: &Base<'_>) -> Option<Clocks> {
     match are_short(base) {
-        true => rows(base, |_, _| {}).map(Clocks::Short),
-        false => rows(base, |_, _| {}).map(Clocks::Long),
+        true => rows(base, &mut Vec::new()).map(Clocks::Short),
+        false => rows(base, &mut Vec::new()).map(Clocks::Long),
     }
 }
 
-/// `visit` is called for each node when its clock is known, after those of all nodes before it.
-fn rows<T: Lane, const N: usize>(
-    base: &Base<'_>,
-    mut visit: impl FnMut(u32, &Rows<T, N>),
-) -> Option<Rows<T, N>> {
+/// `order` becomes all nodes, each behind those that happen before it.
+fn rows<T: Lane, const N: usize>(base: &Base<'_>, order: &mut Vec<u32>) -> Option<Rows<T, N>> {
     let tiles = base.sessions().div_ceil(N);
     let mut rows = Rows { tiles, rows: vec![Tile([T::default(); N]); base.len() * tiles] };
     let mut done: Vec<u32> = base.first[..base.sessions()].to_vec();
@@ -139,7 +147,7 @@ fn rows<T: Lane, const N: usize>(
             match missing {
                 None => {
                     clock(base, &mut rows, next);
-                    visit(next, &rows);
+                    order.push(next);
                     done[session as usize] += 1;
                 }
                 Some(read) => {
@@ -201,34 +209,52 @@ fn join<T: Lane, const N: usize>(a: &mut [Tile<T, N>], b: &[Tile<T, N>]) {
 /// wrote the key commits before the one that was read from. Orders that happening-before implies
 /// already are left out. `None` where happening-before is cyclic.
 pub(super) fn forced(base: &Base<'_>) -> Option<(Vec<Forced>, Clocks)> {
-    let mut forced = Vec::new();
-    let clocks = match are_short(base) {
-        true => Clocks::Short(forced_by(base, &mut forced)?),
-        false => Clocks::Long(forced_by(base, &mut forced)?),
-    };
-    Some((forced, clocks))
-}
-
-fn forced_by<T: Lane, const N: usize>(
-    base: &Base<'_>,
-    forced: &mut Vec<Forced>,
-) -> Option<Rows<T, N>> {
-    let writers = Writers::<T>::new(base);
-    let initial = vec![Tile([T::default(); N]); base.sessions().div_ceil(N)];
-    rows(base, |node, rows| {
-        let now = rows.row(node);
-        for (i, read) in base.reads_of(node).iter().enumerate() {
-            let at = base.read_start[node as usize] + i as u32;
-            let covered = if read.from == INIT { &initial[..] } else { rows.row(read.from) };
-            writers.uncovered(read.key, now, covered, |session, place| {
-                let writer = base.first[session] + place;
-                if writer != read.from && writer != node {
-                    forced.push(Forced { from: writer, to: read.from, read: at });
-                }
-            });
-        }
+    Some(match are_short(base) {
+        true => forced_by(base).map(|(forced, rows)| (forced, Clocks::Short(rows)))?,
+        false => forced_by(base).map(|(forced, rows)| (forced, Clocks::Long(rows)))?,
     })
 }
+
+fn forced_by<T: Lane, const N: usize>(base: &Base<'_>) -> Option<(Vec<Forced>, Rows<T, N>)> {
+    let mut order = Vec::with_capacity(base.len());
+    let (rows, writers) = match base.len() >= PART_MIN {
+        true => std::thread::scope(|scope| {
+            let writers = scope.spawn(|| Writers::<T>::new(base));
+            let rows = rows::<T, N>(base, &mut order);
+            (rows, writers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        }),
+        false => (rows::<T, N>(base, &mut order), Writers::<T>::new(base)),
+    };
+    let rows = rows?;
+    let initial = vec![Tile([T::default(); N]); base.sessions().div_ceil(N)];
+    let of_part = |part: Range<usize>| {
+        let mut forced = Vec::new();
+        for node in order[part].iter().copied() {
+            let (now, reads) = (rows.row(node), base.reads_of(node));
+            // Memory is loaded for all reads at once: one after the other, each would wait for its own.
+            black_box(reads.iter().fold(0, |all, read| {
+                let clock = if read.from == INIT { 0 } else { rows.touch(read.from) };
+                all ^ clock ^ writers.touch(read.key)
+            }));
+            for (i, read) in reads.iter().enumerate() {
+                let at = base.read_start[node as usize] + i as u32;
+                let covered = if read.from == INIT { &initial[..] } else { rows.row(read.from) };
+                writers.uncovered(read.key, now, covered, |session, place| {
+                    let writer = base.first[session] + place;
+                    if writer != read.from && writer != node {
+                        forced.push(Forced { from: writer, to: read.from, read: at });
+                    }
+                });
+            }
+        }
+        forced
+    };
+    let parts = in_parts(order.len(), PART_MIN, of_part);
+    Some((parts.concat(), rows))
+}
+
+/// So many nodes are worth a thread; in tests fewer, so that they pass through several.
+const PART_MIN: usize = if cfg!(test) { 5 } else { 1 << 14 };
 
 /// Who writes each key, session by session.
 struct Writers<T> {
@@ -265,6 +291,14 @@ impl<T: Lane> Writers<T> {
             run_start.push(runs.len() as u32);
         }
         Writers { start, nodes, run_start, runs }
+    }
+
+    /// Something of each cache line of what is looked through for a key.
+    #[inline]
+    fn touch(&self, key: u32) -> u32 {
+        let range = self.start[key as usize] as usize..self.start[key as usize + 1] as usize;
+        let lines = self.nodes[range].iter().step_by(64 / size_of::<(T, T)>()).take(SCAN_MAX / 16);
+        lines.fold(0, |all, (place, _)| all ^ place.get())
     }
 
     /// The last writer of a key in each session that is before `now` and not before `covered`: its
