@@ -55,7 +55,6 @@ const OFF_THE_CLOCK: [(&str, &str); 17] = [
     ("crates/clock/src/", "it is the clock"),
     ("crates/antidote/src/client.rs", "a client's clock unless it is given another"),
     ("crates/beam/src/options.rs", "a connection's clock unless it is given another"),
-    ("crates/env/src/provider.rs", "an environment's clock unless it is given another"),
     ("crates/history/src/disk.rs", "whether a disk of the machine keeps up"),
     ("crates/lab/src/start.rs", "a lab's clock unless it is given another"),
     ("crates/env/src/provider.rs", "an environment's clock unless it is given another"),
