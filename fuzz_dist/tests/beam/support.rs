@@ -59,6 +59,10 @@ impl Process {
         }
     }
 
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }
@@ -82,16 +86,22 @@ pub(crate) struct Epmd {
 
 impl Epmd {
     /// Starts one on a port that was free a moment ago, and waits until it listens.
+    ///
+    /// Any connection on this machine may have taken the port meanwhile; epmd ends then, and another port is tried.
     pub(crate) fn start(runtime: &Runtime) -> Epmd {
         let deadline = Instant::now() + START_LIMIT;
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let process = Process::start(&runtime.epmd(port));
-        while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(Instant::now() < deadline, "epmd does not listen on port {port}");
-            std::thread::sleep(Duration::from_millis(5));
+        loop {
+            let port =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+            let mut process = Process::start(&runtime.epmd(port));
+            while !process.has_ended() {
+                if std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                    return Epmd { port, _process: process };
+                }
+                assert!(Instant::now() < deadline, "epmd does not listen on port {port}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
-        Epmd { port, _process: process }
     }
 }
 
