@@ -145,7 +145,7 @@ impl Watch {
             Kind::Fail => {
                 self.txns[txn as usize].state = State::Failed;
                 self.forget_writes(txn);
-                self.readers.get(&txn).is_none().then_some(())
+                (!self.readers.contains_key(&txn)).then_some(())
             }
         }
     }
