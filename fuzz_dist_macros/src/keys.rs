@@ -146,7 +146,7 @@ pub(crate) const KEYS: &[Key] = &[
         "faults, by name or as `bridge().every(secs(20)).lasting(secs(8)).and(pause())`").matrix()
         .otherwise("none"),
     key("checker", Kind::Plug(Plug::Checker), "checker = \"set_full\"",
-        "further checkers of the same history, one or an array"),
+        "further checkers of the same history, one or an array; `cargo fuzz-dist checkers` lists the names"),
     key("nodes", Kind::Count, "nodes = 5",
         "number of nodes").matrix()
         .of("usize", "5").method("usize").variable().otherwise("5"),

@@ -2,11 +2,12 @@
 
 use super::suggest;
 use super::{Choice, Registered, Source};
-use crate::checker::AnyChecker;
+use crate::checker::registry::CHECKERS;
+use crate::checker::{self, AnyChecker};
 use crate::db::AnyDb;
 use crate::env::AnyProvider;
 use crate::nemesis::Nemesis;
-use crate::run::{Location, Part};
+use crate::run::{Location, Make, Part};
 use crate::workload::AnyWorkload;
 
 /// A kind of part that can be registered under a name.
@@ -16,10 +17,20 @@ pub trait Named: Sized + 'static {
 
     /// Everything of the kind that has a name, sorted by name.
     fn registered() -> Vec<&'static Registered<Self>>;
+
+    /// The names that a table of the library has, beside what is registered.
+    fn in_table() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Makes what the table has under one of these names.
+    fn from_table(name: &'static str) -> Self {
+        unreachable!("no table has {name}")
+    }
 }
 
 macro_rules! named {
-    ($($part:ty: $kind:literal,)+) => {$(
+    ($($part:ty: $kind:literal $({ $($table:tt)* })?,)+) => {$(
         inventory::collect!(Registered<$part>);
 
         impl Named for $part {
@@ -31,6 +42,8 @@ macro_rules! named {
                 all.sort_by_key(|entry| (entry.name, entry.location));
                 all
             }
+
+            $($($table)*)?
         }
     )+};
 }
@@ -39,7 +52,18 @@ named! {
     AnyDb: "db",
     Nemesis: "nemesis",
     AnyWorkload: "workload",
-    AnyChecker: "checker",
+    AnyChecker: "checker" {
+        // Those that need an option are made by their functions alone.
+        fn in_table() -> Vec<&'static str> {
+            let whole = CHECKERS.iter().filter(|entry| entry.required().is_empty());
+            whole.map(|entry| entry.name).collect()
+        }
+
+        fn from_table(name: &'static str) -> AnyChecker {
+            let entry = checker::registry::find(name).expect("the table has its own names");
+            entry.build(&checker::registry::Options::new(&[])).expect("it needs no option")
+        }
+    },
     AnyProvider: "env",
 }
 
@@ -83,8 +107,8 @@ impl<T: Named> Choice<T> {
     /// How to make the part; nothing is made yet.
     pub fn resolve(&self) -> Result<Part<T>, NameError> {
         let make = match self.source {
-            Source::Expr(make) => make,
-            Source::Named(name) => find(name, &T::registered(), self.location)?.make,
+            Source::Expr(make) => Make::Fresh(make),
+            Source::Named(name) => named(name, self.location)?,
         };
         Ok(Part { label: self.label, location: self.location, make })
     }
@@ -101,6 +125,24 @@ const DEFAULT_ENV: &str = "local";
 pub fn default_env(location: Location) -> Result<Part<AnyProvider>, NameError> {
     let source = Source::Named(DEFAULT_ENV);
     Choice { label: DEFAULT_ENV, location, source }.resolve()
+}
+
+/// What is registered under that name, else what the library's table has.
+fn named<T: Named>(name: &'static str, location: Location) -> Result<Make<T>, NameError> {
+    let table = T::in_table();
+    match find(name, &T::registered(), location) {
+        Ok(entry) => Ok(Make::Fresh(entry.make)),
+        Err(NameError::Unknown { .. }) if table.contains(&name) => {
+            Ok(Make::Table(T::from_table, name))
+        }
+        Err(NameError::Unknown { kind, name, near, mut known, location }) => {
+            let near = near.or_else(|| suggest::nearest(&name, &table));
+            known.extend(table);
+            known.sort_unstable();
+            Err(NameError::Unknown { kind, name, near, known, location })
+        }
+        Err(ambiguous) => Err(ambiguous),
+    }
 }
 
 /// The one entry of that name or alias.

@@ -111,12 +111,30 @@ fn built_in_names_and_aliases_are_there() {
 fn a_test_that_names_no_env_has_the_local_one() {
     use crate::env::Provider as _;
     let env = default_env(at(1)).unwrap();
-    assert_eq!(((env.make)().name(), env.location.line), ("local", 1));
+    assert_eq!((env.make().name(), env.location.line), ("local", 1));
     let entries = AnyProvider::registered();
     let error = find("locla", &entries, at(7)).map(|entry| entry.name).unwrap_err().to_string();
     let expected = "unknown env \"locla\"; did you mean \"local\"?";
     assert!(
         error.starts_with(expected) && error.contains("#[fuzz_dist::env(\"locla\")]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_library_s_checkers_have_their_names() {
+    let choice =
+        |name| Choice::<AnyChecker> { label: name, location: at(3), source: Source::Named(name) };
+    for entry in crate::checker::registry::CHECKERS {
+        if entry.required().is_empty() {
+            let part = choice(entry.name).resolve().unwrap();
+            let empty = crate::history::History::new(["n1"]);
+            assert!(!part.make().check(&empty).is_invalid(), "{}", entry.name);
+        }
+    }
+    let error = choice("set_ful").resolve().err().expect("nothing has that name").to_string();
+    assert!(
+        error.contains("did you mean \"set_full\"?") && error.contains("total_queue"),
         "{error}"
     );
 }

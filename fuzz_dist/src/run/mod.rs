@@ -52,7 +52,7 @@ pub use pace::Pace;
 pub use scenario::{LiveCluster, Running};
 pub use scenario_client::{Add, InvokeError, Operation, Read, ScenarioClient};
 pub use session::{Finished, Session};
-pub use spec::{Body, Location, Part, TrialReport, TrialSpec};
+pub use spec::{Body, Location, Make, Part, TrialReport, TrialSpec};
 
 /// A test that has not begun: what the attribute says, changed by the methods here.
 ///

@@ -118,11 +118,11 @@ impl Session {
     pub fn test(self: &Arc<Self>) -> Test {
         let spec = &self.spec;
         let plan = Plan {
-            db: spec.db.map(|p| (p.make)()),
-            nemesis: spec.nemesis.map(|p| (p.make)()).unwrap_or_default(),
-            workload: spec.workload.map(|p| (p.make)()),
-            checkers: spec.checkers.iter().map(|p| (p.make)()).collect(),
-            env: spec.env.map(|p| (p.make)()),
+            db: spec.db.map(|p| p.make()),
+            nemesis: spec.nemesis.map(|p| p.make()).unwrap_or_default(),
+            workload: spec.workload.map(|p| p.make()),
+            checkers: spec.checkers.iter().map(|p| p.make()).collect(),
+            env: spec.env.map(|p| p.make()),
             options: spec.options.clone(),
             replay: None,
         };

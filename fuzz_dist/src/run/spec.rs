@@ -36,8 +36,34 @@ pub struct Part<T: 'static> {
     pub label: &'static str,
     /// Where the attribute says so.
     pub location: Location,
+    /// How it is made.
+    pub make: Make<T>,
+}
+
+/// How a part is made.
+pub enum Make<T: 'static> {
+    /// By a function: a user's expression, or what is registered.
+    Fresh(fn() -> T),
+    /// By its name in a table of the library.
+    Table(fn(&'static str) -> T, &'static str),
+}
+
+impl<T> Clone for Make<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Make<T> {}
+
+impl<T> Part<T> {
     /// Makes it.
-    pub make: fn() -> T,
+    pub fn make(&self) -> T {
+        match self.make {
+            Make::Fresh(make) => make(),
+            Make::Table(make, name) => make(name),
+        }
+    }
 }
 
 // Not derived: that would ask `T` for the same, and a boxed trait is none of these.

@@ -22,7 +22,7 @@ use crate::op::{Completion, Invocation, Kind, Name, NodeId, Value};
 use crate::random::{Seed, Stream};
 use crate::run::options::Options;
 use crate::run::overrides::Overrides;
-use crate::run::{Location, Part, Session, TrialSpec};
+use crate::run::{Location, Make, Part, Session, TrialSpec};
 use crate::time::{millis, secs};
 use crate::workload::g_set;
 
@@ -193,7 +193,7 @@ fn spec() -> TrialSpec {
             op_limit: Some(millis(500)),
             ..Options::default()
         },
-        db: Some(Part { label: "in_process", location, make: || Arc::new(InProcess) }),
+        db: Some(Part { label: "in_process", location, make: Make::Fresh(|| Arc::new(InProcess)) }),
         nemesis: None,
         workload: None,
         checkers: Vec::new(),
