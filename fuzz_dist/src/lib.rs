@@ -26,14 +26,15 @@ pub mod embedded;
 pub mod nemesis;
 pub mod workload;
 // run
+#[doc(hidden)]
 pub mod interpreter;
 pub mod run;
 pub mod store;
 // show
-pub mod report;
+mod report;
 // shell
-pub mod harness;
-pub mod registry;
+mod harness;
+mod registry;
 
 pub use error::Error;
 pub use fuzz_dist_beam::args;
@@ -50,6 +51,8 @@ pub use fuzz_dist_lab as lab;
 pub use fuzz_dist_macros::{checker, db, env, nemesis, test, workload};
 #[doc(inline)]
 pub use fuzz_dist_random as random;
+pub use harness::run_main;
+#[cfg(feature = "insta")]
 pub use insta;
 
 /// Defines `fn main` of a target with `harness = false`: runs its `#[fuzz_dist::test]`s.
@@ -63,7 +66,7 @@ pub use insta;
 macro_rules! main {
     () => {
         fn main() -> ::std::process::ExitCode {
-            $crate::harness::run_main()
+            $crate::run_main()
         }
     };
 }

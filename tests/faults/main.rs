@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         return cargo_fuzz_dist::main();
     }
     if started_by_a_lab || std::env::var_os("FUZZ_DIST_FIXTURE").is_some() {
-        return fuzz_dist::harness::run_main();
+        return fuzz_dist::run_main();
     }
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = checks::all();

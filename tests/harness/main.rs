@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     fuzz_dist::lab::agent_main_if_asked();
     fuzz_dist::embedded::main_if_asked();
     if std::env::var_os("FUZZ_DIST_FIXTURE").is_some() {
-        return fuzz_dist::harness::run_main();
+        return fuzz_dist::run_main();
     }
     let arguments = libtest_mimic::Arguments::from_args();
     libtest_mimic::run(&arguments, checks::all()).exit_code()

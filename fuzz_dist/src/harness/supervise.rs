@@ -127,6 +127,7 @@ impl Attempt {
 
     /// A cell of a matrix has snapshots of its own, the same whether cells share a process or not.
     /// Every attempt has the same ones: insta counts assertions of the same name otherwise.
+    #[cfg(feature = "insta")]
     fn with_snapshots<R>(&self, again: bool, run: impl FnOnce() -> R) -> R {
         let mut settings = crate::insta::Settings::clone_current();
         if let Some(cell) = &self.spec.cell {
@@ -136,6 +137,11 @@ impl Attempt {
             true => crate::insta::allow_duplicates! { run() },
             false => run(),
         })
+    }
+
+    #[cfg(not(feature = "insta"))]
+    fn with_snapshots<R>(&self, _again: bool, run: impl FnOnce() -> R) -> R {
+        run()
     }
 
     /// The user's function, until it ends, panics, is interrupted, or the total limit passes.

@@ -16,7 +16,7 @@ use crate::run::options::Options;
 use crate::run::{Body, Location};
 use crate::workload::AnyWorkload;
 
-pub use resolve::{NameError, Named, default_env};
+pub(crate) use resolve::{NameError, Named, default_env};
 
 /// Something that has a name: what `#[fuzz_dist::db("name")]` and its kin leave behind.
 pub struct Registered<T: 'static> {
@@ -115,7 +115,7 @@ impl TestCase {
 }
 
 /// All tests of this program, by module and name: the order of linking means nothing.
-pub fn tests() -> Vec<&'static TestCase> {
+pub(crate) fn tests() -> Vec<&'static TestCase> {
     let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
     tests.sort_by_key(|case| (case.module, case.location.line, case.name));
     tests

@@ -122,7 +122,7 @@ const DEFAULT_ENV: &str = "local";
 /// # Errors
 ///
 /// Where none, or more than one, is registered under the default's name.
-pub fn default_env(location: Location) -> Result<Part<AnyProvider>, NameError> {
+pub(crate) fn default_env(location: Location) -> Result<Part<AnyProvider>, NameError> {
     let source = Source::Named(DEFAULT_ENV);
     Choice { label: DEFAULT_ENV, location, source }.resolve()
 }

@@ -37,7 +37,7 @@ struct Settings {
 
 /// Sends the trace of a run to the collector that the environment names, and says in a sentence what
 /// came of it; `None` where it names none.
-pub fn export(history: &Arc<History>) -> Option<String> {
+pub(crate) fn export(history: &Arc<History>) -> Option<String> {
     let settings = Settings::read(|name| std::env::var(name).ok());
     if history.is_empty() {
         return None;
@@ -49,7 +49,7 @@ pub fn export(history: &Arc<History>) -> Option<String> {
 }
 
 /// The name of the run's own service, as the environment has it.
-pub fn service() -> String {
+pub(crate) fn service() -> String {
     let name = std::env::var("OTEL_SERVICE_NAME").ok();
     name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "fuzz_dist".into())
 }

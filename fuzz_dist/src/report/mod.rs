@@ -7,10 +7,10 @@ mod results;
 mod short;
 mod traces;
 
-pub use export::{export, service};
-pub use results::results;
-pub use short::for_a_screen;
-pub use traces::traces;
+pub(crate) use export::{export, service};
+pub(crate) use results::results;
+pub(crate) use short::for_a_screen;
+pub(crate) use traces::traces;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ const EXPLANATION_MAX: usize = 1000;
 
 /// What a run was, besides its history and verdict.
 #[derive(Clone, Debug)]
-pub struct RunFacts {
+pub(crate) struct RunFacts {
     /// The trial's name.
     pub name: String,
     /// The first line of the test function's documentation.
@@ -47,7 +47,7 @@ pub struct RunFacts {
 }
 
 /// One line about a trial that passed, and one for each note.
-pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
+pub(crate) fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
     let faults = history.faults();
     let undone = faults.iter().filter(|f| f.status == FaultStatus::Installed && f.undone).count();
     let faults = match faults.len() {
@@ -67,7 +67,7 @@ pub fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> String {
 const UNOPTIMISED_EVENTS_MAX: usize = 200_000;
 
 /// The whole screenful; see [`for_a_screen`] for what keeps it one.
-pub fn screenful(
+pub(crate) fn screenful(
     facts: &RunFacts,
     history: &History,
     samples: &Samples,
@@ -122,7 +122,7 @@ pub fn screenful(
 }
 
 /// The verdict in a sentence.
-pub fn sentence(verdict: &Verdict) -> String {
+pub(crate) fn sentence(verdict: &Verdict) -> String {
     const SHOWN: usize = 6;
     let mut reasons: Vec<String> = Vec::new();
     for (i, reason) in verdict.reasons.iter().enumerate() {

@@ -10,7 +10,7 @@ use crate::history::{History, Samples, ZoneCount};
 use crate::time::Time;
 
 /// The whole of results.json: its first keys are `verdict` and `anomalies`.
-pub fn results(
+pub(crate) fn results(
     verdict: Option<&Verdict>,
     error: Option<&str>,
     history: &History,

@@ -15,7 +15,7 @@ pub(super) fn cut(text: &str, max: usize) -> String {
 }
 
 /// The text for a screen; `kept` says where the whole of it is.
-pub fn for_a_screen(text: &str, kept: Option<&std::path::Path>) -> String {
+pub(crate) fn for_a_screen(text: &str, kept: Option<&std::path::Path>) -> String {
     let mut out = String::new();
     let lines = text.lines().count();
     // What comes last says where everything is and how to run it again.

@@ -18,7 +18,7 @@ pub(super) fn id(number: u64) -> String {
 }
 
 /// The whole file; `service` names the run itself.
-pub fn traces(history: &History, service: &str) -> Json {
+pub(crate) fn traces(history: &History, service: &str) -> Json {
     let mut resources: Vec<Json> = Vec::new();
     let run = Run::new(history, service);
     for (of, spans) in run.by_resource() {

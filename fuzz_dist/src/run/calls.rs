@@ -24,7 +24,7 @@ const IDLE: u64 = 0;
 
 /// All calls into user code of one attempt.
 #[derive(Clone, Default)]
-pub struct Calls(Arc<Inner>);
+pub(crate) struct Calls(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -44,7 +44,7 @@ struct Slot {
 
 /// A call that has not returned for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
+pub(crate) struct Blocked {
     /// What was called: `the client of n3`.
     pub what: String,
     /// For how long.
@@ -67,7 +67,12 @@ impl Calls {
     }
 
     /// Runs user code that may take up to `limit`, under a name for people.
-    pub async fn watch<F: Future>(&self, what: String, limit: Duration, future: F) -> F::Output {
+    pub(crate) async fn watch<F: Future>(
+        &self,
+        what: String,
+        limit: Duration,
+        future: F,
+    ) -> F::Output {
         let slot = self.slot(what, limit);
         self.poll(&slot, future).await
     }
@@ -80,12 +85,12 @@ impl Calls {
     }
 
     /// The call that has blocked its thread for at least `at_least`; of several the innermost.
-    pub fn blocked(&self, at_least: Duration) -> Option<Blocked> {
+    pub(crate) fn blocked(&self, at_least: Duration) -> Option<Blocked> {
         self.find(|_, lasted| lasted >= at_least)
     }
 
     /// The call that has blocked its thread for `grace` longer than all of it may take.
-    pub fn overdue(&self, grace: Duration) -> Option<Blocked> {
+    pub(crate) fn overdue(&self, grace: Duration) -> Option<Blocked> {
         self.find(|slot, lasted| lasted >= slot.limit.saturating_add(grace))
     }
 

@@ -8,19 +8,19 @@ static WISH: LazyLock<Wish> = LazyLock::new(Wish::new);
 /// Asks everything in this process to stop; `why` names the cause, as `SIGTERM`.
 ///
 /// The first cause is kept. Nothing takes the wish back: a process that was requested to stop, stops.
-pub fn request(why: &'static str) {
+pub(crate) fn request(why: &'static str) {
     WISH.request(why);
 }
 
 /// The cause, if somebody asked to stop.
-pub fn requested() -> Option<&'static str> {
+pub(crate) fn requested() -> Option<&'static str> {
     WISH.requested()
 }
 
 /// Completes with the cause once somebody asks to stop; at once if that happened before.
 ///
 /// It may be awaited on any runtime, by any number of tasks, and dropped at any point.
-pub async fn cancelled() -> &'static str {
+pub(crate) async fn cancelled() -> &'static str {
     WISH.cancelled().await
 }
 

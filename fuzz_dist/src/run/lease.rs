@@ -49,7 +49,7 @@ pub(crate) enum Share {
 
 /// The right to run clusters; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     // Held for the locks that end with them.
     _locks: Vec<File>,
 }

@@ -18,7 +18,7 @@ use crate::workload::Workload;
 
 mod announce;
 mod calls;
-pub mod cancel;
+pub(crate) mod cancel;
 mod ended;
 mod faults;
 mod inject;
@@ -30,7 +30,7 @@ mod observe;
 mod online;
 pub mod options;
 mod outcome;
-pub mod overrides;
+pub(crate) mod overrides;
 mod pace;
 mod progress;
 mod provision;
@@ -42,17 +42,16 @@ mod spec;
 mod states;
 mod waiting;
 
-pub use calls::{Blocked, Calls};
+pub(crate) use calls::Blocked;
 pub use inject::{ArmedFault, RunningFault};
-pub use lease::Lease;
 pub(crate) use lease::slots;
 use options::{Announce, Concurrency, Heal, Options, Overlapping, Stop};
 pub use outcome::{IntoOutcome, Judged, Outcome, TestError};
-pub use pace::Pace;
 pub use scenario::{LiveCluster, Running};
 pub use scenario_client::{Add, InvokeError, Operation, Read, ScenarioClient};
-pub use session::{Finished, Session};
-pub use spec::{Body, Location, Make, Part, TrialReport, TrialSpec};
+pub(crate) use session::{Finished, Session};
+pub use spec::Location;
+pub(crate) use spec::{Body, Make, Part, TrialReport, TrialSpec};
 
 /// A test that has not begun: what the attribute says, changed by the methods here.
 ///

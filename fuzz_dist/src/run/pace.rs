@@ -29,7 +29,7 @@ const MILLI: f64 = 1000.0;
 ///
 /// Somebody has to [`look`](Pace::look) now and then; as long as nobody does, it is the clock below it.
 #[derive(Clone)]
-pub struct Pace(Arc<Inner>);
+pub(crate) struct Pace(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
@@ -76,7 +76,7 @@ impl Pace {
 
     /// Looks how long the threads of the test wait for a core; one thread does it, several times a
     /// second. A thread that waits for three quarters of the time shares its core with three others.
-    pub fn look(&self) {
+    pub(crate) fn look(&self) {
         let look = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).look();
         match look {
             Look::Share(share) => self.looked(1.0 / (1.0 - share.min(WAITING_MAX))),

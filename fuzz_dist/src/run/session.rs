@@ -34,7 +34,7 @@ const STATES_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// It outlives the user's function, so that whatever becomes of that (an error, a panic, an
 /// interruption) faults are undone, the history is kept and judged, and nothing stays behind.
-pub struct Session {
+pub(crate) struct Session {
     spec: TrialSpec,
     over: Overrides,
     seed: Seed,
@@ -65,7 +65,7 @@ struct Queued {
 }
 
 /// How an attempt ended.
-pub struct Finished {
+pub(crate) struct Finished {
     /// The verdict, or what kept the run from one.
     pub outcome: Result<Verdict, Error>,
     /// What the checkers say, also where the outcome is an error.
@@ -90,7 +90,7 @@ pub struct Finished {
 
 impl Session {
     /// An attempt that has not begun, which takes its time from this clock.
-    pub fn new(spec: TrialSpec, over: Overrides, seed: Seed, clock: Clock) -> Arc<Session> {
+    pub(crate) fn new(spec: TrialSpec, over: Overrides, seed: Seed, clock: Clock) -> Arc<Session> {
         let pace = Pace::default();
         let machine = if clock.is_system() { clock.clone() } else { Clock::system() };
         Arc::new(Session {
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// What the user's function is given.
-    pub fn test(self: &Arc<Self>) -> Test {
+    pub(crate) fn test(self: &Arc<Self>) -> Test {
         let spec = &self.spec;
         let plan = Plan {
             db: spec.db.map(|p| p.make()),
@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// What is being done, for messages: it fits behind "while".
-    pub fn stage(&self) -> &'static str {
+    pub(crate) fn stage(&self) -> &'static str {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +170,7 @@ impl Session {
 
     /// How long this attempt may take in total. It may grow while the attempt runs: the user's
     /// function has a word in it, and `said` is what counts before that.
-    pub fn total_limit(&self, said: &Effective) -> Duration {
+    pub(crate) fn total_limit(&self, said: &Effective) -> Duration {
         let effective = self.effective.get().unwrap_or(said);
         self.limit_with(effective, self.live.get().and_then(|live| live.db.facts().quiesce_limit))
     }
@@ -184,12 +184,12 @@ impl Session {
     }
 
     /// The user's code that runs now.
-    pub fn calls(&self) -> &Calls {
+    pub(crate) fn calls(&self) -> &Calls {
         &self.calls
     }
 
     /// How fast the machine lets the attempt go on.
-    pub fn pace(&self) -> &Pace {
+    pub(crate) fn pace(&self) -> &Pace {
         &self.pace
     }
 
@@ -213,14 +213,14 @@ impl Session {
     }
 
     /// How long the attempt has been in the queue so far.
-    pub fn queued(&self) -> Duration {
+    pub(crate) fn queued(&self) -> Duration {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = queue.since.map(|since| self.machine.now().since(since));
         queue.before + waits.unwrap_or_default()
     }
 
     /// Takes the share of the machine out of the session, to be dropped when the hosts are gone.
-    pub fn take_lease(&self) -> Option<Lease> {
+    pub(crate) fn take_lease(&self) -> Option<Lease> {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -301,7 +301,7 @@ impl Session {
 
     /// Ends the attempt: undoes faults, judges what was recorded where nobody did it yet, and
     /// takes everything down.
-    pub async fn finish(&self, outcome: Outcome) -> Finished {
+    pub(crate) async fn finish(&self, outcome: Outcome) -> Finished {
         let after_verdict = self.judged().is_some();
         if let Some(live) = self.live.get() {
             let _ = live.cancel.send(true);
@@ -322,7 +322,7 @@ impl Session {
 
     /// Ends an attempt whose threads are blocked: nothing here waits for its runtime. What was recorded
     /// is judged, and the hosts are gone when this returns; faults are not undone one by one.
-    pub fn abandon(&self, error: Error) -> Finished {
+    pub(crate) fn abandon(&self, error: Error) -> Finished {
         let after_verdict = self.judged().is_some();
         if let Some(live) = self.live.get()
             && self.judged().is_none()
@@ -336,7 +336,7 @@ impl Session {
     }
 
     /// Where the hosts are, once there are some.
-    pub fn hosts(&self) -> Option<Arc<dyn Environment>> {
+    pub(crate) fn hosts(&self) -> Option<Arc<dyn Environment>> {
         self.cluster.get().map(|cluster| cluster.env().clone())
     }
 

@@ -28,7 +28,7 @@ impl fmt::Display for Location {
 }
 
 /// What the attribute makes of the user's function; its future need not be `Send`.
-pub type Body = fn(Test) -> Pin<Box<dyn Future<Output = Outcome>>>;
+pub(crate) type Body = fn(Test) -> Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// A part of a test that was found but not made yet: every attempt makes a fresh one.
 pub struct Part<T: 'static> {
@@ -83,7 +83,7 @@ impl<T> fmt::Debug for Part<T> {
 
 /// One trial: a test function and one cell of its matrix, with all names resolved.
 #[derive(Clone, Debug)]
-pub struct TrialSpec {
+pub(crate) struct TrialSpec {
     /// `module::function` or `module::function::cell`.
     pub name: String,
     /// The cell's part of the name, `-` between its axes; `None` outside of a matrix.
@@ -110,7 +110,7 @@ pub struct TrialSpec {
 
 /// What came of a trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrialReport {
+pub(crate) enum TrialReport {
     /// It passed.
     Passed,
     /// It failed; a short and complete story, printed under `failures:`.
