@@ -140,7 +140,9 @@ impl Attempt {
     }
 
     #[cfg(not(feature = "insta"))]
-    fn with_snapshots<R>(&self, _again: bool, run: impl FnOnce() -> R) -> R {
+    fn with_snapshots<R>(&self, again: bool, run: impl FnOnce() -> R) -> R {
+        // Cells and attempts matter to snapshots alone.
+        let _ = (&self.spec.cell, again);
         run()
     }
 

@@ -132,7 +132,7 @@ fn the_library_s_checkers_have_their_names() {
             assert!(!part.make().check(&empty).is_invalid(), "{}", entry.name);
         }
     }
-    let error = choice("set_ful").resolve().err().expect("nothing has that name").to_string();
+    let error = choice("set_ful").resolve().expect_err("nothing has that name").to_string();
     assert!(
         error.contains("did you mean \"set_full\"?") && error.contains("total_queue"),
         "{error}"

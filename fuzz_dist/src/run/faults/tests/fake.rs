@@ -272,7 +272,7 @@ pub(super) fn kept(
     let db: crate::db::AnyDb = Arc::new(NoDb);
     let replay = replay.map(Arc::new);
     let until = effective.total_limit.unwrap_or(Duration::from_secs(3600));
-    let pace = crate::run::Pace::default().of_run(clock);
+    let pace = crate::run::pace::Pace::default().of_run(clock);
     let faults = Faults::start(Scene {
         cluster: cluster.clone(),
         db: db.clone(),
