@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fuzz_dist::checker::histories::{Object, Recorder, Run};
+use fuzz_dist::checker::registry::{Options, find};
 use fuzz_dist::checker::txn::generate::{Load, Store};
 use fuzz_dist::checker::txn::{
     Crdt, Shape, bank, crdt_causal, long_fork, monotonic, session_guarantees, write_skew,
@@ -49,6 +50,19 @@ fn objects(c: &mut Criterion<CpuTime>) {
     run(c, "linearizable mutex, 100000 operations", &linearizable(Mutex), &locks);
     let accounts = bank(0..5, 100);
     run(c, "bank, 100000 operations", &accounts, &of(Object::Bank).history(Seed(1)));
+}
+
+/// Every registered checker of objects, on a valid history of what it judges.
+fn registered(c: &mut Criterion<CpuTime>) {
+    for object in Object::ALL {
+        let history = Run::new(*object).operations(10_000).clients(10).history(Seed(1));
+        for (name, _) in object.plants() {
+            let registration = find(name).expect("a registered checker");
+            let options = registration.required();
+            let checker = registration.build(&Options::new(&options)).expect("its own examples");
+            run(c, &format!("registered {name}, 10000 operations"), &*checker, &history);
+        }
+    }
 }
 
 fn transactions(c: &mut Criterion<CpuTime>) {
@@ -187,6 +201,6 @@ fn verified(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = suite;
     config = fuzz_dist_benches::criterion();
-    targets = objects, transactions, patterns, verified
+    targets = objects, registered, transactions, patterns, verified
 }
 criterion_main!(suite);

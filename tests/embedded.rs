@@ -222,7 +222,7 @@ impl Checker for SomebodyAdded {
     fn check(&self, history: &History) -> Verdict {
         match history.find_function("add") {
             Some(_) => Verdict::valid("somebody_added"),
-            None => Verdict::invalid("somebody_added", "nobody added anything"),
+            None => Verdict::invalid("somebody_added", "no client added anything"),
         }
     }
 }

@@ -51,7 +51,7 @@ const OTHER_CLOCKS: [&str; 6] = [
 ];
 
 /// Who uses these all the same, and why.
-const OFF_THE_CLOCK: [(&str, &str); 17] = [
+const OFF_THE_CLOCK: &[(&str, &str)] = &[
     ("crates/clock/src/", "it is the clock"),
     ("crates/antidote/src/client.rs", "a client's clock unless it is given another"),
     ("crates/beam/src/options.rs", "a connection's clock unless it is given another"),

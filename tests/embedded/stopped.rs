@@ -27,7 +27,7 @@ impl Checker for EndedEarly {
     }
 }
 
-/// Reads show elements that nobody added: the first one ends the run, long before its time limit.
+/// Reads show elements that no client added: the first one ends the run, long before its time limit.
 #[fuzz_dist::test(
     db = with(Bug::Invents),
     workload = "g_set",

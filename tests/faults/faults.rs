@@ -225,11 +225,17 @@ fn unknown_because(test: &str, reasons: &[&str]) {
 }
 
 pub(crate) fn a_database_that_does_not_come_back_makes_the_run_unknown() {
-    unknown_because("restarts_fail", &["`kill n", "was not seen undone: ", "its disk is gone"]);
+    unknown_because(
+        "restarts_fail",
+        &["`kill n", "was not verified as removed: ", "its disk is gone"],
+    );
 }
 
 pub(crate) fn a_fault_that_says_it_is_not_undone_makes_the_run_unknown() {
-    unknown_because("its_end_says_no", &["`odd somewhere` was not seen undone: it is still there"]);
+    unknown_because(
+        "its_end_says_no",
+        &["`odd somewhere` was not verified as removed: it is still there"],
+    );
 }
 
 pub(crate) fn a_fault_whose_end_panics_makes_the_run_unknown() {

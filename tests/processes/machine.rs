@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -49,6 +50,9 @@ impl std::fmt::Debug for Guardian {
     }
 }
 
+/// Standard output and error of a process, where they are read.
+type Pipes = [Box<dyn Read + Send>; 2];
+
 fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
     let what = what.into();
     move |source| Error::Io { what, source }
@@ -78,7 +82,7 @@ impl Machine {
         host: &Host,
         command: &Command,
         output: [Stdio; 2],
-    ) -> Result<(Arc<Running>, Option<[Box<dyn std::io::Read + Send>; 2]>), Error> {
+    ) -> Result<(Arc<Running>, Option<Pipes>), Error> {
         let Some((program, arguments)) = command.argv.split_first() else {
             return Err(Error::Invalid("a command names no program".into()));
         };

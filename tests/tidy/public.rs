@@ -219,7 +219,6 @@ fn leaves(tree: &UseTree, before: String) -> Vec<(String, String)> {
         UseTree::Group(group) => {
             group.items.iter().flat_map(|tree| leaves(tree, before.clone())).collect()
         }
-        _ => vec![],
     }
 }
 

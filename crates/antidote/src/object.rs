@@ -215,7 +215,7 @@ impl Update {
     }
 }
 
-/// What a read found. An object that nobody wrote has its type's empty value.
+/// What a read found. An object that no client wrote has its type's empty value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// Of both kinds of counter.

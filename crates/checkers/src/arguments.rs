@@ -1,12 +1,11 @@
-//! How `cargo fuzz-dist check` is asked for a checker, so that what a run stored can be judged again.
+//! The arguments with which `cargo fuzz-dist check` builds a checker, so that a stored run can be judged again.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-/// A checker by the name that the command has for it, and its options as far as they are not what
-/// they are unless said otherwise.
+/// The registered name of a checker, and those of its options that do not have their default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arguments {
     /// Its name, with underscores.

@@ -10,7 +10,7 @@ pub(crate) enum Outcome {
     Acknowledged,
     /// It certainly did not happen.
     Failed,
-    /// Nobody knows.
+    /// Indeterminate (`info`).
     Open,
 }
 

@@ -50,7 +50,10 @@ impl Checker for Compose {
                     let said = (panic.downcast_ref::<&str>().map(|s| (*s).to_string()))
                         .or_else(|| panic.downcast_ref::<String>().cloned())
                         .unwrap_or_else(|| "nothing".into());
-                    Verdict::unknown(name.clone(), format!("the checker {name} panicked: {said}"))
+                    Verdict::unknown(
+                        name.clone(),
+                        format!("internal error: checker {name} panicked: {said}"),
+                    )
                 })
                 .asked(checker.arguments())
         });

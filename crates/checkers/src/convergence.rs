@@ -12,6 +12,7 @@ use super::evidence::{Faults, count, healed_at, node_name};
 use super::finals::Finals;
 use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
+use crate::registration::{Judges, Needs, Opt, READ, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Name, NodeId, Phase, Value};
 
@@ -62,6 +63,15 @@ impl Convergence {
         }
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "convergence",
+    about: "all nodes read the same in the end",
+    judges: Judges::Anything,
+    needs: Needs::Order,
+    options: &[READ, Opt::flag("ordered", "the order of list elements counts")],
+    build: |o| built(convergence().read(o.word_or("read", "read")).ordered(o.flag("ordered")?)),
+};
 
 impl Checker for Convergence {
     fn check(&self, history: &History) -> Verdict {
@@ -392,7 +402,7 @@ mod tests {
             let verdict = convergence().check(&history);
             let ms = verdict.results.get("convergence_ms").and_then(|ms| ms.as_u64());
             prop_assert_eq!((verdict.validity, ms), oracle(&history));
-            // Unknown by itself, and not since the second opinion disagrees.
+            // Unknown by itself, and not because the verification fails.
             let why = verdict.reasons.concat();
             prop_assert!(!why.contains("internal error"), "{}", why);
         }

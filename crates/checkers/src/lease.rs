@@ -5,6 +5,7 @@ use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, node_of};
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, mixed};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::time::Time;
 
@@ -55,6 +56,19 @@ struct Hold {
     process: u32,
 }
 
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "lease",
+    about: "at most one holder at a time",
+    judges: Judges::Only(&["acquire", "release"]),
+    needs: Needs::Clients,
+    options: &[Opt::value(
+        "ttl-ms",
+        "it ends by itself so many ms after its acquire was invoked",
+        "77",
+    )],
+    build: |o| built(o.set("ttl-ms", lease(), |c, ms| c.ttl_ms(ms))?),
+};
+
 impl Checker for Lease {
     fn check(&self, history: &History) -> Verdict {
         if let Some(why) = mixed(history) {
@@ -62,8 +76,9 @@ impl Checker for Lease {
         }
         let back = (1..history.len()).find(|i| history.time(*i) < history.time(*i - 1));
         if let (Some(i), Some(_)) = (back, self.ttl_ms) {
-            let why =
-                format!("the clock runs backwards at event {i}, so nobody knows when a lease ends");
+            let why = format!(
+                "the clock runs backwards at event {i}, so the end of a lease is not known"
+            );
             return Verdict::unknown("lease", why);
         }
         let mut holds: std::collections::BTreeMap<fuzz_dist_history::op::Value, Vec<Hold>> =

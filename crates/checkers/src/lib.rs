@@ -25,11 +25,14 @@ mod or_set;
 mod perf;
 mod pn_counter;
 mod power;
+mod registration;
+pub mod registry;
 mod replicated_register;
 mod set_full;
 mod sets;
 mod simple_set;
 mod stats;
+mod sums;
 mod total_queue;
 pub mod txn;
 mod uniform;
@@ -123,7 +126,7 @@ pub trait Checker: Send + Sync {
         None
     }
 
-    /// How `cargo fuzz-dist check` is asked for this checker, where that knows it. A run stores it beside
+    /// The arguments with which `cargo fuzz-dist check` builds this checker, where it can. A run stores them beside
     /// the verdict.
     #[doc(hidden)]
     fn arguments(&self) -> Option<Arguments> {

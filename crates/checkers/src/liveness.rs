@@ -9,6 +9,7 @@ use super::evidence::{Faults, count, node_name};
 use super::finals::overloaded;
 use super::verify::{self, verified};
 use super::{Anomaly, Checker, Validity, Verdict};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::op::{Name, NodeId};
 use fuzz_dist_history::time::Time;
 use fuzz_dist_history::{FaultSpan, FaultStatus, History};
@@ -27,7 +28,7 @@ pub struct Liveness {
 /// where it succeeds, or fails without an error (the answer of a compare-and-set that did not
 /// match). A node is `not_recovered` where an operation of a function that was invoked in that time
 /// ended with an error or was never answered, and none that completed in it worked. Unknown where
-/// there was no heal, or nobody tried anything after it.
+/// there was no heal, or no operation after it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -40,7 +41,7 @@ pub fn liveness(within: Duration) -> Liveness {
 }
 
 impl Liveness {
-    /// Judges only these functions; unless said otherwise all that clients called.
+    /// Judges only these functions; by default all that clients called.
     #[must_use]
     pub fn kinds<N: Into<Name>>(mut self, kinds: impl IntoIterator<Item = N>) -> Liveness {
         self.kinds = kinds.into_iter().map(Into::into).collect();
@@ -56,6 +57,22 @@ struct Tries {
     /// Those that were invoked in time and did not work.
     failed: Vec<usize>,
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "liveness",
+    about: "every node works again soon after the heal",
+    judges: Judges::Anything,
+    needs: Needs::Order,
+    options: &[Opt::value(
+        "within-ms",
+        "how soon operations must work after the heal, in milliseconds (default: 10000)",
+        "77",
+    )],
+    build: |o| {
+        let within_ms = o.parsed("within-ms")?.unwrap_or(10_000);
+        built(liveness(Duration::from_millis(within_ms)))
+    },
+};
 
 impl Checker for Liveness {
     fn check(&self, history: &History) -> Verdict {

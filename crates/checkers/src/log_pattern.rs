@@ -3,6 +3,7 @@
 use super::Arguments;
 use super::evidence::{count, node_of};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::op::Process;
 use fuzz_dist_history::{History, View};
 
@@ -27,6 +28,18 @@ pub struct LogPattern {
 pub fn log_pattern<T: Into<String>>(patterns: impl IntoIterator<Item = T>) -> LogPattern {
     LogPattern { patterns: patterns.into_iter().map(Into::into).collect() }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "log_pattern",
+    about: "no node logged one of these texts",
+    judges: Judges::Anything,
+    needs: Needs::Order,
+    options: &[Opt::value("patterns", "the texts, comma-separated", "crash,oops").required()],
+    build: |o| {
+        let patterns = o.word("patterns").ok_or("expected -o patterns=TEXT,TEXT")?;
+        built(log_pattern(patterns.split(',')))
+    },
+};
 
 impl Checker for LogPattern {
     fn check(&self, history: &History) -> Verdict {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::calls::{Outcome, calls};
 use super::latency::{Latencies, Quantiles};
 use super::{Checker, Verdict};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::History;
 
 /// Reports latencies and rates over time; see [`perf`].
@@ -54,6 +55,15 @@ struct Figures {
     ok_per_second: f64,
     latencies_ns: Quantiles,
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "perf",
+    about: "latencies and rates",
+    judges: Judges::Anything,
+    needs: Needs::Clients,
+    options: &[Opt::value("window-ms", "the length of the intervals", "77")],
+    build: |o| built(o.set("window-ms", perf(), |c, ms| c.window_ms(ms))?),
+};
 
 impl Checker for Perf {
     fn check(&self, history: &History) -> Verdict {

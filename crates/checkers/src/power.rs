@@ -18,7 +18,7 @@ pub struct Power {
 
 /// Judges whether a run had the power to find anything at all: an operation of every declared
 /// kind succeeded, one succeeded on every node while no fault was active (final reads count),
-/// every fault was seen undone at its end, and where faults were asked for, some operation
+/// every fault was verified as removed, and where the test has faults, some operation
 /// overlapped one that took effect. `unknown` otherwise, never `invalid`.
 ///
 /// Nodes that serve nothing by design are named in the history's `idle_nodes`.
@@ -51,7 +51,7 @@ impl Power {
         self
     }
 
-    /// Were faults asked for?
+    /// Does the test have faults?
     #[must_use]
     pub fn faults_asked(mut self, asked: bool) -> Power {
         self.faults_asked = asked;
@@ -109,7 +109,7 @@ impl Checker for Power {
             }
         };
         let could = format!(
-            "{} on {}, {overlapping} of them while a fault was seen to act",
+            "{} on {}, {overlapping} of them during a fault that took effect",
             count(calls, "operation"),
             count(history.nodes().len(), "node"),
         );
@@ -151,7 +151,7 @@ impl Power {
             return reasons;
         }
         if faults.spans().is_empty() {
-            reasons.push("faults were asked for, and none was tried".into());
+            reasons.push("the test has faults, but none was started".into());
         }
         let mut names: Vec<&Name> = faults.spans().iter().map(|f| &f.name).collect();
         names.sort_unstable();
@@ -162,11 +162,11 @@ impl Power {
             if faults.spans().iter().any(seen) {
                 installed += 1;
             } else {
-                reasons.push(format!("`{name}` was asked for, and never seen to act"));
+                reasons.push(format!("nemesis `{name}` never took effect"));
             }
         }
         if installed > 0 && overlapping == 0 {
-            reasons.push("no operation overlapped a fault that was seen to act".into());
+            reasons.push("no operation overlapped a fault that took effect".into());
         }
         reasons
     }
@@ -249,13 +249,13 @@ mod tests {
     #[test]
     fn nothing_under_a_fault_is_vacuous() {
         let reasons = reasons(&run(Some(true), [0, 5]));
-        assert_eq!(reasons, ["no operation overlapped a fault that was seen to act"]);
+        assert_eq!(reasons, ["no operation overlapped a fault that took effect"]);
     }
 
     #[test]
     fn a_fault_that_never_acted_is_vacuous() {
         let reasons = reasons(&run(Some(false), [0, 5]));
-        assert_eq!(reasons, ["`halves` was asked for, and never seen to act"]);
+        assert_eq!(reasons, ["nemesis `halves` never took effect"]);
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_was_not_seen_undone_is_unknown_with_what_was_seen() {
-        let not_undone = "`halves {n1} | {n2}` was not seen undone: seen";
+        let not_undone = "`halves {n1} | {n2}` was not verified as removed: seen";
         for end in [Some(false), None] {
             let history = ending((Some(true), end), [0, 2]);
             assert!(reasons(&history).iter().any(|r| r == not_undone), "{:?}", reasons(&history));
@@ -295,7 +295,7 @@ mod tests {
         let value = History::fault_value(0, Edge::Start, "n1", None);
         r.event(Process::NEMESIS, None, Kind::Invoke, "kill".into(), value);
         let reasons = power().check(&r.history()).reasons;
-        let no_end = "`kill n1` was not seen undone: no end is recorded";
+        let no_end = "`kill n1` was not verified as removed: no end is recorded";
         assert!(reasons.contains(&no_end.to_string()), "{reasons:?}");
     }
 

@@ -1,4 +1,4 @@
-//! `set`: everything acknowledged is in the last read, and nothing else that nobody added.
+//! `set`: every acknowledged element is in the last read, and none that no client added.
 //!
 //! After Jepsen's jepsen.checker/set: only the read that was invoked last counts (per node,
 //! the last final read, where the run has final reads).
@@ -10,6 +10,7 @@ use super::finals::Finals;
 use super::sets::Elements;
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, LISTED_MAX, Verdict, within};
+use crate::registration::{ADD, Judges, Needs, READ, Registration, built};
 use fuzz_dist_history::op::{Name, Value};
 use fuzz_dist_history::{History, View};
 
@@ -42,6 +43,15 @@ impl Set {
         self
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "set",
+    about: "a grow-only set by its last read",
+    judges: Judges::Only(&["add", "read"]),
+    needs: Needs::Order,
+    options: &[ADD, READ],
+    build: |o| built(set().functions(o.word_or("add", "add"), o.word_or("read", "read"))),
+};
 
 impl Checker for Set {
     fn check(&self, history: &History) -> Verdict {
@@ -99,13 +109,13 @@ impl Checker for Set {
                     found.push(Anomaly::new(kind, name.clone()).explained(text).proved_by([*read]));
                 }
             };
-            numbers.strangers(|id, name| strange(id, name, "unexpected", "nobody added it"));
+            numbers.strangers(|id, name| strange(id, name, "unexpected", "no client added it"));
             for id in (0..possible.len()).filter(|id| !possible[*id]) {
                 strange(id, &name(id), "resurrected", "its add had failed");
             }
         }
         found.truncate(3 * ANOMALIES_MAX);
-        let what = ["lost", "read that nobody added", "read whose adds had failed"];
+        let what = ["lost", "read that no client added", "read whose adds had failed"];
         let reasons: Vec<String> = (counts.iter().zip(what))
             .filter(|(n, _)| **n > 0)
             .map(|(n, what)| {

@@ -9,6 +9,7 @@ use super::dense::place;
 use super::evidence::node_name;
 use super::latency::{Latencies, Quantiles};
 use super::{Checker, Verdict};
+use crate::registration::{Judges, Needs, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Name, NodeId};
 use fuzz_dist_history::time::Time;
@@ -71,6 +72,15 @@ impl Figures {
         })
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "stats",
+    about: "counts, rates and latencies by function and node; always valid",
+    judges: Judges::Anything,
+    needs: Needs::Clients,
+    options: &[],
+    build: |_| built(stats()),
+};
 
 impl Checker for Stats {
     fn check(&self, history: &History) -> Verdict {

@@ -9,6 +9,7 @@ use super::evidence::{count, node_of};
 use super::online::OnlineIds;
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict, mixed};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::op::{Name, Value};
 use fuzz_dist_history::{History, Word};
 
@@ -43,6 +44,19 @@ impl UniqueIds {
         self
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "unique_ids",
+    about: "no identifier is given out twice",
+    judges: Judges::Only(&["generate"]),
+    needs: Needs::Nothing,
+    options: &[Opt::value(
+        "generate",
+        "the function that gives identifiers, where it has another name",
+        "other",
+    )],
+    build: |o| built(unique_ids().function(o.word_or("generate", "generate"))),
+};
 
 impl Checker for UniqueIds {
     fn check(&self, history: &History) -> Verdict {

@@ -7,6 +7,7 @@ use super::calls::{Call, Outcome, calls};
 use super::evidence::{Faults, count, listed, node_of};
 use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
+use crate::registration::{Judges, Needs, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
 
@@ -25,8 +26,8 @@ pub struct UnorderedQueue(());
 /// dequeue finds nothing only at a moment at which the queue may be empty (`not_empty`). Elements are
 /// independent of one another, so that this is exact and costs no search. An indeterminate dequeue
 /// may have taken one element that never came out, from its invocation on: the verdict is unknown
-/// where only that explains why a dequeue found nothing. What never comes out is not lost, as nobody
-/// needs to have asked for it; see [`total_queue`](super::total_queue()).
+/// where only that explains why a dequeue found nothing. An element that is never dequeued is not lost, since no client
+/// may have tried; see [`total_queue`](super::total_queue()).
 ///
 /// ```
 /// # use fuzz_dist_checkers::{Checker, unordered_queue, histories::Recorder};
@@ -64,6 +65,15 @@ impl Item {
         (from < until).then_some((from, until))
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "unordered_queue",
+    about: "a linearizable queue of distinct elements in any order",
+    judges: Judges::Only(&["enqueue", "dequeue"]),
+    needs: Needs::Order,
+    options: &[],
+    build: |_| built(unordered_queue()),
+};
 
 impl Checker for UnorderedQueue {
     fn check(&self, history: &History) -> Verdict {
@@ -144,22 +154,27 @@ fn wrong(history: &History, value: &Value, item: &Item) -> Option<Anomaly> {
     let first = item.taken.iter().filter_map(Call::acknowledged).min()?;
     let at = |i: usize| format!("{} at {}", node_of(history, i), history.time(i));
     let (kind, text) = match item.put() {
-        None if item.puts.is_empty() => {
-            ("unexpected", format!("{value} came out on {}, and nobody had put it in", at(first)))
-        }
-        None => {
-            ("unexpected", format!("{value} came out on {}, and its enqueue had failed", at(first)))
-        }
+        None if item.puts.is_empty() => (
+            "unexpected",
+            format!("{value} was dequeued on {}, but no client had enqueued it", at(first)),
+        ),
+        None => (
+            "unexpected",
+            format!("{value} was dequeued on {}, but its enqueue had failed", at(first)),
+        ),
         Some(put) if first < put.invoked => {
             let put = at(put.invoked);
-            ("early", format!("{value} came out on {}, before it was put in on {put}", at(first)))
+            (
+                "early",
+                format!("{value} was dequeued on {}, before it was enqueued on {put}", at(first)),
+            )
         }
         Some(_) if item.taken.len() > 1 => {
             let all: Vec<String> =
                 item.taken.iter().filter_map(Call::acknowledged).take(4).map(at).collect();
             (
                 "duplicate",
-                format!("{value} came out {} times: on {}", item.taken.len(), all.join(", ")),
+                format!("{value} was dequeued {} times: on {}", item.taken.len(), all.join(", ")),
             )
         }
         Some(_) => return None,

@@ -10,14 +10,14 @@ use super::{Arguments, Cause};
 use fuzz_dist_history::op::{Name, NodeId, Value};
 use fuzz_dist_history::time::Time;
 
-/// The result that says how the command is asked for the checker.
+/// The result with the arguments with which the command builds the checker.
 pub const ARGUMENTS: &str = "arguments";
 
 /// The lattice of verdicts: composing takes the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validity {
-    /// What was asked for holds in this history.
+    /// The property holds in this history.
     Valid,
     /// The history proves neither.
     Unknown,
@@ -144,7 +144,7 @@ impl Verdict {
         }
     }
 
-    /// What was asked for holds.
+    /// The property holds.
     pub fn valid(checker: impl Into<Name>) -> Verdict {
         Verdict::new(checker, Validity::Valid)
     }
@@ -198,7 +198,7 @@ impl Verdict {
         self
     }
 
-    /// With how the command is asked for the checker, where that is known.
+    /// With the arguments with which the command builds the checker, where it can.
     #[must_use]
     #[doc(hidden)]
     pub fn asked(self, arguments: Option<Arguments>) -> Verdict {

@@ -39,8 +39,7 @@ impl Kept {
     fn of(case: Case) -> Option<Kept> {
         let anomaly = case.anomaly?;
         let value = case.option.split_once('=').map_or("", |(_, v)| v);
-        let option = if case.checker == "bank" { "" } else { value };
-        let words = [case.checker, option, anomaly].map(|w| w.replace('-', "_").to_lowercase());
+        let words = [case.checker, value, anomaly].map(|w| w.replace('-', "_").to_lowercase());
         let file = words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join("_");
         let (checker, build) = (case.checker, case.build());
         Some(Kept { file, checker, build, anomaly, fresh: Some(case.history) })

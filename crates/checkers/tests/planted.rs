@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use cases::Case;
 use fuzz_dist_checkers::histories::{Object, Run};
+use fuzz_dist_checkers::registry::CHECKERS;
 use fuzz_dist_checkers::{AnyChecker, Checker, Validity, Verdict, independent};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -23,6 +24,35 @@ fn judged(
             judge(&case, case.build().check(&case.history));
         }
     }
+}
+
+/// Checkers that others stand for, or whose histories stand in tests of their own; and those that find nothing.
+const ELSEWHERE: [&str; 13] = [
+    "causal",
+    "g2",
+    "jobs",
+    "linearizable",
+    "liveness",
+    "log_pattern",
+    "names",
+    "perf",
+    "read_atomic",
+    "read_committed",
+    "session_guarantees",
+    "stats",
+    "unordered_queue",
+];
+
+/// Whoever registers a checker plants what it finds.
+#[test]
+fn every_registered_checker_judges_histories_with_what_it_finds() {
+    let cases = cases::all(20, 1);
+    let planted: BTreeSet<&str> =
+        cases.iter().filter(|case| case.anomaly.is_some()).map(|case| case.checker).collect();
+    let registered: BTreeSet<&str> = CHECKERS.iter().map(|checker| checker.name).collect();
+    let elsewhere = BTreeSet::from(ELSEWHERE);
+    assert!(planted.is_disjoint(&elsewhere), "{planted:?}");
+    assert_eq!(registered, &planted | &elsewhere);
 }
 
 #[test]

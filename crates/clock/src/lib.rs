@@ -1,6 +1,5 @@
-//! The clock of a run, and one that a test moves.
-//!
-#![doc = include_str!("../README.md")]
+//! One clock that everything in a run takes its time and its waits from: [`Clock::system`] is the machine's, and
+//! [`Manual`] is one that a test moves.
 
 mod manual;
 #[cfg(test)]
@@ -220,3 +219,8 @@ fn system_ns() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
 }
+
+// The example of the page is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

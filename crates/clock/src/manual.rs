@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Handle, Runtime};
+
 use super::Clock;
 
 /// What a manual clock reads first, so that there is a time before its start.
@@ -34,8 +36,8 @@ struct State {
     next: u64,
     /// How many want the clock to stand still.
     holds: usize,
-    /// Is the runtime idle, and the clock was held when it became so?
-    idle: bool,
+    /// The runtime that moves the clock where it is idle.
+    runtime: Option<Handle>,
 }
 
 impl Default for Manual {
@@ -75,13 +77,17 @@ impl Manual {
     /// # Errors
     ///
     /// When the system refuses what a runtime needs.
-    pub fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
-        let (idle, busy) = (self.0.clone(), self.0.clone());
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .on_thread_park(move || idle.idle())
-            .on_thread_unpark(move || busy.state().idle = false)
-            .build()
+    pub fn runtime(&self) -> std::io::Result<Runtime> {
+        // Not kept alive by the runtime, which it keeps.
+        let clock = Arc::downgrade(&self.0);
+        let idle = move || {
+            if let Some(clock) = clock.upgrade() {
+                clock.idle();
+            }
+        };
+        let runtime = Builder::new_current_thread().enable_all().on_thread_park(idle).build()?;
+        self.0.state().runtime = Some(runtime.handle().clone());
+        Ok(runtime)
     }
 
     /// Runs a future on such a runtime of a new clock to its end.
@@ -108,13 +114,9 @@ impl Shared {
 
     /// The runtime has nothing to do.
     fn idle(&self) {
-        let mut state = self.state();
-        if state.holds > 0 {
-            state.idle = true;
-            return;
+        if self.state().holds == 0 {
+            self.advance_to_next();
         }
-        drop(state);
-        self.advance_to_next();
     }
 
     fn advance_to_next(&self) -> bool {
@@ -214,13 +216,14 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let Some(shared) = self.0.take() else { return };
-        let leaps = {
+        let runtime = {
             let mut state = shared.state();
             state.holds -= 1;
-            state.holds == 0 && std::mem::take(&mut state.idle)
+            state.runtime.clone().filter(|_| state.holds == 0)
         };
-        if leaps {
-            shared.advance_to_next();
+        // It may be idle already: then it has to find that out once more.
+        if let Some(runtime) = runtime {
+            drop(runtime.spawn(async {}));
         }
     }
 }

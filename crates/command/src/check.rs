@@ -3,37 +3,40 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::arguments::Check;
-use super::checkers::{self, Entry, Judges};
-use super::given::Given;
+use super::checkers;
 use super::output::{self, Judged};
 use super::progress::Progress;
 use super::{INVALID, UNKNOWN, VALID, folder, input};
+use fuzz_dist_checkers::registry::{Judges, Needs, Options, Registration};
 use fuzz_dist_checkers::{Validity, Verdict, explained, mixed};
 use fuzz_dist_history::op::{Kind, Value};
 use fuzz_dist_history::{History, PROCESSES, REAL_TIME};
 
 /// A checker with its options.
 struct Asked {
-    entry: &'static Entry,
+    checker: &'static Registration,
     options: Vec<(String, String)>,
 }
 
 impl Asked {
     fn new(checker: &str, options: Vec<(String, String)>) -> Result<Asked, String> {
-        let asked = Asked { entry: checkers::find(checker, &options)?, options };
+        let asked = Asked { checker: checkers::find(checker, &options)?, options };
         // Wrong options are reported before a long history is read.
-        asked.entry.build(&asked.given(true, true))?;
+        let built = asked.checker.build(&asked.given(true, true));
+        built.map_err(|e| checkers::in_words(&e))?;
         Ok(asked)
     }
 
-    fn given(&self, real_time: bool, processes: bool) -> Given<'_> {
-        Given { options: &self.options, real_time, processes }
+    fn given(&self, real_time: bool, processes: bool) -> Options<'_> {
+        let mut options = Options::new(&self.options);
+        (options.real_time, options.processes) = (real_time, processes);
+        options
     }
 }
 
 impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.entry.name)?;
+        f.write_str(self.checker.name)?;
         self.options.iter().try_for_each(|(key, value)| write!(f, " -o {key}={value}"))
     }
 }
@@ -65,12 +68,12 @@ pub(super) fn check(ask: &Check) -> Result<u8, String> {
     let (real_time, processes) = (known(REAL_TIME), known(PROCESSES));
     let mut verdicts: Vec<Verdict> = Vec::new();
     for one in &asked {
-        progress.doing(format!("checking {} events with {}", history.len(), one.entry.name));
-        verdicts.push(judge(one.entry, &one.given(real_time, processes), history));
+        progress.doing(format!("checking {} events with {}", history.len(), one.checker.name));
+        verdicts.push(judge(one.checker, &one.given(real_time, processes), history));
     }
     drop(progress);
     verdicts.extend(kept);
-    let names: Vec<&str> = asked.iter().map(|one| one.entry.name).collect();
+    let names: Vec<&str> = asked.iter().map(|one| one.checker.name).collect();
     let (verdict, composed) = match verdicts.len() {
         1 => (verdicts.remove(0), false),
         _ => (Verdict::compose(names.join(","), verdicts), true),
@@ -115,25 +118,26 @@ fn checkers_of(
     Ok((asked.collect::<Result<_, String>>()?, run.kept))
 }
 
-fn judge(entry: &Entry, given: &Given<'_>, history: &History) -> Verdict {
-    let unknown = |why: String| Verdict::unknown(entry.name, why);
-    let checker = match entry.build(given) {
+fn judge(asked: &Registration, given: &Options<'_>, history: &History) -> Verdict {
+    let unknown = |why: String| Verdict::unknown(asked.name, why);
+    let checker = match asked.build(given) {
         Ok(checker) => checker,
-        Err(why) => return unknown(why),
+        Err(e) => return unknown(checkers::in_words(&e)),
     };
-    if let Some(why) = stranger(entry, given, history).or_else(|| unordered(entry, given)) {
+    if let Some(why) = stranger(asked, given, history).or_else(|| unordered(asked, given)) {
         return unknown(why);
     }
-    if !matches!(entry.judges, Judges::Anything)
+    if !matches!(asked.judges, Judges::Anything)
         && let Some(why) = mixed(history)
     {
         return unknown(why);
     }
     let verdict = catch_unwind(AssertUnwindSafe(|| checker.check(history)));
-    let verdict = verdict
-        .unwrap_or_else(|_| unknown("the checker panicked, which is a mistake of its own".into()));
+    let verdict = verdict.unwrap_or_else(|_| {
+        unknown("internal error: the checker panicked; please report it with the history".into())
+    });
     // A history in which nothing succeeded has nothing to say for the system.
-    let of_anything = matches!(entry.judges, Judges::Anything);
+    let of_anything = matches!(asked.judges, Judges::Anything);
     let vacuous = match (history.is_empty(), of_anything || succeeded(history)) {
         (true, _) => Some("the history is empty"),
         (false, false) => Some("no operation succeeded"),
@@ -151,65 +155,36 @@ fn succeeded(history: &History) -> bool {
     (0..history.len()).any(|i| history.kind(i) == Kind::Ok && history.process(i).is_client())
 }
 
-/// Checkers that follow what one client did.
-const BY_CLIENT: [&str; 14] = [
-    "weak",
-    "read_atomic",
-    "causal",
-    "session_guarantees",
-    "crdt_causal",
-    "sequential",
-    "offset_log",
-    "lease",
-    "mutex",
-    "monotonic",
-    "jobs",
-    "names",
-    "stats",
-    "perf",
-];
-
-/// Checkers that need not know what happened before what.
-const WITHOUT_ORDER: [&str; 8] = [
-    "g2",
-    "unique_ids",
-    "bank",
-    "list_append",
-    "rw_register",
-    "read_committed",
-    "long_fork",
-    "write_skew",
-];
-
 /// Says what a checker needs to know of the operations of a history that does not say whose they are.
-fn unordered(entry: &Entry, given: &Given<'_>) -> Option<String> {
+fn unordered(asked: &Registration, given: &Options<'_>) -> Option<String> {
     if given.processes {
         return None;
     }
-    let by_option = ["sessions", "per-producer"].into_iter().find(|o| given.flag(o) == Ok(true));
-    if BY_CLIENT.contains(&entry.name) || by_option.is_some() {
+    let by_option = asked.options.iter().filter(|o| o.of_clients).map(|o| o.key);
+    let by_option = by_option.into_iter().find(|key| given.flag(key) == Ok(true));
+    if asked.needs == Needs::Clients || by_option.is_some() {
         let of = by_option.map(|o| format!(" with -o {o}")).unwrap_or_default();
         return Some(format!(
             "{}{of} follows what each client did, and the operations of this history have no :process",
-            entry.name
+            asked.name
         ));
     }
-    if !given.real_time && !WITHOUT_ORDER.contains(&entry.name) {
+    if !given.real_time && asked.needs == Needs::Order {
         return Some(format!(
             "{} needs to know what happened before what, and this history has neither a :process nor an invocation for each operation",
-            entry.name
+            asked.name
         ));
     }
     None
 }
 
 /// Says which function of a client the checker does not know.
-fn stranger(entry: &Entry, given: &Given<'_>, history: &History) -> Option<String> {
-    let Judges::Only(functions) = entry.judges else { return None };
+fn stranger(asked: &Registration, given: &Options<'_>, history: &History) -> Option<String> {
+    let Judges::Only(functions) = asked.judges else { return None };
     let known: Vec<&str> = functions.iter().map(|f| given.word_or(f, f)).collect();
     let strange: Vec<bool> = history.functions().iter().map(|f| !known.contains(&&**f)).collect();
     let client = |i: &usize| history.process(*i).is_client();
     let i = (0..history.len()).filter(client).find(|i| strange[history.function_index(*i)])?;
     let f = history.function(i);
-    Some(format!("{} does not know `{f}` (event {i}), only {}", entry.name, known.join(", ")))
+    Some(format!("{} does not know `{f}` (event {i}), only {}", asked.name, known.join(", ")))
 }

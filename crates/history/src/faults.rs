@@ -123,11 +123,11 @@ pub struct FaultSpan {
     pub started: Option<Time>,
     /// When it was about to be undone.
     pub stop: Option<Time>,
-    /// When it was seen undone.
+    /// When it was verified as removed.
     pub stopped: Option<Time>,
     /// Did it act?
     pub status: FaultStatus,
-    /// Was it seen undone?
+    /// Was it verified as removed?
     pub undone: bool,
     /// What the checks at its start and end saw.
     pub evidence: Vec<Value>,
@@ -155,7 +155,7 @@ impl FaultSpan {
             && over.is_none_or(|over| from <= over)
     }
 
-    /// Why the fault does not count as undone, where it was not seen undone: `kill n3 was not seen
+    /// Why the fault does not count as removed: `kill n3 was not seen
     /// undone: …`.
     pub fn not_undone(&self) -> Option<String> {
         if self.undone {
@@ -163,21 +163,21 @@ impl FaultSpan {
         }
         let why = match (self.stopped, &self.end_evidence) {
             (Some(_), Some(evidence)) => in_words(evidence),
-            (Some(_), None) => "its end says nothing".into(),
+            (Some(_), None) => "its end has no evidence".into(),
             (None, _) => "no end is recorded".into(),
         };
         Some(format!(
-            "`{}` was not seen undone: {why}",
+            "`{}` was not verified as removed: {why}",
             format!("{} {}", self.name, self.shape).trim()
         ))
     }
 
-    /// Could the fault be felt at `time`: from its start until it was seen undone?
+    /// Could the fault be felt at `time`: from its start until it was verified as removed?
     pub fn active_at(&self, time: Time) -> bool {
         self.start <= time && self.felt_until().is_none_or(|end| time <= end)
     }
 
-    /// When it was seen undone.
+    /// When it was verified as removed.
     pub fn felt_until(&self) -> Option<Time> {
         self.stopped.filter(|_| self.undone)
     }
@@ -285,7 +285,7 @@ impl History {
         faults
     }
 
-    /// How long the longest fault was felt, from its start until it was seen undone.
+    /// How long the longest fault was felt, from its start until it was verified as removed.
     pub fn longest_fault(&self) -> std::time::Duration {
         let end = |f: &FaultSpan| f.stopped.or(f.stop).unwrap_or(f.start);
         let spans = self.faults();

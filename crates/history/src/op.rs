@@ -63,7 +63,7 @@ pub enum Kind {
     Ok,
     /// It certainly did not happen.
     Fail,
-    /// Nobody knows: it may have happened, may happen later, may never.
+    /// Indeterminate: it may have happened, may happen later, or never.
     Info,
 }
 
@@ -112,7 +112,7 @@ impl Phase {
     }
 }
 
-/// Why an operation failed, or why nobody knows what became of it.
+/// Why an operation failed or is indeterminate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpError {
     /// A short stable word for grouping: `timeout`, `aborted`, `disconnected`.

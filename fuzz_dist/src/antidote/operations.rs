@@ -132,7 +132,7 @@ impl Work {
         };
         match (self.kind, found) {
             (Kind::Counter(_), _) => Value::Int(sum(found)),
-            // A register that nobody wrote has no digits.
+            // A register that no client wrote has no digits.
             (Kind::Register, [Stored::Register(digits)]) if digits.is_empty() => Value::Nil,
             (Kind::Register, [Stored::Register(digits)]) => Value::Int(number(digits)),
             _ => Value::set(found.iter().flat_map(elements)),

@@ -34,7 +34,7 @@ pub enum Bug {
     LosesAdd,
     /// Reads give an element twice.
     Duplicates,
-    /// Reads give an element that nobody added.
+    /// Reads give an element that no client added.
     Invents,
     /// Some reads are answered from a picture that is seconds old.
     ReadsStale,

@@ -33,8 +33,7 @@ impl Able {
     pub(super) fn nemesis(&self, nemesis: &Nemesis) -> Result<(), Error> {
         for fault in nemesis.lanes().iter().flat_map(Lane::faults) {
             let who = || format!("nemesis `{}`", fault.name());
-            let facets = fault.needs().into_iter();
-            facets.map(|facet| self.has(facet, who, "nemesis")).collect::<Result<(), _>>()?;
+            fault.needs().into_iter().try_for_each(|facet| self.has(facet, who, "nemesis"))?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::Atom;
 pub struct Distribution;
 
 impl Protocol for Distribution {
-    fn from_start(&self, sequence: u32) -> Box<dyn Follow> {
+    fn started(&self, sequence: u32) -> Box<dyn Follow> {
         Box::new(Follower::from_start(sequence))
     }
 

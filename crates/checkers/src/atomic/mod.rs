@@ -8,7 +8,7 @@
 //! - *fractured*: a read has some marks of a transaction and lacks others;
 //! - *aborted read*: a read has a mark of a transaction that was aborted, or that failed;
 //! - *own write unread*: a transaction did not read what it had written itself;
-//! - *unexpected*, *early*, *duplicate*: a read has a mark that nobody wrote, or nobody had
+//! - *unexpected*, *early*, *duplicate*: a read has a mark that no client wrote, or none had
 //!   written yet, or has it twice;
 //! - *lost*: a node's final read lacks an acknowledged transaction.
 
@@ -26,6 +26,7 @@ use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Verdict, within};
+use crate::registration::{Judges, Needs, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Name, Value};
 use reads::{Finding, Findings, View};
@@ -69,7 +70,7 @@ struct Txn {
 }
 
 impl Txn {
-    /// Must nobody ever see it?
+    /// Must no read ever have it?
     fn is_void(&self) -> bool {
         self.abort || self.call.outcome == Outcome::Failed
     }
@@ -105,6 +106,15 @@ impl Txns {
         Ok(txns)
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "atomic",
+    about: "transactions of marks: seen whole or not at all, and aborted ones never",
+    judges: Judges::Only(&["write", "abort", "read"]),
+    needs: Needs::Order,
+    options: &[],
+    build: |_| built(atomic()),
+};
 
 impl Checker for Atomic {
     fn check(&self, history: &History) -> Verdict {
@@ -240,7 +250,7 @@ impl Context<'_> {
         let mark = finding.mark;
         let mut events = vec![finding.event];
         let text = match finding.txn.map(|id| &self.txns.all[id as usize]) {
-            None => format!("{mark} was read on {node} at {at}, and nobody ever wrote it"),
+            None => format!("{mark} was read on {node} at {at}, but no client wrote it"),
             Some(txn) => {
                 events.insert(0, txn.call.invoked);
                 let from = history.time(txn.call.invoked);

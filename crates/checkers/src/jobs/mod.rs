@@ -9,6 +9,7 @@ use super::evidence::{Faults, count, listed, node_of};
 use super::finals::Finals;
 use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 pub(super) use executions::executed;
 use executions::{Job, Jobs};
 use fuzz_dist_history::History;
@@ -30,7 +31,7 @@ pub struct JobsChecker {
 /// The log of executions has to survive whatever the test does to the node. Anomalies: `lost`
 /// (acknowledged and, by the final reads of all nodes, executed less often than that), `duplicate`
 /// (executed more often than submitted; a result only with [`JobsChecker::at_least_once`]),
-/// `unexpected` (nobody submitted it), `resurrected` (all its submits failed), `early` (executed
+/// `unexpected` (no client submitted it), `resurrected` (all its submits failed), `early` (executed
 /// before it was submitted). Nothing is lost in a history without final reads.
 ///
 /// ```
@@ -58,6 +59,15 @@ impl JobsChecker {
     }
 }
 
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "jobs",
+    about: "every job that was submitted is executed, exactly once",
+    judges: Judges::Only(&["submit", "executed"]),
+    needs: Needs::Clients,
+    options: &[Opt::flag("at-least-once", "a job may be executed several times")],
+    build: |o| built(jobs().at_least_once(o.flag("at-least-once")?)),
+};
+
 impl Checker for JobsChecker {
     fn check(&self, history: &History) -> Verdict {
         let all = match Jobs::of(history) {
@@ -77,7 +87,7 @@ impl Checker for JobsChecker {
         for (kind, what) in [
             ("lost", "not executed as often as acknowledged"),
             ("duplicate", "executed more often than submitted"),
-            ("unexpected", "executed that nobody submitted"),
+            ("unexpected", "executed that no client submitted"),
             ("resurrected", "executed whose submit had failed"),
             ("early", "executed before it was submitted"),
         ] {

@@ -5,7 +5,7 @@
 use super::super::Arguments;
 use super::super::calls::{Outcome, calls};
 use super::super::evidence::{Faults, node_of};
-use super::super::pn_counter::ranges::Ranges;
+use super::super::sums::Ranges;
 use super::super::verify::{self, verified};
 use super::super::{ANOMALIES_MAX, Anomaly, Checker, Verdict};
 use super::model::CounterOp;
@@ -13,6 +13,7 @@ use super::pairs;
 use super::search::{STEPS_MAX, Stuck};
 use super::sums::{End, Ended, explained};
 use super::{CounterModel, Linearizable, Model as _, Step, linearizable};
+use crate::registration::{BUDGET, Judges, Needs, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Kind;
 
@@ -68,6 +69,15 @@ struct Bounds {
     /// Reads under way.
     reads: usize,
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "counter",
+    about: "a linearizable counter",
+    judges: Judges::Only(&["add", "increment", "inc", "decrement", "dec", "read"]),
+    needs: Needs::Order,
+    options: &[BUDGET],
+    build: |o| built(o.set("budget", counter(), |c, steps| c.steps_max(steps))?),
+};
 
 impl Checker for Counter {
     fn check(&self, history: &History) -> Verdict {

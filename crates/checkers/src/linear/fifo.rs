@@ -17,6 +17,7 @@ use super::super::evidence::{count, node_of};
 use super::super::verify::{self, verified};
 use super::super::{Anomaly, Checker, Verdict};
 use super::fifo_open::{Empty, Takers};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::Value;
 use fuzz_dist_history::{History, Word};
@@ -92,6 +93,17 @@ struct Way<'a> {
     open: Vec<u32>,
 }
 
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "fifo",
+    about: "a linearizable queue of distinct elements",
+    judges: Judges::Only(&["enqueue", "dequeue"]),
+    needs: Needs::Order,
+    options: &[
+        Opt::flag("per-producer", "only the order of each producer's elements counts").of_clients()
+    ],
+    build: |o| built(fifo().per_producer(o.flag("per-producer")?)),
+};
+
 impl Checker for FifoQueue {
     fn check(&self, history: &History) -> Verdict {
         let mut found = Vec::new();
@@ -152,7 +164,7 @@ impl<'a> Way<'a> {
             let id = way.values.event(call.invoked) as usize;
             if id != way.items.len() {
                 let value = history.value(call.invoked);
-                return Err(format!("{value} is enqueued twice, so its way cannot be followed"));
+                return Err(format!("{value} is enqueued twice, so it cannot be tracked"));
             }
             let in_by = call.acknowledged().map_or(NONE, |c| c as u32);
             let (producer, came) = (call.process.0, invoked);
@@ -185,7 +197,7 @@ impl<'a> Way<'a> {
         };
         let id = self.values.event(done) as usize;
         let Some(item) = self.items.get_mut(id) else {
-            found.push(strange("unexpected", "nobody enqueued it".into(), vec![done]));
+            found.push(strange("unexpected", "no client enqueued it".into(), vec![done]));
             return;
         };
         let (came, former) = (item.came as usize, item.out_by as usize);

@@ -14,15 +14,17 @@
 //! - More reads done, and fewer operations of unknown outcome used up, are never worse.
 
 mod configurations;
-mod counter;
+pub(crate) mod counter;
 mod decoded;
-mod fifo;
+pub(crate) mod fifo;
 mod fifo_open;
 mod independent;
+mod kv;
 mod model;
+pub(crate) mod models;
 mod multi;
 mod pairs;
-mod registers;
+pub(crate) mod registers;
 mod search;
 mod sequential;
 mod several;

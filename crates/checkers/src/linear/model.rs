@@ -20,7 +20,7 @@ use fuzz_dist_history::op::Value;
 ///
 /// impl Model for Ticket {
 ///     type State = i64;
-///     /// What was given; `None` where nobody knows.
+///     /// What was given; `None` where it is not known.
 ///     type Op = Option<i64>;
 ///     fn initial(&self) -> i64 {
 ///         0
@@ -154,7 +154,7 @@ pub struct CasRegister;
 /// An operation of a [`CasRegister`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RegisterOp {
-    /// It gave this value; `None` where nobody knows.
+    /// It gave this value; `None` where it is not known.
     Read(Option<Value>),
     /// It wrote this value.
     Write(Value),
@@ -256,7 +256,7 @@ pub enum SetOp {
     Add(Value),
     /// It took the element out, whether or not it was there.
     Remove(Value),
-    /// It gave these elements, ascending; `None` where nobody knows.
+    /// It gave these elements, ascending; `None` where it is not known.
     Read(Option<Vec<Value>>),
 }
 
@@ -329,7 +329,7 @@ pub struct Fifo;
 pub enum FifoOp {
     /// It put the element at the end.
     Enqueue(Value),
-    /// It took this one (or nil) from the front; `None` where nobody knows.
+    /// It took this one (or nil) from the front; `None` where it is not known.
     Dequeue(Option<Value>),
 }
 
@@ -381,7 +381,7 @@ pub struct CounterModel;
 pub enum CounterOp {
     /// It added this number.
     Add(i64),
-    /// It gave this number; `None` where nobody knows.
+    /// It gave this number; `None` where it is not known.
     Read(Option<i64>),
 }
 

@@ -15,6 +15,7 @@ use super::super::evidence::{count, node_of};
 use super::super::online::OnlineRegister;
 use super::super::verify::{self, verified};
 use super::super::{Anomaly, Checker, Online, Verdict};
+use crate::registration::{Judges, Needs, Registration, built};
 use fuzz_dist_history::op::{Kind, Value};
 use fuzz_dist_history::{History, Word};
 
@@ -70,6 +71,15 @@ impl Group {
         self.end < self.begin
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "distinct_register",
+    about: "a linearizable register whose values are distinct, without a search",
+    judges: Judges::Itself,
+    needs: Needs::Order,
+    options: &[],
+    build: |_| built(distinct_register()),
+};
 
 impl Checker for DistinctRegister {
     fn check(&self, history: &History) -> Verdict {
@@ -187,7 +197,7 @@ impl<'a> Values<'a> {
             }
             let (value, read) = (self.numbers.value(id as u32), group.first_read as usize);
             let (kind, why) = match group.written {
-                NONE => ("thin_air", "nobody wrote it".into()),
+                NONE => ("thin_air", "no client wrote it".into()),
                 w => {
                     let time = history.time(w as usize);
                     ("early", format!("its write was invoked only at {time}"))

@@ -11,6 +11,7 @@ use super::evidence::{Faults, count, listed, node_name, node_of, seconds_ms};
 use super::finals::Finals;
 use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
 pub(super) use sightings::pairs;
@@ -60,6 +61,15 @@ impl NamesChecker {
         self
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "names",
+    about: "each name has one process, which all nodes know after the heal",
+    judges: Judges::Only(&["register", "unregister", "lookup", "names"]),
+    needs: Needs::Clients,
+    options: &[Opt::flag("always", "two processes at a time are invalid during faults, too")],
+    build: |o| built(names().always(o.flag("always")?)),
+};
 
 impl Checker for NamesChecker {
     fn check(&self, history: &History) -> Verdict {

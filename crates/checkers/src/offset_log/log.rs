@@ -36,7 +36,7 @@ pub(super) struct Log<'a> {
     /// were, at least.
     pub(super) open_polls: usize,
     open_from: i64,
-    /// Records that nobody polled, and that may have been polled for all that is known.
+    /// Records that no client polled, and that may have been polled for all that is known.
     pub(super) unsure: usize,
     /// How many records were polled.
     pub(super) polled: usize,
@@ -263,7 +263,7 @@ impl<'a> Log<'a> {
         let value = self.values.value(id);
         let (node, time) = (node_of(self.history, event), self.history.time(event));
         let text = format!(
-            "{value} was polled on {node} at {time}, but nobody had sent it, or its sending had failed"
+            "{value} was polled on {node} at {time}, but no client had sent it, or the send had failed"
         );
         self.add("unexpected", value, text, [event as u32]);
     }
@@ -334,7 +334,7 @@ impl<'a> Log<'a> {
         for (place, id) in lost {
             let (value, event) = (self.values.value(id), place.event as usize);
             let text = format!(
-                "{value} was acknowledged by {} at {} with offset {}, and nobody ever polled it, though offset {} was polled",
+                "{value} was acknowledged by {} at {} with offset {}, but no client polled it, though offset {} was polled",
                 node_of(self.history, event),
                 self.history.time(event),
                 place.offset,

@@ -13,6 +13,7 @@ use super::finals::heed_the_end;
 use super::online::OnlineLog;
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Checker, Independent, Online, Verdict, independent};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Process;
 
@@ -29,12 +30,12 @@ pub struct OffsetLog {
 /// Judges a log:
 /// - *inconsistent*: two values at one offset;
 /// - *duplicate*: one value at two offsets;
-/// - *unexpected*: a value that nobody sent, or whose sending failed;
+/// - *unexpected*: a value that no client sent, or whose send failed;
 /// - *lost*: acknowledged, never polled, and passed over by some client's polls;
 /// - *non_monotonic*: one client's polls go back, or repeat;
 /// - *skipped*: one client's polls pass over an offset that holds a record.
 ///
-/// A record that nobody polled is not lost for certain where a poll of unknown outcome may have
+/// A record that no client polled is not lost for certain where a poll of unknown outcome may have
 /// returned it, or where every client may have begun behind it (see
 /// [`from_start`](OffsetLog::from_start)): then the verdict is *unknown*.
 ///
@@ -72,6 +73,19 @@ impl OffsetLog {
 
 const KINDS: [&str; 6] =
     ["inconsistent", "duplicate", "unexpected", "lost", "non_monotonic", "skipped"];
+
+/// The functions of the log, and those of Jepsen's kafka workload.
+const FUNCTIONS: &[&str] =
+    &["send", "poll", "txn", "assign", "subscribe", "crash", "debug-topic-partitions"];
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "offset_log",
+    about: "a log whose records have offsets",
+    judges: Judges::Only(FUNCTIONS),
+    needs: Needs::Clients,
+    options: &[Opt::flag("from-start", "every client polls from the beginning of the log")],
+    build: |o| built(offset_log().from_start(o.flag("from-start")?)),
+};
 
 impl Checker for OffsetLog {
     fn check(&self, history: &History) -> Verdict {

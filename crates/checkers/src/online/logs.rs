@@ -6,7 +6,7 @@ use super::{Anomaly, Clients, Online, certain, client};
 use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Event, Kind, Value};
 
-/// [`offset_log`](crate::offset_log): everything but *lost*, since what nobody polled so far
+/// [`offset_log`](crate::offset_log): everything but *lost*, since what no client polled so far
 /// may be polled later.
 #[derive(Default)]
 pub(crate) struct OnlineLog {
@@ -76,7 +76,7 @@ impl OnlineLog {
         let record = self.records.entry(value.clone()).or_default();
         record.polled = record.polled.or(Some(index));
         if record.sent.is_none() {
-            let text = format!("{value} was polled, and nobody had sent it");
+            let text = format!("{value} was polled, but no client had sent it");
             found = found.or(Some(("unexpected", value.clone(), text, index)));
         }
         let process = event.process.0;

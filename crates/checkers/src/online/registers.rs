@@ -68,7 +68,7 @@ impl OnlineRegister {
         }
         let Some(group) = self.groups.get_mut(value) else {
             let text = format!(
-                "{value} was read by {}, and nobody had begun to write it",
+                "{value} was read by {}, but no client had begun to write it",
                 client(event.process, event)
             );
             return Some(certain("thin_air", value.clone(), text, index, event, [begun]));

@@ -63,7 +63,7 @@ impl OnlineSet {
         let (kind, why) = match self.adds.get(&value) {
             Some(false) => return None,
             Some(true) => ("resurrected", "whose add had failed"),
-            None => ("unexpected", "which nobody had begun to add"),
+            None => ("unexpected", "which no client had begun to add"),
         };
         let text = format!("the read by {} shows {value}, {why}", client(event.process, event));
         Some(certain(kind, value, text, index, event, []))

@@ -195,7 +195,7 @@ impl Facts<'_> {
                 format!("{name} is not on {node} in the end (read at {time}), but on others")
             }
             "unexpected" => {
-                format!("{name} was read on {node} at {time}, but nobody ever added it")
+                format!("{name} was read on {node} at {time}, but no client added it")
             }
             "early" => format!("{name} was read on {node} at {time}, before its add was invoked"),
             "resurrected" => format!("{name} was read on {node} at {time}, but its add had failed"),

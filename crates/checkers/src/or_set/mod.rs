@@ -33,6 +33,7 @@ use super::finals::Finals;
 use super::sets::{Elements, Streams, Unreadable};
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict, within};
+use crate::registration::{Judges, Needs, Opt, Registration, SESSIONS, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Name, Value};
 use sessions::View;
@@ -171,6 +172,24 @@ struct Finding {
     stream: usize,
     read: u32,
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "or_set",
+    about: "an add-wins set with removes",
+    judges: Judges::Only(&["add", "remove", "read"]),
+    needs: Needs::Order,
+    options: &[
+        SESSIONS,
+        Opt::flag(
+            "sequential-nodes",
+            "what a node acknowledged precedes all that is invoked there later",
+        ),
+    ],
+    build: |o| {
+        let checker = or_set().sessions(o.flag("sessions")?);
+        built(checker.sequential_nodes(o.flag("sequential-nodes")?))
+    },
+};
 
 impl Checker for OrSet {
     fn check(&self, history: &History) -> Verdict {

@@ -73,7 +73,7 @@ fn each_finding_says_what_happened_where() {
         (
             "+0.6 ?1.5,6",
             "unexpected",
-            "5 was read on n2 at 0.003 s, but nobody ever added it".into(),
+            "5 was read on n2 at 0.003 s, but no client added it".into(),
         ),
         (
             "?0.5 +1.5",

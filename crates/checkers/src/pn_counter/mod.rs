@@ -19,7 +19,6 @@
 mod final_reads;
 #[cfg(test)]
 mod oracle;
-pub(crate) mod ranges;
 #[cfg(test)]
 mod tests;
 
@@ -30,9 +29,10 @@ use super::evidence::{Faults, node_of};
 use super::finals::Finals;
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Validity, Verdict};
+use crate::registration::{Judges, Needs, Registration, SESSIONS, built};
+use crate::sums::Ranges;
 use fuzz_dist_history::op::{Kind, Name, Process};
 use fuzz_dist_history::{History, Wanted, Word, kind_bit};
-use ranges::Ranges;
 
 /// After so many steps the sessions are not followed any further, which is said.
 const BUDGET: usize = 200_000_000;
@@ -234,6 +234,15 @@ struct Run<'a> {
     budget: usize,
     approximate: bool,
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "pn_counter",
+    about: "a replicated counter, read by read and in the end",
+    judges: Judges::Only(&["add", "increment", "inc", "decrement", "dec", "update", "read"]),
+    needs: Needs::Order,
+    options: &[SESSIONS],
+    build: |o| built(pn_counter().sessions(o.flag("sessions")?)),
+};
 
 impl Checker for PnCounter {
     fn check(&self, history: &History) -> Verdict {

@@ -3,7 +3,7 @@
 //! Every value is written once. What must not be, whichever write wins where writes are
 //! concurrent:
 //!
-//! - *unexpected*, *early*, *resurrected*: a read gives a value that nobody wrote, or had
+//! - *unexpected*, *early*, *resurrected*: a read gives a value that no client wrote, or had
 //!   written yet, or whose write failed;
 //! - *overwritten*: a node's final read gives a value although its writer, after that was
 //!   acknowledged, wrote another one that was acknowledged, too: the later one knew the
@@ -23,6 +23,7 @@ use super::evidence::{Faults, count, node_of};
 use super::finals::Finals;
 use super::verify::{self, verified};
 use super::{Anomaly, Checker, Verdict, within};
+use crate::registration::{Judges, Needs, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Value};
 
@@ -114,6 +115,15 @@ fn values(history: &History, i: usize) -> Option<Vec<i64>> {
     }
 }
 
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "replicated_register",
+    about: "a replicated register or multi-value register, by its final reads",
+    judges: Judges::Only(&["write", "read"]),
+    needs: Needs::Order,
+    options: &[],
+    build: |_| built(replicated_register()),
+};
+
 impl Checker for ReplicatedRegister {
     fn check(&self, history: &History) -> Verdict {
         let name = "replicated_register";
@@ -191,8 +201,8 @@ fn anomaly(
     let read = events[events.len() - 1];
     let (node, at) = (node_of(history, read), history.time(read));
     let because = match kind {
-        "unexpected" => "which nobody wrote".to_string(),
-        "early" => "which nobody had written yet".to_string(),
+        "unexpected" => "which no client wrote".to_string(),
+        "early" => "which no client had written yet".to_string(),
         "resurrected" => "whose write failed".to_string(),
         "lost" => "although writes were acknowledged".to_string(),
         _ => {

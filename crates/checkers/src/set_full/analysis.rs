@@ -41,7 +41,7 @@ pub(super) struct Analysis {
     pub(super) nodes: Vec<NodeAnalysis>,
     /// Element, stream and read that has it though its add was invoked later.
     pub(super) early: Vec<(u32, usize, u32)>,
-    /// Element and the first read that has it, for elements that nobody added.
+    /// Element and the first read that has it, for elements that no client added.
     pub(super) unexpected: Vec<(u32, u32)>,
     /// Element and the first read that has it, for elements whose add failed and that were not added
     /// again before.

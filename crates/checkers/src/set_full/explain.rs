@@ -141,7 +141,7 @@ impl Facts<'_> {
         let name = self.name(id);
         let mut events = Vec::new();
         let why = match self.adds.invoked.get(id as usize) {
-            None => "nobody ever added it".to_string(),
+            None => "no client added it".to_string(),
             Some(last) => {
                 // The add that had failed is the last one that was invoked before the read.
                 let former = self.adds.former(id).iter().rev().find(|add| **add < read);

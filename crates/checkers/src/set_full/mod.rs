@@ -9,7 +9,7 @@
 //! - *lost*: known, and a read invoked after that and after every read with it lacks it;
 //! - *missing on n*: known, and not in n's final read, whatever the order of the final reads;
 //! - *stale*: stable, but some read invoked after it was known lacks it;
-//! - *unexpected* (nobody added it), *resurrected* (its add failed, and it was not added again
+//! - *unexpected* (no client added it), *resurrected* (its add failed, and it was not added again
 //!   before), *early* (read before any add of it was invoked), *duplicate* (more than once in a read).
 
 mod analysis;
@@ -30,6 +30,7 @@ use super::online::OnlineSet;
 use super::sets::{Elements, Streams, Unreadable};
 use super::verify::{self, verified};
 use super::{Checker, Online, Validity, Verdict};
+use crate::registration::{ADD, Judges, Needs, Opt, READ, Registration, SESSIONS, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Name, Value};
 #[cfg(test)]
@@ -87,6 +88,19 @@ impl SetFull {
         self
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "set_full",
+    about: "every element of a grow-only set, through all reads",
+    judges: Judges::Only(&["add", "read"]),
+    needs: Needs::Order,
+    options: &[Opt::flag("linearizable", "stale reads are invalid, too"), SESSIONS, ADD, READ],
+    build: |o| {
+        let checker =
+            set_full().linearizable(o.flag("linearizable")?).sessions(o.flag("sessions")?);
+        built(checker.functions(o.word_or("add", "add"), o.word_or("read", "read")))
+    },
+};
 
 impl Checker for SetFull {
     fn check(&self, history: &History) -> Verdict {

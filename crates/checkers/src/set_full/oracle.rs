@@ -136,7 +136,8 @@ fn expected(h: &History) -> BTreeMap<String, Json> {
         };
         let first_final = (0..h.len()).find(|i| h.phase(*i) == Phase::Final);
         let late = acknowledged.is_none() && first_final.is_some_and(|f| known > Some(f));
-        if late && present.is_some() && present <= absent {
+        // Also where only reads before its add have it: those do not count.
+        if late && present <= absent {
             put("never_read");
             unsure += usize::from(misses > 0);
         } else if late && misses > 0 {

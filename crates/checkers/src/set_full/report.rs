@@ -166,8 +166,8 @@ impl Report<'_> {
             (
                 "unexpected",
                 &a.unexpected,
-                "was read that nobody added",
-                "were read that nobody added",
+                "was read that no client added",
+                "were read that no client added",
             ),
             (
                 "resurrected",

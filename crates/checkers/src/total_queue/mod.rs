@@ -1,4 +1,4 @@
-//! `total_queue`: what goes into a queue comes out, once, in whatever order.
+//! `total_queue`: every acknowledged element is dequeued, and none twice, once, in whatever order.
 
 use super::Arguments;
 use super::calls::call;
@@ -8,6 +8,7 @@ use super::finals::{heed_the_end, unsettled};
 use super::online::OnlineQueue;
 use super::verify::{self, verified};
 use super::{ANOMALIES_MAX, Anomaly, Checker, Online, Verdict};
+use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
 
@@ -59,6 +60,15 @@ impl TotalQueue {
         self
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "total_queue",
+    about: "every acknowledged element is dequeued, and none twice",
+    judges: Judges::Only(&["enqueue", "dequeue", "drain"]),
+    needs: Needs::Order,
+    options: &[Opt::flag("redelivery", "an element may come out several times")],
+    build: |o| built(total_queue().redelivery(o.flag("redelivery")?)),
+};
 
 impl Checker for TotalQueue {
     fn check(&self, history: &History) -> Verdict {

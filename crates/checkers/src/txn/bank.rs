@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::Arguments;
 use crate::evidence::{any_of, between};
 use crate::online::OnlineBank;
+use crate::registration::{Judges, Needs, Opt, Options, Registration, built};
 use crate::verify::{self, verified};
 use crate::{Anomaly, Checker, Online, Verdict};
 use fuzz_dist_history::op::{Kind, NodeId, Value};
@@ -92,6 +93,47 @@ pub(crate) fn same_account(name: &Value, shown: &Value) -> bool {
         }
         _ => name == shown,
     }
+}
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "bank",
+    about: "transfers keep the total",
+    judges: Judges::Only(&["transfer", "read"]),
+    needs: Needs::Nothing,
+    options: &[
+        Opt::value("accounts", "0,1,2 or 0-9", "0-4").required(),
+        Opt::value("total", "the sum of all balances", "100").required(),
+        Opt::flag("negative", "balances may be below zero"),
+    ],
+    build: |o| {
+        let accounts = o.word("accounts").ok_or("expected -o accounts=0,1,2 or 0-9")?;
+        let total = o.parsed("total")?.ok_or("expected -o total=NUMBER")?;
+        let checker = bank(accounts_of(accounts)?, total);
+        built(if o.flag("negative")? { checker.allow_negative() } else { checker })
+    },
+};
+
+/// A range of numbers, or names with commas between.
+fn accounts_of(text: &str) -> Result<Vec<Value>, String> {
+    const ACCOUNTS_MAX: i64 = 1_000_000;
+    let digits = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let Some((from, to)) = text.split_once('-').filter(|(from, to)| digits(from) && digits(to))
+    else {
+        if text.split(',').any(str::is_empty) {
+            return Err(format!("option accounts: `{text}` names no account between two commas"));
+        }
+        return Ok(text.split(',').map(Options::value).collect());
+    };
+    let number = |word: &str| {
+        word.parse::<i64>().map_err(|_| format!("option accounts: {word} does not fit in 64 bits"))
+    };
+    let (from, to) = (number(from)?, number(to)?);
+    if from > to || to - from >= ACCOUNTS_MAX {
+        return Err(format!(
+            "option accounts: the range `{text}` is empty or has more than {ACCOUNTS_MAX} accounts; expected such as 0-9"
+        ));
+    }
+    Ok((from..=to).map(Value::Int).collect())
 }
 
 impl Checker for Bank {

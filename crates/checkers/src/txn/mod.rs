@@ -1,19 +1,20 @@
 //! Transactions and causality: what isolation a history of transactions proves or refutes.
 
-mod append;
-mod bank;
+pub(crate) mod append;
+pub(crate) mod bank;
 mod core;
-mod crdt;
+pub(crate) mod crdt;
 pub mod generate;
 mod isolation;
+mod model;
 mod named;
 #[cfg(test)]
 mod oracle;
-mod patterns;
-mod predicates;
-mod register;
+pub(crate) mod patterns;
+pub(crate) mod predicates;
+pub(crate) mod register;
 mod report;
-mod weak;
+pub(crate) mod weak;
 
 pub use append::{ListAppend, list_append};
 pub use bank::{Bank, bank};

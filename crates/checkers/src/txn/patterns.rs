@@ -3,6 +3,7 @@
 use super::super::Arguments;
 use std::collections::BTreeMap;
 
+use crate::registration::{Judges, Needs, Registration, built};
 use crate::{Anomaly, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -46,6 +47,15 @@ pub struct LongFork(());
 pub fn long_fork() -> LongFork {
     LongFork(())
 }
+
+pub(crate) const LONG_FORK: Registration = Registration {
+    name: "long_fork",
+    about: "two reads of a group in contradicting orders",
+    judges: Judges::Itself,
+    needs: Needs::Nothing,
+    options: &[],
+    build: |_| built(long_fork()),
+};
 
 impl Checker for LongFork {
     fn check(&self, history: &History) -> Verdict {
@@ -133,6 +143,15 @@ pub fn write_skew() -> WriteSkew {
     WriteSkew(())
 }
 
+pub(crate) const WRITE_SKEW: Registration = Registration {
+    name: "write_skew",
+    about: "two transactions that each overwrite what the other read",
+    judges: Judges::Itself,
+    needs: Needs::Nothing,
+    options: &[],
+    build: |_| built(write_skew()),
+};
+
 impl Checker for WriteSkew {
     fn check(&self, history: &History) -> Verdict {
         run("write_skew", history, |txns| {
@@ -193,6 +212,15 @@ pub struct Monotonic(());
 pub fn monotonic() -> Monotonic {
     Monotonic(())
 }
+
+pub(crate) const MONOTONIC: Registration = Registration {
+    name: "monotonic",
+    about: "values that only grow",
+    judges: Judges::Itself,
+    needs: Needs::Clients,
+    options: &[],
+    build: |_| built(monotonic()),
+};
 
 impl Checker for Monotonic {
     fn check(&self, history: &History) -> Verdict {
@@ -297,7 +325,7 @@ fn run(name: &'static str, history: &History, find: impl Fn(&Transactions) -> Ou
         Ok(txns) => txns,
         Err(why) => return Verdict::unknown(name, why.to_string()),
     };
-    // What nobody wrote is invalid for every model.
+    // What no client wrote is invalid for every model.
     let thin = (0..txns.len() as u32).filter(|t| txns.is_ok(*t)).find_map(|t| {
         let ops = txns.ops_of(t).iter();
         let op = ops
@@ -306,7 +334,7 @@ fn run(name: &'static str, history: &History, find: impl Fn(&Transactions) -> Ou
         super::weak::base::BadRead::of_other(&txns, t, op)
     });
     let mut verdict = match find(&txns) {
-        _ if thin.is_some() => Verdict::invalid(name, "a value was read that nobody wrote"),
+        _ if thin.is_some() => Verdict::invalid(name, "a value was read that no client wrote"),
         Err(why) => Verdict::unknown(name, why),
         Ok((_, 0, 0)) => Verdict::unknown(name, "no read could have shown it"),
         Ok((_, 0, looked)) => Verdict::valid(name).with("looked_at", looked),

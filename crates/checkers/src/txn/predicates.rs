@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::calls::{Call, Outcome, calls};
 use crate::evidence::{count, node_of};
+use crate::registration::{Judges, Needs, Registration, built};
 use crate::verify::{self, verified};
 use crate::{Anomaly, Arguments, Checker, Verdict};
 use fuzz_dist_history::History;
@@ -25,7 +26,7 @@ pub struct G2(());
 /// Under serializability at most one insert of a key succeeds. Two of them are Adya's `G2` (*Weak
 /// Consistency*, 1999, section 4.2.2): neither predicate found the other one's row, so that each transaction
 /// would have to come before the other. Repeatable read (PL-2.99) and snapshot isolation allow it. A read
-/// can also show `G1a`, a row whose insert failed, and `thin-air`, a row that nobody inserted.
+/// can also show `G1a`, a row whose insert failed, and `thin-air`, a row that no client inserted.
 ///
 /// ```
 /// use fuzz_dist_checkers::{Checker, histories::Recorder, txn::g2};
@@ -81,6 +82,15 @@ fn inserts(history: &History) -> Result<Inserts, String> {
     Ok(inserts)
 }
 
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "g2",
+    about: "inserts of which a predicate allows one for each key",
+    judges: Judges::Only(&["insert", "read"]),
+    needs: Needs::Nothing,
+    options: &[],
+    build: |_| built(g2()),
+};
+
 impl Checker for G2 {
     fn check(&self, history: &History) -> Verdict {
         let other = history
@@ -106,7 +116,7 @@ impl Checker for G2 {
             for id in ids {
                 let insert = inserts.get_mut(&key).and_then(|rows| rows.get_mut(&id));
                 let (kind, why) = match &insert {
-                    None => ("thin-air", "which nobody inserted"),
+                    None => ("thin-air", "which no client inserted"),
                     Some(i) if i.call.outcome == Outcome::Failed => {
                         ("G1a", "whose insert had failed")
                     }

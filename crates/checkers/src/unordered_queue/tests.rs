@@ -331,7 +331,7 @@ fn a_dequeue_that_several_moments_excuse_is_unknown() {
 #[test]
 fn what_came_out_says_whether_anybody_tried_to_put_it_in() {
     for (script, said) in
-        [("d1 +1=0", "nobody had put it in"), ("e0 !0 d1 +1=0", "its enqueue had failed")]
+        [("d1 +1=0", "no client had enqueued it"), ("e0 !0 d1 +1=0", "its enqueue had failed")]
     {
         let verdict = unordered_queue().check(&history(script));
         let [anomaly] = &verdict.anomalies[..] else { panic!("{script}: {verdict:#?}") };

@@ -1,6 +1,6 @@
 //! Verifies every witness from the events that it names and the history alone.
 //!
-//! A checker that says `invalid` says why; here is a second opinion about that, always, by code
+//! A checker that says `invalid` says why; this module verifies that, always, by code
 //! that shares nothing with the checkers but the history (and, for registers and queues, the
 //! models). A witness that does not hold is a mistake of the checker, and the verdict says so
 //! instead of accusing the database.
@@ -11,6 +11,7 @@ mod queues;
 mod registers;
 mod services;
 mod sets;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub(super) use queues::{fifo, offset_log, total_queue};
 pub(super) use registers::{distinct_register, lease, replicated_register, unique_ids};
 pub(super) use services::{jobs, liveness, names, unordered_queue};
 pub(super) use sets::{atomic, convergence, or_set, set, set_full};
+pub(super) use sums::Sums;
 
 use std::collections::HashMap;
 
@@ -74,7 +76,7 @@ pub(super) fn verified(
 
 /// Turns a condition into an opinion.
 pub(super) fn that(holds: bool, what: &str) -> Held {
-    if holds { Ok(()) } else { Err(format!("it is not so that {what}")) }
+    if holds { Ok(()) } else { Err(format!("this is not true: {what}")) }
 }
 
 impl<'a> Facts<'a> {

@@ -1,6 +1,6 @@
 //! Witnesses about counters and accounts.
 
-use super::{Facts, Held, that};
+use super::{Facts, Held, Sums, that};
 use crate::Anomaly;
 use crate::calls::{Call, Outcome, calls};
 use crate::linear::{CounterModel, Model as _, Step};
@@ -37,15 +37,9 @@ fn is_sum_of_some(value: i128, numbers: &[i128]) -> bool {
     let span = high - low + 1;
     if span > SPAN_MAX || span / 64 * numbers.len() as i128 > WORK_MAX {
         // Few numbers that are far apart: all sums, one by one.
-        let mut sums = std::collections::HashSet::from([0i128]);
-        for n in numbers {
-            let more: Vec<i128> = sums.iter().map(|s| s + n).collect();
-            sums.extend(more);
-            if sums.len() > 1 << 18 {
-                return true;
-            }
-        }
-        return sums.contains(&value);
+        let mut sums = Sums::zero(1 << 18);
+        numbers.iter().for_each(|n| sums.one_of(&[0, *n]));
+        return sums.contains(value);
     }
     // Bit i stands for the sum `low + i`.
     let mut sums = vec![false; span as usize];
@@ -130,7 +124,7 @@ pub(crate) fn pn_counter(facts: &Facts<'_>, a: &Anomaly, read: &str) -> Held {
             that(a.events.iter().all(|e| facts.is_final(*e)), "they are final reads")?;
             that(finals.iter().any(|v| *v != finals[0]), "they differ")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 
@@ -169,6 +163,6 @@ pub(crate) fn bank(
             let below = numbers.is_some_and(|n| n.iter().any(|n| *n < 0));
             that(!negative && below, "a balance is below zero")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn total_queue(facts: &Facts<'_>, a: &Anomaly) -> Held {
             let one = held.iter().find(|held| held.is_ok()).or(held.first()).cloned();
             one.unwrap_or_else(|| Err("the queue was not drained".into()))
         }
-        "unexpected" => that(puts.is_empty() && !times.is_empty(), "nobody put it in"),
+        "unexpected" => that(puts.is_empty() && !times.is_empty(), "no client put it in"),
         "duplicate" => {
             let (mut ins, mut outs): (Vec<usize>, _) =
                 (puts.iter().map(|c| c.invoked).collect(), times.clone());
@@ -61,7 +61,7 @@ pub(crate) fn total_queue(facts: &Facts<'_>, a: &Anomaly) -> Held {
             let out = times.iter().min();
             that(first.zip(out).is_some_and(|(i, o)| *o < i), "it came out before it went in")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 
@@ -84,7 +84,7 @@ fn without(facts: &Facts<'_>, a: &Anomaly, came: &[usize], by: usize) -> Held {
         let open = calls(h, &[f]).filter(|c| c.outcome == Outcome::Open && c.invoked < by);
         open.count() as i64
     };
-    that(open("drain") == 0 && gone > open("dequeue"), "nobody else can have taken it")
+    that(open("drain") == 0 && gone > open("dequeue"), "no other client can have taken it")
 }
 
 /// What an order of all operations explains, it explains for those on a few of the elements.
@@ -247,7 +247,7 @@ pub(crate) fn offset_log(facts: &Facts<'_>, a: &Anomaly, from_start: bool) -> He
         "unexpected" => {
             let polled = facts.is_ok(at, "poll") && all.iter().any(|r| r.1 == a.subject);
             let sent = facts.possible(&["send"], &a.subject);
-            that(polled && !sent.iter().any(|c| c.invoked < at), "nobody had sent it")
+            that(polled && !sent.iter().any(|c| c.invoked < at), "no client had sent it")
         }
         "lost" => {
             let sent = facts.possible(&["send"], &a.subject);
@@ -256,7 +256,7 @@ pub(crate) fn offset_log(facts: &Facts<'_>, a: &Anomaly, from_start: bool) -> He
             let beyond = all.iter().any(|r| offset.is_some_and(|o| r.0 > o));
             that(beyond, "a later offset was polled")?;
             let polled = facts.all_ok("poll").any(|i| said(i).iter().any(|r| r.1 == a.subject));
-            that(!polled, "nobody polled it")?;
+            that(!polled, "no client polled it")?;
             let offset = offset.unwrap_or_default();
             let of = |process| {
                 let own = facts.all_ok("poll").filter(move |i| h.process(*i) == process);
@@ -289,6 +289,6 @@ pub(crate) fn offset_log(facts: &Facts<'_>, a: &Anomaly, from_start: bool) -> He
             let over = own.windows(2).any(|w| places.iter().any(|o| w[0].0 < *o && *o < w[1].0));
             that(over, "the client's polls passed over it")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn replicated_register(facts: &Facts<'_>, a: &Anomaly) -> Held {
     that(has || &*a.kind == "lost", "the read gave it")?;
     let writes = facts.calls(&["write"], &a.subject);
     match &*a.kind {
-        "unexpected" => that(writes.is_empty(), "nobody wrote it"),
+        "unexpected" => that(writes.is_empty(), "no client wrote it"),
         "early" => {
             // A write that failed may be tried again; what counts is the last one.
             let last = writes.iter().all(|w| w.invoked > at || w.outcome == Outcome::Failed);
@@ -72,7 +72,7 @@ pub(crate) fn replicated_register(facts: &Facts<'_>, a: &Anomaly) -> Held {
             )?;
             that(before && written, "its own writer had replaced it")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn names(facts: &Facts<'_>, a: &Anomaly) -> Held {
             let nobody = finals().all(|e| shown(facts, e, &a.subject).is_none());
             that(finals().next().is_some() && nobody, "no final read knows it")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn jobs(facts: &Facts<'_>, a: &Anomaly) -> Held {
         "duplicate" => {
             that(executions > possible.len(), "it was executed more often than submitted")
         }
-        "unexpected" => that(submits.is_empty() && executions > 0, "nobody submitted it"),
+        "unexpected" => that(submits.is_empty() && executions > 0, "no client submitted it"),
         "resurrected" => {
             that(!submits.is_empty() && possible.is_empty() && executions > 0, "its submits failed")
         }
@@ -129,7 +129,7 @@ pub(crate) fn jobs(facts: &Facts<'_>, a: &Anomaly) -> Held {
             });
             that(first > shown.min().copied() && executions > 0, "it was executed before")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn unordered_queue(facts: &Facts<'_>, a: &Anomaly) -> Held {
     let puts = facts.possible(&["enqueue"], &a.subject);
     let taken: Vec<usize> = facts.all_ok("dequeue").filter(|i| h.value(*i) == a.subject).collect();
     match &*a.kind {
-        "unexpected" => that(puts.is_empty() && !taken.is_empty(), "nobody put it in"),
+        "unexpected" => that(puts.is_empty() && !taken.is_empty(), "no client put it in"),
         "duplicate" => that(taken.len() > puts.len(), "it came out more often than it went in"),
         "early" => {
             let first = puts.iter().map(|c| c.invoked).min();
@@ -175,6 +175,6 @@ pub(crate) fn unordered_queue(facts: &Facts<'_>, a: &Anomaly) -> Held {
             };
             that((facts.invoked(done)..done).all(left), "some element was in at every moment")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }

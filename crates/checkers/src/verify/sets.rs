@@ -41,7 +41,7 @@ impl Facts<'_> {
         that(self.count(read, value) > 0, "the read has it")?;
         let begun = |c: &Call| c.invoked < read;
         match kind {
-            "unexpected" => that(adds.is_empty(), "nobody added it"),
+            "unexpected" => that(adds.is_empty(), "no client added it"),
             "early" => that(!adds.is_empty() && !adds.iter().any(begun), "no add had begun"),
             _ => {
                 let failed = |c: &Call| c.outcome == Outcome::Failed;
@@ -185,7 +185,7 @@ pub(crate) fn or_set(
                 let before = c.acknowledged().is_some_and(|d| d < facts.invoked(at));
                 before && !removes.iter().any(|r| r.end() > c.invoked && r.invoked < at)
             });
-            that(unread, "its reader had added it, and nobody can have removed it")
+            that(unread, "its reader had added it, and no client can have removed it")
         }
         "own_remove_unread" => {
             that(facts.count(at, value) > 0, "the read has it")?;
@@ -196,9 +196,9 @@ pub(crate) fn or_set(
                 };
                 before && adds.iter().filter(|c| c.invoked < at).all(older)
             });
-            that(unread, "its reader had removed it, and nobody can have added it again")
+            that(unread, "its reader had removed it, and no client can have added it again")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 
@@ -234,14 +234,14 @@ pub(crate) fn atomic(facts: &Facts<'_>, a: &Anomaly, [write, abort, read]: [&str
             let twice = marks.iter().any(|m| facts.count(at, &Value::Int(*m)) > 1);
             that(twice, "a mark stands twice in the read")
         }
-        "early" => that(some && txn.iter().all(|c| c.invoked > at), "nobody had written it yet"),
+        "early" => that(some && txn.iter().all(|c| c.invoked > at), "no client had written it yet"),
         "unexpected" => {
             let writes = |i: usize| [write, abort].contains(&&**h.function(i));
             let of = |i: usize| h.process(i).is_client() && writes(i) && h.invocation(i).is_none();
             let nobody = !(0..h.len()).any(|i| of(i) && facts.count(i, &a.subject) > 0);
-            that(some && nobody, "nobody wrote it")
+            that(some && nobody, "no client wrote it")
         }
-        other => Err(format!("nothing is known of `{other}`")),
+        other => Err(format!("no rule verifies `{other}`")),
     }
 }
 

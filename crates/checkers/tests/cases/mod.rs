@@ -2,14 +2,11 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use fuzz_dist_checkers::AnyChecker;
 use fuzz_dist_checkers::histories::{Object, Run};
+use fuzz_dist_checkers::registry::{self, Options};
+use fuzz_dist_checkers::txn::Shape;
 use fuzz_dist_checkers::txn::generate::{Load, PLANTS, Store, plant};
-use fuzz_dist_checkers::txn::{self, Crdt, Level, Shape};
-use fuzz_dist_checkers::{
-    AnyChecker, CasRegister, Mutex, Registers, any_checker, atomic, convergence, counter,
-    distinct_register, fifo, lease, linearizable, offset_log, or_set, pn_counter,
-    replicated_register, sequential, set, set_full, total_queue, unique_ids,
-};
 use fuzz_dist_history::History;
 use fuzz_dist_random::Seed;
 
@@ -41,64 +38,20 @@ pub(crate) fn option(checker: &str, anomaly: &str) -> &'static str {
     match (checker, anomaly) {
         ("set_full", "stale") => "linearizable",
         ("set_full", "flutter" | "read_your_writes" | "monotonic_reads")
-        | ("or_set", "own_add_unread" | "own_remove_unread") => "sessions",
-        ("bank", _) => "accounts=0-4 total=100",
+        | ("or_set", "own_add_unread" | "own_remove_unread")
+        | ("pn_counter", "impossible_in_session" | "not_monotonic") => "sessions",
         _ => "",
     }
 }
 
-/// The checker of this name, with one option.
-pub(crate) fn build(name: &str, option: &str) -> AnyChecker {
-    let (key, value) = option.split_once('=').unwrap_or((option, ""));
-    let level = || value.parse::<Level>().expect("a level");
-    match name {
-        "set_full" => {
-            any_checker(set_full().linearizable(key == "linearizable").sessions(key == "sessions"))
-        }
-        "set" => any_checker(set()),
-        "convergence" => any_checker(convergence()),
-        "or_set" => any_checker(or_set().sessions(key == "sessions")),
-        "atomic" => any_checker(atomic()),
-        "counter" => any_checker(counter()),
-        "pn_counter" => any_checker(pn_counter()),
-        "unique_ids" => any_checker(unique_ids()),
-        "bank" => any_checker(txn::bank(0..5, 100)),
-        "total_queue" => any_checker(total_queue()),
-        "fifo" => any_checker(fifo()),
-        "offset_log" => any_checker(offset_log()),
-        "distinct_register" => any_checker(distinct_register()),
-        "cas_register" => any_checker(linearizable(CasRegister)),
-        "replicated_register" => any_checker(replicated_register()),
-        "sequential" => any_checker(sequential(Registers).refuted_by(txn::causal())),
-        "lease" => any_checker(lease()),
-        "mutex" => any_checker(linearizable(Mutex)),
-        "list_append" => any_checker(txn::list_append()),
-        "rw_register" => {
-            any_checker(txn::rw_register().linearizable_keys(key == "linearizable-keys"))
-        }
-        "weak" => any_checker(txn::weak(level())),
-        "session_guarantees" => any_checker(txn::session_guarantees()),
-        "long_fork" => any_checker(txn::long_fork()),
-        "write_skew" => any_checker(txn::write_skew()),
-        "monotonic" => any_checker(txn::monotonic()),
-        "g2" => any_checker(txn::g2()),
-        "crdt_causal" => any_checker(txn::crdt_causal(crdt(value))),
-        other => panic!("no checker `{other}`"),
-    }
-}
-
-fn crdt(word: &str) -> Crdt {
-    match word {
-        "grow-set" => Crdt::GrowSet,
-        "pn-counter" => Crdt::PnCounter,
-        "lww-register" => Crdt::LwwRegister,
-        "mv-register" => Crdt::MvRegister,
-        "add-wins-set" => Crdt::AddWinsSet,
-        "remove-wins-set" => Crdt::RemoveWinsSet,
-        "enable-wins-flag" => Crdt::EnableWinsFlag,
-        "disable-wins-flag" => Crdt::DisableWinsFlag,
-        other => panic!("no kind of object `{other}`"),
-    }
+/// The registered checker of this name, with options as they follow `-o`.
+pub(crate) fn build(name: &str, options: &str) -> AnyChecker {
+    let checker = registry::find(name).unwrap_or_else(|| panic!("no checker `{name}`"));
+    let given = options.split_whitespace().map(|o| o.split_once('=').unwrap_or((o, "true")));
+    let mut options = checker.required();
+    options.extend(given.map(|(key, value)| (key.to_string(), value.to_string())));
+    let built = checker.build(&Options::new(&options));
+    built.unwrap_or_else(|why| panic!("{name} {options:?}: {why}"))
 }
 
 /// Histories of so many operations for every checker, valid ones and one with each anomaly.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub trait Protocol: fmt::Debug + Send + Sync {
     /// Follows one direction of a connection from its beginning; `sequence` is the number of its first
     /// byte (the one after the SYN's).
-    fn from_start(&self, sequence: u32) -> Box<dyn Follow>;
+    fn started(&self, sequence: u32) -> Box<dyn Follow>;
 
     /// Follows one direction of a connection from somewhere within it.
     fn joined(&self) -> Box<dyn Follow>;

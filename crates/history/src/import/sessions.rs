@@ -148,7 +148,7 @@ impl Sessions {
         }
     }
 
-    /// Where the initial value is 0: makes reads of it reads of nil, where nobody wrote a 0.
+    /// Where the initial value is 0: makes reads of it reads of nil, where no client wrote a 0.
     pub(super) fn zero_is_initial(&mut self) {
         self.zero_is_initial = true;
     }

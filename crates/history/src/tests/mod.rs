@@ -101,7 +101,7 @@ fn the_end_of_a_fault_has_words_of_its_own_and_the_older_ones_are_read_alike() {
         }
         h.faults()[0].not_undone()
     };
-    let still_there = Some("`kill n1` was not seen undone: still there".to_string());
+    let still_there = Some("`kill n1` was not verified as removed: still there".to_string());
     for word in [None, Some("not removed"), Some("ineffective"), Some("indeterminate")] {
         assert_eq!(undone(word), still_there, "{word:?}");
     }

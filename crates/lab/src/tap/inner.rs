@@ -42,7 +42,7 @@ impl Inner {
         if segment.is_syn() {
             let first = segment.sequence.wrapping_add(1);
             self.forget_if_full();
-            self.flows.insert(flow, Followed::new(protocol.from_start(first)));
+            self.flows.insert(flow, Followed::new(protocol.started(first)));
             return None;
         }
         if segment.payload.is_empty() {

@@ -1,4 +1,4 @@
-//! What is said where no configuration is left.
+//! The explanation where no configuration is left.
 
 use super::super::super::evidence::node_of;
 use super::super::super::{Anomaly, Verdict};
@@ -105,7 +105,9 @@ impl<M: Model> Stuck<'_, M> {
             .on(history.node(end))
             .at(history.time(end))
             .proved_by(events);
-        let why = format!("no order of the operations explains event {end}");
+        let why = format!(
+            "not linearizable: no linearization includes the operation completing at event {end}"
+        );
         let mut verdict = if checked == Some(true) {
             Verdict::unknown("linearizable", "the independent check of the witness disagrees")
         } else {

@@ -22,7 +22,7 @@ pub(super) struct Reads {
     of: Vec<Option<u32>>,
     starts: Vec<u32>,
     readers: Vec<u32>,
-    /// A read of what nobody wrote.
+    /// A read of what no client wrote.
     pub(super) unwritten: Option<usize>,
     /// Did it certainly take effect? And if only a read says so, which.
     pub(super) counted: Vec<bool>,

@@ -94,7 +94,7 @@ fn stray(txns: &Transactions, t: u32, op: Op, report: &mut Report<'_>) {
     });
 }
 
-/// An element that nobody wrote, or that a failed transaction wrote.
+/// An element that no client wrote, or that a failed transaction wrote.
 fn element(txns: &Transactions, key: u32, version: u32, report: &mut Report<'_>) {
     let writer = txns.writer[version as usize];
     if writer != NONE && txns.is_possible(writer) {

@@ -14,6 +14,7 @@ pub(super) mod tests;
 mod why;
 
 use super::super::Arguments;
+use crate::registration::{BUDGET, Judges, Needs, Registration, built};
 use crate::{Checker, Verdict};
 use fuzz_dist_history::History;
 
@@ -22,6 +23,7 @@ use super::core::decide::decide;
 use super::core::graph::{Edges, Graph};
 use super::core::{Shape, Transactions, explain};
 use super::isolation::Isolation;
+use super::model::{MODEL, isolation_of};
 use super::named;
 use super::report::Report;
 
@@ -124,6 +126,18 @@ impl ListAppend {
         report.verdict()
     }
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "list_append",
+    about: "transactions over lists, by Adya's phenomena",
+    judges: Judges::Itself,
+    needs: Needs::Nothing,
+    options: &[MODEL, BUDGET],
+    build: |o| {
+        let checker = list_append().model(isolation_of(o)?);
+        built(o.set("budget", checker, |c, steps| c.budget_steps(steps))?)
+    },
+};
 
 impl Checker for ListAppend {
     fn check(&self, history: &History) -> Verdict {

@@ -21,7 +21,7 @@ pub enum Shape {
 pub enum Status {
     /// It committed.
     Ok,
-    /// Nobody knows.
+    /// Indeterminate.
     Info,
     /// It certainly did not commit.
     Fail,

@@ -6,6 +6,7 @@ use super::parse::{Micro, Parsed};
 use super::verify::Verifier;
 use super::{Act, Crdt};
 use crate::Anomaly;
+use crate::sums::Ranges;
 use crate::txn::core::intern::FastMap;
 use crate::txn::core::txns::NONE;
 use crate::txn::weak::Findings;
@@ -14,9 +15,8 @@ use crate::txn::weak::causal::Clocks;
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
 
-/// So many different sums of a counter are kept apart; beyond, only the least and greatest
-/// possible sum are compared.
-const SUMS_MAX: usize = 1 << 14;
+/// So many ranges of sums of a counter are kept apart; beyond, the closest ones are joined.
+const RANGES_MAX: usize = 1 << 14;
 
 /// An update of a key: who did it, at which place of the transaction, and what.
 struct Update<'a> {
@@ -41,7 +41,7 @@ struct Judge<'a> {
     verifier: OnceCell<Verifier<'a>>,
 }
 
-/// Adds what is wrong with each read; `false` where a second opinion would have taken too long.
+/// Adds what is wrong with each read; `false` where the verification would have taken too long.
 pub(super) fn judge(
     history: &History,
     parsed: &Parsed,
@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
         self.verifier.get_or_init(|| Verifier::new(self.history, self.parsed))
     }
 
-    /// The second opinion, if there is one.
+    /// The result of the verification, if there is one.
     fn verified(&self, t: usize, place: usize, wrong: &Wrong) -> Option<bool> {
         if wrong.name == "duplicate-elements" {
             let Micro::Read { value, .. } = &self.parsed.txns[t][place] else { return Some(false) };
@@ -329,9 +329,7 @@ impl<'a> Judge<'a> {
     ) -> Option<Wrong> {
         let read = i128::from(value.as_int()?);
         let count = |u: &Update<'_>| if let Act::Count(n) = u.act { i128::from(*n) } else { 0 };
-        let mut sums: Vec<i128> = vec![0];
-        let (mut low, mut high) = (0i128, 0i128);
-        let mut exact = true;
+        let mut sums = Ranges::up_to(RANGES_MAX);
         for session in updates.chunk_by(|a, b| {
             self.base.session[a.node as usize] == self.base.session[b.node as usize]
         }) {
@@ -352,20 +350,12 @@ impl<'a> Judge<'a> {
                     .sum::<i128>();
             }
             prefixes.push(sum);
-            low += prefixes.iter().min().copied().unwrap_or(0);
-            high += prefixes.iter().max().copied().unwrap_or(0);
-            if exact {
-                sums = sums.iter().flat_map(|s| prefixes.iter().map(move |p| s + p)).collect();
-                sums.sort_unstable();
-                sums.dedup();
-                exact = sums.len() <= SUMS_MAX;
-            }
+            sums.one_of(&prefixes);
         }
-        let possible =
-            if exact { sums.binary_search(&read).is_ok() } else { (low..=high).contains(&read) };
-        if possible {
+        if sums.contains(read) {
             return None;
         }
+        let (low, high) = sums.ends();
         let why = format!(
             "of what it must and may see, the sums lie from {low} to {high}, and {read} is none of them"
         );

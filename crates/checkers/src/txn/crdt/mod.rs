@@ -19,6 +19,7 @@ mod verify;
 pub(crate) use eval::{Act, evaluate};
 
 use super::super::Arguments;
+use crate::registration::{BuildError, Judges, Needs, Opt, Options, Registration, built};
 use crate::{Anomaly, Checker, Verdict};
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::Value;
@@ -174,6 +175,32 @@ fn together(
         .explained(text)
         .proved_by(base.txns.events_of(&cast))
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "crdt_causal",
+    about: "transactional causal consistency over replicated data types",
+    judges: Judges::Itself,
+    needs: Needs::Clients,
+    options: &[
+        Opt::value("type", "the type of all keys, such as pn-counter", "mv-register").required(),
+        Opt::value("keys", "the types of other keys, KEY:TYPE,KEY:TYPE", "7:pn-counter,x:grow-set"),
+    ],
+    build: |o| {
+        let kind = |word: &str| {
+            let found = Crdt::ALL.into_iter().find(|kind| kind.as_str() == word);
+            found.ok_or_else(|| BuildError::unknown("type", word, Crdt::ALL.map(Crdt::as_str)))
+        };
+        let all = o.word("type").ok_or_else(|| {
+            format!("expected -o type= with one of {}", Crdt::ALL.map(Crdt::as_str).join(", "))
+        })?;
+        let mut checker = crdt_causal(kind(all)?);
+        for pair in o.word("keys").into_iter().flat_map(|keys| keys.split(',')) {
+            let (key, word) = pair.split_once(':').ok_or("expected -o keys=KEY:TYPE,KEY:TYPE")?;
+            checker = checker.key(Options::value(key), kind(word)?);
+        }
+        built(checker)
+    },
+};
 
 impl Checker for CrdtCausal {
     fn check(&self, history: &History) -> Verdict {

@@ -431,7 +431,7 @@ fn the_oracle_agrees_on_every_kind_of_object() {
     }
     assert!(together > 40, "{together} were found by the search alone");
     assert!(unknown.iter().all(|n| *n > 120), "{unknown:?}");
-    // Nearly all that the judge finds is small enough for a second opinion.
+    // Nearly all that the judge finds is small enough for the verification.
     assert!(judged[1] > 400 && judged[0] < judged[1] / 100, "{judged:?}");
 }
 
@@ -445,7 +445,7 @@ const JUDGED: [&str; 6] = [
     "unexpected-element",
 ];
 
-/// The second opinion would not confirm a mistaken judge.
+/// The verification would not confirm a mistaken judge.
 fn nothing_is_impossible(kind: Crdt, history: &History, what: impl Fn() -> String) {
     let parsed = parse::parse(&crdt_causal(kind), history).unwrap();
     let verifier = verify::Verifier::new(history, &parsed);

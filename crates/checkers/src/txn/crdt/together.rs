@@ -1,4 +1,4 @@
-//! The second opinion on reads that are said to exclude one another: everything that the
+//! The verification of reads that exclude one another: everything that the
 //! transactions concerned can have seen is tried.
 //!
 //! These are the readers and whoever updates what was read. That others had to be seen, too, only

@@ -1,16 +1,17 @@
-//! The second opinion on a read that is called impossible: what it must have seen is looked up again,
+//! The verification of a read that is called impossible: what it must have seen is looked up again,
 //! transaction by transaction, and everything that it may have seen is tried.
 //!
 //! It shares the parsed operations and the specifications of the data types with the judge, and
 //! nothing else: no clocks, no rules for each kind of object.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::parse::{Micro, Parsed};
 use super::{Act, Crdt, evaluate};
 use crate::calls::{Call, Outcome, call};
+use crate::verify::Sums;
 use fuzz_dist_history::History;
 use fuzz_dist_history::op::{Kind, Value};
 
@@ -161,23 +162,18 @@ impl<'a> Verifier<'a> {
             let txn = of.entry(self.process[*t]).or_default().entry(*t).or_insert((0, may));
             txn.0 += i128::from(*n);
         }
-        let mut all = Sums { exact: Some([0].into()), least: 0, greatest: 0 };
+        let mut all = Sums::zero(SUMS_MAX);
         for txns in of.values() {
-            let mut prefixes = BTreeSet::new();
+            let mut prefixes = Vec::new();
             let mut sum = 0;
             for (n, may) in txns.values() {
                 if *may {
-                    prefixes.insert(sum);
+                    prefixes.push(sum);
                 }
                 sum += n;
             }
-            prefixes.insert(sum);
-            all.least += prefixes.first().copied().unwrap_or(0);
-            all.greatest += prefixes.last().copied().unwrap_or(0);
-            let sums = all.exact.take().map(|sums: BTreeSet<i128>| -> BTreeSet<i128> {
-                sums.iter().flat_map(|s| prefixes.iter().map(move |p| s + p)).collect()
-            });
-            all.exact = sums.filter(|sums| sums.len() <= SUMS_MAX);
+            prefixes.push(sum);
+            all.one_of(&prefixes);
         }
         all
     }
@@ -228,20 +224,6 @@ impl<'a> Verifier<'a> {
         let past = Rc::new(past);
         self.pasts.borrow_mut().insert(t, past.clone());
         past
-    }
-}
-
-/// Possible sums; where there are too many, only how far they go.
-struct Sums {
-    exact: Option<BTreeSet<i128>>,
-    least: i128,
-    greatest: i128,
-}
-
-impl Sums {
-    fn contains(&self, sum: i128) -> bool {
-        let range = self.least..=self.greatest;
-        self.exact.as_ref().map_or_else(|| range.contains(&sum), |sums| sums.contains(&sum))
     }
 }
 

@@ -14,6 +14,7 @@ mod versions;
 mod why;
 
 use super::super::Arguments;
+use crate::registration::{BUDGET, Judges, Needs, Opt, Registration, built};
 use crate::{Checker, Verdict};
 use fuzz_dist_history::History;
 
@@ -23,6 +24,7 @@ use super::core::decide::decide;
 use super::core::graph::{Edges, Graph};
 use super::core::{Shape, Transactions, explain};
 use super::isolation::Isolation;
+use super::model::{MODEL, isolation_of};
 use super::named;
 use super::report::Report;
 
@@ -153,6 +155,40 @@ pub(crate) fn graph(txns: &Transactions, infer: Infer) -> Graph {
     let order = versions::Order::new(txns, &touches, infer, &mut ignored);
     Graph::new(txns.len(), depend::edges(txns, &touches, &order))
 }
+
+pub(crate) const REGISTRATION: Registration = Registration {
+    name: "rw_register",
+    about: "transactions over registers, by Adya's phenomena",
+    judges: Judges::Itself,
+    needs: Needs::Nothing,
+    options: &[
+        MODEL,
+        Opt::flag("linearizable-keys", "the versions of a key are in the order of real time"),
+        Opt::flag("sequential-keys", "the versions of a key are in the order of each session"),
+        Opt::flag("wfr-keys", "what a transaction writes to a key comes after what it read of it"),
+        BUDGET,
+    ],
+    build: |o| {
+        let checker = rw_register()
+            .model(isolation_of(o)?)
+            .linearizable_keys(o.flag("linearizable-keys")?)
+            .sequential_keys(o.flag("sequential-keys")?)
+            .wfr_keys(o.flag("wfr-keys")?);
+        built(o.set("budget", checker, |c, steps| c.budget_steps(steps))?)
+    },
+};
+
+pub(crate) const READ_COMMITTED: Registration = Registration {
+    name: "read_committed",
+    about: "rw-register with the model read-committed, which is PL-2",
+    judges: Judges::Itself,
+    needs: Needs::Nothing,
+    options: &[BUDGET],
+    build: |o| {
+        let checker = rw_register().model(Isolation::ReadCommitted);
+        built(o.set("budget", checker, |c, steps| c.budget_steps(steps))?)
+    },
+};
 
 impl Checker for RwRegister {
     fn check(&self, history: &History) -> Verdict {

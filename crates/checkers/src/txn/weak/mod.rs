@@ -15,6 +15,7 @@ mod explain;
 mod memory;
 #[cfg(test)]
 mod oracle;
+pub(crate) mod registered;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -160,7 +161,7 @@ pub struct Weak {
 
 /// Transactions over registers, each value written to a key once, judged at a [`Level`].
 ///
-/// Whatever the level, `thin-air` (nobody wrote it), `G1a` (a failed transaction did), `G1b`
+/// Whatever the level, `thin-air` (no client wrote it), `G1a` (a failed transaction did), `G1b`
 /// (overwritten by the same transaction) `internal` (not what the reader itself wrote last) and `future-read` (what it wrote only later)
 /// are invalid. Further anomalies: `cyclic-causality` (so and wr alone have a cycle),
 /// `stale-initial-read` (the initial value though a write of the key is visible),

@@ -29,11 +29,11 @@ use crate::run::needs::Able;
 use crate::run::options::{Announce, Options};
 use crate::run::overrides::Overrides;
 use crate::run::progress::Progress;
-use crate::workload::{Workload, g_set};
+use crate::workload::g_set;
 
 /// One host, and no links.
 #[derive(Debug)]
-struct OneHost;
+pub(super) struct OneHost;
 
 /// A process that is in no place.
 #[derive(Debug)]
@@ -260,34 +260,13 @@ pub(super) fn kept(
     replay: Option<Schedule>,
     file: Option<PathBuf>,
 ) -> Arc<Live> {
-    let recorder = Recorder::in_memory(["n1"]);
-    built(clock, Parts { nemesis, seed, options, replay, file, workload: g_set(), recorder })
-}
-
-/// What a running test is made of.
-pub(super) struct Parts {
-    pub(super) nemesis: Nemesis,
-    pub(super) seed: Seed,
-    pub(super) options: Options,
-    pub(super) replay: Option<Schedule>,
-    pub(super) file: Option<PathBuf>,
-    pub(super) workload: Workload,
-    pub(super) recorder: Recorder,
-}
-
-/// A running test of these parts.
-pub(super) fn built(clock: &Clock, parts: Parts) -> Arc<Live> {
-    let Parts { nemesis, seed, options, replay, file, workload, recorder } = parts;
     let options = Options { nodes: Some(1), ..options };
     let effective = options.effective(&Overrides::default()).unwrap();
     let effective = crate::run::options::Effective { seed, ..effective };
     let cluster = Cluster::new(Arc::new(OneHost), clock.clone()).unwrap();
+    let recorder = Recorder::in_memory(["n1"]);
     let announcements = Arc::new(Announcements::new(Announce::Nothing, clock.clone(), 1));
-    let options = InterpreterOptions {
-        op_timeout: effective.op_limit,
-        pure_functions: workload.pure_functions().to_vec(),
-        ..InterpreterOptions::for_nodes(1)
-    };
+    let options = InterpreterOptions::for_nodes(1);
     let interpreter = Interpreter::new(clock.clone(), recorder.clone(), options).unwrap();
     let phase = Arc::new(Mutex::new(Phase::Main));
     let db: crate::db::AnyDb = Arc::new(NoDb);
@@ -313,7 +292,7 @@ pub(super) fn built(clock: &Clock, parts: Parts) -> Arc<Live> {
         cluster,
         db,
         nemesis,
-        workload,
+        workload: g_set(),
         effective,
         able: Able::everything(),
         runtime: None,

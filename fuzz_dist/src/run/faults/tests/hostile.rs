@@ -51,7 +51,7 @@ fn an_end_that_is_not_seen_is_a_reason() {
     Manual::run(|clock| async move {
         let with = |stop| Fake::new("odd", Act::After(1), stop);
         let not_undone = "`odd #";
-        let not = |why| ["was not seen undone", not_undone, why];
+        let not = |why| ["was not verified as removed", not_undone, why];
         one(&reasons(&clock, with(Act::SaysNo)).await, &not("it is not so"));
         one(&reasons(&clock, with(Act::Refuses)).await, &not("no way"));
         one(&reasons(&clock, with(Act::Panics)).await, &not("panicked: lost in odd"));
@@ -100,8 +100,11 @@ async fn code_that_blocks_its_thread_does_not_keep_the_heal() {
         assert_eq!(span.undone, &*span.name == "healthy", "{span:?}");
     }
     let reasons = live.reasons();
-    one(&reasons, &["stop_blocks", "not seen undone", "took too long"]);
-    one(&reasons, &["start_blocks", "not seen undone", "the time limit of the heal passed"]);
+    one(&reasons, &["stop_blocks", "not verified as removed", "took too long"]);
+    one(
+        &reasons,
+        &["start_blocks", "not verified as removed", "the time limit of the heal passed"],
+    );
 }
 
 /// The start of a scenario's fault gets no more time than there is in total.

@@ -1,22 +1,28 @@
-//! A whole run on a manual clock: operations at a rate, faults in a lane, time-outs, heal, quiesce, final reads and
-//! checkers. A minute of it takes a moment, and the same seed gives the same history, byte for byte.
+//! A whole run on a manual clock, as the harness makes it: set-up, operations at a rate, faults in a lane, time-outs, heal,
+//! quiesce, final reads and checkers. A minute of it takes a moment, and the same seed gives the same history, byte for
+//! byte.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::fake::{Parts, built};
+use super::fake::OneHost;
 use crate::checker::{Validity, Verdict};
-use crate::client::{Client, Error as ClientError};
+use crate::client::{Client, DynClient, Error as ClientError};
 use crate::clock::{Clock, Manual};
-use crate::env::Command;
+use crate::db::{Db, Facts, Load};
+use crate::env::{
+    BoxFuture, Capabilities, Command, Environment, EnvironmentSpec, Error as EnvError, Facet,
+    Provider,
+};
 use crate::error::Error;
-use crate::history::{COMPLETED, History, Recorder};
+use crate::history::{COMPLETED, History};
 use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets};
+use crate::node::Node;
 use crate::op::{Completion, Invocation, Kind, Name, NodeId, Value};
 use crate::random::{Seed, Stream};
 use crate::run::options::Options;
 use crate::run::overrides::Overrides;
-use crate::run::{Location, Session, TrialSpec};
+use crate::run::{Location, Part, Session, TrialSpec};
 use crate::time::{millis, secs};
 use crate::workload::g_set;
 
@@ -106,64 +112,93 @@ impl Fault for Stall {
     }
 }
 
+/// A place for one host in this process.
+struct Here;
+
+impl Provider for Here {
+    fn name(&self) -> &str {
+        "here"
+    }
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+    fn start(&self, _: EnvironmentSpec) -> BoxFuture<'_, Result<Arc<dyn Environment>, EnvError>> {
+        Box::pin(async { Ok(Arc::new(OneHost) as Arc<dyn Environment>) })
+    }
+}
+
+/// The database whose store is in this process.
+struct InProcess;
+
+impl Db for InProcess {
+    fn name(&self) -> Name {
+        "in_process".into()
+    }
+    fn facts(&self) -> Facts {
+        Facts { load: Load::Light, ..Facts::default() }
+    }
+    fn needs(&self) -> Vec<Facet> {
+        Vec::new()
+    }
+    async fn start(&self, node: &Node) -> Result<(), Error> {
+        node.spawn(Command::new("store")).await?;
+        // It takes a while, as everything does.
+        node.clock().sleep(secs(2)).await;
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
 /// What came of a run.
 struct Ran {
     file: Vec<u8>,
-    history: History,
+    history: Arc<History>,
     verdict: Verdict,
 }
 
-/// Runs a minute of it.
+/// Runs a minute of it, as the harness does.
 fn run(seed: u64, forgets: bool) -> Ran {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("history.jsonl");
     Manual::run(|clock| async move {
-        let options = Options {
+        let session = Session::new(spec(), Overrides::default(), Seed(seed), clock.clone());
+        let store = Store::new(Seed(seed), forgets);
+        // The first one starts after the default of three seconds.
+        let nemesis = Nemesis::of(Stall(store.clone())).lasting(secs(4));
+        let client = move |_: &Node| -> Box<dyn DynClient> {
+            Box::new(StoreClient(store.clone(), clock.clone()))
+        };
+        let test = session.test().env(Here).nemesis(nemesis).workload(g_set().client(client));
+        let outcome = test.run().await;
+        let finished = session.finish(outcome).await;
+        let verdict = finished.outcome.unwrap();
+        let kept = finished.store.unwrap();
+        let file = std::fs::read(kept.history()).unwrap();
+        std::fs::remove_dir_all(kept.dir()).unwrap();
+        Ran { file, history: finished.history, verdict }
+    })
+}
+
+fn spec() -> TrialSpec {
+    let location = Location { file: file!(), line: line!(), column: column!() };
+    TrialSpec {
+        name: "a_whole_run_on_a_manual_clock".into(),
+        cell: None,
+        doc: "",
+        location,
+        options: Options {
+            nodes: Some(1),
             time_limit: Some(secs(60)),
             rate: Some(20.0),
             op_limit: Some(millis(500)),
             ..Options::default()
-        };
-        let store = Store::new(Seed(seed), forgets);
-        // The first one starts after the default of three seconds.
-        let nemesis = Nemesis::of(Stall(store.clone())).lasting(secs(4));
-        let of_client = clock.clone();
-        let live = built(
-            &clock,
-            Parts {
-                nemesis,
-                seed: Seed(seed),
-                options: options.clone(),
-                replay: None,
-                file: Some(folder.path().join("plan.json")),
-                workload: g_set()
-                    .client(move |_| Box::new(StoreClient(store.clone(), of_client.clone()))),
-                recorder: Recorder::to_file(&path, ["n1"], [("test", "whole".into())]).unwrap(),
-            },
-        );
-        live.cluster.nodes()[0].spawn(Command::new("store")).await.unwrap();
-        live.main_phase().await.unwrap();
-        live.settle().await.unwrap();
-        let session = Session::new(spec(options), Overrides::default(), Seed(seed), clock.clone());
-        let verdict = (*session.judge(&live, Vec::new()).await.unwrap()).clone();
-        let history = live.recorder.with(Clone::clone);
-        Ran { file: std::fs::read(&path).unwrap(), history, verdict }
-    })
-}
-
-fn spec(options: Options) -> TrialSpec {
-    TrialSpec {
-        name: "whole".into(),
-        cell: None,
-        doc: "",
-        location: Location { file: file!(), line: line!(), column: column!() },
-        options,
-        db: None,
+        },
+        db: Some(Part { label: "in_process", location, make: || Arc::new(InProcess) }),
         nemesis: None,
         workload: None,
         checkers: Vec::new(),
         env: None,
-        body: |_| unreachable!("the parts of the run are called one by one"),
+        body: |_| unreachable!("the test calls what the harness would"),
     }
 }
 

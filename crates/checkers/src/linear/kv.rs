@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use fuzz_dist_checkers::{Arguments, Model};
+use super::super::Arguments;
+use super::Model;
 use fuzz_dist_history::op::Value;
 
 /// Text that begins empty.
@@ -12,7 +13,7 @@ pub(super) struct KeyValue;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Op {
-    /// It gave this text; `None` where nobody knows.
+    /// It gave this text; `None` where it is not known.
     Get(Option<Arc<str>>),
     Put(Arc<str>),
     Append(Arc<str>),

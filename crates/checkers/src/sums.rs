@@ -1,12 +1,13 @@
-//! Sums that some subset of numbers can have, as ranges.
+//! The sums that are possible where of some numbers each may or may not count, as ranges.
 
-/// After so many ranges the closest ones are joined: what is kept then is a superset.
+/// After so many ranges the closest ones are joined, unless a caller wants more: what is kept then is a superset.
 const RANGES_MAX: usize = 512;
 
 /// A set of whole numbers as ascending, disjoint, not adjacent ranges with both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ranges {
     ranges: Vec<(i128, i128)>,
+    ranges_max: usize,
     /// Were ranges joined, so that numbers are in it that no subset gives?
     pub(crate) approximate: bool,
 }
@@ -14,7 +15,12 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// The sum of nothing.
     pub(crate) fn zero() -> Ranges {
-        Ranges { ranges: vec![(0, 0)], approximate: false }
+        Ranges::up_to(RANGES_MAX)
+    }
+
+    /// The sum of nothing; the closest ranges are joined when there are more than `ranges_max`.
+    pub(crate) fn up_to(ranges_max: usize) -> Ranges {
+        Ranges { ranges: vec![(0, 0)], ranges_max, approximate: false }
     }
 
     /// How many ranges there are.
@@ -53,9 +59,25 @@ impl Ranges {
             }
         }
         self.ranges = merged;
-        if self.ranges.len() > RANGES_MAX {
-            self.join();
+        self.limit();
+    }
+
+    /// Exactly one of these numbers, of which there is at least one, is part of the sum.
+    pub(crate) fn one_of(&mut self, numbers: &[i128]) {
+        let mut all = Vec::with_capacity(numbers.len() * self.ranges.len());
+        for n in numbers {
+            all.extend(self.ranges.iter().map(|(low, high)| (low + n, high + n)));
         }
+        all.sort_unstable();
+        all.dedup_by(|next, last| {
+            let joins = next.0 <= last.1 + 1;
+            if joins {
+                last.1 = last.1.max(next.1);
+            }
+            joins
+        });
+        self.ranges = all;
+        self.limit();
     }
 
     /// One more number is part of the sum.
@@ -78,7 +100,7 @@ impl Ranges {
     /// All sums with a larger number in them.
     pub(crate) fn shifted(&self, n: i128) -> Ranges {
         let ranges = self.ranges.iter().map(|(low, high)| (low + n, high + n)).collect();
-        Ranges { ranges, approximate: self.approximate }
+        Ranges { ranges, ranges_max: self.ranges_max, approximate: self.approximate }
     }
 
     /// Is `n` a possible sum?
@@ -87,18 +109,26 @@ impl Ranges {
         self.ranges.get(i).is_some_and(|r| r.0 <= n)
     }
 
+    /// The least and the greatest possible sum.
+    pub(crate) fn ends(&self) -> (i128, i128) {
+        (self.ranges[0].0, self.ranges[self.ranges.len() - 1].1)
+    }
+
     /// The possible sum that is closest to `n`.
     pub(crate) fn nearest(&self, n: i128) -> i128 {
         let candidates = self.ranges.iter().map(|(low, high)| n.clamp(*low, *high));
         candidates.min_by_key(|c| (c - n).unsigned_abs()).unwrap_or(0)
     }
 
-    /// Closes the smallest gaps until half of the ranges are left.
-    fn join(&mut self) {
+    /// Where there are too many ranges, closes the smallest gaps until half of them are left.
+    fn limit(&mut self) {
+        if self.ranges.len() <= self.ranges_max {
+            return;
+        }
         let mut gaps: Vec<i128> = self.ranges.windows(2).map(|w| w[1].0 - w[0].1).collect();
         gaps.sort_unstable();
-        let widest = gaps[gaps.len() - RANGES_MAX / 2];
-        let mut joined: Vec<(i128, i128)> = Vec::with_capacity(RANGES_MAX);
+        let widest = gaps[gaps.len() - self.ranges_max / 2];
+        let mut joined: Vec<(i128, i128)> = Vec::with_capacity(self.ranges_max);
         for range in self.ranges.drain(..) {
             match joined.last_mut() {
                 Some(last) if range.0 - last.1 < widest => last.1 = range.1,
@@ -106,7 +136,7 @@ impl Ranges {
             }
         }
         // All gaps may be equal; then one range has to do.
-        if joined.len() > RANGES_MAX {
+        if joined.len() > self.ranges_max {
             joined = vec![(joined[0].0, joined[joined.len() - 1].1)];
         }
         self.ranges = joined;
@@ -157,6 +187,29 @@ mod tests {
                 assert_eq!(ranges.contains(n.into()), sums.contains(&n), "{numbers:?} {n}");
             }
             assert!(!ranges.approximate);
+            let mut chosen = Ranges::zero();
+            numbers.iter().for_each(|n| chosen.one_of(&[0, i128::from(*n)]));
+            assert_eq!(chosen, ranges, "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn one_of_each_group_is_part_of_the_sum() {
+        for seed in 0..500 {
+            let mut s = Seed(seed).stream("groups");
+            let groups: Vec<Vec<i128>> = (0..s.index(5))
+                .map(|_| (0..=s.index(4)).map(|_| s.below(41) as i128 - 20).collect())
+                .collect();
+            let (mut ranges, mut sums) = (Ranges::zero(), std::collections::BTreeSet::from([0]));
+            for group in &groups {
+                ranges.one_of(group);
+                sums = sums.iter().flat_map(|s| group.iter().map(move |n| s + n)).collect();
+            }
+            for n in -100..=100 {
+                assert_eq!(ranges.contains(n), sums.contains(&n), "{groups:?} {n}");
+            }
+            let ends = (*sums.first().unwrap(), *sums.last().unwrap());
+            assert_eq!(ranges.ends(), ends, "{groups:?}");
         }
     }
 
