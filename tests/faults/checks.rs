@@ -18,8 +18,8 @@ use crate::places::*;
 use crate::program::{Ended, Program, Runtime};
 use crate::runtime::*;
 
-/// Longer than anything takes that works.
-pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+/// Longer than anything takes that works, also in the queue behind other trials.
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) fn all() -> Vec<Trial> {
     macro_rules! trials {
