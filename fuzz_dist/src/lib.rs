@@ -51,7 +51,7 @@ pub use fuzz_dist_lab as lab;
 pub use fuzz_dist_macros::{checker, db, env, nemesis, test, workload};
 #[doc(inline)]
 pub use fuzz_dist_random as random;
-pub use harness::run_main;
+pub use harness::{main_if_asked, run_main};
 #[cfg(feature = "insta")]
 pub use insta;
 

@@ -219,7 +219,7 @@ pub(crate) const KEYS: &[Key] = &[
         .otherwise("`\"time_limit\"`"),
     key("exclusive", Kind::Flag, "exclusive = true",
         "runs no other cluster trial on this machine at the same time")
-        .of("bool", "").form("`exclusive = true`").otherwise("off, on for faults near a boundary"),
+        .of("bool", "").method("bool").form("`exclusive = true`").otherwise("off, on for faults near a boundary"),
     key("ignore", Kind::Reason, "ignore = \"takes an hour\"",
         "runs only with `--ignored`").form("`ignore`, `ignore = \"reason\"`").otherwise("off"),
 ];

@@ -169,3 +169,17 @@ fn a_thread_blocks_until_the_clock_moves() {
     }
     assert_eq!(blocks.join().unwrap(), Time::from_secs(3));
 }
+
+/// Tokio lets a task do so much before it must let go; a limit holds for one that has used that up, too.
+#[tokio::test]
+async fn a_limit_ends_what_is_always_ready() {
+    let clock = Clock::system();
+    let busy = || async {
+        loop {
+            tokio::task::consume_budget().await;
+        }
+    };
+    let limit = Duration::from_millis(20);
+    assert!(clock.timeout_at(clock.now() + limit, busy()).await.is_err());
+    assert!(clock.timeout(limit, busy()).await.is_err());
+}

@@ -153,7 +153,8 @@ impl Lab {
             Ok((reply, _)) => Err(Error::Invalid(format!("the lab's agent answered {reply:?}"))),
             Err(Lost::Closed) => Err(Error::Invalid(format!(
                 "the lab's agent ended at once (see {}): a main function of one's own must call \
-                 fuzz_dist_lab::agent_main_if_asked() before anything else",
+                 fuzz_dist::main_if_asked() (without fuzz_dist, fuzz_dist_lab::agent_main_if_asked()) before \
+                 anything else",
                 self.folder.join("agent.log").display(),
             ))),
             Err(lost) => Err(explain(lost, "begin the lab")),

@@ -51,7 +51,7 @@ pub fn run_main() -> ExitCode {
 /// Becomes what this program was started again for (an environment's agent, the embedded store), and
 /// never returns then. [`run_main`] does it first of all; a `main` function of your own that does more
 /// than that must call this before anything else, in particular before it starts a thread.
-pub(crate) fn main_if_asked() {
+pub fn main_if_asked() {
     AnyProvider::registered().iter().for_each(|env| (env.make)().main_if_asked());
     crate::embedded::main_if_asked();
 }

@@ -23,7 +23,12 @@ pub trait Named: Sized + 'static {
         Vec::new()
     }
 
-    /// Makes what the table has under one of these names.
+    /// The options without which the table does not make what has this name; `None` if it has no such name.
+    fn table_needs(_name: &str) -> Option<Vec<&'static str>> {
+        None
+    }
+
+    /// Makes what the table has under a name that needs no options.
     fn from_table(name: &'static str) -> Self {
         unreachable!("no table has {name}")
     }
@@ -59,6 +64,11 @@ named! {
             whole.map(|entry| entry.name).collect()
         }
 
+        fn table_needs(name: &str) -> Option<Vec<&'static str>> {
+            let options = checker::registry::find(name)?.options.iter();
+            Some(options.filter(|option| option.is_required).map(|option| option.key).collect())
+        }
+
         fn from_table(name: &'static str) -> AnyChecker {
             let entry = checker::registry::find(name).expect("the table has its own names");
             entry.build(&checker::registry::Options::new(&[])).expect("it needs no option")
@@ -86,6 +96,21 @@ pub enum NameError {
         near: Option<&'static str>,
         /// All names, aliases left out.
         known: Vec<&'static str>,
+        /// Where the name was asked for.
+        location: Location,
+    },
+    /// The library has it, but a name alone does not say enough.
+    #[error(
+        "{kind} \"{name}\" needs {needs}; give it as an expression, as `{kind} = {}(..)`\n  --> {location}",
+        name.replace('-', "_")
+    )]
+    Options {
+        /// Which kind of part.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// What it needs.
+        needs: String,
         /// Where the name was asked for.
         location: Location,
     },
@@ -132,10 +157,16 @@ fn named<T: Named>(name: &'static str, location: Location) -> Result<Make<T>, Na
     let table = T::in_table();
     match find(name, &T::registered(), location) {
         Ok(entry) => Ok(Make::Fresh(entry.make)),
-        Err(NameError::Unknown { .. }) if table.contains(&name) => {
-            Ok(Make::Table(T::from_table, name))
-        }
-        Err(NameError::Unknown { kind, name, near, mut known, location }) => {
+        Err(NameError::Unknown { kind, name: word, near, mut known, location }) => {
+            match T::table_needs(name) {
+                Some(needs) if needs.is_empty() => return Ok(Make::Table(T::from_table, name)),
+                Some(needs) => {
+                    let needs = needs.join(" and ");
+                    return Err(NameError::Options { kind, name: word, needs, location });
+                }
+                None => {}
+            }
+            let name = word;
             let near = near.or_else(|| suggest::nearest(&name, &table));
             known.extend(table);
             known.sort_unstable();

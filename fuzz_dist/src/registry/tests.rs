@@ -132,6 +132,9 @@ fn the_library_s_checkers_have_their_names() {
             assert!(!part.make().check(&empty).is_invalid(), "{}", entry.name);
         }
     }
+    assert!(choice("set-full").resolve().is_ok(), "as the command writes it");
+    let error = choice("bank").resolve().expect_err("it needs options").to_string();
+    assert!(error.starts_with("checker \"bank\" needs accounts and total; give it"), "{error}");
     let error = choice("set_ful").resolve().expect_err("nothing has that name").to_string();
     assert!(
         error.contains("did you mean \"set_full\"?") && error.contains("total_queue"),

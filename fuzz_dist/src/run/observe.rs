@@ -199,7 +199,10 @@ impl Watch {
 
     /// Puts a sampler back that has ended; where the node has, the observer reports it.
     async fn sampler_again(&self) -> Option<Box<dyn NodeSampler>> {
-        self.runtime.sample(&self.node, self.every?).await.ok()
+        match self.node.is_running() {
+            true => self.sampler().await,
+            false => self.runtime.sample(&self.node, self.every?).await.ok(),
+        }
     }
 
     /// Records what observer and sampler report, until the observer or its node goes.

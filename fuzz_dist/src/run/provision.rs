@@ -122,9 +122,13 @@ fn resolve(session: &Session, plan: &Plan) -> Result<Resolved, Error> {
     let runtime = db.runtime();
     let ticks = facts.net_ticktime.is_some() && runtime.is_some();
     if effective.overlapping_partitions.is_some() && !ticks {
+        let lacks = match &runtime {
+            Some(_) => "net_ticktime",
+            None => "runtime system (`Db::runtime`)",
+        };
         return Err(Error::usage(format!(
-            "`overlapping_partitions` is a setting of nodes with a net_ticktime, and `{}` says none of \
-             its nodes; leave it out",
+            "`overlapping_partitions` is a setting of nodes with a net_ticktime, and `{}` names no \
+             {lacks} of its nodes; leave it out",
             db.name()
         )));
     }
@@ -345,9 +349,10 @@ async fn ready(db: &AnyDb, node: &Node, limit: Duration) -> Result<(), Error> {
     };
     tokio::select! {
         biased;
-        ready = probing => ready,
-        error = died => Err(error),
+        // Probes come last: those that always have something to do would leave no time for the others.
         why = cancel::cancelled() => Err(Error::cancelled().context(why)),
+        error = died => Err(error),
+        ready = probing => ready,
     }
 }
 
