@@ -1,15 +1,18 @@
 //! The folder of a host that runs on this machine, for environments that have such hosts: its data and
 //! its logs.
 
+mod copy;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::symlink;
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
 
 use super::{Error, HostSpec};
+use copy::copy_folder;
+pub use copy::copy_tree;
 
 /// A host's folder: what its processes write is in `data`, their logs are in `logs`.
 ///
@@ -86,7 +89,7 @@ impl HostFolder {
         write().map_err(writing)
     }
 
-    /// Copies a folder to `to`: files and links, no pipes and sockets.
+    /// Copies a folder to `to` as [`copy_tree`] does: files and links, no pipes and sockets.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Invalid`].
@@ -95,7 +98,8 @@ impl HostFolder {
         check(path)?;
         let fetch = || {
             let folder = self.open(path, OFlags::DIRECTORY)?;
-            copy_tree(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd())), to)
+            fs::create_dir_all(to)?;
+            copy_folder(folder, File::open(to)?)
         };
         fetch().map_err(fetching)
     }
@@ -142,33 +146,9 @@ fn check(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Copies files and links. Pipes and sockets are left out: whoever opens one may wait for ever.
-///
-/// # Errors
-/// What the file system refuses.
-pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
-    let mut open = vec![(from.to_owned(), to.to_owned())];
-    while let Some((from, to)) = open.pop() {
-        fs::create_dir_all(&to)?;
-        for entry in fs::read_dir(&from)? {
-            let entry = entry?;
-            let (kind, here) = (entry.file_type()?, to.join(entry.file_name()));
-            if kind.is_dir() {
-                open.push((entry.path(), here));
-            } else if kind.is_symlink() {
-                let _ = fs::remove_file(&here);
-                symlink(fs::read_link(entry.path())?, &here)?;
-            } else if kind.is_file() {
-                fs::copy(entry.path(), &here)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use rustix::fs::{CWD, FileType, mknodat};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -208,24 +188,27 @@ mod tests {
         assert_eq!(fs::read(secret).unwrap(), b"s");
     }
 
+    /// The host makes a folder of what was a link at the first copy.
+    #[test]
+    fn a_second_copy_does_not_follow_the_links_of_the_first() {
+        let (all, folder) = folder();
+        let [outside, to] = ["outside", "fetched"].map(|name| all.path().join(name));
+        fs::create_dir(&outside).unwrap();
+        let there = folder.data().join("x");
+        symlink(&outside, &there).unwrap();
+        folder.fetch(Path::new(""), &to).unwrap();
+        fs::remove_file(&there).unwrap();
+        folder.write(Path::new("x/file"), b"of the host").unwrap();
+        folder.fetch(Path::new(""), &to).unwrap();
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+        assert_eq!(fs::read(to.join("x/file")).unwrap(), b"of the host");
+    }
+
     #[test]
     fn the_end_of_a_log_is_read() {
         let (_all, folder) = folder();
         fs::write(folder.logs().join("app.err"), "one\ntwo\n").unwrap();
         let ends = folder.last_output(4);
         assert_eq!(ends, [("app.err".to_owned(), "two\n".to_owned())]);
-    }
-
-    #[test]
-    fn folders_are_copied_without_pipes() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        fs::create_dir_all(from.join("deep")).unwrap();
-        fs::write(from.join("deep/file"), "content").unwrap();
-        symlink("deep/file", from.join("link")).unwrap();
-        mknodat(CWD, from.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
-        copy_tree(&from, &to).unwrap();
-        assert_eq!(fs::read_to_string(to.join("link")).unwrap(), "content");
-        assert!(!to.join("pipe").exists());
     }
 }
