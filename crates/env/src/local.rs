@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
 
-use super::{Error, HostSpec};
+use super::{Error, Folder, HostSpec};
 use copy::copy_folder;
 pub use copy::copy_tree;
 
@@ -18,18 +18,37 @@ pub use copy::copy_tree;
 ///
 /// Paths of files are relative to `data`. A link that leads out of it is refused.
 #[derive(Clone, Debug)]
-pub struct HostFolder(PathBuf);
+pub struct HostFolder {
+    path: PathBuf,
+    /// What the host sees below `data` and `data` does not hold.
+    elsewhere: Vec<Folder>,
+}
 
 impl HostFolder {
-    /// Makes the folder `all/<name of the host>` with the host's files.
+    /// Makes the folder `all/<name of the host>` with the host's files, and with a copy of every
+    /// folder that the host sees below `data` and `copied` picks. The others are the
+    /// environment's to lay there. A copy that an earlier host of the name left is kept as it is.
     ///
     /// # Errors
-    /// [`Error::Io`] where the disk refuses, [`Error::Invalid`] for a file outside of `data`.
-    pub fn create(all: &Path, host: &HostSpec) -> Result<HostFolder, Error> {
-        let folder = HostFolder(all.join(&host.name));
+    /// [`Error::Io`] where the disk refuses, [`Error::Invalid`] for a file or copy outside of `data`
+    /// or in one of the other folders.
+    pub fn create(
+        all: &Path,
+        host: &HostSpec,
+        copied: impl Fn(&Folder) -> bool,
+    ) -> Result<HostFolder, Error> {
+        let below = host.folders.iter().filter(|folder| folder.at.is_relative());
+        let (copied, elsewhere): (Vec<_>, Vec<_>) = below.cloned().partition(copied);
+        let folder = HostFolder { path: all.join(&host.name), elsewhere };
+        // Of folders within each other, the first one's copy must not hide that the second has none.
+        let left = |given: &Folder| folder.open(&given.at, OFlags::DIRECTORY).is_ok();
+        let missing: Vec<_> = copied.iter().filter(|given| !left(given)).collect();
         for path in [folder.data().join("home"), folder.logs()] {
             let made = fs::create_dir_all(&path);
             made.map_err(Error::io(format!("make the folder {}", path.display())))?;
+        }
+        for given in missing {
+            folder.put(given)?;
         }
         for file in &host.files {
             folder.write(&file.at, &file.content)?;
@@ -39,17 +58,17 @@ impl HostFolder {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The data of its processes.
     pub fn data(&self) -> PathBuf {
-        self.0.join("data")
+        self.path.join("data")
     }
 
     /// The logs of its processes: `<process>.out` and `<process>.err`.
     pub fn logs(&self) -> PathBuf {
-        self.0.join("logs")
+        self.path.join("logs")
     }
 
     /// The content of a file.
@@ -58,7 +77,7 @@ impl HostFolder {
     /// [`Error::Io`], [`Error::Invalid`].
     pub fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
         let reading = Error::io(format!("read {}", path.display()));
-        check(path)?;
+        self.check(path)?;
         let read = || {
             let mut content = Vec::new();
             File::from(self.open(path, OFlags::RDONLY)?).read_to_end(&mut content)?;
@@ -73,16 +92,9 @@ impl HostFolder {
     /// [`Error::Io`], [`Error::Invalid`].
     pub fn write(&self, path: &Path, content: &[u8]) -> Result<(), Error> {
         let writing = Error::io(format!("write {}", path.display()));
-        check(path)?;
+        self.check(path)?;
         let write = || {
-            let mut folder = PathBuf::from(".");
-            for part in path.parent().into_iter().flat_map(Path::components) {
-                let within = self.open(&folder, OFlags::DIRECTORY)?;
-                match mkdirat(within, part.as_os_str(), Mode::RWXU) {
-                    Ok(()) | Err(rustix::io::Errno::EXIST) => folder.push(part),
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            self.make(path.parent().unwrap_or(Path::new("")))?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
             File::from(self.open(path, flags)?).write_all(content)
         };
@@ -95,7 +107,7 @@ impl HostFolder {
     /// [`Error::Io`], [`Error::Invalid`].
     pub fn fetch(&self, path: &Path, to: &Path) -> Result<(), Error> {
         let fetching = Error::io(format!("copy {} to {}", path.display(), to.display()));
-        check(path)?;
+        self.check(path)?;
         let fetch = || {
             let folder = self.open(path, OFlags::DIRECTORY)?;
             fs::create_dir_all(to)?;
@@ -122,6 +134,28 @@ impl HostFolder {
         ends
     }
 
+    /// Copies one of the host's folders into `data`.
+    fn put(&self, given: &Folder) -> Result<(), Error> {
+        let (from, at) = (given.source.display(), given.at.display());
+        let copying = Error::io(format!("copy {from} to {at} of the host's data"));
+        self.check(&given.at)?;
+        let copy = || copy_folder(File::open(&given.source)?, self.make(&given.at)?);
+        copy().map_err(copying)
+    }
+
+    /// Makes the folders of a path and opens the last one.
+    fn make(&self, path: &Path) -> io::Result<OwnedFd> {
+        let mut folder = PathBuf::from(".");
+        for part in path.components() {
+            let within = self.open(&folder, OFlags::DIRECTORY)?;
+            match mkdirat(within, part.as_os_str(), Mode::RWXU) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => folder.push(part),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.open(&folder, OFlags::DIRECTORY)
+    }
+
     /// Opens what is below `data`, however links lie there.
     fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let data = File::open(self.data())?;
@@ -132,18 +166,33 @@ impl HostFolder {
         let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(openat2(data, path, flags, mode, beneath)?)
     }
+
+    /// A path that stays below the data folder and is really there, as far as its text says.
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !path.components().all(inside) {
+            return Err(Error::Invalid(format!(
+                "{} is not in the host's data folder; use a path relative to it, without ..",
+                path.display()
+            )));
+        }
+        let covers = |folder: &&Folder| plain(path).starts_with(plain(&folder.at));
+        match self.elsewhere.iter().find(covers) {
+            Some(folder) => Err(Error::Invalid(format!(
+                "{} lies in the folder {} of this machine, which the host only sees at {}; read it \
+                 where it is, and put files of the host elsewhere or use `Folder::own_copy`",
+                path.display(),
+                folder.source.display(),
+                folder.at.display()
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
-/// A path that stays below the data folder, as far as its text says.
-fn check(path: &Path) -> Result<(), Error> {
-    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-    match path.components().all(inside) {
-        true => Ok(()),
-        false => Err(Error::Invalid(format!(
-            "{} is not in the host's data folder; use a path relative to it, without ..",
-            path.display()
-        ))),
-    }
+/// A path without dots.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
 #[cfg(test)]
@@ -151,11 +200,12 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::Access;
 
     fn folder() -> (tempfile::TempDir, HostFolder) {
         let all = tempfile::tempdir().unwrap();
         let host = HostSpec::node("n1").file("etc/app.conf", "a = 1");
-        let folder = HostFolder::create(all.path(), &host).unwrap();
+        let folder = HostFolder::create(all.path(), &host, |_| true).unwrap();
         (all, folder)
     }
 
@@ -202,6 +252,41 @@ mod tests {
         folder.fetch(Path::new(""), &to).unwrap();
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
         assert_eq!(fs::read(to.join("x/file")).unwrap(), b"of the host");
+    }
+
+    #[test]
+    fn folders_below_the_data_are_copied_before_files_are_written() {
+        let all = tempfile::tempdir().unwrap();
+        let source = all.path().join("source");
+        fs::create_dir(&source).unwrap();
+        fs::write(source.join("app.conf"), "a = 1").unwrap();
+        let host = HostSpec::node("n1")
+            .folder(Folder::own_copy(&source, "shop/etc"))
+            .folder(Folder::read_only(&source, "./original"))
+            .file("shop/etc/app.conf", "a = 2");
+        let copied = |folder: &Folder| folder.access == Access::OwnCopy;
+        let folder = HostFolder::create(all.path(), &host, copied).unwrap();
+        let path = Path::new("shop/etc/app.conf");
+        assert_eq!(folder.read(path).unwrap(), b"a = 2");
+        assert_eq!(fs::read_to_string(source.join("app.conf")).unwrap(), "a = 1");
+        // What the host made of its copy is there when it comes again.
+        fs::write(folder.data().join("shop/etc/new"), "new").unwrap();
+        fs::remove_file(folder.data().join(path)).unwrap();
+        let host = HostSpec { files: Vec::new(), ..host };
+        let folder = HostFolder::create(all.path(), &host, copied).unwrap();
+        assert!(folder.read(path).is_err() && folder.read(Path::new("shop/etc/new")).is_ok());
+        // What lies elsewhere is neither read nor written to.
+        let covered = host.file("original/app.conf", "a = 3");
+        let error = HostFolder::create(all.path(), &covered, copied).unwrap_err().to_string();
+        assert!(error.contains("original/app.conf") && error.contains("own_copy"), "{error}");
+        let path = Path::new("original/./app.conf");
+        assert!(folder.read(path).is_err() && folder.write(path, b"").is_err());
+        // A copy does not follow the links of an earlier host.
+        fs::remove_dir_all(folder.data().join("shop")).unwrap();
+        symlink(all.path(), folder.data().join("shop")).unwrap();
+        let host = HostSpec::node("n1").folder(Folder::own_copy(&source, "shop/etc"));
+        assert!(HostFolder::create(all.path(), &host, copied).is_err());
+        assert!(!all.path().join("etc").exists());
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Node {
     }
 
     /// The content of a file of its data folder; `path` is relative to that folder, or absolute and within.
+    /// A [read-only folder](crate::env::Folder::read_only) that the host sees there is not reached.
     ///
     /// # Errors
     ///
