@@ -14,6 +14,9 @@ use super::{Error, Folder, HostSpec};
 use copy::copy_folder;
 pub use copy::copy_tree;
 
+/// The longest file that is read into memory, in bytes.
+const READ_MAX: u64 = 16 << 20;
+
 /// A host's folder: what its processes write is in `data`, their logs are in `logs`.
 ///
 /// Paths of files are relative to `data`. A link that leads out of it is refused.
@@ -71,7 +74,7 @@ impl HostFolder {
         self.path.join("logs")
     }
 
-    /// The content of a file.
+    /// The content of a file of at most 16 MiB.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Invalid`].
@@ -80,7 +83,15 @@ impl HostFolder {
         self.check(path)?;
         let read = || {
             let mut content = Vec::new();
-            File::from(self.open(path, OFlags::RDONLY)?).read_to_end(&mut content)?;
+            // The host may write to it meanwhile: its length now says nothing.
+            let file = File::from(self.open(path, OFlags::RDONLY)?);
+            file.take(READ_MAX + 1).read_to_end(&mut content)?;
+            if content.len() as u64 > READ_MAX {
+                return Err(io::Error::other(format!(
+                    "it is longer than {} MiB; copy its folder with `fetch_folder`",
+                    READ_MAX >> 20
+                )));
+            }
             Ok(content)
         };
         read().map_err(reading)
@@ -287,6 +298,19 @@ mod tests {
         let host = HostSpec::node("n1").folder(Folder::own_copy(&source, "shop/etc"));
         assert!(HostFolder::create(all.path(), &host, copied).is_err());
         assert!(!all.path().join("etc").exists());
+    }
+
+    #[test]
+    fn a_long_file_is_not_read_into_memory() {
+        let (_all, folder) = folder();
+        let file = File::create(folder.data().join("long")).unwrap();
+        file.set_len(READ_MAX).unwrap();
+        assert_eq!(folder.read(Path::new("long")).unwrap().len() as u64, READ_MAX);
+        file.set_len(1 << 40).unwrap();
+        let error = folder.read(Path::new("long")).unwrap_err();
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let error = format!("{error} {source:?}");
+        assert!(error.contains("longer than 16 MiB") && error.contains("fetch_folder"), "{error}");
     }
 
     #[test]
