@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("folders_are_laid_in_their_own_place", folders_are_laid_in_their_own_place),
     ("hosts_come_and_go", hosts_come_and_go),
     ("what_a_host_needs_is_in_its_data_folder", what_a_host_needs_is_in_its_data_folder),
+    ("links_of_an_earlier_host_are_not_followed", links_of_an_earlier_host_are_not_followed),
     ("names_and_places_are_checked", names_and_places_are_checked),
 ];
 
@@ -237,11 +238,19 @@ fn what_a_host_needs_is_in_its_data_folder() {
     let spec = HostSpec::node("n1")
         .folder(Given::own_copy(&release, "app"))
         .folder(Given::read_only(&release, "original"))
-        .file("etc/app.conf", "a = 1");
+        .file("etc/app.conf", "a = 1")
+        .file("app/etc/app.conf", "b = 2");
     with_hosts(vec![spec], async |lab, _| {
         assert_eq!(text(&lab, N1, "cat etc/app.conf; original/bin/app").await, "a = 1original");
         text(&lab, N1, "echo changed > app/bin/app; ! echo 1 > original/bin/app").await;
         assert!(fs::read_to_string(release.join("bin/app")).unwrap().contains("original"));
+        assert_eq!(lab.read_file(N1, "app/bin/app".into()).await.unwrap(), b"changed\n");
+        lab.write_file(N1, "app/etc/new".into(), b"c = 3".into()).await.unwrap();
+        assert_eq!(text(&lab, N1, "cat app/etc/app.conf app/etc/new").await, "b = 2c = 3");
+        lab.fetch_folder(N1, "app".into(), folder.0.join("app")).await.unwrap();
+        assert_eq!(fs::read(folder.0.join("app/bin/app")).unwrap(), b"changed\n");
+        let error = lab.read_file(N1, "original/bin/app".into()).await.unwrap_err().to_string();
+        assert!(error.contains(&*release.to_string_lossy()), "{error}");
         lab.write_file(N1, "in/put".into(), b"from outside".into()).await.unwrap();
         text(&lab, N1, "tr a-z A-Z < in/put > out && ln -s /etc/hostname link").await;
         assert_eq!(lab.read_file(N1, "out".into()).await.unwrap(), b"FROM OUTSIDE");
@@ -253,6 +262,35 @@ fn what_a_host_needs_is_in_its_data_folder() {
     });
 }
 
+/// Neither where a folder is laid nor where its changes go.
+fn links_of_an_earlier_host_are_not_followed() {
+    let folder = Folder::new();
+    let release = release(&folder);
+    let outside = folder.0.join("outside");
+    fs::create_dir(&outside).unwrap();
+    let first = HostSpec::node("n1").folder(Given::own_copy(&release, "/app"));
+    with_hosts(vec![first.clone(), HostSpec::node("n2")], async |lab, _| {
+        let link = format!("ln -s /.outside{}", outside.display());
+        text(&lab, N1, &format!("{link} link && {link}/none nothing && mkdir kept")).await;
+        lab.remove_host(N1).await.unwrap();
+        for at in ["link/deep", "nothing", "/fuzz_dist/link/deep"] {
+            let spec = HostSpec::node("n1").folder(Given::read_only(&release, at));
+            let error = lab.add_host(spec).await.unwrap_err().to_string();
+            assert!(error.contains("through a link"), "{error}");
+        }
+        let again = lab.add_host(first.clone()).await.unwrap();
+        let own = ".copy_on_write";
+        text(&lab, again, &format!("mv {own}/0 {own}/old && {link} {own}/0")).await;
+        lab.remove_host(again).await.unwrap();
+        let error = lab.add_host(first).await.unwrap_err().to_string();
+        assert!(error.contains("through a link"), "{error}");
+        let other = HostSpec::node("n1").folder(Given::read_only(&release, "kept/deep"));
+        let other = lab.add_host(other).await.unwrap();
+        assert_eq!(text(&lab, other, "kept/deep/bin/app").await, "original");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    });
+}
+
 fn names_and_places_are_checked() {
     for (hosts, expected) in [
         (vec![HostSpec::node("N 1")], "no name for a host"),
@@ -260,6 +298,10 @@ fn names_and_places_are_checked() {
         (vec![HostSpec::node("n1"), HostSpec::node("n1")], "two hosts are named n1"),
         (vec![HostSpec::node("n1").folder(Given::read_only("/usr", "../opt"))], "without .."),
         (vec![HostSpec::node("n1").folder(Given::read_only("/no/such", "/opt"))], "/no/such"),
+        (
+            vec![HostSpec::node("n1").folder(Given::read_only("/usr", "u")).file("u/x", "")],
+            "u/x lies in the folder /usr",
+        ),
         (HostSpec::nodes(129), "at most 128 hosts"),
     ] {
         let folder = Folder::new();

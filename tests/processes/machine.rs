@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fuzz_dist::env::local::{HostFolder, copy_tree};
+use fuzz_dist::env::local::HostFolder;
 use fuzz_dist::env::{
     BoxFuture, Command, Environment, EnvironmentSpec, Error, Finished, HostId, HostSpec, Process,
     ProcessControl, ProcessInfo, Signal,
@@ -128,15 +128,11 @@ impl Machine {
 
 impl Host {
     fn new(spec: &HostSpec, address: Ipv4Addr, all: &std::path::Path) -> Result<Host, Error> {
-        let folder = HostFolder::create(all, spec)?;
+        let folder = HostFolder::create(all, spec, |_| true)?;
         for given in &spec.folders {
             if given.needs_own_files() {
                 let what = format!("give a host a folder at {}", given.at.display());
                 return Err(Error::Unsupported { environment: "processes".into(), what });
-            }
-            if given.at.is_relative() {
-                let copying = io(format!("copy {}", given.source.display()));
-                copy_tree(&given.source, &folder.data().join(&given.at)).map_err(copying)?;
             }
         }
         let processes = Mutex::new(Some(Vec::new()));

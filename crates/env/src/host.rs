@@ -79,7 +79,9 @@ impl Folder {
         Folder::read_only(path.clone(), path)
     }
 
-    /// A copy of the folder `source` at `at`, which the host may change.
+    /// A copy of the folder `source` at `at`, which the host may change. A host that is added again has it
+    /// as it left it. With a path relative to the data folder, files of the host can be in it
+    /// ([`HostSpec::file`]), and the harness reads and writes it as the host does.
     pub fn own_copy(source: impl Into<PathBuf>, at: impl Into<PathBuf>) -> Self {
         Folder { source: source.into(), at: at.into(), access: Access::OwnCopy }
     }
@@ -153,7 +155,8 @@ impl HostSpec {
         self
     }
 
-    /// The same host with one more file at `at`, relative to the host's data folder.
+    /// The same host with one more file at `at`, relative to the host's data folder. It is written over the
+    /// copy of a folder; an environment may refuse it below a read-only folder.
     #[must_use]
     pub fn file(mut self, at: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
         self.files.push(HostFile { at: at.into(), content: content.into() });

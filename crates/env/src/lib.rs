@@ -92,7 +92,8 @@ pub trait Environment: Debug + Send + Sync {
     /// [`Error::UnknownHost`].
     fn data_dir(&self, host: HostId) -> Result<PathBuf, Error>;
 
-    /// The content of a file.
+    /// The content of a file; long ones, in the lab above 16 MiB, are refused. Paths of files and folders are relative to the host's data folder; what
+    /// the host sees there of a folder that it was given read-only need not be reached.
     fn read_file(&self, host: HostId, path: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, Error>>;
 
     /// Writes a file, in place of one that is there; makes the folders that it lies in.

@@ -202,8 +202,10 @@ impl Environment for Lab {
     }
 
     fn read_file(&self, id: HostId, path: PathBuf) -> BoxFuture<'_, Result<Vec<u8>, Error>> {
-        let host = self.host(id);
-        Box::pin(async move { host?.folder.read(&path) })
+        Box::pin(async move {
+            let host = self.host(id)?;
+            on_disk(move || host.folder.read(&path)).await
+        })
     }
 
     fn write_file(
@@ -212,8 +214,10 @@ impl Environment for Lab {
         path: PathBuf,
         content: Vec<u8>,
     ) -> BoxFuture<'_, Result<(), Error>> {
-        let host = self.host(id);
-        Box::pin(async move { host?.folder.write(&path, &content) })
+        Box::pin(async move {
+            let host = self.host(id)?;
+            on_disk(move || host.folder.write(&path, &content)).await
+        })
     }
 
     fn fetch_folder(
@@ -224,8 +228,7 @@ impl Environment for Lab {
     ) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             let host = self.host(id)?;
-            let fetching = tokio::task::spawn_blocking(move || host.folder.fetch(&path, &to));
-            fetching.await.unwrap_or_else(|e| Err(Error::Invalid(format!("copying ended: {e}"))))
+            on_disk(move || host.folder.fetch(&path, &to)).await
         })
     }
 
@@ -338,6 +341,14 @@ impl Membership for Lab {
             }
         })
     }
+}
+
+/// Does what waits for the disk beside the runtime's workers.
+pub(super) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::Invalid(format!("the work on files ended: {error}"))))
 }
 
 /// A process's name becomes a file's.

@@ -48,8 +48,7 @@ impl Wire for LabWire {
     fn arm(&self, trigger: &Trigger, action: &Action) -> Result<Armed, Error> {
         let switch = self.switch()?;
         switch.follow()?;
-        let armed = switch.tap().arm(trigger, action, |name| self.find(name));
-        let (id, progress) = armed.map_err(Error::UnknownHost)?;
+        let (id, progress) = switch.tap().arm(trigger, action, |name| self.find(name))?;
         if let Some(why) = switch.tap().in_vain(id) {
             switch.release(id);
             return Err(Error::Unsupported {

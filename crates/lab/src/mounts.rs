@@ -61,6 +61,7 @@ fn own_files(name: &str) -> Result<(), Failure> {
 fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(), Failure> {
     let (source, target) = (outside(&plan.source), Path::new(&plan.target));
     let is_dir = fs::metadata(&source).mounting(&plan.source)?.is_dir();
+    leads_inside(target).mounting(&plan.target)?;
     if !target.exists() {
         make_point(target, is_dir)?;
     }
@@ -71,6 +72,9 @@ fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(
         }
         Access::OwnCopy => {
             let own = Path::new(DATA_DIR).join(".copy_on_write").join(number.to_string());
+            for part in ["upper", "work", "copy"] {
+                leads_inside(&own.join(part)).mounting(&plan.target)?;
+            }
             let view = match &plan.copied {
                 Some(reason) => Err(io::Error::other(reason.clone())),
                 None => overlay(&source, &own, target),
@@ -88,6 +92,21 @@ fn lay_one(plan: &MountPlan, number: usize, notes: &mut Vec<String>) -> Result<(
                 }
             }
         }
+    }
+}
+
+/// Refuses a path that leads to the machine's files, which can still be written to: an earlier host of
+/// this name may have left links in its data.
+fn leads_inside(path: &Path) -> io::Result<()> {
+    let there = path.ancestors().find(|path| fs::symlink_metadata(path).is_ok());
+    let there = there.unwrap_or(Path::new("/"));
+    match fs::canonicalize(there) {
+        Ok(real) if !real.starts_with(OUTSIDE) => Ok(()),
+        _ => Err(io::Error::other(format!(
+            "{} leads through a link to a place that hosts do not have; an earlier host of this \
+             name may have left it: remove it or choose another name",
+            there.display()
+        ))),
     }
 }
 

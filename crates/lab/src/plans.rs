@@ -1,7 +1,7 @@
 //! From the folders that a host shall see to what its init has to mount.
 
 use super::protocol::{DATA_DIR, MountPlan};
-use fuzz_dist_env::{Access, Error, Folder};
+use fuzz_dist_env::{Access, Error, Folder, HostSpec};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -51,7 +51,7 @@ impl Plans {
     /// error.
     pub(super) fn of(&self, host: &str, folders: &[Folder]) -> Result<Vec<MountPlan>, Error> {
         let mut plans = Vec::new();
-        for folder in folders {
+        for folder in folders.iter().filter(|folder| !is_copied(folder)) {
             let (source, target) = (source(host, folder)?, &*target(folder)?);
             let in_place = folder.access == Access::ReadOnly && folder.source == *target;
             // Links to it lead to where it really is.
@@ -107,6 +107,22 @@ fn source(host: &str, folder: &Folder) -> Result<PathBuf, Error> {
             folder.at.display()
         ))
     })
+}
+
+/// Whether a folder is copied into the host's data before the host is there, and nothing is mounted:
+/// what is mounted there is not seen through the data folder.
+pub(super) fn is_copied(folder: &Folder) -> bool {
+    folder.access == Access::OwnCopy && folder.at.is_relative()
+}
+
+/// The host with all places below its data folder relative to that.
+pub(super) fn with_relative_places(mut spec: HostSpec) -> HostSpec {
+    for folder in &mut spec.folders {
+        if let Ok(at) = folder.at.strip_prefix(DATA_DIR) {
+            folder.at = at.to_owned();
+        }
+    }
+    spec
 }
 
 /// Where a host sees a folder.

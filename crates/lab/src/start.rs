@@ -2,6 +2,7 @@
 
 use super::agent::{ARGUMENT, VARIABLE};
 use super::control::{Connection, Control, Listener, Lost};
+use super::environment::on_disk;
 use super::host::{Host, HostEvents, Ready, explain};
 use super::logs::Logs;
 use super::packet::{HOSTS_MAX, MASK, address};
@@ -94,8 +95,12 @@ impl Lab {
             lab.switch.follow()?;
         }
         let ids = (0..options.hosts.len() as u16).map(HostId::new);
-        let adding: Vec<_> =
-            ids.zip(&options.hosts).map(|(id, spec)| lab.ask_for_host(id, spec)).collect();
+        let ask = |(id, spec): (_, &HostSpec)| {
+            let spec = plans::with_relative_places(spec.clone());
+            let folder = HostFolder::create(&lab.folder, &spec, plans::is_copied)?;
+            lab.ask_for_host(id, spec, folder)
+        };
+        let adding: Vec<_> = ids.zip(&options.hosts).map(ask).collect();
         for asked in adding {
             lab.finish_host(asked?).await?;
         }
@@ -174,7 +179,10 @@ impl Lab {
             hosts.added += 1;
             HostId::new(hosts.added - 1)
         };
-        let asked = self.ask_for_host(id, &spec)?;
+        let spec = plans::with_relative_places(spec);
+        let (all, copy) = (self.folder.clone(), spec.clone());
+        let folder = on_disk(move || HostFolder::create(&all, &copy, plans::is_copied)).await?;
+        let asked = self.ask_for_host(id, spec, folder)?;
         self.finish_host(asked).await?;
         let content = {
             let hosts = lock(&self.hosts);
@@ -186,8 +194,7 @@ impl Lab {
     }
 
     /// Sends the request for a host; several may be on their way at once.
-    fn ask_for_host(&self, id: HostId, spec: &HostSpec) -> Result<Asked, Error> {
-        let folder = HostFolder::create(&self.folder, spec)?;
+    fn ask_for_host(&self, id: HostId, spec: HostSpec, folder: HostFolder) -> Result<Asked, Error> {
         let plan = HostPlan {
             name: spec.name.clone(),
             address: address(id.index()),
@@ -197,7 +204,7 @@ impl Lab {
             mounts: self.plans.of(&spec.name, &spec.folders)?,
         };
         let answer = self.init.ask(Request::AddHost(plan), &[]);
-        Ok(Asked { id, spec: spec.clone(), folder, answer: Box::pin(answer) })
+        Ok(Asked { id, spec, folder, answer: Box::pin(answer) })
     }
 
     /// Waits until a host is set up, and plugs it in.

@@ -1,10 +1,10 @@
 //! Triggers that are armed: what they count, what they have fired at, what ends their actions.
 
 use fuzz_dist_clock::Clock;
-use fuzz_dist_env::HostId;
 use fuzz_dist_env::wire::{
-    Action, Effect, Ends, Event, Fired, Progress, Receiver, Seen, Trigger, What,
+    Action, Effect, Ends, Event, Fired, Progress, Protocol, Receiver, Seen, Trigger, What,
 };
+use fuzz_dist_env::{Error, HostId};
 use std::collections::BTreeMap;
 use tokio::sync::watch;
 
@@ -30,21 +30,29 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Looks the hosts' names up; gives the name that nobody has. Messages carry the `name` of a receiver
-    /// instead of what was written.
+    /// Looks up the hosts' names, and what the protocol's messages carry for the names and kinds that were
+    /// written.
     pub(super) fn new(
         trigger: &Trigger,
-        name: impl Fn(&str) -> String,
+        protocol: Option<&dyn Protocol>,
         find: impl Fn(&str) -> Option<HostId>,
-    ) -> Result<Watched, String> {
+    ) -> Result<Watched, Error> {
         let host = |name: &Option<String>| match name {
-            Some(name) => find(name).map(Some).ok_or_else(|| name.clone()),
+            Some(name) => find(name).map(Some).ok_or_else(|| Error::UnknownHost(name.clone())),
             None => Ok(None),
         };
         Ok(Watched {
-            event: match &trigger.event {
-                Event::MessageTo(written) => Event::MessageTo(name(written)),
-                other => other.clone(),
+            event: match (&trigger.event, protocol) {
+                (Event::MessageTo(written), Some(protocol)) => {
+                    Event::MessageTo(protocol.name(written))
+                }
+                (Event::Control(written), Some(protocol)) => {
+                    let kind = protocol.kind(written);
+                    Event::Control(kind.map_err(|unknown| {
+                        Error::Invalid(format!("`{trigger}` cannot be waited for: {unknown}"))
+                    })?)
+                }
+                (other, _) => other.clone(),
             },
             from: host(&trigger.from)?,
             to: host(&trigger.to)?,
@@ -141,23 +149,23 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// A rule that waits; gives the name of a host that nobody has.
+    /// A rule that waits.
     pub(super) fn new(
         id: u64,
         trigger: &Trigger,
         action: &Action,
-        name: impl Fn(&str) -> String,
+        protocol: Option<&dyn Protocol>,
         find: impl Fn(&str) -> Option<HostId>,
         clock: Clock,
-    ) -> Result<(Rule, watch::Receiver<Progress>), String> {
+    ) -> Result<(Rule, watch::Receiver<Progress>), Error> {
         let end = match &action.ends {
             Ends::Released => End::Released,
             Ends::After(_) => End::After,
-            Ends::Until(other) => End::Until(Watched::new(other, &name, &find)?, false),
-            Ends::UntilAfter(other) => End::Until(Watched::new(other, &name, &find)?, true),
+            Ends::Until(other) => End::Until(Watched::new(other, protocol, &find)?, false),
+            Ends::UntilAfter(other) => End::Until(Watched::new(other, protocol, &find)?, true),
         };
         let (progress, watched) = watch::channel(Progress::default());
-        let trigger = Watched::new(trigger, &name, &find)?;
+        let trigger = Watched::new(trigger, protocol, &find)?;
         let (effect, state) = (action.effect, State::Armed);
         let (cuts, holds) = (Vec::new(), Vec::new());
         let rule = Rule { id, trigger, effect, end, state, cuts, holds, progress, clock };

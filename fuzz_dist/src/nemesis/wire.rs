@@ -148,6 +148,14 @@ impl WireFault {
     }
 }
 
+/// Why a trigger was not armed: the test asks for what cannot be, or the environment fails.
+fn refused(error: EnvError) -> Error {
+    match error {
+        EnvError::Invalid(text) => Error::usage(text),
+        other => Error::environment(other),
+    }
+}
+
 /// Looks whether the links are as everything that acts says.
 async fn proved(targets: Targets<'_>, evidence: &mut Vec<(&'static str, Value)>) -> Option<bool> {
     let proof = targets.cluster.links().prove().await;
@@ -236,7 +244,7 @@ impl Fault for WireFault {
 
     async fn start(&self, targets: Targets<'_>, plan: &WirePlan) -> Result<Check, Error> {
         let wire = targets.cluster.wire()?;
-        let mut armed = wire.arm(&plan.trigger, &self.action).map_err(Error::environment)?;
+        let mut armed = wire.arm(&plan.trigger, &self.action).map_err(refused)?;
         // Kept before anything is awaited: whatever happens, it can be undone.
         self.running().insert(plan.number, armed.clone());
         let fired = match armed.fired(self.lead(&targets.db.facts())).await {

@@ -122,10 +122,11 @@ impl Node {
     }
 
     /// The content of a file of its data folder; `path` is relative to that folder, or absolute and within.
+    /// A [read-only folder](crate::env::Folder::read_only) that the host sees there is not reached.
     ///
     /// # Errors
     ///
-    /// When the host is gone, or the file is not there or elsewhere.
+    /// When the host is gone, or the file is not there, elsewhere, or too long (16 MiB in the lab).
     pub async fn read_file(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, Error> {
         let path = self.within(path.as_ref())?;
         self.0.env.read_file(self.0.host, path).await.map_err(Error::environment)

@@ -123,7 +123,7 @@ impl fmt::Display for ControlKind {
 
 /// A word that names no kind of control message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no kind of control message; they are {all}", all = NAMES.map(|(name, _)| name).join(", "))]
+#[error("`{0}` is no kind of control message; they are {all} and, by its number, `control message N`", all = NAMES.map(|(name, _)| name).join(", "))]
 pub struct UnknownKind(pub String);
 
 impl FromStr for ControlKind {
@@ -132,11 +132,17 @@ impl FromStr for ControlKind {
     /// ```
     /// use fuzz_dist_beam::follow::ControlKind;
     /// assert_eq!("monitor".parse(), Ok(ControlKind::Monitor));
+    /// assert_eq!("control message 99".parse(), Ok(ControlKind::Other(99)));
     /// assert!("moniter".parse::<ControlKind>().unwrap_err().to_string().contains("monitor_exit"));
     /// ```
     fn from_str(text: &str) -> Result<ControlKind, UnknownKind> {
-        let found = NAMES.iter().find(|(name, _)| *name == text);
-        found.map(|(_, kind)| *kind).ok_or_else(|| UnknownKind(text.into()))
+        let numbered = || {
+            let number = text.strip_prefix("control message ")?.parse().ok()?;
+            // Of that one, the flags say what it is: no message is described by its number.
+            (number != ControlKind::PRIORITY_SEND).then(|| ControlKind::of(number).0)
+        };
+        let named = NAMES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+        named.or_else(numbered).ok_or_else(|| UnknownKind(text.into()))
     }
 }
 

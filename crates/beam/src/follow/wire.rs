@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use fuzz_dist_env::wire::{self, Follow, Message, Protocol, Receiver, Unfollowed};
 
-use super::{ControlKind, FollowError, Follower, Seen, Target, What};
+use super::{ControlKind, FollowError, Follower, Seen, Target, UnknownKind, What};
 use crate::Atom;
 
 /// The protocol between Erlang nodes, for the wire of an environment.
@@ -25,6 +25,12 @@ impl Protocol for Distribution {
 
     fn name(&self, written: &str) -> String {
         Atom::of_name(written).as_str().into()
+    }
+
+    fn kind(&self, written: &str) -> Result<String, String> {
+        let kind: ControlKind =
+            written.parse().map_err(|unknown: UnknownKind| unknown.to_string())?;
+        Ok(kind.to_string())
     }
 }
 
@@ -96,5 +102,22 @@ mod tests {
         }
         assert_eq!(Distribution.name("Shop.Cart"), "Elixir.Shop.Cart");
         assert_eq!(Distribution.name("cart"), "cart");
+    }
+
+    /// Every kind is found by the word that messages are described with.
+    #[test]
+    fn kinds_are_checked() {
+        for kind in [ControlKind::Monitor, ControlKind::RegSend, ControlKind::Other(99)] {
+            assert_eq!(Distribution.kind(&kind.to_string()), Ok(kind.to_string()));
+        }
+        // A number that has a name is the same kind.
+        assert_eq!(Distribution.kind("control message 19"), Ok("monitor".into()));
+        for written in
+            ["monitr_exit", "control message", "control message 37", "control message 256", ""]
+        {
+            let error = Distribution.kind(written).unwrap_err();
+            assert!(error.contains("monitor_exit"), "{error}");
+            assert!(error.contains("control message N"), "{error}");
+        }
     }
 }

@@ -17,6 +17,16 @@ pub trait Protocol: fmt::Debug + Send + Sync {
     fn name(&self, written: &str) -> String {
         written.into()
     }
+
+    /// The word for a kind of message as [`Message::kind`](super::Message::kind) has it, for the one that a
+    /// test writes.
+    ///
+    /// # Errors
+    ///
+    /// When messages are of no such kind: the text names the kinds that there are.
+    fn kind(&self, written: &str) -> Result<String, String> {
+        Ok(written.into())
+    }
 }
 
 /// Follows one direction of a connection. It does no I/O, and sees segments as a switch does: again,

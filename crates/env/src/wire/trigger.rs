@@ -88,7 +88,7 @@ pub fn tick(n: u64) -> Trigger {
 }
 
 /// A message of this kind, in the word of the protocol: of Erlang nodes `monitor`, `link`, `exit`, …, or
-/// a `ControlKind`.
+/// a `ControlKind`. A word that is none is an error when the trigger is armed.
 pub fn control(kind: impl fmt::Display) -> Trigger {
     Trigger::new(Event::Control(kind.to_string()))
 }

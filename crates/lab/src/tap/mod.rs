@@ -13,8 +13,8 @@ mod tests;
 use super::tcp::Segment;
 use super::triggers::{Link, Rule};
 use fuzz_dist_clock::Clock;
-use fuzz_dist_env::HostId;
 use fuzz_dist_env::wire::{Action, Connection, Progress, Protocol, Trigger};
+use fuzz_dist_env::{Error, HostId};
 use inner::Inner;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,20 +76,18 @@ impl Tap {
         passage
     }
 
-    /// Arms a trigger; gives its number and how far it is, or the name of a host that nobody has.
+    /// Arms a trigger; gives its number and how far it is. A host that nobody has, or a kind of message
+    /// that the protocol does not have, is an error.
     pub(super) fn arm(
         &self,
         trigger: &Trigger,
         action: &Action,
         find: impl Fn(&str) -> Option<HostId>,
-    ) -> Result<(u64, watch::Receiver<Progress>), String> {
+    ) -> Result<(u64, watch::Receiver<Progress>), Error> {
         let mut inner = self.lock();
         let (clock, protocol) = (inner.clock.clone(), inner.protocol.clone());
-        let name = |written: &str| match &protocol {
-            Some(protocol) => protocol.name(written),
-            None => written.into(),
-        };
-        let (rule, progress) = Rule::new(inner.last_id + 1, trigger, action, name, find, clock)?;
+        let (id, protocol) = (inner.last_id + 1, protocol.as_deref());
+        let (rule, progress) = Rule::new(id, trigger, action, protocol, find, clock)?;
         inner.last_id += 1;
         inner.rules.push(rule);
         Ok((inner.last_id, progress))

@@ -282,7 +282,23 @@ fn connections_are_reported_with_what_they_carried() {
     let (anywhere, _) = tap.arm_now(&tick(1), &cut());
     assert!(tap.in_vain(on_tls).unwrap().contains("TLS"));
     assert_eq!(tap.in_vain(anywhere), None);
-    assert_eq!(tap.arm(&tick(1).to("n9"), &cut(), find).unwrap_err(), "n9");
+    let error = tap.arm(&tick(1).to("n9"), &cut(), find).unwrap_err();
+    assert!(matches!(&error, Error::UnknownHost(name) if name == "n9"), "{error}");
+}
+
+#[test]
+fn a_kind_that_no_message_has_is_refused() {
+    let tap = tap();
+    let until = hold().until(control("monitr_exit"));
+    for (trigger, action) in [(control("monitr_exit"), hold()), (tick(1), until)] {
+        let error = tap.arm(&trigger, &action, find).unwrap_err();
+        assert!(matches!(&error, Error::Invalid(_)), "{error}");
+        assert!(error.to_string().contains("monitor_exit"), "{error}");
+    }
+    assert!(!tap.is_armed());
+    tap.arm(&control("control message 99"), &hold(), find).unwrap();
+    // Without a protocol nothing is known of its words.
+    Tap::new(None, Clock::system()).arm(&control("monitr_exit"), &hold(), find).unwrap();
 }
 
 /// A receiver: puts together what arrives, in any order.
