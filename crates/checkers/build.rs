@@ -1,4 +1,4 @@
-//! Informs the crate how it is compiled itself: a profile may say so for this package alone.
+//! Gives the crate its own optimization level: a profile may set one for this package alone.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

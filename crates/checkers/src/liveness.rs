@@ -130,8 +130,9 @@ impl Checker for Liveness {
 
     fn arguments(&self) -> Option<Arguments> {
         let liveness = Arguments::of("liveness");
-        let within = self.within.as_millis();
-        self.kinds.is_empty().then(|| liveness.option("within-ms", within, 10_000))
+        let within = u64::try_from(self.within.as_millis()).ok()?;
+        let whole = Duration::from_millis(within) == self.within;
+        (whole && self.kinds.is_empty()).then(|| liveness.option("within-ms", within, 10_000))
     }
 }
 

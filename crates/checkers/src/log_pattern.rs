@@ -79,8 +79,10 @@ impl Checker for LogPattern {
     fn arguments(&self) -> Option<Arguments> {
         let one = |text: &String| !text.contains(',');
         let all = self.patterns.join(",");
+        // An option that is required has some text.
+        let all_empty = all.is_empty();
         let asked = Arguments::of("log_pattern").option("patterns", all, "");
-        self.patterns.iter().all(one).then_some(asked)
+        (!all_empty && self.patterns.iter().all(one)).then_some(asked)
     }
 }
 

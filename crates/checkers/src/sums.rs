@@ -3,6 +3,9 @@
 /// After so many ranges the closest ones are joined, unless a caller wants more: what is kept then is a superset.
 const RANGES_MAX: usize = 512;
 
+/// So many pairs of a range and a number are looked at; beyond, the closest ranges are joined first.
+const PAIRS_MAX: usize = 1 << 20;
+
 /// A set of whole numbers as ascending, disjoint, not adjacent ranges with both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ranges {
@@ -64,10 +67,7 @@ impl Ranges {
 
     /// Exactly one of these numbers, of which there is at least one, is part of the sum.
     pub(crate) fn one_of(&mut self, numbers: &[i128]) {
-        let mut all = Vec::with_capacity(numbers.len() * self.ranges.len());
-        for n in numbers {
-            all.extend(self.ranges.iter().map(|(low, high)| (low + n, high + n)));
-        }
+        let mut all = self.pairs(numbers);
         all.sort_unstable();
         all.dedup_by(|next, last| {
             let joins = next.0 <= last.1 + 1;
@@ -78,6 +78,19 @@ impl Ranges {
         });
         self.ranges = all;
         self.limit();
+    }
+
+    /// Each range with each of the numbers added; of too many pairs, the closest ranges are joined first.
+    fn pairs(&mut self, numbers: &[i128]) -> Vec<(i128, i128)> {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
+        self.join_to((PAIRS_MAX / numbers.len().max(1)).max(1));
+        let mut all = Vec::with_capacity(numbers.len() * self.ranges.len());
+        for n in numbers {
+            all.extend(self.ranges.iter().map(|(low, high)| (low + n, high + n)));
+        }
+        all
     }
 
     /// One more number is part of the sum.
@@ -122,22 +135,35 @@ impl Ranges {
 
     /// Where there are too many ranges, closes the smallest gaps until half of them are left.
     fn limit(&mut self) {
-        if self.ranges.len() <= self.ranges_max {
+        if self.ranges.len() > self.ranges_max {
+            self.join_to(self.ranges_max / 2);
+        }
+    }
+
+    /// Closes the smallest gaps until there are so many ranges at most, at least one. Of equal gaps the first
+    /// ones stay.
+    fn join_to(&mut self, count: usize) {
+        if self.ranges.len() <= count {
             return;
         }
         let mut gaps: Vec<i128> = self.ranges.windows(2).map(|w| w[1].0 - w[0].1).collect();
-        gaps.sort_unstable();
-        let widest = gaps[gaps.len() - self.ranges_max / 2];
-        let mut joined: Vec<(i128, i128)> = Vec::with_capacity(self.ranges_max);
+        let kept = count.saturating_sub(1);
+        gaps.sort_unstable_by(|a, b| b.cmp(a));
+        let narrowest = gaps[kept];
+        let mut equal = kept - gaps.partition_point(|gap| *gap > narrowest);
+        let mut joined: Vec<(i128, i128)> = Vec::with_capacity(kept + 1);
         for range in self.ranges.drain(..) {
-            match joined.last_mut() {
-                Some(last) if range.0 - last.1 < widest => last.1 = range.1,
-                _ => joined.push(range),
+            let Some(last) = joined.last_mut() else {
+                joined.push(range);
+                continue;
+            };
+            let gap = range.0 - last.1;
+            let is_equal = gap == narrowest && equal > 0;
+            equal -= usize::from(is_equal);
+            match gap > narrowest || is_equal {
+                true => joined.push(range),
+                false => last.1 = range.1,
             }
-        }
-        // All gaps may be equal; then one range has to do.
-        if joined.len() > self.ranges_max {
-            joined = vec![(joined[0].0, joined[joined.len() - 1].1)];
         }
         self.ranges = joined;
         self.approximate = true;
@@ -211,6 +237,32 @@ mod tests {
             let ends = (*sums.first().unwrap(), *sums.last().unwrap());
             assert_eq!(ranges.ends(), ends, "{groups:?}");
         }
+    }
+
+    /// A session of many increments beside sums that are all kept apart.
+    #[test]
+    fn the_work_of_a_group_is_bounded() {
+        let kept = || {
+            let mut ranges = Ranges::up_to(1 << 14);
+            (0..14).for_each(|k| ranges.one_of(&[0, 4 << k]));
+            assert!(ranges.len() == 1 << 14 && !ranges.approximate);
+            ranges
+        };
+        let mut ranges = kept();
+        let numbers: Vec<i128> = (0..=20_000).map(|n| n * 100_003).collect();
+        assert!(ranges.pairs(&numbers).len() <= PAIRS_MAX);
+        assert!(ranges.approximate);
+        let mut ranges = kept();
+        ranges.one_of(&numbers);
+        assert!(ranges.approximate && ranges.len() <= 1 << 14);
+        for sum in [0, 4, 100_003 * 7 + 8, 100_003 * 20_000 + (4 << 14) - 4] {
+            assert!(ranges.contains(sum), "{sum}");
+        }
+        assert!(!ranges.contains(100_003 * 7 - 4) && !ranges.contains(-1));
+        // Equal numbers are one.
+        let mut ranges = kept();
+        assert_eq!(ranges.pairs(&[8; 20_000]).len(), 1 << 14);
+        assert!(!ranges.approximate);
     }
 
     #[test]

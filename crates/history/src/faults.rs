@@ -155,8 +155,7 @@ impl FaultSpan {
             && over.is_none_or(|over| from <= over)
     }
 
-    /// Why the fault does not count as removed: `kill n3 was not seen
-    /// undone: …`.
+    /// Why the fault does not count as removed: "`kill n3` was not verified as removed: …".
     pub fn not_undone(&self) -> Option<String> {
         if self.undone {
             return None;

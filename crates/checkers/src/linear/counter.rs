@@ -256,6 +256,24 @@ mod tests {
         assert_eq!(check(&[]), Validity::Unknown);
     }
 
+    /// The verification keeps fewer sums apart than the judge: what it cannot exclude is no mistake of
+    /// the judge.
+    #[test]
+    fn a_value_among_more_sums_than_the_verification_keeps_is_impossible() {
+        let mut r = Recorder::new(["n1"]);
+        r.invoke(0, "add", 0);
+        r.ok(0, 0);
+        for (client, n) in (1..).zip((0..19).map(|k| 4i64 << k).chain([1 << 40])) {
+            r.invoke(client, "add", n);
+            r.info(client);
+        }
+        r.invoke(0, "read", Value::Nil);
+        r.ok(0, 500_000_000);
+        let verdict = counter().check(&r.history());
+        assert!(verdict.is_invalid(), "{:?}", verdict.reasons);
+        assert_eq!(&*verdict.anomalies[0].kind, "impossible_value");
+    }
+
     #[test]
     fn the_oracle_agrees_on_random_histories() {
         let any: Vec<i64> = (-3..6).collect();

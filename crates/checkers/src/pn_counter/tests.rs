@@ -48,6 +48,16 @@ fn sums_that_are_joined_are_approximate() {
     }
 }
 
+/// The verification keeps fewer sums apart than the judge: what it cannot exclude is no mistake of the judge.
+#[test]
+fn a_value_among_more_sums_than_the_verification_keeps_is_impossible() {
+    let adds = (0..19).map(|k| 4i64 << k).chain([1 << 40]).map(|n| (0, "add", n));
+    let ops: Vec<_> = adds.chain([(1, "read", 500_000_000)]).collect();
+    let verdict = pn_counter().check(&sequence(&ops));
+    assert!(verdict.is_invalid(), "{:?}", verdict.reasons);
+    assert!(kinds(&verdict).contains(&"impossible_value"), "{verdict:?}");
+}
+
 #[test]
 fn decrements_are_ordinary() {
     for f in ["decrement", "dec"] {

@@ -7,9 +7,10 @@
 mod tests;
 
 use crate::{
-    AnyChecker, Arguments, Checker, Verdict, atomic, convergence, independent, jobs, lease, linear,
-    liveness, log_pattern, names, offset_log, or_set, perf, pn_counter, replicated_register,
-    set_full, simple_set, stats, total_queue, txn, unique_ids, unordered_queue,
+    AnyChecker, Arguments, Checker, Online, Verdict, atomic, convergence, independent, jobs, lease,
+    linear, liveness, log_pattern, names, offset_log, or_set, perf, pn_counter,
+    replicated_register, set_full, simple_set, stats, total_queue, txn, unique_ids,
+    unordered_queue,
 };
 use fuzz_dist_history::History;
 
@@ -110,7 +111,15 @@ impl Checker for Shared {
         self.0.check(history)
     }
 
+    fn online(&self, history: &History) -> Option<Box<dyn Online>> {
+        self.0.online(history)
+    }
+
     fn arguments(&self) -> Option<Arguments> {
         self.0.arguments()
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.0.type_name()
     }
 }

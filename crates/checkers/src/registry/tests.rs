@@ -66,3 +66,52 @@ fn a_checker_says_how_it_is_asked_for() {
     // A register with an initial value is the only thing that nothing stands for.
     assert!(silent.iter().all(|(_, option)| *option == Some("initial")), "{silent:?}");
 }
+
+/// What no option can say, nothing stands for: what is stored always builds a checker.
+#[test]
+fn what_no_option_can_say_is_not_stored() {
+    use crate::{any_checker, liveness, log_pattern, txn::bank};
+    use std::time::Duration;
+    let none: [&str; 0] = [];
+    for checker in [
+        any_checker(bank(none, 0)),
+        any_checker(bank([""], 0)),
+        any_checker(bank(["a", "", "b"], 5)),
+        any_checker(log_pattern(none)),
+        any_checker(log_pattern([""])),
+        any_checker(liveness(Duration::from_micros(1_500))),
+        any_checker(liveness(Duration::MAX)),
+    ] {
+        let says = checker.arguments();
+        assert!(says.is_none(), "{says:?}");
+        let says = independent(Shared(checker)).arguments();
+        assert!(says.is_none(), "{says:?}");
+    }
+    for checker in [
+        any_checker(bank(["a"], 0)),
+        any_checker(log_pattern(["", "oops"])),
+        any_checker(liveness(Duration::from_millis(1_500))),
+    ] {
+        let says = checker.arguments().expect("options can say it");
+        let again: Vec<(String, String)> = says.options.clone().into_iter().collect();
+        let same = built_with(find(&says.checker).unwrap(), &again);
+        assert_eq!(same.arguments(), Some(says));
+    }
+}
+
+/// A checker of a table's entry is no less than the checker itself, whether keys are independent or not.
+#[test]
+fn what_judges_online_does_so_for_independent_keys() {
+    let mut online = 0;
+    for checker in CHECKERS {
+        let mut options = checker.required();
+        let alone = built_with(checker, &options);
+        options.push((INDEPENDENT.key.into(), "true".into()));
+        let by_key = built_with(checker, &options);
+        let history = History::new(["n1"]);
+        let judges = [alone, by_key].map(|c| c.online(&history).is_some());
+        assert_eq!(judges[0], judges[1], "{}", checker.name);
+        online += usize::from(judges[0]);
+    }
+    assert!(online >= 5, "{online}");
+}

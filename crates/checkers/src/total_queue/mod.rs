@@ -1,4 +1,4 @@
-//! `total_queue`: every acknowledged element is dequeued, and none twice, once, in whatever order.
+//! `total_queue`: every acknowledged element is dequeued exactly once, in any order.
 
 use super::Arguments;
 use super::calls::call;

@@ -206,12 +206,15 @@ impl Checker for Bank {
             .map(|account| match account {
                 Value::Int(n) => Some(n.to_string()),
                 // Numbers in text would be numbers.
-                Value::Text(t) if t.parse::<i64>().is_err() && !t.contains([',', '-']) => {
+                Value::Text(t)
+                    if !t.is_empty() && t.parse::<i64>().is_err() && !t.contains([',', '-']) =>
+                {
                     Some(t.to_string())
                 }
                 _ => None,
             })
             .collect();
+        let names = names.filter(|names| !names.is_empty());
         let bank = Arguments::of("bank").option("accounts", names?.join(","), "");
         Some(bank.option("total", self.total, "").flag("negative", self.negative))
     }

@@ -39,38 +39,46 @@ pub(super) struct Facts<'a> {
     of_subject: HashMap<Value, Vec<(&'a str, Call)>>,
 }
 
-/// The verdict, if its witnesses hold; else that the checker is wrong.
+/// The verdict, with the witnesses that hold; where one does not, also that the checker is wrong, and
+/// where none does, this alone.
 pub(super) fn verified(
     history: &History,
-    verdict: Verdict,
+    mut verdict: Verdict,
     holds: impl Fn(&Facts<'_>, &Anomaly) -> Held,
 ) -> Verdict {
     if !verdict.is_invalid() {
         return verdict;
     }
     let facts = Facts::of(history, verdict.anomalies.iter().map(|a| a.subject.clone()));
-    let wrong = match verdict.anomalies.is_empty() {
+    let mut wrong = match verdict.anomalies.is_empty() {
         true => Some("the verdict was invalid, without a witness".to_string()),
-        false => verdict.anomalies.iter().find_map(|anomaly| {
-            let held = match &*anomaly.kind {
-                "no_final_read" => facts.no_final_read(anomaly),
-                _ if anomaly.events.is_empty() => Err("it names no event".into()),
-                _ if anomaly.events.iter().any(|e| *e >= history.len()) => {
-                    Err("it names an event that is not there".into())
-                }
-                _ => holds(&facts, anomaly),
-            };
-            let why = held.err()?;
-            Some(format!(
-                "the witness of `{} {}` does not hold: {why}",
-                anomaly.kind, anomaly.subject
-            ))
-        }),
+        false => None,
     };
+    verdict.anomalies.retain(|anomaly| {
+        let held = match &*anomaly.kind {
+            "no_final_read" => facts.no_final_read(anomaly),
+            _ if anomaly.events.is_empty() => Err("it names no event".into()),
+            _ if anomaly.events.iter().any(|e| *e >= history.len()) => {
+                Err("it names an event that is not there".into())
+            }
+            _ => holds(&facts, anomaly),
+        };
+        let Err(why) = held else { return true };
+        wrong.get_or_insert_with(|| {
+            format!("the witness of `{} {}` does not hold: {why}", anomaly.kind, anomaly.subject)
+        });
+        false
+    });
     let Some(wrong) = wrong else { return verdict };
     let why = format!(
         "internal error: {wrong}; this is a mistake of the checker and says nothing about the system; please report it with the history"
     );
+    if !verdict.anomalies.is_empty() {
+        let held = &verdict.anomalies;
+        verdict.counts.retain(|kind, _| held.iter().any(|a| a.kind == *kind));
+        verdict.reasons.push(why);
+        return verdict;
+    }
     Verdict { results: verdict.results, ..Verdict::unknown(verdict.checker, why) }
 }
 

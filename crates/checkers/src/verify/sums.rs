@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+/// So many pairs of a sum and a number are added.
+const PAIRS_MAX: usize = 1 << 20;
+
 /// Possible sums; where there are too many, only how far they go.
 pub(crate) struct Sums {
     exact: Option<HashSet<i128>>,
@@ -16,11 +19,18 @@ impl Sums {
         Sums { exact: Some([0].into()), least: 0, greatest: 0, sums_max }
     }
 
+    /// Are all sums kept apart, so that whatever it contains is one?
+    pub(crate) fn is_exact(&self) -> bool {
+        self.exact.is_some()
+    }
+
     /// Exactly one of these numbers, of which there is at least one, is part of the sum.
     pub(crate) fn one_of(&mut self, numbers: &[i128]) {
         self.least += numbers.iter().min().copied().unwrap_or(0);
         self.greatest += numbers.iter().max().copied().unwrap_or(0);
-        let more = self.exact.take().map(|sums| -> HashSet<i128> {
+        let numbers: HashSet<i128> = numbers.iter().copied().collect();
+        let few = |sums: &HashSet<i128>| sums.len().saturating_mul(numbers.len()) <= PAIRS_MAX;
+        let more = self.exact.take().filter(few).map(|sums| -> HashSet<i128> {
             sums.iter().flat_map(|s| numbers.iter().map(move |n| s + n)).collect()
         });
         self.exact = more.filter(|sums| sums.len() <= self.sums_max);

@@ -154,6 +154,20 @@ fn a_witness_of_another_kind_is_a_mistake_of_the_checker() {
     });
 }
 
+/// One mistake does not hide what is certain beside it.
+#[test]
+fn witnesses_that_hold_stay_beside_one_that_does_not() {
+    all(|_, _, history, verdict, rule| {
+        let wrong = verdict.anomalies[0].clone().proved_by([]);
+        let anomalies = verdict.anomalies.iter().cloned().chain([wrong]).collect();
+        let said = verified(history, Verdict { anomalies, ..verdict.clone() }, rule);
+        assert!(said.is_invalid());
+        assert_eq!(said.anomalies, verdict.anomalies);
+        let reason = said.reasons.last().unwrap();
+        assert!(reason.starts_with("internal error: the witness of `"), "{reason}");
+    });
+}
+
 #[test]
 fn an_invalid_verdict_without_a_witness_is_a_mistake_of_the_checker() {
     let verdict =

@@ -137,7 +137,8 @@ impl Reader {
     /// How many times as much as so far there will be, if the other events are like those before.
     fn expected(&self, events: usize) -> usize {
         let ends = self.txns.complete.iter().filter(|c| **c != NONE);
-        (events / (ends.max().map_or(0, |c| *c as usize) + 1)).min(SAMPLE * SAMPLE)
+        let last = ends.chain(&self.txns.invoke).max().map_or(0, |last| *last as usize);
+        events / (last + 1)
     }
 
     fn transaction(
@@ -420,5 +421,34 @@ fn short(value: &impl ToString) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histories::Recorder;
+    use fuzz_dist_history::op::Value;
+
+    /// Transactions that never complete are no less part of what was read than the others.
+    #[test]
+    fn what_is_expected_counts_the_transactions_that_never_complete() {
+        let mut r = Recorder::new(["n1"]);
+        let op = |n: i64| {
+            Value::list([Value::list([Value::from("w"), Value::from("x"), Value::Int(n)])])
+        };
+        for n in 0..2 * SAMPLE {
+            r.invoke(n as u32, "txn", op(n as i64));
+        }
+        let history = r.history();
+        let mut expected = Vec::new();
+        let mut reader = Reader::new(&history, Shape::Registers).unwrap();
+        let all = reader.all(&history, &mut |chunk| {
+            expected.extend(chunk.expected.take());
+            chunk.ops.clear();
+        });
+        assert!(all.is_ok());
+        reader.flush(&mut |chunk| expected.extend(chunk.expected));
+        assert_eq!(expected, [2]);
     }
 }

@@ -67,6 +67,17 @@ fn planted_anomalies_are_named() {
     assert!(kinds(RemoveWinsSet, kill).contains(&"removed-element".to_owned()));
 }
 
+/// The verification keeps fewer sums apart than the judge: what it cannot exclude is no mistake of the judge.
+#[test]
+fn a_count_among_more_sums_than_the_verification_keeps_is_impossible() {
+    let mut text: String = (0..15).map(|k| format!("{k}: increment c {}\n", 4i64 << k)).collect();
+    text.push_str("15: increment c 1000000000\n16: r c 500000000");
+    let verdict = crdt_causal(Crdt::PnCounter).check(&script(&text).unwrap());
+    assert!(verdict.is_invalid(), "{:?}", verdict.reasons);
+    assert_eq!(&*verdict.anomalies[0].kind, "impossible-count");
+    assert_eq!(verdict.results["witness_checked"], false);
+}
+
 #[test]
 fn concurrent_updates_are_decided_by_the_kind_of_object() {
     use Crdt::*;

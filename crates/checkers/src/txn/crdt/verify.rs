@@ -88,7 +88,10 @@ impl<'a> Verifier<'a> {
             .filter(|(o, p, _)| self.sight((t, place), (*o, *p)) != Sight::Cannot)
             .collect();
         if kind == Crdt::PnCounter {
-            return Some(!self.sums((t, place), &updates).contains(value.as_int()?.into()));
+            let sums = self.sums((t, place), &updates);
+            let possible = sums.contains(value.as_int()?.into());
+            // Among sums that are not kept apart it may be none of them.
+            return (!possible || sums.is_exact()).then_some(!possible);
         }
         let shown = value.as_list().filter(|_| is_set);
         let value = shown.map_or_else(

@@ -250,7 +250,19 @@ fn forced_by<T: Lane, const N: usize>(base: &Base<'_>) -> Option<(Vec<Forced>, R
         forced
     };
     let parts = in_parts(order.len(), PART_MIN, of_part);
-    Some((parts.concat(), rows))
+    Some((joined(parts), rows))
+}
+
+/// All parts in one, without a copy of the only one or of more than one part at a time.
+fn joined<T>(mut parts: Vec<Vec<T>>) -> Vec<T> {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    for part in parts {
+        all.extend(part);
+    }
+    all
 }
 
 /// So many nodes are worth a thread; in tests fewer, so that they pass through several.
@@ -341,5 +353,21 @@ impl<T: Lane> Writers<T> {
         if let Some((w, session)) = last {
             each(session.get() as usize, w.get());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn parts_are_joined_in_order_and_a_single_one_is_not_copied() {
+        let all = joined(vec![vec![1, 2], vec![], vec![3]]);
+        assert_eq!((all.len(), all.capacity(), &all[..]), (3, 3, &[1, 2, 3][..]));
+        let one = vec![1, 2, 3];
+        let place = one.as_ptr();
+        let same = joined(vec![one]);
+        assert_eq!(same.as_ptr(), place);
+        assert!(joined::<u32>(vec![]).is_empty());
     }
 }
