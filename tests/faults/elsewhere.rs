@@ -3,6 +3,7 @@
 use fuzz_dist::embedded::{Bug, Embedded};
 use fuzz_dist::op::NodeId;
 use fuzz_dist::prelude::*;
+use std::time::Duration;
 
 use crate::fixture::Bare;
 
@@ -11,12 +12,17 @@ use crate::fixture::Bare;
     db = "embedded",
     env = "processes",
     workload = "g_set",
-    nemesis = kill().lasting(millis(700)).and(pause().lasting(millis(700))),
+    // Apart in time: a node that is down cannot be paused.
+    nemesis = apart(kill(), millis(800)).and(apart(pause(), secs(2))),
     nodes = 3,
     time_limit = "6s"
 )]
 async fn keeps_what_it_acknowledged(test: Test) -> Outcome {
     test.run().await
+}
+
+fn apart(fault: Nemesis, first: Duration) -> Nemesis {
+    fault.after(first).every(millis(2400)).lasting(millis(700))
 }
 
 #[fuzz_dist::test(

@@ -2,7 +2,7 @@
 //!
 //! resolve → provision → environment up → database set up, ready, formed → main phase: generator ⇄
 //! interpreter ⇄ clients, fault lanes beside it → heal, proved → quiesce until converged → final
-//! reads per node → down → checkers → verdict. A [`Session`] is one attempt at it; a [`Test`] is
+//! reads per node → down → checkers → verdict. A `Session` is one attempt at it; a [`Test`] is
 //! what the user's function holds of it.
 
 use std::sync::Arc;
