@@ -110,7 +110,7 @@ fn parse(stat: &str) -> Option<Found> {
     Some(Found { pid, group, program: program.into(), state })
 }
 
-/// Kills the groups that it was told of when its standard input closes: when the harness is gone.
+/// Kills the process groups on its list when its standard input closes, that is, when the harness has ended.
 pub(super) struct Guardian {
     child: Child,
     groups: Mutex<ChildStdin>,
