@@ -175,18 +175,17 @@ impl Overrides {
 
 /// Refuses what looks like a slip. Other names are somebody else's.
 fn known(name: &str) -> Result<(), OverridesError> {
-    let Some(word) = name.strip_prefix(PREFIX) else { return Ok(()) };
-    let names: Vec<&'static str> =
-        VARIABLES.iter().filter_map(|(name, _)| name.strip_prefix(PREFIX)).collect();
-    let slip =
-        |known: &&&'static str| strsim::osa_distance(word, known) <= known.len().div_ceil(4).min(2);
-    match names.iter().find(slip) {
-        Some(near) if *near != word && !names.contains(&word) => {
-            let near = VARIABLES.iter().find(|(name, _)| name.ends_with(near));
-            let near = near.map_or("", |(name, _)| name);
-            Err(OverridesError::Name { name: name.into(), near })
-        }
-        _ => Ok(()),
+    let names = || VARIABLES.iter().map(|(known, _)| *known);
+    if !name.starts_with(PREFIX) || names().any(|known| known == name) {
+        return Ok(());
+    }
+    let is_near = |known: &&str| {
+        let letters = known.len() - PREFIX.len();
+        strsim::osa_distance(name, known) <= letters.div_ceil(4).min(2)
+    };
+    match names().find(is_near) {
+        Some(near) => Err(OverridesError::Name { name: name.into(), near }),
+        None => Ok(()),
     }
 }
 
