@@ -21,6 +21,7 @@ use crate::time::Time;
 
 /// A history that was read from a file.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Loaded {
     /// What happened.
     pub history: History,
@@ -31,6 +32,7 @@ pub struct Loaded {
 
 /// A last line that was not written to its end; it is no part of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Torn {
     /// Its number, from 1.
     pub line: usize,
@@ -40,6 +42,7 @@ pub struct Torn {
 
 /// A file that is no history.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The system refused.
     #[error("could not read the history {path}: {source}")]

@@ -29,6 +29,7 @@ const FORM_LIMIT: Duration = Duration::from_secs(20);
 
 /// What can be wrong with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Bug {
     /// Every 20th add is acknowledged and forgotten.
     LosesAdd,

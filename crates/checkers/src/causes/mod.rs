@@ -24,6 +24,7 @@ const CAUSES_MAX: usize = 2;
 
 /// What kind of thing a runtime said; the nearest to an anomaly first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum CauseKind {
     /// Mnesia found that another node had gone on without this one.
     Split,
@@ -55,6 +56,7 @@ impl CauseKind {
 
 /// Something that a node's runtime said and that bears on an anomaly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Cause {
     /// What it was.
     pub kind: CauseKind,

@@ -17,6 +17,7 @@ use super::{History, LoadError, Loaded, json};
 
 /// A notation of histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     /// Lines of JSON, as this crate records them.
     Json,
