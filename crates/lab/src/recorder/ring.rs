@@ -180,6 +180,22 @@ mod tests {
         assert_eq!((times, recording.forgotten), ((12..20).collect(), 12));
     }
 
+    /// A thread that was suspended while it recorded, and comes back when the ring is full again.
+    #[test]
+    fn a_slot_that_is_written_or_has_a_newer_packet_is_left_alone() {
+        let ring = Ring::new(1);
+        ring.put((N1, N128), 1, Outcome::Delivered, b"first");
+        let written = ring.slots[0].state.load(Relaxed);
+        ring.slots[0].state.store(written + 1, Relaxed);
+        ring.put((N1, N128), 2, Outcome::Delivered, b"second");
+        assert_eq!(ring.read(), Recording { packets: vec![], forgotten: 2 }, "it is written");
+        ring.slots[0].state.store(written + 100, Relaxed);
+        ring.put((N1, N128), 3, Outcome::Delivered, b"third");
+        let recording = ring.read();
+        assert_eq!(&*recording.packets[0].beginning, b"first", "what is there is newer");
+        assert_eq!(recording.forgotten, 2);
+    }
+
     /// Threads that record at the same time, in a ring that is much too small, while another reads: no
     /// packet that is read is made of two.
     #[test]

@@ -9,12 +9,15 @@ use crate::rules::latency::Latency;
 use fuzz_dist_clock::Manual;
 use fuzz_dist_random::Seed;
 use fuzz_dist_sys::device::VNET_HEADER_LEN;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const N1: HostId = HostId::new(0);
 const N2: HostId = HostId::new(1);
 const MS: Duration = Duration::from_millis(1);
+/// Limit of every wait.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A switch and what the hosts have of their devices.
 struct Net {
@@ -47,6 +50,9 @@ impl Net {
     /// Waits for a frame.
     fn receive(&self, at: HostId) -> u8 {
         let mut frame = [0; 100];
+        let mut ends = [PollFd::new(&self.hosts[at.index()], PollFlags::IN)];
+        let ready = poll(&mut ends, Some(&Timespec { tv_sec: LIMIT.as_secs() as i64, tv_nsec: 0 }));
+        assert_eq!(ready, Ok(1), "no frame arrives");
         let length = rustix::io::read(&self.hosts[at.index()], &mut frame).unwrap();
         frame[length - 1]
     }
@@ -58,14 +64,16 @@ impl Net {
         same
     }
 
-    /// Waits until the thread of delayed packets waits for the clock again, having let everything go on
-    /// that is due, and the ports' threads have read `sent` packets.
+    /// Waits until so many packets wait or have an outcome.
     fn settle(&self, sent: u64) {
         let read = || {
-            let waiting = self.switch.ground.delays.waiting();
-            waiting + self.switch.recording().packets.len() as u64
+            // In this order, or one that goes on meanwhile would be counted twice.
+            let recorded = self.switch.recording().packets.len() as u64;
+            recorded + self.switch.ground.delays.waiting()
         };
+        let started = Instant::now();
         while read() < sent {
+            assert!(started.elapsed() < LIMIT, "{} of {sent} packets", read());
             std::thread::yield_now();
         }
     }

@@ -33,7 +33,11 @@ struct Net {
 }
 
 fn net() -> Net {
-    let ground = Arc::new(Ground::new(Heal::Natural, Clock::system()));
+    net_that_heals(Heal::Natural)
+}
+
+fn net_that_heals(heal: Heal) -> Net {
+    let ground = Arc::new(Ground::new(heal, Clock::system()));
     let rule = Arc::new(Connections::new(Some(Arc::new(Distribution)), Clock::system()));
     let rules: BTreeMap<Stage, Arc<dyn Rule>> =
         [(Stage::Connections, Arc::clone(&rule) as Arc<dyn Rule>)].into();
@@ -141,6 +145,27 @@ fn a_cut_is_exactly_at_the_nth_tick_and_on_both_directions() {
     assert!(net.rule.cuts().is_empty() && progress.borrow().ended_ns.is_some());
     // The retransmission is no further tick, and passes.
     assert_eq!(net.send((N1, N2), 4, &whole), whole);
+}
+
+/// Where heals are prompt, the end of a trigger's cut delivers the last segment of each flow that it dropped,
+/// once, past the triggers; acknowledgements without data are not delivered.
+#[test]
+fn the_end_of_a_cut_delivers_what_it_dropped_last_where_heals_are_prompt() {
+    for heal in [Heal::Natural, Heal::Prompt] {
+        let net = net_that_heals(heal);
+        let (id, _) = net.arm_now(&tick(1).from("n1").to("n2"), &cut());
+        assert_eq!(net.send((N1, N2), 0, &TICK), NOTHING);
+        assert_eq!(net.send((N1, N2), 4, b"next"), NOTHING);
+        assert_eq!(net.send((N2, N1), 0, &TICK), NOTHING);
+        assert!(net.see((N1, N2), &frame(PORTS, 8, 0x10, b"")).is_empty());
+        let (_, other) = net.arm_now(&tick(1).from("n2"), &hold());
+        let mut healed = payloads(&net.release(id));
+        healed.sort();
+        let expected = [((N1, N2), b"next".to_vec()), ((N2, N1), TICK.to_vec())];
+        assert_eq!(healed, if heal == Heal::Prompt { &expected[..] } else { &[] });
+        assert!(other.borrow().fired.is_none());
+        assert!(net.release(id).is_empty());
+    }
 }
 
 #[test]
