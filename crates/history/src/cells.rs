@@ -166,7 +166,7 @@ impl Words {
     }
 
     /// The transaction with other values, where `change` gives one for a micro-operation; what stands
-    /// in cells of the current segment is changed where it stands.
+    /// in cells is changed where it stands.
     pub(super) fn changed(
         &mut self,
         transaction: Word,
@@ -174,9 +174,8 @@ impl Words {
     ) -> Word {
         if let Some((Form::Cells, place)) = transaction.parts()
             && let (Kept::Transaction, place) = at(place)
-            && let Some(place) = place.checked_sub(self.here(0))
         {
-            let (count, ops) = self.cells()[place..].split_first_mut().expect("a length");
+            let (count, ops) = self.cells_at_mut(place).split_first_mut().expect("a length");
             for op in ops[..3 * count.as_length()].chunks_exact_mut(3) {
                 // Lists are never changed, so that their words need not be right.
                 let value = change([op[0].word(), op[1].word(), op[2].word()]);

@@ -111,6 +111,16 @@ impl Words {
         self.base | place
     }
 
+    /// The cells from a place on, to be changed.
+    pub(super) fn cells_at_mut(&mut self, place: usize) -> &mut [Cell] {
+        let number = place >> SEGMENT_SHIFT;
+        let segment = match number == self.base >> SEGMENT_SHIFT {
+            true => &mut self.current,
+            false => &mut self.sealed[number - 1],
+        };
+        &mut segment.cells[place & ((1 << SEGMENT_SHIFT) - 1)..]
+    }
+
     /// The segment of a place, and the place in it.
     #[inline]
     fn segment(&self, place: usize) -> (&Segment, usize) {
@@ -306,8 +316,16 @@ impl Words {
     }
 
     /// What a word stands for, unless that is in the column of sets.
+    #[inline]
     pub(super) fn view(&self, word: Word) -> View<'_> {
-        let Some((form, place)) = word.parts() else { return View::Int(word.0 >> 1) };
+        match word.parts() {
+            None => View::Int(word.0 >> 1),
+            Some((Form::Cells, place)) => View::cells(self, Cells::view(self, place)),
+            Some((form, place)) => self.view_of(word, form, place),
+        }
+    }
+
+    fn view_of(&self, word: Word, form: Form, place: usize) -> View<'_> {
         let items = |width: usize| {
             let (segment, place) = self.segment(place);
             let length = segment.arena[place].0 as usize / 2 * width;
