@@ -33,6 +33,7 @@ mod sets;
 mod simple_set;
 mod stats;
 mod sums;
+mod threads;
 mod total_queue;
 pub mod txn;
 mod uniform;
