@@ -132,7 +132,10 @@ pub fn explained(mut verdict: Verdict, history: &History) -> Verdict {
     if verdict.validity != Validity::Valid {
         explain(&mut verdict, history, &Said::by(history));
     }
-    if let (Validity::Unknown, Some(errors)) = (verdict.validity, errors::sentence(history)) {
+    // Only then is it worth a walk through the whole history.
+    if verdict.validity == Validity::Unknown
+        && let Some(errors) = errors::sentence(history)
+    {
         // Behind the first reason, so that a line that is cut still has it.
         verdict.reasons.insert(verdict.reasons.len().min(1), errors);
     }
