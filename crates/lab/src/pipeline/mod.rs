@@ -80,15 +80,15 @@ pub(super) trait Devices {
 }
 
 /// What stays when rules are replaced.
-pub(super) struct Ground {
+pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) delays: Delays,
     pub(super) clock: Clock,
 }
 
-impl Ground {
-    pub(super) fn new(heal: Heal, clock: Clock) -> Ground {
-        Ground { recorder: Recorder::new(heal), delays: Delays::default(), clock }
+impl Shared {
+    pub(super) fn new(heal: Heal, clock: Clock) -> Shared {
+        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock }
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) struct Pipeline<D> {
     /// The links that any rule concerns.
     concerned: LinkSet,
     devices: D,
-    ground: Arc<Ground>,
+    shared: Arc<Shared>,
 }
 
 struct Installed {
@@ -112,7 +112,7 @@ impl<D: Devices> Pipeline<D> {
     pub(super) fn new(
         rules: &BTreeMap<Stage, Arc<dyn Rule>>,
         devices: D,
-        ground: Arc<Ground>,
+        shared: Arc<Shared>,
     ) -> Self {
         let install = |(stage, rule): (&Stage, &Arc<dyn Rule>)| Installed {
             stage: *stage,
@@ -122,7 +122,7 @@ impl<D: Devices> Pipeline<D> {
         let rules: Vec<Installed> = rules.iter().map(install).collect();
         let mut concerned = LinkSet::default();
         rules.iter().for_each(|installed| concerned.add(&installed.links));
-        Pipeline { rules, concerned, devices, ground }
+        Pipeline { rules, concerned, devices, shared }
     }
 
     pub(super) fn devices(&self) -> &D {
@@ -131,8 +131,8 @@ impl<D: Devices> Pipeline<D> {
 
     /// A frame that a host has sent.
     pub(super) fn pass(&self, link: Link, frame: &[u8]) {
-        let number = self.ground.recorder.next_packet(link);
-        let at_ns = self.ground.clock.reading_ns();
+        let number = self.shared.recorder.next_packet(link);
+        let at_ns = self.shared.clock.reading_ns();
         if self.concerned.contains(link) {
             self.walk(&Packet::new(link, number, at_ns, frame), None);
         } else {
@@ -171,7 +171,7 @@ impl<D: Devices> Pipeline<D> {
 
     fn delay(&self, packet: &Packet<'_>, stage: Stage, until: Until, frame: Vec<u8>) {
         let waiting = Waiting { link: packet.link, number: packet.number, stage, frame };
-        match self.ground.delays.put(until, waiting) {
+        match self.shared.delays.put(until, waiting) {
             Put::Waits => {}
             Put::Now(waiting) => self.go_on(&waiting),
             Put::Full => self.drop_packet(packet, Reason::Full),
@@ -180,7 +180,7 @@ impl<D: Devices> Pipeline<D> {
 
     /// A packet that has waited goes on, unless its link is cut by now.
     pub(super) fn go_on(&self, waiting: &Waiting) {
-        let at_ns = self.ground.clock.reading_ns();
+        let at_ns = self.shared.clock.reading_ns();
         let packet = Packet::new(waiting.link, waiting.number, at_ns, &waiting.frame);
         match self.cut(waiting.link) {
             Some(reason) => self.drop_packet(&packet, reason),
@@ -190,14 +190,14 @@ impl<D: Devices> Pipeline<D> {
 
     /// Ends a hold, and everything that it caused.
     pub(super) fn release(&self, hold: Hold) {
-        self.ground.delays.end(hold).iter().for_each(|waiting| self.go_on(waiting));
+        self.shared.delays.end(hold).iter().for_each(|waiting| self.go_on(waiting));
         self.heal();
     }
 
     /// Where heals are prompt: delivers what was dropped last on links that are open now. The rules that
     /// dropped it do not see it again.
     pub(super) fn heal(&self) {
-        let recorder = &self.ground.recorder;
+        let recorder = &self.shared.recorder;
         for (link, frame) in recorder.take_dropped(|link| self.cut(link).is_none()) {
             let number = recorder.next_packet(link);
             self.go_on(&Waiting { link, number, stage: Stage::Connections, frame });
@@ -211,12 +211,12 @@ impl<D: Devices> Pipeline<D> {
 
     fn drop_packet(&self, packet: &Packet<'_>, reason: Reason) {
         let outcome = Outcome::Dropped(reason);
-        self.ground.recorder.record(packet.link, packet.at_ns, packet.frame, outcome);
+        self.shared.recorder.record(packet.link, packet.at_ns, packet.frame, outcome);
     }
 
     fn deliver(&self, link: Link, at_ns: u64, frame: &[u8]) {
         let taken = self.devices.write(link, frame);
         let outcome = if taken { Outcome::Delivered } else { Outcome::Failed };
-        self.ground.recorder.record(link, at_ns, frame, outcome);
+        self.shared.recorder.record(link, at_ns, frame, outcome);
     }
 }

@@ -77,7 +77,7 @@ impl Rule for Script {
 
 struct Net {
     manual: Manual,
-    ground: Arc<Ground>,
+    shared: Arc<Shared>,
     seen: Seen,
     pipeline: Pipeline<Sink>,
 }
@@ -85,14 +85,14 @@ struct Net {
 /// A pipeline with scripts at three stages.
 fn net(cuts: Option<Link>, refuses: Option<HostId>) -> Net {
     let manual = Manual::new();
-    let ground = Arc::new(Ground::new(Heal::Natural, manual.clock()));
+    let shared = Arc::new(Shared::new(Heal::Natural, manual.clock()));
     let seen = Seen::default();
-    let pipeline = scripts(&ground, &seen, cuts, refuses);
-    Net { manual, ground, seen, pipeline }
+    let pipeline = scripts(&shared, &seen, cuts, refuses);
+    Net { manual, shared, seen, pipeline }
 }
 
 fn scripts(
-    ground: &Arc<Ground>,
+    shared: &Arc<Shared>,
     seen: &Seen,
     cuts: Option<Link>,
     refuses: Option<HostId>,
@@ -100,7 +100,7 @@ fn scripts(
     let rule =
         |stage| (stage, Arc::new(Script { stage, seen: seen.clone(), cuts }) as Arc<dyn Rule>);
     let rules = [Stage::Latency, Stage::Watcher, Stage::Connections].map(rule).into();
-    Pipeline::new(&rules, Sink { refuses, ..Sink::default() }, Arc::clone(ground))
+    Pipeline::new(&rules, Sink { refuses, ..Sink::default() }, Arc::clone(shared))
 }
 
 impl Net {
@@ -111,7 +111,7 @@ impl Net {
 
     /// What goes on at this time of the clock.
     fn due(&self) -> Vec<Vec<u8>> {
-        let (due, _) = self.ground.delays.due(self.ground.clock.reading_ns());
+        let (due, _) = self.shared.delays.due(self.shared.clock.reading_ns());
         due.iter().for_each(|waiting| self.pipeline.go_on(waiting));
         self.delivered()
     }
@@ -125,7 +125,7 @@ impl Net {
     }
 
     fn counts(&self, (from, to): Link) -> [u64; 3] {
-        let count = self.ground.recorder.counters(3).get(from, to);
+        let count = self.shared.recorder.counters(3).get(from, to);
         [count.delivered_packets, count.dropped_packets, count.failed_packets]
     }
 }
@@ -144,7 +144,7 @@ fn packets_meet_the_rules_of_their_link_in_the_order_of_the_stages() {
     assert!(net.stages().is_empty());
     assert_eq!((net.counts((N3, N2)), net.counts((N1, N3))), ([1, 0, 0], [0, 0, 1]));
     let outcomes: Vec<Outcome> =
-        net.ground.recorder.recording().packets.iter().map(|packet| packet.outcome).collect();
+        net.shared.recorder.recording().packets.iter().map(|packet| packet.outcome).collect();
     let dropped = Outcome::Dropped(Reason::Watcher);
     assert_eq!(outcomes, [Outcome::Delivered, dropped, Outcome::Delivered, Outcome::Failed]);
 }
@@ -162,14 +162,14 @@ fn what_replaces_a_packet_meets_the_later_rules_only() {
 #[test]
 fn a_delayed_packet_goes_on_when_it_is_due_and_not_before() {
     let net = net(None, None);
-    let (started, times) = (net.ground.clock.reading_ns(), [0, 400, 400, 198, 1]);
+    let (started, times) = (net.shared.clock.reading_ns(), [0, 400, 400, 198, 1]);
     for us in times {
         net.manual.advance(Duration::from_micros(us));
         assert!(net.pass(LINK, b"wait").is_empty());
         assert!(net.due().is_empty());
     }
     assert_eq!(net.pass(LINK, b"at once"), [b"at once"], "it does not wait behind them");
-    let (_, next) = net.ground.delays.due(net.ground.clock.reading_ns());
+    let (_, next) = net.shared.delays.due(net.shared.clock.reading_ns());
     assert_eq!(next, Next::At(started + 1_000_000));
     assert_eq!(net.stages().len(), 5 + 3);
     net.manual.advance(Duration::from_micros(1));
@@ -177,7 +177,7 @@ fn a_delayed_packet_goes_on_when_it_is_due_and_not_before() {
     assert_eq!(net.stages(), [Stage::Connections, Stage::Latency], "it goes on where it was");
     net.manual.advance(Duration::from_secs(1));
     assert_eq!(net.due().len(), 4);
-    let (_, next) = net.ground.delays.due(u64::MAX);
+    let (_, next) = net.shared.delays.due(u64::MAX);
     assert_eq!((next, net.counts(LINK)), (Next::Idle, [6, 0, 0]));
     let number = net.seen.lock().unwrap().last().unwrap().1;
     assert_eq!(number, 4, "a packet keeps its number");
@@ -188,7 +188,7 @@ fn a_delayed_packet_of_a_link_that_is_cut_by_then_is_dropped() {
     let mut net = net(None, None);
     net.pass(LINK, b"wait");
     net.pass((N2, N1), b"wait");
-    net.pipeline = scripts(&net.ground, &net.seen, Some(LINK), None);
+    net.pipeline = scripts(&net.shared, &net.seen, Some(LINK), None);
     net.manual.advance(Duration::from_millis(1));
     assert_eq!(net.due().len(), 1);
     assert_eq!((net.counts(LINK), net.counts((N2, N1))), ([0, 1, 0], [1, 0, 0]));
@@ -242,15 +242,15 @@ fn what_waits_on_a_link_is_bounded() {
     let waiting =
         || Waiting { link: LINK, number: 0, stage: Stage::Watcher, frame: vec![0; 1 << 25] };
     for (due_ns, expected) in [(5, Put::Waits), (7, Put::Waits), (6, Put::Full)] {
-        assert_eq!(net.ground.delays.put(Until::At(due_ns), waiting()), expected);
+        assert_eq!(net.shared.delays.put(Until::At(due_ns), waiting()), expected);
     }
     assert!(net.pass(LINK, b"long").is_empty());
     assert_eq!(net.counts(LINK), [0, 1, 0]);
-    let last = net.ground.recorder.recording().packets.pop().unwrap();
+    let last = net.shared.recorder.recording().packets.pop().unwrap();
     assert_eq!(last.outcome, Outcome::Dropped(Reason::Full));
     // Another link has its own room, and this one has it again.
     assert!(net.pass((N2, N1), b"wait").is_empty());
-    assert_eq!(net.ground.delays.due(5).0.len(), 1);
+    assert_eq!(net.shared.delays.due(5).0.len(), 1);
     net.pass(LINK, b"long");
     assert_eq!((net.counts(LINK), net.counts((N2, N1))), ([0, 1, 0], [0, 0, 0]));
 }

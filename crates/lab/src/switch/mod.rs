@@ -7,7 +7,7 @@ mod tests;
 
 use super::link::LinkSet;
 use super::packet::HOSTS_MAX;
-use super::pipeline::{Ground, Hold, Next, Pipeline, Rule, Stage};
+use super::pipeline::{Hold, Next, Pipeline, Rule, Shared, Stage};
 use super::recorder::Recording;
 use super::rules::connections::Connections;
 use super::rules::cuts::Cuts;
@@ -35,7 +35,7 @@ struct Wanted {
 pub(super) struct Switch {
     /// Replaced as a whole, so that none of the old rules is acted on afterwards.
     pipeline: Arc<EpochCell<Pipeline<Ports>>>,
-    ground: Arc<Ground>,
+    shared: Arc<Shared>,
     wanted: Mutex<Wanted>,
     connections: Arc<Connections>,
     /// For frames that go on from outside of the ports' threads.
@@ -48,19 +48,19 @@ impl Switch {
         protocol: Option<Arc<dyn Protocol>>,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let ground = Arc::new(Ground::new(heal, clock.clone()));
-        let empty = Pipeline::new(&BTreeMap::new(), Ports::default(), Arc::clone(&ground));
+        let shared = Arc::new(Shared::new(heal, clock.clone()));
+        let empty = Pipeline::new(&BTreeMap::new(), Ports::default(), Arc::clone(&shared));
         // One for each host, one from outside, and one for what is due.
         let pipeline = EpochCell::new(empty, HOSTS_MAX + 2);
         let reader = || pipeline.reader().ok_or_else(|| Error::Invalid("too many readers".into()));
         let (outside, due) = (Mutex::new(reader()?), reader()?);
-        let serving = Arc::clone(&ground);
+        let serving = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("switch delays".into())
             .spawn(move || serve(&serving, due))
             .map_err(Error::io("start the thread of delayed packets"))?;
         let connections = Arc::new(Connections::new(protocol, clock));
-        Ok(Switch { pipeline, ground, wanted: Mutex::default(), connections, outside })
+        Ok(Switch { pipeline, shared, wanted: Mutex::default(), connections, outside })
     }
 
     /// Plugs in a host's device and starts to serve it.
@@ -107,7 +107,7 @@ impl Switch {
         self.publish(&wanted)?;
         drop(wanted);
         if removed {
-            let waiting = self.ground.delays.give_up(stage);
+            let waiting = self.shared.delays.give_up(stage);
             self.outside(|pipeline| waiting.iter().for_each(|one| pipeline.go_on(one)));
         }
         Ok(())
@@ -154,7 +154,7 @@ impl Switch {
         find: impl Fn(&str) -> Option<HostId>,
     ) -> Result<(Hold, watch::Receiver<Progress>), Error> {
         self.follow()?;
-        let hold = self.ground.delays.begin();
+        let hold = self.shared.delays.begin();
         let armed = self.connections.arm(hold, trigger, action, find);
         if armed.is_err() {
             self.release(hold);
@@ -189,11 +189,11 @@ impl Switch {
     }
 
     pub(super) fn counters(&self) -> LinkCounters {
-        self.ground.recorder.counters(self.wanted().hosts)
+        self.shared.recorder.counters(self.wanted().hosts)
     }
 
     pub(super) fn recording(&self) -> Recording {
-        self.ground.recorder.recording()
+        self.shared.recorder.recording()
     }
 
     fn publish(&self, wanted: &Wanted) -> Result<(), Error> {
@@ -205,7 +205,7 @@ impl Switch {
     }
 
     fn replace(&self, rules: &BTreeMap<Stage, Arc<dyn Rule>>, ports: Ports) -> Result<(), Error> {
-        let pipeline = Pipeline::new(rules, ports, Arc::clone(&self.ground));
+        let pipeline = Pipeline::new(rules, ports, Arc::clone(&self.shared));
         match self.pipeline.replace(pipeline) {
             Replaced::Drained => Ok(()),
             Replaced::StillRead => Err(Error::TimedOut {
@@ -225,21 +225,21 @@ impl Drop for Switch {
         let ports = std::mem::take(&mut self.wanted().ports);
         // The pipeline holds the devices, too; they shall be closed in the background.
         let _ = self.replace(&BTreeMap::new(), Ports::default());
-        self.ground.delays.close();
+        self.shared.delays.close();
         end(ports.into_values());
     }
 }
 
 /// The thread that lets delayed packets go on when they are due.
-fn serve(ground: &Ground, mut reader: EpochReader<Pipeline<Ports>>) {
-    ground.delays.serve(std::thread::current());
+fn serve(shared: &Shared, mut reader: EpochReader<Pipeline<Ports>>) {
+    shared.delays.serve(std::thread::current());
     loop {
-        let (due, next) = ground.delays.due(ground.clock.reading_ns());
+        let (due, next) = shared.delays.due(shared.clock.reading_ns());
         if !due.is_empty() {
             reader.with(|pipeline| due.iter().for_each(|waiting| pipeline.go_on(waiting)));
         }
         match next {
-            Next::At(due_ns) => ground.clock.park_until(ground.clock.at(due_ns)),
+            Next::At(due_ns) => shared.clock.park_until(shared.clock.at(due_ns)),
             Next::Idle => std::thread::park(),
             Next::Closed => return,
         }

@@ -69,7 +69,7 @@ impl Net {
         let read = || {
             // In this order, or one that goes on meanwhile would be counted twice.
             let recorded = self.switch.recording().packets.len() as u64;
-            recorded + self.switch.ground.delays.waiting()
+            recorded + self.switch.shared.delays.waiting()
         };
         let started = Instant::now();
         while read() < sent {

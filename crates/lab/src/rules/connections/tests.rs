@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pipeline::tests::{Out, Sink};
-use crate::pipeline::{Ground, Pipeline, Stage};
+use crate::pipeline::{Pipeline, Shared, Stage};
 use crate::tcp::Segment;
 use crate::tcp::tests::frame;
 use fuzz_dist_beam::follow::{ControlKind, Distribution};
@@ -28,7 +28,7 @@ fn find(name: &str) -> Option<HostId> {
 /// A network whose connections are followed.
 struct Net {
     rule: Arc<Connections>,
-    ground: Arc<Ground>,
+    shared: Arc<Shared>,
     pipeline: Pipeline<Sink>,
 }
 
@@ -37,12 +37,12 @@ fn net() -> Net {
 }
 
 fn net_that_heals(heal: Heal) -> Net {
-    let ground = Arc::new(Ground::new(heal, Clock::system()));
+    let shared = Arc::new(Shared::new(heal, Clock::system()));
     let rule = Arc::new(Connections::new(Some(Arc::new(Distribution)), Clock::system()));
     let rules: BTreeMap<Stage, Arc<dyn Rule>> =
         [(Stage::Connections, Arc::clone(&rule) as Arc<dyn Rule>)].into();
-    let pipeline = Pipeline::new(&rules, Sink::default(), Arc::clone(&ground));
-    Net { rule, ground, pipeline }
+    let pipeline = Pipeline::new(&rules, Sink::default(), Arc::clone(&shared));
+    Net { rule, shared, pipeline }
 }
 
 impl Net {
@@ -51,7 +51,7 @@ impl Net {
         trigger: &Trigger,
         action: &Action,
     ) -> Result<(Hold, watch::Receiver<Progress>), Error> {
-        let hold = self.ground.delays.begin();
+        let hold = self.shared.delays.begin();
         Ok((hold, self.rule.arm(hold, trigger, action, find)?))
     }
 
@@ -89,7 +89,7 @@ impl Net {
     }
 
     fn dropped(&self, link: Link) -> u64 {
-        self.ground.recorder.counters(3).get(link.0, link.1).dropped_packets
+        self.shared.recorder.counters(3).get(link.0, link.1).dropped_packets
     }
 }
 
