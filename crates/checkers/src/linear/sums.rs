@@ -347,18 +347,7 @@ impl Search {
     /// Keeps what explains the history with the operation done by now. Is anything left?
     fn complete(&mut self, slot: usize) -> bool {
         let bit = 1 << slot;
-        if let [c] = self.configurations[..]
-            && c.done & bit == 0
-            && self.adds & bit != 0
-            && !self.can_explain(c, self.adds & !c.done & !bit, self.reads & !c.done)
-        {
-            // Mostly one is left, and nothing has to come before the increment.
-            let to = self.after(c, slot);
-            if self.is_past(to) {
-                return false;
-            }
-            self.configurations[0] = to;
-        } else if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot) {
+        if self.configurations.iter().any(|c| c.done & bit == 0) && !self.catch_up(slot) {
             return false;
         }
         self.configurations.iter_mut().for_each(|c| c.done &= !bit);
@@ -462,9 +451,6 @@ impl Search {
 
     /// Is one of these reads among the sums that some of these increments can make?
     fn can_explain(&self, c: Configuration, adds: u64, reads: u64) -> bool {
-        if reads == 0 {
-            return false;
-        }
         let (mut low, mut high) = (c.sum, c.sum);
         for add in bits(adds) {
             low += self.number[add].min(0);
