@@ -139,7 +139,10 @@ impl Lab {
                 options.protocol.clone(),
                 options.clock.clone(),
             )?),
-            hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
+            hosts: Arc::new(Mutex::new(Hosts {
+                added: options.hosts.len() as u16,
+                ..Hosts::default()
+            })),
             membership: tokio::sync::Mutex::default(),
         })
     }
