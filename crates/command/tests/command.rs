@@ -473,7 +473,7 @@ fn commands_and_flags_are_documented() {
         assert!(page.contains(flag.as_str()), "docs/checkers.md does not have {flag}");
     }
     let shown = page.lines().filter(|line| line.starts_with("cargo fuzz-dist "));
-    for flag in shown.flat_map(|line| flags_in(line)) {
+    for flag in shown.flat_map(flags_in) {
         assert!(offered.contains(&flag), "{flag} is shown and not known");
     }
     let help = expect(VALID, "check --help", "");
