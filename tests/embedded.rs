@@ -11,10 +11,14 @@ use fuzz_dist::op::{Name, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::Stream;
 
+#[path = "embedded/members.rs"]
+mod members;
 #[path = "embedded/overlap.rs"]
 mod overlap;
 #[path = "embedded/replay.rs"]
 mod replay;
+#[path = "embedded/services.rs"]
+mod services;
 #[path = "embedded/stopped.rs"]
 mod stopped;
 

@@ -7,7 +7,7 @@
 -module(pg_set).
 -behaviour(gen_server).
 
--export([start/1, add/1, read/0, members/0]).
+-export([start/1, add/1, read/0, members/0, leave/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, keep_connected/1]).
 
 -define(GROUP, pg_set).
@@ -41,6 +41,15 @@ read() ->
 members() ->
     length(pg:get_members(?GROUP)).
 
+%% Before this node leaves for good: one of the others has all that it has.
+-spec leave([node()]) -> ok | {error, nobody_answers}.
+leave([]) ->
+    {error, nobody_answers};
+leave([Peer | Peers]) ->
+    try gen_server:call({?MODULE, Peer}, {merge, gen_server:call(?MODULE, set)})
+    catch exit:_ -> leave(Peers)
+    end.
+
 init(Exchange) ->
     %% The monitor first: whoever joins after this is seen by us, or sees us join.
     Exchange andalso pg:monitor(?GROUP),
@@ -50,6 +59,11 @@ init(Exchange) ->
 handle_call({add, Element}, _From, Set) ->
     [Server ! {added, Element} || Server <- others(pg:get_members(?GROUP))],
     {reply, ok, Set#{Element => true}};
+handle_call(set, _From, Set) ->
+    {reply, Set, Set};
+handle_call({merge, Theirs}, _From, Set) ->
+    [Server ! {all, Theirs} || Server <- others(pg:get_members(?GROUP))],
+    {reply, ok, maps:merge(Set, Theirs)};
 handle_call(read, _From, Set) ->
     {reply, maps:keys(Set), Set}.
 

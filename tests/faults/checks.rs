@@ -83,6 +83,7 @@ pub(crate) fn all() -> Vec<Trial> {
         a_collector_is_given_the_trace,
         the_store_of_a_run_is_judged_as_the_run_was,
         a_run_on_plain_processes_is_whole,
+        plain_processes_join_and_leave,
         a_loss_on_plain_processes_is_found,
         a_scenario_reaches_the_files_of_its_hosts,
         what_the_place_cannot_do_is_refused_before_anything_starts,

@@ -1,6 +1,7 @@
 //! Tests on plain processes instead of the lab, and tests that need more than these are able to do.
 
 use fuzz_dist::embedded::{Bug, Embedded};
+use fuzz_dist::nemesis::membership;
 use fuzz_dist::op::NodeId;
 use fuzz_dist::prelude::*;
 use std::time::Duration;
@@ -23,6 +24,21 @@ async fn keeps_what_it_acknowledged(test: Test) -> Outcome {
 
 fn apart(fault: Nemesis, first: Duration) -> Nemesis {
     fault.after(first).every(millis(2400)).lasting(millis(700))
+}
+
+/// Hosts join and leave here, too.
+#[fuzz_dist::test(
+    db = "embedded",
+    env = "processes",
+    workload = "g_set",
+    nemesis = membership().after(millis(300)).lasting(millis(500)).every(millis(1500)),
+    nodes = 3,
+    concurrency = 6,
+    time_limit = "4s",
+    seed = 3
+)]
+async fn grows_and_shrinks(test: Test) -> Outcome {
+    test.run().await
 }
 
 #[fuzz_dist::test(

@@ -23,6 +23,17 @@ pub(crate) fn a_run_on_plain_processes_is_whole() {
     assert!(fs::read_to_string(test).expect("a file").contains("\"env\": \"processes\""));
 }
 
+pub(crate) fn plain_processes_join_and_leave() {
+    let place = Place::new();
+    place.run("elsewhere::grows_and_shrinks").ended_with(0);
+    let history = place.history().expect("the history was kept");
+    assert!(history.members().len() == 3 && history.nodes().len() > 3, "{:?}", history.nodes());
+    assert!(history.faults().iter().all(|fault| fault.not_undone().is_none()));
+    let run = find(&place.store, "history.jsonl").expect("a history");
+    let logs = run.parent().expect("a file is in a folder").join("hosts/n4/logs/store.err");
+    assert!(logs.is_file(), "the logs of who joined are lost");
+}
+
 pub(crate) fn a_loss_on_plain_processes_is_found() {
     let place = Place::new();
     place.run("elsewhere::loses_adds").ended_with(101).says("lost");

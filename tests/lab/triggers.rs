@@ -5,7 +5,9 @@ use fuzz_dist::clock::Clock;
 use fuzz_dist::env::wire::{
     Wire, before_op, cut, cut_one_way, delay, hold, message_to, middle_of, tick,
 };
-use fuzz_dist::env::{Environment, Error, Heal, HostId, HostSpec, LinkControl, LinkMatrix};
+use fuzz_dist::env::{
+    Environment, Error, Heal, HostId, HostSpec, LinkControl, LinkMatrix, Membership,
+};
 use fuzz_dist::lab::{Lab, LabOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("bulk_is_held_and_arrives_whole", bulk_is_held_and_arrives_whole),
     ("what_cannot_be_followed_is_reported", what_cannot_be_followed_is_reported),
     ("a_prompt_heal_delivers_at_once", a_prompt_heal_delivers_at_once),
+    ("triggers_know_the_hosts_of_the_moment", triggers_know_the_hosts_of_the_moment),
 ];
 
 const TICK: [u8; 4] = [0; 4];
@@ -312,4 +315,23 @@ fn a_prompt_heal_delivers_at_once() {
     let (delivered, natural) = healed(Heal::Natural);
     assert_eq!(delivered, 0, "TCP itself has to send it again");
     assert!(prompt < natural, "{prompt:?} against {natural:?}");
+}
+
+/// A wire that was taken before a host was added knows that host, and forgets one that was removed.
+fn triggers_know_the_hosts_of_the_moment() {
+    with_lab(2, async |lab| {
+        let wire = lab.wire().unwrap();
+        let of_third = before_op("add").from("n3").to("n1");
+        assert!(wire.arm(&of_third, &cut()).is_err());
+        let third = lab.add_host(HostSpec::node("n3")).await.unwrap();
+        let mut armed = wire.arm(&of_third, &cut()).unwrap();
+        wire.before_operation(N1, "add");
+        assert!(wire.cuts().is_open());
+        wire.before_operation(third, "add");
+        armed.fired(LIMIT).await.unwrap();
+        assert!(wire.cuts().is_cut(third, N1));
+        wire.release_all();
+        lab.remove_host(third).await.unwrap();
+        assert!(wire.arm(&of_third, &cut()).is_err());
+    });
 }

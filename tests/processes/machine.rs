@@ -1,20 +1,20 @@
 //! The environment of plain processes: a folder, an address and a list of process groups for each host.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fuzz_dist::env::local::HostFolder;
 use fuzz_dist::env::{
-    BoxFuture, Command, Environment, EnvironmentSpec, Error, Finished, HostId, HostSpec, Process,
-    ProcessControl, ProcessInfo, Signal,
+    BoxFuture, Command, Environment, EnvironmentSpec, Error, Finished, HostId, HostSpec,
+    Membership, Process, ProcessControl, ProcessInfo, Signal,
 };
 
 use super::running::{Guardian, Running, all};
@@ -24,7 +24,11 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Machine {
-    hosts: Vec<Host>,
+    hosts: Mutex<BTreeMap<HostId, Arc<Host>>>,
+    /// The folder of all hosts, the two numbers that their addresses share, and how many hosts there ever were.
+    folder: PathBuf,
+    net: [u8; 2],
+    added: AtomicU16,
     guardian: Guardian,
     /// Keeps other environments away from these addresses.
     _addresses: std::net::UdpSocket,
@@ -61,20 +65,36 @@ fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
 impl Machine {
     pub(super) fn start(spec: EnvironmentSpec) -> Result<Machine, Error> {
         let ([_, a, b, _], addresses) = free_addresses()?;
-        let hosts = spec.hosts.iter().zip(1..=250).map(|(host, number)| {
-            let address = Ipv4Addr::new(127, a, b, number);
-            Host::new(host, address, &spec.folder)
-        });
-        let hosts = hosts.collect::<Result<Vec<_>, Error>>()?;
-        if hosts.len() < spec.hosts.len() {
-            return Err(Error::Invalid("there are at most 250 hosts of plain processes".into()));
-        }
         let guardian = Guardian::start().map_err(io("start the guardian of the processes"))?;
-        Ok(Machine { hosts, guardian, _addresses: addresses })
+        let (hosts, added, net, folder) =
+            (Mutex::default(), AtomicU16::new(0), [a, b], spec.folder);
+        let machine = Machine { hosts, folder, net, added, guardian, _addresses: addresses };
+        for host in &spec.hosts {
+            machine.add(host)?;
+        }
+        Ok(machine)
     }
 
-    fn host(&self, id: HostId) -> Result<&Host, Error> {
-        self.hosts.get(id.index()).ok_or_else(|| Error::UnknownHost(format!("{id:?}")))
+    fn add(&self, spec: &HostSpec) -> Result<HostId, Error> {
+        let mut hosts = self.present();
+        if hosts.values().any(|host| host.spec.name == spec.name) {
+            return Err(Error::Invalid(format!("there is a host {:?} already", spec.name)));
+        }
+        let id = self.added.fetch_add(1, Ordering::Relaxed);
+        let number = u8::try_from(id + 1).ok().filter(|number| *number <= 250);
+        let many = || Error::Invalid("there are at most 250 hosts of plain processes".into());
+        let [a, b] = self.net;
+        let address = Ipv4Addr::new(127, a, b, number.ok_or_else(many)?);
+        hosts.insert(HostId::new(id), Arc::new(Host::new(spec, address, &self.folder)?));
+        Ok(HostId::new(id))
+    }
+
+    fn present(&self) -> MutexGuard<'_, BTreeMap<HostId, Arc<Host>>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn host(&self, id: HostId) -> Result<Arc<Host>, Error> {
+        self.present().get(&id).cloned().ok_or_else(|| Error::UnknownHost(format!("{id:?}")))
     }
 
     fn spawn(
@@ -169,8 +189,7 @@ impl Environment for Machine {
     }
 
     fn hosts(&self) -> Vec<(HostId, HostSpec)> {
-        let hosts = self.hosts.iter().enumerate();
-        hosts.map(|(index, host)| (HostId::new(index as u16), host.spec.clone())).collect()
+        self.present().iter().map(|(id, host)| (*id, host.spec.clone())).collect()
     }
 
     fn address(&self, host: HostId) -> Result<IpAddr, Error> {
@@ -178,23 +197,19 @@ impl Environment for Machine {
     }
 
     fn end(&self) {
-        let ended = self.hosts.iter().filter_map(|host| host.processes().take());
-        let ended: Vec<_> = ended.flatten().collect();
-        for running in &ended {
-            // A group that has ended is as good.
-            let _ = running.signal_group(Signal::Kill);
-        }
-        let until = Instant::now() + END_LIMIT;
-        while ended.iter().any(|running| running.ended().is_none()) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let hosts: Vec<_> = self.present().values().cloned().collect();
+        end(hosts.iter().filter_map(|host| host.processes().take()).flatten().collect());
+    }
+
+    fn membership(&self) -> Option<&dyn Membership> {
+        Some(self)
     }
 
     fn start(&self, host: HostId, command: Command) -> BoxFuture<'_, Result<Process, Error>> {
         Box::pin(async move {
             let of = self.host(host)?;
             let output = [of.log(&command, "out")?, of.log(&command, "err")?];
-            let (running, _) = self.spawn(of, &command, output)?;
+            let (running, _) = self.spawn(&of, &command, output)?;
             Ok(Process::new(host, command.name.as_str(), running.pid(), running))
         })
     }
@@ -208,7 +223,7 @@ impl Environment for Machine {
         Box::pin(async move {
             let of = self.host(host)?;
             let output = [Stdio::piped(), Stdio::piped()];
-            let (running, pipes) = self.spawn(of, &command, output)?;
+            let (running, pipes) = self.spawn(&of, &command, output)?;
             let reading = pipes.into_iter().flatten().map(|mut pipe| {
                 tokio::task::spawn_blocking(move || {
                     let mut text = Vec::new();
@@ -234,7 +249,8 @@ impl Environment for Machine {
 
     fn signal_host(&self, host: HostId, signal: Signal) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let processes = self.host(host)?.processes();
+            let of = self.host(host)?;
+            let processes = of.processes();
             let Some(processes) = &*processes else {
                 return Err(Error::UnknownHost(format!("{host:?}")));
             };
@@ -246,7 +262,8 @@ impl Environment for Machine {
     fn processes(&self, host: HostId) -> BoxFuture<'_, Result<Vec<ProcessInfo>, Error>> {
         Box::pin(async move {
             let groups: Option<BTreeSet<u32>> = {
-                let processes = self.host(host)?.processes();
+                let of = self.host(host)?;
+                let processes = of.processes();
                 processes.as_ref().map(|all| all.iter().map(|running| running.pid()).collect())
             };
             let groups = groups.ok_or_else(|| Error::UnknownHost(format!("{host:?}")))?;
@@ -336,6 +353,35 @@ impl Environment for Machine {
             let bound = tokio::net::UdpSocket::bind(on).await;
             bound.map_err(io(format!("bind {on} of {host:?}")))
         })
+    }
+}
+
+impl Membership for Machine {
+    fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>> {
+        let added = self.add(&spec);
+        Box::pin(async { added })
+    }
+
+    fn remove_host(&self, id: HostId) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let removed = self.present().remove(&id);
+            let host = removed.ok_or_else(|| Error::UnknownHost(format!("{id:?}")))?;
+            let processes = host.processes().take().unwrap_or_default();
+            let ended = tokio::task::spawn_blocking(move || end(processes)).await;
+            ended.map_err(|error| Error::Invalid(error.to_string()))
+        })
+    }
+}
+
+/// Kills these and waits until they have ended.
+fn end(processes: Vec<Arc<Running>>) {
+    for running in &processes {
+        // A group that has ended is as good.
+        let _ = running.signal_group(Signal::Kill);
+    }
+    let until = Instant::now() + END_LIMIT;
+    while processes.iter().any(|running| running.ended().is_none()) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

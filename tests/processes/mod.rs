@@ -1,5 +1,5 @@
 //! A second place for clusters: plain processes of this machine, whose hosts are addresses of its
-//! loopback. It can pause processes, and has no other facet.
+//! loopback. It can pause processes and add and remove hosts, and has no other facet.
 
 mod machine;
 mod running;
@@ -21,7 +21,7 @@ impl Provider for Processes {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::of([Facet::Pause])
+        Capabilities::of([Facet::Pause, Facet::Membership])
     }
 
     fn start(&self, spec: EnvironmentSpec) -> BoxFuture<'_, Result<Arc<dyn Environment>, Error>> {

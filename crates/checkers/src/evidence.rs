@@ -114,6 +114,14 @@ pub(crate) fn healed_at(history: &History) -> Option<usize> {
     heal.or_else(|| (0..history.len()).find(|i| history.phase(*i) >= Phase::Quiesce))
 }
 
+/// The nodes of which operations and final reads are expected: those that take part at the end, but for
+/// those that serve nothing by design (`idle_nodes`).
+pub(crate) fn serving(history: &History) -> Vec<NodeId> {
+    let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
+    let is_idle = |n: &NodeId| idle.iter().any(|v| v.as_text() == Some(history.node_name(*n)));
+    history.members().into_iter().filter(|n| !is_idle(n)).collect()
+}
+
 /// The name of a node for people.
 pub(crate) fn node_name(history: &History, node: Option<NodeId>) -> String {
     node.map_or_else(|| "an unnamed node".into(), |n| history.node_name(n).into())

@@ -5,7 +5,7 @@
 //! merely not have been replicated yet. Every checker with such a claim (lost, missing, different,
 //! not converged) asks here first. What is wrong whatever follows is claimed all the same.
 
-use super::evidence::node_name;
+use super::evidence::{node_name, serving};
 use super::{Anomaly, Validity, Verdict};
 use fuzz_dist_history::op::{Kind, NodeId, Phase, Process, Value};
 use fuzz_dist_history::{COMPLETED, ENDED_EARLY, History, OVERLOADED, SILENT, View};
@@ -77,13 +77,11 @@ impl Finals {
             self.doubt("no node gave a final read".into());
             return;
         }
-        let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
-        for (n, name) in history.nodes().iter().enumerate() {
-            let node = NodeId(n as u16);
-            let is_idle = idle.iter().any(|v| v.as_text() == Some(name));
-            if is_idle || self.reads.iter().any(|(r, _)| *r == node) {
+        for node in serving(history) {
+            if self.reads.iter().any(|(r, _)| *r == node) {
                 continue;
             }
+            let name = history.node_name(node);
             let status = status(history, node);
             match (history.heal_proved(), status) {
                 (Some(true), Some((true, true))) => {
@@ -95,7 +93,7 @@ impl Finals {
                     );
                     let proof = self.reads.iter().map(|(_, i)| *i);
                     self.anomalies.push(
-                        Anomaly::new("no_final_read", &**name)
+                        Anomaly::new("no_final_read", name)
                             .explained(text)
                             .on(Some(node))
                             .proved_by(proof),

@@ -80,10 +80,14 @@ impl Checker for Liveness {
         let heals = heals(faults.spans(), end(history), self.within);
         let all: Vec<Call> = calls_of(history, &self.kinds);
         let mut found: Vec<Anomaly> = Vec::new();
+        let members = history.members();
+        let has_left = |node: Option<NodeId>| node.is_some_and(|node| !members.contains(&node));
         let (mut judged, mut slowest): (usize, Option<Duration>) = (0, None);
         for heal in &heals {
             let limit = *heal + self.within;
-            for ((node, f), tries) in tries(history, &all, *heal, limit) {
+            let tries = tries(history, &all, *heal, limit).into_iter();
+            // Nodes that left need not work again.
+            for ((node, f), tries) in tries.filter(|((node, _), _)| !has_left(*node)) {
                 match tries.worked {
                     Some(done) => {
                         judged += 1;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::evidence::{Faults, count};
+use super::evidence::{Faults, count, serving};
 use super::{Checker, Verdict};
-use fuzz_dist_history::op::{Kind, Name, Phase, Value};
+use fuzz_dist_history::op::{Kind, Name, Phase};
 use fuzz_dist_history::time::{Time, secs};
 use fuzz_dist_history::{FaultSpan, FaultStatus, History};
 
@@ -21,7 +21,8 @@ pub struct Power {
 /// every fault was verified as removed, and where the test has faults, some operation
 /// overlapped one that took effect. `unknown` otherwise, never `invalid`.
 ///
-/// Nodes that serve nothing by design are named in the history's `idle_nodes`.
+/// Nodes that serve nothing by design are named in the history's `idle_nodes`; those that left need not
+/// serve.
 ///
 /// ```
 /// # use fuzz_dist_checkers::{Checker, Validity, power, histories::Script};
@@ -135,11 +136,9 @@ impl Power {
                 reasons.push(format!("no `{kind}` succeeded{phase}"));
             }
         }
-        let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
-        for (name, healthy) in history.nodes().iter().zip(healthy) {
-            if !healthy && !idle.iter().any(|v| v.as_text() == Some(name)) {
-                reasons.push(format!("no operation succeeded on {name} while no fault was active"));
-            }
+        for node in serving(history).into_iter().filter(|node| !healthy[node.index()]) {
+            let name = history.node_name(node);
+            reasons.push(format!("no operation succeeded on {name} while no fault was active"));
         }
         let not_undone: Vec<String> =
             faults.spans().iter().filter_map(FaultSpan::not_undone).collect();
@@ -203,8 +202,8 @@ mod tests {
     use super::super::Validity;
     use super::super::histories::{Recorder, Script};
     use super::*;
-    use fuzz_dist_history::Edge;
-    use fuzz_dist_history::op::Process;
+    use fuzz_dist_history::op::{NodeId, Process, Value};
+    use fuzz_dist_history::{Edge, MemberState};
 
     /// Two nodes; a fault from 1 s to 3 s that is undone; one add on each node at the given times.
     fn run(acts: Option<bool>, adds_at_s: [u64; 2]) -> History {
@@ -305,6 +304,22 @@ mod tests {
         assert_eq!(power().check(&history).validity, Validity::Unknown);
         history.set_meta("idle_nodes", Value::list(["n2"]));
         assert!(power().check(&history).is_valid());
+    }
+
+    #[test]
+    fn a_node_that_left_need_not_serve_and_one_that_joined_has_to() {
+        let changed = |node: u16, name: &str, state| {
+            let mut r = Recorder::new(["n1", "n2"]);
+            r.invoke(0, "add", 1);
+            r.done(0);
+            let (f, value) = History::member_event(name, state);
+            r.event(Process::RUNTIME, Some(NodeId(node)), Kind::Info, f, value);
+            power().check(&r.history()).reasons
+        };
+        let idle = |name| format!("no operation succeeded on {name} while no fault was active");
+        assert_eq!(changed(1, "n2", MemberState::Left), [""; 0]);
+        assert_eq!(changed(2, "n3", MemberState::Member), [idle("n2"), idle("n3")]);
+        assert_eq!(changed(2, "n3", MemberState::Joining), [idle("n2")]);
     }
 
     #[test]

@@ -12,6 +12,13 @@
 //! function, `{"base":1,"+":[3],"-":[]}`; a map is `{"map":[[key,value],…]}`. An event may
 //! have `"error":{"kind":…,"text":…}`, and lacks a `node` where it has none. Times are
 //! nanoseconds since the start of the test.
+//!
+//! A node that joins while the test runs is not in the first line. Events name it by its place, counted
+//! from 0, and the first of them has its name. Readers that do not know of it skip that event:
+//!
+//! ```json
+//! {"index":9,"time":9000,"process":"runtime","node":2,"type":"info","f":"member","value":{"map":[["name","n3"],["state","joining"]]},"phase":"main"}
+//! ```
 
 use super::words::Words;
 use super::{History, View, digits};
@@ -25,7 +32,7 @@ pub(super) fn write_header(out: &mut Vec<u8>, history: &History) {
     out.extend_from_slice(b"{\"fuzz_dist_history\":");
     digits::write(out, VERSION);
     out.extend_from_slice(b",\"nodes\":[");
-    separated(out, history.nodes(), |out, node| write_text(out, node));
+    separated(out, history.nodes_of_the_start(), |out, node| write_text(out, node));
     out.extend_from_slice(b"],\"meta\":");
     write_meta_object(out, history.all_meta());
     out.extend_from_slice(b"}\n");
@@ -65,7 +72,7 @@ pub(super) fn write_event(out: &mut Vec<u8>, history: &History, i: usize) {
     }
     if let Some(node) = history.node(i) {
         out.extend_from_slice(b",\"node\":");
-        match history.nodes().get(node.index()) {
+        match history.nodes_of_the_start().get(node.index()) {
             Some(name) => write_text(out, name),
             None => digits::write(out, node.0.into()),
         }

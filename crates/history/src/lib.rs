@@ -27,6 +27,7 @@ mod json;
 mod line;
 mod load;
 mod malformed;
+mod members;
 mod micro;
 pub mod op;
 mod pairs;
@@ -61,6 +62,7 @@ pub use import::Format;
 pub use invocations::{Invocation, Wanted, kind_bit};
 pub use load::{LoadError, Loaded, Torn};
 pub use malformed::Malformed;
+pub use members::{MemberChange, MemberState};
 pub use pairs::{DownMatrix, PairLife};
 #[doc(hidden)]
 pub use parts::in_parts;
@@ -101,6 +103,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug, Default)]
 pub struct History {
     nodes: Vec<Name>,
+    /// How many of them joined while the test ran.
+    joined: usize,
     meta: BTreeMap<Name, Value>,
     functions: Vec<Name>,
     function_ids: FastMap<Name, u16>,
@@ -210,6 +214,7 @@ impl History {
         }
         if !row.process.is_client() {
             self.aside.push(index);
+            self.introduce(row.node, row.function, word);
         }
         self.latest = self.latest.max(Some(row.phase));
         if let Some(error) = error {
@@ -265,16 +270,6 @@ impl History {
     /// Are there no events?
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The names of the nodes, in the test's order.
-    pub fn nodes(&self) -> &[Name] {
-        &self.nodes
-    }
-
-    /// The name of a node.
-    pub fn node_name(&self, node: NodeId) -> &str {
-        self.nodes.get(node.index()).map_or("?", |n| n)
     }
 
     /// Facts about the run that checkers and reports state, such as `net_ticktime_ms`.

@@ -142,14 +142,16 @@ impl History {
             return Vec::new();
         }
         let matrix = fault.evidence.first().and_then(|e| e.get("matrix")).and_then(Value::as_list);
+        let rows = matrix.unwrap_or(&[]).iter();
+        let rows: Vec<(&str, &str)> =
+            rows.filter_map(|row| row.as_text()?.rsplit_once(' ')).collect();
+        // Rows and columns are those of the nodes that were members then.
+        let place = |name: &str| self.all_nodes().find(|n| self.node_name(*n) == name);
+        let nodes: Vec<Option<NodeId>> = rows.iter().map(|(name, _)| place(name)).collect();
         let mut cuts = Vec::new();
-        for row in matrix.unwrap_or(&[]) {
-            let Some((name, drops)) = row.as_text().and_then(|row| row.rsplit_once(' ')) else {
-                continue;
-            };
-            let Some(to) = self.all_nodes().find(|n| self.node_name(*n) == name) else { continue };
-            let from = drops.chars().zip(self.all_nodes()).filter(|(c, _)| *c == 'x');
-            cuts.extend(from.map(|(_, from)| (to, from)));
+        for ((_, drops), to) in rows.iter().zip(&nodes) {
+            let from = drops.chars().zip(&nodes).filter(|(c, _)| *c == 'x');
+            cuts.extend(from.filter_map(|(_, from)| Some(((*to)?, (*from)?))));
         }
         cuts
     }
@@ -232,6 +234,22 @@ mod tests {
         assert_eq!((pairs[1].cut, pairs[1].down), (at(1001), [None, None]));
         assert_eq!((pairs[2].cut, pairs[2].down), (None, [at(5201), None]));
         assert_eq!(pairs[2].up, None);
+    }
+
+    #[test]
+    fn the_matrix_of_a_cut_has_the_members_of_its_moment() {
+        let mut h = History::new(["n1", "n2", "n3"]);
+        let nemesis = Process::NEMESIS;
+        // n2 has left; n4 has joined.
+        let matrix = Value::list(["n1 .x.", "n3 x..", "n4 ..."]);
+        let (f, value) = History::member_event("n4", crate::MemberState::Member);
+        push(&mut h, 1, Process::RUNTIME, Some(3), &f, value);
+        let proof = (Some(true), Value::map([("matrix", matrix)]));
+        let value = |edge, check| History::fault_value(4, edge, "{n1} | {n3}", check);
+        push(&mut h, 1000, nemesis, None, "halves", value(Edge::Start, None));
+        push(&mut h, 1001, nemesis, None, "halves", value(Edge::Started, Some(proof)));
+        let cuts = h.cuts(&h.faults()[0]);
+        assert_eq!(cuts, [(NodeId(0), NodeId(2)), (NodeId(2), NodeId(0))]);
     }
 
     #[test]

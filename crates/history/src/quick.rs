@@ -57,9 +57,14 @@ impl Scratch {
             b'"' => special(cursor.text()?)?,
             _ => client(cursor.natural()?)?,
         };
-        let node = match cursor.skip(b",\"node\":\"") {
-            false => None,
-            true => Some(self.names.node::<Quoted>(history, cursor)?),
+        let node = if cursor.skip(b",\"node\":\"") {
+            Some(self.names.node::<Quoted>(history, cursor)?)
+        } else if cursor.skip(b",\"node\":") {
+            // One that joined later, by its place.
+            let place = u16::try_from(cursor.natural()?).ok();
+            Some(NodeId(place.filter(|place| *place != u16::MAX)?))
+        } else {
+            None
         };
         cursor.literal(b",\"type\":\"")?;
         let kind = kind(cursor.short::<Quoted>()?)?;

@@ -101,7 +101,7 @@ impl History {
         for i in self.said() {
             match &**self.function(i) {
                 "observed" => observed = true,
-                "status" | "nodedown" | "nodeup" => {}
+                "status" | "nodedown" | "nodeup" | "member" => {}
                 "mnesia" if self.detail(i, "event") == Some("inconsistent_database") => {}
                 f => *others.entry(f).or_default() += 1,
             }

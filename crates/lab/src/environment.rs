@@ -246,8 +246,7 @@ impl Environment for Lab {
     }
 
     fn wire(&self) -> Option<Arc<dyn Wire>> {
-        let hosts = self.hosts().into_iter().map(|(id, spec)| (id, spec.name));
-        Some(Arc::new(LabWire::new(&self.switch, hosts, self.clock.clone())))
+        Some(Arc::new(LabWire::new(&self.switch, &self.hosts, self.clock.clone())))
     }
 
     fn membership(&self) -> Option<&dyn Membership> {

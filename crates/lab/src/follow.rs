@@ -3,33 +3,36 @@
 use super::pipeline::Hold;
 use super::start::block_on;
 use super::switch::Switch;
+use super::{Hosts, lock};
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{Action, Armed, Connection, Trigger, Wire};
 use fuzz_dist_env::{Error, HostId, LinkMatrix, threads};
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 /// A lab's wire. It does not keep the lab alive; when that is gone, nothing happens any more.
 #[derive(Clone)]
 pub(super) struct LabWire {
     switch: Weak<Switch>,
-    hosts: Arc<[(HostId, String)]>,
+    /// Those of the lab at the moment: hosts join and leave.
+    hosts: Weak<Mutex<Hosts>>,
     clock: Clock,
 }
 
 impl fmt::Debug for LabWire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LabWire({} hosts)", self.hosts.len())
+        write!(f, "LabWire({} hosts)", self.hosts().len())
     }
 }
 
 impl LabWire {
-    pub(super) fn new(
-        switch: &Arc<Switch>,
-        hosts: impl IntoIterator<Item = (HostId, String)>,
-        clock: Clock,
-    ) -> LabWire {
-        LabWire { switch: Arc::downgrade(switch), hosts: hosts.into_iter().collect(), clock }
+    pub(super) fn new(switch: &Arc<Switch>, hosts: &Arc<Mutex<Hosts>>, clock: Clock) -> LabWire {
+        LabWire { switch: Arc::downgrade(switch), hosts: Arc::downgrade(hosts), clock }
+    }
+
+    fn hosts(&self) -> Vec<HostId> {
+        let hosts = self.hosts.upgrade();
+        hosts.map(|hosts| lock(&hosts).present.keys().copied().collect()).unwrap_or_default()
     }
 
     fn switch(&self) -> Result<Arc<Switch>, Error> {
@@ -37,7 +40,9 @@ impl LabWire {
     }
 
     fn find(&self, name: &str) -> Option<HostId> {
-        self.hosts.iter().find(|(_, n)| n == name).map(|(id, _)| *id)
+        let hosts = self.hosts.upgrade()?;
+        let hosts = lock(&hosts);
+        hosts.present.iter().find(|(_, host)| host.spec.name == name).map(|(id, _)| *id)
     }
 }
 
@@ -94,8 +99,7 @@ impl Wire for LabWire {
         if let Ok(switch) = self.switch()
             && switch.connections().is_armed()
         {
-            let hosts: Vec<HostId> = self.hosts.iter().map(|(id, _)| *id).collect();
-            switch.before_operation(host, f, &hosts);
+            switch.before_operation(host, f, &self.hosts());
         }
     }
 

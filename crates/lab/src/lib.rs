@@ -70,7 +70,7 @@ pub struct Lab {
     agent: Mutex<Child>,
     switch: Arc<Switch>,
     clock: Clock,
-    hosts: Mutex<Hosts>,
+    hosts: Arc<Mutex<Hosts>>,
     /// Closed after everything that writes to them has ended.
     logs: logs::Logs,
     /// One change of membership at a time.

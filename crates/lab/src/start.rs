@@ -138,7 +138,10 @@ impl Lab {
                 Switch::new(options.heal, options.protocol.clone(), options.clock.clone())
                     .map_err(threads::explained)?,
             ),
-            hosts: Mutex::new(Hosts { added: options.hosts.len() as u16, ..Hosts::default() }),
+            hosts: Arc::new(Mutex::new(Hosts {
+                added: options.hosts.len() as u16,
+                ..Hosts::default()
+            })),
             membership: tokio::sync::Mutex::default(),
         })
     }

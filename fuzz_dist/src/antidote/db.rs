@@ -264,11 +264,13 @@ impl Db for Antidote {
     }
 
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
-        let hosts = self.topology.hosts(nodes)?;
-        // Asked before anything is prepared, too: then only names and groups matter.
-        let Some(release) = self.state().found.clone() else { return Ok(hosts) };
-        let with = |host: HostSpec| host.folder(Folder::own_copy(&release, RELEASE));
-        Ok(hosts.into_iter().map(with).collect())
+        self.topology.hosts(nodes)
+    }
+
+    fn folders(&self, _: &HostSpec) -> Result<Vec<Folder>, Error> {
+        let release = self.state().found.clone();
+        let release = release.ok_or_else(|| Error::setup("the release was not prepared"))?;
+        Ok(vec![Folder::own_copy(release, RELEASE)])
     }
 
     async fn start(&self, node: &Node) -> Result<(), Error> {

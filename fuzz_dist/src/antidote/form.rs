@@ -28,8 +28,8 @@ pub(super) fn mark(node: &Node) -> Object {
 
 /// The nodes of each data centre.
 fn centres(cluster: &Cluster) -> Vec<Vec<Node>> {
-    let mut centres: BTreeMap<&str, Vec<Node>> = BTreeMap::new();
-    for node in cluster.nodes() {
+    let (nodes, mut centres) = (cluster.nodes(), BTreeMap::<&str, Vec<Node>>::new());
+    for node in &nodes {
         centres.entry(node.group().unwrap_or(node.name())).or_default().push(node.clone());
     }
     centres.into_values().collect()

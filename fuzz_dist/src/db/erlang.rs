@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 
 use super::{Db, Facts, Load};
 use crate::args;
-use crate::beam::{Atom, NodeSpec, Term};
-use crate::env::{Command, Facet, Folder, HostSpec, Scratch};
+use crate::beam::{Atom, Connection, NodeSpec, Term};
+use crate::env::{Command, Facet, Folder, HostSpec, Role, Scratch};
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Name, Value};
@@ -48,6 +48,8 @@ pub struct ErlangApp {
     flags: Vec<String>,
     start: Option<String>,
     form: Option<(String, String)>,
+    join: Option<(String, String)>,
+    leave: Option<(String, String)>,
     formed: Option<(String, String)>,
     prepared: Mutex<Option<Prepared>>,
 }
@@ -73,6 +75,8 @@ impl ErlangApp {
             flags: Vec::new(),
             start: None,
             form: None,
+            join: None,
+            leave: None,
             formed: None,
             prepared: Mutex::default(),
         }
@@ -116,6 +120,22 @@ impl ErlangApp {
         self
     }
 
+    /// The function of one argument, the list of the nodes that take part, that makes a node one of them which
+    /// joins while a test runs; called on that node. Without it a node joins as it is started.
+    #[must_use]
+    pub fn join(mut self, module: &str, function: &str) -> ErlangApp {
+        self.join = Some((module.into(), function.into()));
+        self
+    }
+
+    /// The function of one argument, the list of the nodes that stay, after which a node can leave for good;
+    /// called on that node. Without it a node is gone as if its power failed.
+    #[must_use]
+    pub fn leave(mut self, module: &str, function: &str) -> ErlangApp {
+        self.leave = Some((module.into(), function.into()));
+        self
+    }
+
     /// The function without arguments that says on every node whether it takes part.
     #[must_use]
     pub fn formed(mut self, module: &str, function: &str) -> ErlangApp {
@@ -130,8 +150,9 @@ impl ErlangApp {
 
     fn spec(&self, node: &Node) -> NodeSpec {
         let hosts = node.env().hosts();
+        let nodes = hosts.iter().filter(|(_, host)| host.role == Role::Node);
         let peers: Vec<String> =
-            hosts.iter().map(|(_, h)| format!("'{}'", erlang_name(&h.name))).collect();
+            nodes.map(|(_, host)| format!("'{}'", erlang_name(&host.name))).collect();
         let mut spec = NodeSpec::new(erlang_name(node.name()), self.cookie())
             .net_ticktime(self.net_ticktime_s)
             .code_path(EBIN)
@@ -182,13 +203,36 @@ async fn takes_part(
             return Err(Error::setup(format!("{name} calls itself {known}")));
         }
     }
-    if let Some((module, function)) = formed {
-        let formed: bool = control.call(module, function, args![]).await.map_err(Error::setup)?;
-        if !formed {
-            return Err(Error::setup(format!("{module}:{function}() says false")));
-        }
+    match formed {
+        Some((module, function)) => says_formed(&control, module, function).await,
+        None => Ok(()),
     }
-    Ok(())
+}
+
+async fn says_formed(control: &Connection, module: &str, function: &str) -> Result<(), Error> {
+    let formed: bool = control.call(module, function, args![]).await.map_err(Error::setup)?;
+    match formed {
+        true => Ok(()),
+        false => Err(Error::setup(format!("{module}:{function}() says false"))),
+    }
+}
+
+/// The Erlang names of the nodes that take part.
+fn names(cluster: &Cluster) -> Vec<Atom> {
+    let name = |node: &Node| Atom::from(erlang_name(node.name()).as_str());
+    cluster.nodes().iter().map(name).collect()
+}
+
+/// Calls a function on a node with the nodes that take part, where the application has such a function.
+async fn tell(
+    node: &Node,
+    function: &Option<(String, String)>,
+    cluster: &Cluster,
+) -> Result<(), Error> {
+    let Some((module, function)) = function else { return Ok(()) };
+    let control = node.control().await.map_err(Error::setup)?;
+    let telling = control.call::<()>(module, function, args![names(cluster)]);
+    telling.within(MESH_LIMIT).await.map_err(Error::setup)
 }
 
 /// A command line as a process of a host.
@@ -235,15 +279,14 @@ impl Db for ErlangApp {
     }
 
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
-        let mut hosts = HostSpec::nodes(nodes);
-        // Asked before anything is prepared, too: then only names and groups matter.
-        if let Ok(prepared) = self.prepared() {
-            let mut folders = vec![Folder::read_only(prepared.ebin.path(), EBIN)];
-            folders.extend(self.named(&prepared.runtime).map(Folder::in_place));
-            let with = |host: HostSpec| folders.iter().cloned().fold(host, HostSpec::folder);
-            hosts = hosts.into_iter().map(with).collect();
-        }
-        Ok(hosts)
+        Ok(HostSpec::nodes(nodes))
+    }
+
+    fn folders(&self, _: &HostSpec) -> Result<Vec<Folder>, Error> {
+        let prepared = self.prepared()?;
+        let ebin = Folder::read_only(prepared.ebin.path(), EBIN);
+        let named = self.named(&prepared.runtime).map(Folder::in_place);
+        Ok([ebin].into_iter().chain(named).collect())
     }
 
     async fn start(&self, node: &Node) -> Result<(), Error> {
@@ -274,16 +317,11 @@ impl Db for ErlangApp {
     }
 
     async fn form(&self, cluster: &Cluster) -> Result<(), Error> {
-        let Some(first) = cluster.nodes().first() else { return Ok(()) };
+        let Some(first) = cluster.nodes().into_iter().next() else { return Ok(()) };
         self.reconnect(cluster).await?;
         if let Some((module, function)) = &self.form {
             let control = first.control().await.map_err(Error::setup)?;
-            let names: Vec<Atom> = cluster
-                .nodes()
-                .iter()
-                .map(|n| Atom::from(erlang_name(n.name()).as_str()))
-                .collect();
-            let forming = control.call::<()>(module, function, args![names]);
+            let forming = control.call::<()>(module, function, args![names(cluster)]);
             forming.within(MESH_LIMIT).await.map_err(Error::setup)?;
         }
         // All at once: a node that is late does not delay the question to the next.
@@ -308,6 +346,23 @@ impl Db for ErlangApp {
         Ok(())
     }
 
+    /// Partitions and nodes that are down need not keep it from joining: only the application's own function has
+    /// to succeed, and `formed` to say that the node takes part.
+    async fn join(&self, node: &Node, cluster: &Cluster) -> Result<(), Error> {
+        tell(node, &self.join, cluster).await?;
+        let Some((module, function)) = &self.formed else { return Ok(()) };
+        let what = format!("{} as a part of the cluster", node.name());
+        wait_until(node.clock(), &what, MESH_LIMIT, || async {
+            let control = node.control().await.map_err(Error::setup)?;
+            says_formed(&control, module, function).await
+        })
+        .await
+    }
+
+    async fn leave(&self, node: &Node, cluster: &Cluster) -> Result<(), Error> {
+        tell(node, &self.leave, cluster).await
+    }
+
     async fn reconnect(&self, cluster: &Cluster) -> Result<(), Error> {
         for node in cluster.nodes() {
             let control = node.control().await.map_err(Error::setup)?;
@@ -326,5 +381,27 @@ impl Db for ErlangApp {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_the_same_before_and_after_it_is_prepared() {
+        let app = ErlangApp::new("shop", ["shop.erl"]);
+        let before = app.hosts(3).unwrap();
+        let early = app.folders(&before[0]).unwrap_err().to_string();
+        assert!(early.contains("was not prepared"), "{early}");
+        let (erts_version, otp_version) = ("13.1.5".into(), "25.2.3".into());
+        let root = "/usr/lib/erlang".into();
+        let runtime = Runtime { root, erts_version, otp_release: 25, otp_version };
+        let ebin = Scratch::new().unwrap().into();
+        *app.prepared.lock().unwrap() = Some(Prepared { runtime, ebin });
+        assert_eq!(app.hosts(3).unwrap(), before);
+        let folders = app.folders(&before[0]).unwrap();
+        assert_eq!(folders[1], Folder::in_place("/usr/lib/erlang"));
+        assert_eq!(folders[0].at, PathBuf::from(EBIN));
     }
 }

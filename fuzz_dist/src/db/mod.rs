@@ -1,15 +1,17 @@
 //! The system under test: how it is prepared, started, found ready, formed into a cluster.
 
 mod erlang;
+mod membership;
 
 pub use erlang::ErlangApp;
+pub(crate) use membership::{join, leave, provided};
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::DynClient;
-use crate::env::{Facet, HostSpec};
+use crate::env::{Facet, Folder, HostSpec};
 use crate::error::Error;
 use crate::node::{BoxFuture, Cluster, Node};
 use crate::op::{Name, Value};
@@ -102,10 +104,28 @@ pub trait Db: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// The hosts for a cluster of `nodes` nodes, with the folders and files that they need. By default
-    /// `n1` … `nN`, each a node, each its own data centre.
+    /// The hosts for a cluster of `nodes` nodes. By default `n1` … `nN`, each a node, each its own data centre. The
+    /// same before and after [`Db::prepare`]: what that provides is in [`Db::folders`]. A node that joins while a test runs is the one that a
+    /// cluster of one node more has besides.
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
         Ok((1..=nodes).map(|i| HostSpec::node(format!("n{i}"))).collect())
+    }
+
+    /// The folders that a host needs of what [`Db::prepare`] provided, beside those that [`Db::hosts`] names.
+    ///
+    /// # Errors
+    ///
+    /// When it was not prepared.
+    fn folders(&self, host: &HostSpec) -> Result<Vec<Folder>, Error> {
+        let _ = host;
+        Ok(Vec::new())
+    }
+
+    /// Starts what runs on a host of role [`Service`](crate::env::Role::Service), and returns when the nodes can use
+    /// it: at set-up before the nodes start, and again after a kill of it. By default nothing.
+    fn start_service(&self, service: &Node) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = service;
+        async { Ok(()) }
     }
 
     /// Starts its processes on a node: at set-up, and again after a kill.
@@ -129,6 +149,30 @@ pub trait Db: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = (node, cluster);
         async { Ok(()) }
+    }
+
+    /// Makes a node that is started and ready a part of the running cluster, for the first time. From then on it
+    /// has to give what the others have. A database that does not say how has no nodes that join.
+    fn join(
+        &self,
+        node: &Node,
+        cluster: &Cluster,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (node, cluster);
+        let name = Db::name(self);
+        async move { Err(Error::usage(format!("`{name}` does not say how nodes join (`Db::join`)"))) }
+    }
+
+    /// Lets a node leave the cluster for good: what only that node has goes to others. It gets no operations
+    /// any more; its host ends afterwards. A database that does not say how has no nodes that leave.
+    fn leave(
+        &self,
+        node: &Node,
+        cluster: &Cluster,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = (node, cluster);
+        let name = Db::name(self);
+        async move { Err(Error::usage(format!("`{name}` does not say how nodes leave (`Db::leave`)"))) }
     }
 
     /// Connects all nodes with each other after the heal. Only done where the test says
@@ -175,6 +219,10 @@ pub trait DynDb: Send + Sync {
     fn prepare(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// See [`Db::hosts`].
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error>;
+    /// See [`Db::folders`].
+    fn folders(&self, host: &HostSpec) -> Result<Vec<Folder>, Error>;
+    /// See [`Db::start_service`].
+    fn start_service<'a>(&'a self, service: &'a Node) -> BoxFuture<'a, Result<(), Error>>;
     /// See [`Db::start`].
     fn start<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>>;
     /// See [`Db::ready`].
@@ -183,6 +231,15 @@ pub trait DynDb: Send + Sync {
     fn form<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>>;
     /// See [`Db::rejoin`].
     fn rejoin<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::join`].
+    fn join<'a>(&'a self, node: &'a Node, cluster: &'a Cluster)
+    -> BoxFuture<'a, Result<(), Error>>;
+    /// See [`Db::leave`].
+    fn leave<'a>(
         &'a self,
         node: &'a Node,
         cluster: &'a Cluster,
@@ -216,6 +273,12 @@ impl<D: Db> DynDb for D {
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
         Db::hosts(self, nodes)
     }
+    fn folders(&self, host: &HostSpec) -> Result<Vec<Folder>, Error> {
+        Db::folders(self, host)
+    }
+    fn start_service<'a>(&'a self, service: &'a Node) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::start_service(self, service))
+    }
     fn start<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(Db::start(self, node))
     }
@@ -231,6 +294,20 @@ impl<D: Db> DynDb for D {
         cluster: &'a Cluster,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(Db::rejoin(self, node, cluster))
+    }
+    fn join<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::join(self, node, cluster))
+    }
+    fn leave<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Db::leave(self, node, cluster))
     }
     fn reconnect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(Db::reconnect(self, cluster))

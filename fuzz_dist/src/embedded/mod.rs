@@ -3,17 +3,20 @@
 //! It is the test bed of the framework itself and the database of `examples/embedded.rs`, which
 //! needs nothing but Rust. Without a bug it is what an available store promises: an add is
 //! acknowledged once it is in the node's own log; nodes push their logs to each other; when the
-//! network heals, all nodes hold everything.
+//! network heals, all nodes hold everything. A node that joins is pushed everything, and one that leaves
+//! refuses adds and goes when another node has everything.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::client::{Client, DynClient, Error as ClientError, bad_argument, unsupported};
 use crate::db::{Db, Facts, Load};
-use crate::env::{Command, Facet};
+use crate::env::{Command, Facet, HostSpec, Role};
 use crate::error::Error;
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Completion, Invocation, Name, OpError, Value};
@@ -26,6 +29,10 @@ pub use server::main_if_asked;
 const PORT: u16 = 7000;
 /// How long nodes may take until each holds what was written at every other.
 const FORM_LIMIT: Duration = Duration::from_secs(20);
+/// How long a node that leaves waits until another one has what it has.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(30);
+/// How long a node may take to hear of another one that joins or leaves.
+const TELL_LIMIT: Duration = Duration::from_secs(2);
 
 /// What can be wrong with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,17 +50,20 @@ pub enum Bug {
     ResurrectsFailed,
     /// Adds that were acknowledged while peers were out of reach are never sent to them.
     ForgetsPeers,
+    /// Who joins a running cluster never gets what was there before.
+    ForgetsJoiners,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 6] = [
+    pub const ALL: [Bug; 7] = [
         Bug::LosesAdd,
         Bug::Duplicates,
         Bug::Invents,
         Bug::ReadsStale,
         Bug::ResurrectsFailed,
         Bug::ForgetsPeers,
+        Bug::ForgetsJoiners,
     ];
 
     /// Its name on the command line of the store.
@@ -65,6 +75,7 @@ impl Bug {
             Bug::ReadsStale => "reads_stale",
             Bug::ResurrectsFailed => "resurrects_failed",
             Bug::ForgetsPeers => "forgets_peers",
+            Bug::ForgetsJoiners => "forgets_joiners",
         }
     }
 
@@ -111,7 +122,8 @@ impl Db for Embedded {
 
     async fn start(&self, node: &Node) -> Result<(), Error> {
         let program: PathBuf = std::env::current_exe()?;
-        let others = node.env().hosts().into_iter().filter(|(id, _)| *id != node.host());
+        let is_peer = |(id, host): &(_, HostSpec)| *id != node.host() && host.role == Role::Node;
+        let others = node.env().hosts().into_iter().filter(is_peer);
         let peers = others.map(|(id, _)| Ok(node.env().address(id)?.to_string()));
         let peers: Vec<String> = peers.collect::<Result<_, Error>>()?;
         let command = Command::new(program.to_string_lossy())
@@ -144,8 +156,8 @@ impl Db for Embedded {
             wait_until(node.clock(), &what, FORM_LIMIT, || async {
                 let heard =
                     StoreClient::new(node.clone()).ask("probes\n").await.map_err(Error::setup)?;
-                let missing: Vec<&str> = cluster
-                    .nodes()
+                let nodes = cluster.nodes();
+                let missing: Vec<&str> = nodes
                     .iter()
                     .map(Node::name)
                     .filter(|n| !heard.split_whitespace().any(|h| h == *n))
@@ -160,6 +172,34 @@ impl Db for Embedded {
         Ok(())
     }
 
+    /// The others push to it from now on; it was started with their addresses. Those that are down or paused
+    /// hear of it when they are started again, or go on.
+    async fn join(&self, node: &Node, cluster: &Cluster) -> Result<(), Error> {
+        let line = format!("peer {}\n", node.address());
+        tell_all(cluster, &line).await;
+        Ok(())
+    }
+
+    async fn leave(&self, node: &Node, cluster: &Cluster) -> Result<(), Error> {
+        let mut leaving = StoreClient::new(node.clone());
+        leaving.ask("retire\n").await.map_err(Error::setup)?;
+        let own = leaving.elements().await.map_err(Error::setup)?;
+        let what = format!("what {} alone has on another node", node.name());
+        wait_until(node.clock(), &what, HAND_OVER_LIMIT, || async {
+            for other in cluster.nodes() {
+                let mut other = StoreClient::new(other);
+                let has = node.clock().timeout(TELL_LIMIT, other.elements()).await;
+                if has.is_ok_and(|has| has.is_ok_and(|has| own.is_subset(&has))) {
+                    return Ok(());
+                }
+            }
+            Err(Error::setup("no other node has everything"))
+        })
+        .await?;
+        tell_all(cluster, &format!("gone {}\n", node.address())).await;
+        Ok(())
+    }
+
     fn client(&self, workload: &str, node: &Node) -> Option<Box<dyn DynClient>> {
         (workload == "g_set").then(|| Box::new(StoreClient::new(node.clone())) as Box<_>)
     }
@@ -167,6 +207,16 @@ impl Db for Embedded {
     fn workloads(&self) -> Vec<Name> {
         vec!["g_set".into()]
     }
+}
+
+/// Sends all nodes this line, at once; who does not answer soon goes without.
+async fn tell_all(cluster: &Cluster, line: &str) {
+    let telling = cluster.nodes().into_iter().map(|node| {
+        let (clock, line) = (node.clock().clone(), line.to_string());
+        async move { clock.timeout(TELL_LIMIT, StoreClient::new(node).ask(&line)).await.is_ok() }
+    });
+    let mut telling: JoinSet<bool> = telling.collect();
+    while telling.join_next().await.is_some() {}
 }
 
 /// A client of the store: one line asked, one line answered.
@@ -194,6 +244,12 @@ impl StoreClient {
         }
         self.stream = Some(stream);
         Ok(answer)
+    }
+
+    /// All that the node has.
+    async fn elements(&mut self) -> std::io::Result<BTreeSet<i64>> {
+        let answer = self.ask("all\n").await?;
+        Ok(answer.split_whitespace().filter_map(|word| word.parse().ok()).collect())
     }
 }
 

@@ -53,6 +53,10 @@ struct State {
     /// Elements that peers must not get, for [`Bug::ForgetsPeers`].
     kept_back: HashSet<i64>,
     peers_out_of_reach: HashSet<String>,
+    /// Those that this node pushes to.
+    peers: BTreeSet<String>,
+    /// Is it about to leave?
+    retired: bool,
     stale: (Instant, Vec<i64>),
     adds: u64,
     reads: u64,
@@ -79,6 +83,8 @@ fn serve(path: &str, bug: Option<Bug>, address: &str, peers: Vec<String>) -> std
         probes: BTreeSet::new(),
         kept_back: HashSet::new(),
         peers_out_of_reach: HashSet::new(),
+        peers: BTreeSet::new(),
+        retired: false,
         stale: (Instant::now(), Vec::new()),
         adds: 0,
         reads: 0,
@@ -86,15 +92,41 @@ fn serve(path: &str, bug: Option<Bug>, address: &str, peers: Vec<String>) -> std
     let shared: Shared = Arc::new(Mutex::new(state));
     let listener = TcpListener::bind((address, PORT))?;
     let every = push_every(peers.len());
+    let pushing = Pushing { shared: shared.clone(), every, bug };
     for peer in peers {
-        let shared = shared.clone();
-        start(move || push_for_ever(&peer, &shared, every))?;
+        pushing.start(&peer, 0)?;
     }
     for stream in listener.incoming() {
-        let (stream, shared) = (stream?, shared.clone());
-        start(move || drop(answer_lines(stream, &shared, bug)))?;
+        let (stream, pushing) = (stream?, pushing.clone());
+        start(move || drop(answer_lines(stream, &pushing)))?;
     }
     Ok(())
+}
+
+/// What pushing to a peer takes, also to one that joins later.
+#[derive(Clone)]
+struct Pushing {
+    shared: Shared,
+    every: Duration,
+    bug: Option<Bug>,
+}
+
+impl Pushing {
+    /// Pushes all but so many elements to a peer from now on, unless it does already.
+    fn start(&self, peer: &str, acknowledged: usize) -> std::io::Result<()> {
+        if !lock(&self.shared).peers.insert(peer.into()) {
+            return Ok(());
+        }
+        let (peer, shared, every) = (peer.to_string(), self.shared.clone(), self.every);
+        start(move || push_to_the_end(&peer, &shared, every, acknowledged))
+    }
+
+    /// Another node has joined.
+    fn joined(&self, peer: &str) -> std::io::Result<()> {
+        let former = lock(&self.shared).log.len();
+        let forgets = self.bug == Some(Bug::ForgetsJoiners);
+        self.start(peer, if forgets { former } else { 0 })
+    }
 }
 
 /// Starts a thread; the store ends where there is none.
@@ -108,13 +140,16 @@ fn push_every(peers: usize) -> Duration {
     PUSH_EVERY.max(Duration::from_millis(pairs * 1000 / PUSHES_PER_SECOND))
 }
 
-fn answer_lines(stream: TcpStream, shared: &Shared, bug: Option<Bug>) -> std::io::Result<()> {
+fn answer_lines(stream: TcpStream, pushing: &Pushing) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while reader.read_line(&mut line)? > 0 {
-        let mut answer = lock(shared).answer(&line, bug)?;
+        let mut answer = match line.trim_end().split_once(' ') {
+            Some(("peer", peer)) => pushing.joined(peer).map(|()| "ok".to_string())?,
+            _ => lock(&pushing.shared).answer(&line, pushing.bug)?,
+        };
         answer.push('\n');
         writer.write_all(answer.as_bytes())?;
         line.clear();
@@ -126,6 +161,7 @@ impl State {
     fn answer(&mut self, line: &str, bug: Option<Bug>) -> std::io::Result<String> {
         let mut words = line.split_whitespace();
         Ok(match words.next() {
+            Some("add") if self.retired => "this node is about to leave".into(),
             Some("add") => match words.next().and_then(|n| n.parse().ok()) {
                 Some(n) => self.add(n, bug)?,
                 None => "an add needs a whole number".into(),
@@ -143,6 +179,15 @@ impl State {
             }
             Some("probes") => self.probes.iter().cloned().collect::<Vec<_>>().join(" "),
             Some("size") => self.log.len().to_string(),
+            Some("all") => self.log.iter().map(i64::to_string).collect::<Vec<_>>().join(" "),
+            Some("retire") => {
+                self.retired = true;
+                "ok".into()
+            }
+            Some("gone") => {
+                self.peers.retain(|peer| !words.clone().any(|gone| gone == peer));
+                "ok".into()
+            }
             _ => "unknown".into(),
         })
     }
@@ -194,16 +239,17 @@ impl State {
     }
 }
 
-/// Sends a peer whatever it has not acknowledged yet, for as long as the process lives.
-fn push_for_ever(peer: &str, shared: &Shared, every: Duration) {
-    let mut acknowledged = 0;
-    loop {
+/// Sends a peer whatever it has not acknowledged yet, until that has left.
+fn push_to_the_end(peer: &str, shared: &Shared, every: Duration, acknowledged: usize) {
+    let mut acknowledged = acknowledged;
+    while lock(shared).peers.contains(peer) {
         let gone = push_while_connected(peer, shared, every, &mut acknowledged).is_err();
         if gone {
             lock(shared).peers_out_of_reach.insert(peer.to_string());
         }
         thread::sleep(every);
     }
+    lock(shared).peers_out_of_reach.remove(peer);
 }
 
 fn push_while_connected(
@@ -221,7 +267,7 @@ fn push_while_connected(
     stream.set_read_timeout(Some(PEER_TIMEOUT))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     lock(shared).peers_out_of_reach.remove(peer);
-    loop {
+    while lock(shared).peers.contains(peer) {
         let (line, upto) = {
             let state = lock(shared);
             let upto = state.log.len().min(*acknowledged + PUSH_MAX);
@@ -241,6 +287,7 @@ fn push_while_connected(
         *acknowledged = upto;
         thread::sleep(every);
     }
+    Ok(())
 }
 
 #[cfg(test)]

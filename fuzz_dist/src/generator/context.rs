@@ -5,7 +5,7 @@ use std::fmt;
 use crate::op::{NodeId, Process};
 use crate::time::Time;
 
-/// One of the interpreter's threads; thread `i` speaks to node `i mod n` for the whole test.
+/// One of the interpreter's threads; thread `i` speaks to node `i mod n`, until nodes join or leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thread(pub u16);
 
@@ -148,6 +148,8 @@ pub struct Context<'a> {
     pub free: ThreadSet,
     processes: &'a [Process],
     nodes: u16,
+    /// The node of each thread, where that is not its place among the nodes.
+    bound: Option<&'a [NodeId]>,
     cursor: Thread,
 }
 
@@ -160,7 +162,14 @@ impl<'a> Context<'a> {
     pub fn new(time: Time, processes: &'a [Process], nodes: u16) -> Context<'a> {
         assert!(nodes > 0, "a test has at least one node");
         let all = ThreadSet::range(0, processes.len());
-        Context { time, all, free: all, processes, nodes, cursor: Thread(0) }
+        Context { time, all, free: all, processes, nodes, bound: None, cursor: Thread(0) }
+    }
+
+    /// The same where thread `i` speaks to node `bound[i]`.
+    #[must_use]
+    pub(crate) fn with_bound(mut self, bound: &'a [NodeId]) -> Context<'a> {
+        self.bound = Some(bound);
+        self
     }
 
     /// The same with these threads free.
@@ -208,10 +217,10 @@ impl<'a> Context<'a> {
 
     /// The node that a thread speaks to.
     pub fn node(&self, thread: Thread) -> NodeId {
-        NodeId(thread.0 % self.nodes)
+        self.bound.map_or(NodeId(thread.0 % self.nodes), |bound| bound[thread.index()])
     }
 
-    /// The number of nodes.
+    /// The number of nodes that take part.
     pub fn nodes(&self) -> u16 {
         self.nodes
     }

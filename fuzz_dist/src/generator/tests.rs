@@ -260,7 +260,9 @@ fn each_thread_and_each_node_have_their_own() {
         each_thread(|thread| ops([op("a"), Invocation::new("b", i64::from(thread.0))])),
         &["0:0 a", "0:1 a", "0:2 a", "10:0 b 0", "10:1 b 1", "10:2 b 2"],
     );
-    let reads = each_node(2, 4, |node| repeat(Invocation::new("r", i64::from(node.0))).limit(2));
+    let reads = each_node([NodeId(0), NodeId(1)], |node| {
+        repeat(Invocation::new("r", i64::from(node.0))).limit(2)
+    });
     let history = Simulator::new(4).nodes(2).run(reads).history;
     assert_eq!(history.len(), 8);
     for e in history.events() {

@@ -33,16 +33,54 @@ impl<G: Generator> Generator for OnThreads<G> {
     }
 }
 
-/// One generator per node; see [`each_node`].
+/// For each of these nodes a generator of its own, on the threads that speak to it. That of a node
+/// without any thread, such as one that left, has ended.
+///
+/// ```
+/// # use fuzz_dist::generator::*;
+/// # use fuzz_dist::op::{Invocation, NodeId};
+/// let reads = each_node([NodeId(0), NodeId(1)], |_| once(Invocation::new("read", ())));
+/// assert_eq!(Simulator::new(4).nodes(2).run(reads).history.len(), 4);
+/// ```
 pub fn each_node<G: Generator + 'static>(
-    nodes: u16,
-    concurrency: usize,
+    nodes: impl IntoIterator<Item = NodeId>,
     mut make: impl FnMut(NodeId) -> G,
 ) -> Any {
-    any((0..nodes).map(|node| {
-        let threads = (node as usize..concurrency).step_by(nodes.into());
-        make(NodeId(node)).on_threads(threads.map(|t| Thread(t as u16))).boxed()
-    }))
+    any(nodes.into_iter().map(|node| OnNode { inner: make(node), node }.boxed()))
+}
+
+/// Only on the threads that speak to a node.
+struct OnNode<G> {
+    inner: G,
+    node: NodeId,
+}
+
+impl<G> OnNode<G> {
+    fn narrowed<'a>(&self, ctx: &Context<'a>) -> Context<'a> {
+        let threads = ctx.all.iter().filter(|thread| ctx.node(*thread) == self.node);
+        ctx.narrowed(&threads.collect())
+    }
+}
+
+impl<G: Generator> Generator for OnNode<G> {
+    fn next(&mut self, ctx: &Context<'_>) -> Next {
+        let narrowed = self.narrowed(ctx);
+        // Without any thread it would be pending for ever.
+        if narrowed.all.is_empty() {
+            return Next::Exhausted;
+        }
+        self.inner.next(&narrowed)
+    }
+    fn take(&mut self, ctx: &Context<'_>) {
+        let narrowed = self.narrowed(ctx);
+        self.inner.take(&narrowed);
+    }
+    fn update(&mut self, ctx: &Context<'_>, update: &Update<'_>) {
+        if ctx.node(update.thread) == self.node {
+            let narrowed = self.narrowed(ctx);
+            self.inner.update(&narrowed, update);
+        }
+    }
 }
 
 /// One generator per thread or per process; see [`each_thread`] and [`each_process`].
@@ -212,5 +250,35 @@ impl Generator for Reserve {
                 part.update(&ctx.narrowed(range), update);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::generator::repeat;
+    use crate::op::{Invocation, Value};
+    use crate::time::Time;
+
+    #[test]
+    fn who_speaks_to_a_node_is_asked_at_that_moment() {
+        let processes = [Process(0), Process(1), Process(2)];
+        let ctx = Context::new(Time::ZERO, &processes, 2);
+        let moved = ctx.with_bound(&[NodeId(0), NodeId(3), NodeId(3)]);
+        assert_eq!(moved.node(Thread(2)), NodeId(3));
+        let mut each = each_node([NodeId(0), NodeId(1), NodeId(3)], |node| {
+            repeat(Invocation::new("r", i64::from(node.0)))
+        });
+        let mut asked = BTreeMap::new();
+        for free in [Thread(0), Thread(1), Thread(2)] {
+            let ctx = moved.with_free(ThreadSet::one(free));
+            let Next::Op(planned) = each.next(&ctx) else { panic!("a free thread has a node") };
+            each.take(&ctx);
+            asked.insert(planned.thread.0, planned.op.value);
+        }
+        let expected = [(0, 0), (1, 3), (2, 3)].map(|(thread, node)| (thread, Value::Int(node)));
+        assert_eq!(asked, BTreeMap::from(expected), "a node without threads has nothing to do");
     }
 }

@@ -84,9 +84,15 @@ impl Grudge {
         self.n
     }
 
-    /// Does `to` drop what `from` sends?
+    /// Does `to` drop what `from` sends? Nodes beyond its own, which joined later, it does not cut.
     pub fn drops(&self, to: usize, from: usize) -> bool {
-        self.drops[to * self.n + from]
+        to < self.n && from < self.n && self.drops[to * self.n + from]
+    }
+
+    /// The same for nodes of other numbers: what is said of node `i` here is said of node `ids[i]` among
+    /// `n`, and of nobody else.
+    pub(crate) fn among(&self, ids: &[usize], n: usize) -> Grudge {
+        self.cuts().fold(Grudge::none(n), |all, (from, to)| all.cut(ids[from], ids[to]))
     }
 
     /// Can the two exchange packets in both directions?
@@ -128,18 +134,16 @@ impl Grudge {
             .filter(|(from, to)| self.drops(*to, *from))
     }
 
-    /// Drops what either of the two drops: overlapping partitions.
-    ///
-    /// # Panics
-    ///
-    /// When the two speak of different numbers of nodes.
+    /// Drops what either of the two drops: overlapping partitions. Where one is of fewer nodes, the others
+    /// joined later.
     #[must_use]
-    pub fn union(mut self, other: &Grudge) -> Grudge {
-        assert_eq!(self.n, other.n, "grudges of different clusters");
-        for (mine, theirs) in self.drops.iter_mut().zip(&other.drops) {
-            *mine |= theirs;
+    pub fn union(self, other: &Grudge) -> Grudge {
+        let n = self.n.max(other.n);
+        let mut all = if self.n == n { self } else { Grudge::none(n).union(&self) };
+        for (from, to) in other.cuts() {
+            all.drops[to * n + from] = true;
         }
-        self
+        all
     }
 
     /// In one line, with the nodes' names: `{n1 n2} | {n3 n4 n5}`.

@@ -127,6 +127,20 @@ fn overlapping_partitions_drop_what_either_drops() {
 }
 
 #[test]
+fn who_joined_later_is_cut_from_nobody() {
+    let three = Grudge::none(3).cut_both(0, 2);
+    for (a, b) in [(3, 0), (0, 3), (2, 3), (3, 4)] {
+        assert!(three.linked(a, b), "{a} {b}");
+    }
+    let both = three.clone().union(&Grudge::none(5).cut(4, 0));
+    assert_eq!(both, Grudge::none(5).cut(4, 0).union(&three));
+    assert_eq!((both.nodes(), both.cuts().collect::<Vec<_>>()), (5, vec![(0, 2), (2, 0), (4, 0)]));
+    let members = Grudge::complete(3, &[vec![0], vec![1, 2]]).among(&[0, 2, 4], 5);
+    let cuts = [(0, 2), (0, 4), (2, 0), (4, 0)];
+    assert_eq!(members.cuts().collect::<Vec<_>>(), cuts);
+}
+
+#[test]
 fn grudges_are_stored_as_their_rows() {
     let grudge = Grudge::none(3).cut(0, 1).cut_both(1, 2);
     let text = serde_json::to_string(&grudge).unwrap();

@@ -28,7 +28,7 @@ pub(crate) struct Executor {
     pub(super) recorder: Recorder,
     pub(super) options: Options,
     pub(super) counters: Arc<Counters>,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) observers: Vec<Arc<dyn Observer>>,
 }
 
 impl Executor {
@@ -48,9 +48,8 @@ impl Executor {
     pub(crate) fn invoked(&self, caller: Caller, phase: Phase, op: &Invocation) -> Time {
         self.counters.invoked.fetch_add(1, Ordering::Relaxed);
         let (time, index) = self.record(caller, phase, Kind::Invoke, op, None);
-        if let Some(observer) = &self.observer {
-            observer.about_to_invoke(&sent(caller, time, index, op));
-        }
+        let sent = sent(caller, time, index, op);
+        self.observers.iter().for_each(|observer| observer.about_to_invoke(&sent));
         time
     }
 
@@ -66,9 +65,8 @@ impl Executor {
         let completion = self.judged(op, completion);
         self.counters.completed(&completion);
         let (time, index) = self.record(caller, phase, completion.kind(), op, Some(&completion));
-        if let Some(observer) = &self.observer {
-            observer.completed(&sent(caller, time, index, op), &completion);
-        }
+        let sent = sent(caller, time, index, op);
+        self.observers.iter().for_each(|observer| observer.completed(&sent, &completion));
         (completion, time)
     }
 

@@ -1,6 +1,7 @@
 //! Drives a generator against clients and records what happens.
 //!
-//! Thread `i` of `concurrency` speaks to node `i mod n`. On it runs one process at a time, at
+//! Thread `i` of `concurrency` speaks to node `i mod n`; where nodes join and leave, threads are spread over
+//! the members of that moment. On it runs one process at a time, at
 //! first number `i`; when nobody knows what became of an operation, that process is dead, and
 //! the next one, `process + concurrency`, begins with a new client. All clients are polled
 //! within one task: an operation costs no message between tasks.
@@ -14,7 +15,7 @@ use crate::client::DynOpener;
 use crate::clock::Clock;
 use crate::generator::{Generator, Thread};
 use crate::history::Recorder;
-use crate::op::{Invocation, Phase, Process};
+use crate::op::{Invocation, NodeId, Phase, Process};
 
 mod connection;
 mod counters;
@@ -22,6 +23,7 @@ mod executor;
 mod options;
 mod pool;
 mod run;
+mod spread;
 
 pub(crate) use connection::{Connection, Done};
 pub use counters::{Counters, Counts, Observer, Sent};
@@ -35,8 +37,15 @@ pub struct Interpreter {
     executor: Executor,
     threads: Vec<ThreadState>,
     processes: Vec<Process>,
+    /// The node that each thread speaks to, and the one that it shall speak to once it is free.
+    bound: Vec<NodeId>,
+    wanted: Vec<NodeId>,
+    members: Option<Members>,
     cursor: Thread,
 }
+
+/// The nodes that take part, as they join and leave.
+pub(crate) type Members = watch::Receiver<Arc<[NodeId]>>;
 
 struct ThreadState {
     connection: Connection,
@@ -59,7 +68,11 @@ impl Interpreter {
     ) -> Result<Interpreter, OptionsError> {
         options.validate()?;
         let threads = 0..options.concurrency;
+        let bound: Vec<NodeId> = threads.clone().map(|i| NodeId(i % options.nodes)).collect();
         Ok(Interpreter {
+            wanted: bound.clone(),
+            bound,
+            members: None,
             processes: threads.clone().map(|i| Process(i.into())).collect(),
             threads: threads
                 .map(|_| ThreadState { connection: Connection::None, op: None, failures: 0 })
@@ -70,16 +83,35 @@ impl Interpreter {
                 recorder,
                 options,
                 counters: Arc::default(),
-                observer: None,
+                observers: Vec::new(),
             },
         })
     }
 
-    /// With somebody who watches.
+    /// With somebody more who watches.
     #[must_use]
     pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Interpreter {
-        self.executor.observer = Some(observer);
+        self.executor.observers.push(observer);
         self
+    }
+
+    /// Whose threads speak to these nodes, whoever joins and leaves.
+    #[must_use]
+    pub(crate) fn following(mut self, members: Members) -> Interpreter {
+        self.members = Some(members);
+        self
+    }
+
+    /// Takes up who takes part now; did that change?
+    fn follow(&mut self) -> bool {
+        let Some(members) = &mut self.members else { return false };
+        if !members.has_changed().unwrap_or(false) {
+            return false;
+        }
+        let now = members.borrow_and_update();
+        self.wanted = spread::spread(&self.bound, &now);
+        self.executor.options.nodes = u16::try_from(now.len()).unwrap_or(u16::MAX).max(1);
+        true
     }
 
     /// The live counts of all phases.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::connection::{Done, Target};
+use super::connection::{Connection, Done, Target};
 use super::executor::Caller;
 use super::pool::{Finished, Pool};
 use super::{Ended, Interpreter};
 use crate::client::{ABANDONED, DynOpener, NO_CLIENT, PANICKED};
 use crate::clock::Timer;
 use crate::generator::{Context, Generator, Next, Planned, Thread, ThreadSet, Update};
-use crate::op::{Completion, NodeId, OpError, Phase, Process};
+use crate::op::{Completion, OpError, Phase, Process};
 use crate::time::Time;
 
 /// So much is done in a row before the runtime gets its turn: I/O and timers live there.
@@ -50,6 +50,7 @@ impl<'a> Run<'a> {
         end: Time,
     ) -> Run<'a> {
         let threads = interpreter.threads.len();
+        interpreter.follow();
         let timer = interpreter.executor.clock.timer();
         let mut run = Run {
             interpreter,
@@ -101,6 +102,7 @@ impl<'a> Run<'a> {
             if now >= self.end {
                 return Ended::TimeLimit;
             }
+            self.follow();
             let wake = match generator.next(&self.context(now)) {
                 Next::Op(planned) if planned.time <= now => {
                     generator.take(&self.context(now));
@@ -109,9 +111,8 @@ impl<'a> Run<'a> {
                 }
                 Next::Log(text) => {
                     generator.take(&self.context(now));
-                    if let Some(observer) = &self.interpreter.executor.observer {
-                        observer.log(now, &text);
-                    }
+                    let observers = &self.interpreter.executor.observers;
+                    observers.iter().for_each(|observer| observer.log(now, &text));
                     continue;
                 }
                 Next::Op(planned) => Some(planned.time),
@@ -163,6 +164,7 @@ impl<'a> Run<'a> {
 
     fn context(&self, now: Time) -> Context<'_> {
         Context::new(now, &self.interpreter.processes, self.interpreter.executor.options.nodes)
+            .with_bound(&self.interpreter.bound)
             .with_free(self.free)
             .with_cursor(self.interpreter.cursor)
     }
@@ -206,7 +208,7 @@ impl<'a> Run<'a> {
         Caller {
             thread: Thread(i as u16),
             process: self.interpreter.processes[i],
-            node: NodeId(i as u16 % self.interpreter.executor.options.nodes),
+            node: self.interpreter.bound[i],
         }
     }
 
@@ -242,7 +244,7 @@ impl<'a> Run<'a> {
                 thread.failures = if connection.is_ready() { 0 } else { thread.failures + 1 };
                 thread.connection = connection;
                 // Without a client too: its next operation fails, and the history shows it.
-                self.free.insert(Thread(i as u16));
+                self.free_or_move(i);
             }
             Err(panic) if self.interpreter.threads[i].op.is_some() => {
                 self.complete(i, Completion::Info(OpError::new(PANICKED, panic)), generator);
@@ -252,13 +254,43 @@ impl<'a> Run<'a> {
                 // It panicked as it was opened, and its session is gone with it.
                 self.interpreter.threads[i].failures += 1;
                 self.next_process(i);
-                self.free.insert(Thread(i as u16));
+                self.free_or_move(i);
             }
+        }
+    }
+
+    /// Takes up who takes part now. Free threads move at once, others when they are done.
+    fn follow(&mut self) {
+        if self.interpreter.follow() {
+            for i in 0..self.interpreter.threads.len() {
+                if self.moves(i) && self.free.remove(Thread(i as u16)) {
+                    self.release(i);
+                }
+            }
+        }
+    }
+
+    /// Shall the thread speak to another node?
+    fn moves(&self, i: usize) -> bool {
+        self.interpreter.bound[i] != self.interpreter.wanted[i]
+    }
+
+    fn free_or_move(&mut self, i: usize) {
+        match self.moves(i) {
+            true => self.release(i),
+            false => self.free.insert(Thread(i as u16)),
         }
     }
 
     /// Makes a thread free, or lets it get a connection first.
     fn release(&mut self, i: usize) {
+        if self.moves(i) {
+            // A session does not go over to another node.
+            self.interpreter.bound[i] = self.interpreter.wanted[i];
+            let thread = &mut self.interpreter.threads[i];
+            (thread.connection, thread.failures) = (Connection::None, 0);
+            self.next_process(i);
+        }
         if self.interpreter.threads[i].connection.is_ready() {
             self.free.insert(Thread(i as u16));
             return;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::client::{Client, Error, Opener};
-use crate::generator::{from_fn, once, repeat};
+use crate::generator::{each_node, from_fn, once, repeat};
 use crate::op::{Completion, Kind, NodeId, OpError, Value};
 use crate::random::Seed;
 use crate::time::{millis, secs};
@@ -268,6 +268,49 @@ fn threads_are_bound_to_nodes_and_take_turns() {
 }
 
 #[test]
+fn a_node_that_joins_gets_threads_and_one_that_left_gets_no_more_operations() {
+    let mut bench = Bench::new(4);
+    let members = |ids: &[u16]| ids.iter().copied().map(NodeId).collect::<Arc<[NodeId]>>();
+    let (change, following) = watch::channel(members(&[0, 1]));
+    bench.interpreter.members = Some(following);
+    let mut asked = 0;
+    let changing = from_fn(move || {
+        asked += 1;
+        match asked {
+            20 => drop(change.send_replace(members(&[0, 1, 2]))),
+            40 => drop(change.send_replace(members(&[0, 2]))),
+            _ => {}
+        }
+        Some(Invocation::new("slow", asked))
+    });
+    bench.run(changing.limit(80));
+    bench.run(each_node([NodeId(0), NodeId(1), NodeId(2)], |_| repeat(op("last")).limit(3)));
+    let mut nodes: BTreeMap<&str, BTreeMap<u16, usize>> = BTreeMap::new();
+    let mut of_process: BTreeMap<u32, NodeId> = BTreeMap::new();
+    let mut after_the_leave = Vec::new();
+    bench.recorder.with(|h| {
+        for i in (0..h.len()).filter(|i| h.kind(*i) == Kind::Invoke) {
+            let node = h.node(i).unwrap();
+            assert_eq!(*of_process.entry(h.process(i).0).or_insert(node), node, "a session moved");
+            let nth = h.value(i).as_int();
+            let part = match nth {
+                Some(..20) => "two",
+                Some(20..40) => "three",
+                Some(40..) => "without n2",
+                None => "last",
+            };
+            *nodes.entry(part).or_default().entry(node.0).or_default() += 1;
+            after_the_leave.extend(nth.filter(|n| *n > 41 && node == NodeId(1)));
+        }
+    });
+    assert_eq!(nodes["two"].keys().collect::<Vec<_>>(), [&0, &1]);
+    assert!(nodes["three"].len() == 3, "{nodes:?}");
+    // What the generator was asked for as it changed was planned for a thread of that moment.
+    assert!(after_the_leave.is_empty(), "{after_the_leave:?}");
+    assert_eq!(nodes["last"], BTreeMap::from([(0, 3), (2, 3)]));
+}
+
+#[test]
 fn what_still_runs_at_the_end_is_unknown_and_the_next_phase_goes_on() {
     let mut bench = Bench::new(2);
     bench.interpreter.executor.options.op_timeout = secs(600);
@@ -361,7 +404,7 @@ fn observers_see_each_operation_between_its_record_and_its_sending() {
     }
     let mut bench = Bench::new(2);
     let seen = Arc::new(Seen::default());
-    bench.interpreter.executor.observer = Some(Arc::clone(&seen) as Arc<dyn Observer>);
+    bench.interpreter.executor.observers = vec![Arc::clone(&seen) as Arc<dyn Observer>];
     bench.run(once(op("write")).then(crate::generator::log("done").synchronize()));
     assert_eq!(*seen.0.lock().unwrap(), ["0 write", "1 ok", "done"]);
 }

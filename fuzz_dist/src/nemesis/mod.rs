@@ -13,11 +13,12 @@ use crate::db::{AnyDb, Facts};
 use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::node::{BoxFuture, Cluster};
+use crate::node::{BoxFuture, Cluster, Node};
 use crate::op::{Name, Value};
 use crate::random::Stream;
 
 mod erlang;
+mod membership;
 mod near;
 mod partition;
 mod plan;
@@ -33,6 +34,7 @@ pub use erlang::{
     kill_epmd, kill_process, memory_pressure, memory_pressure_of, purge_module, suspend_process,
     wrong_cookie,
 };
+pub use membership::{MembershipFault, MembershipPlan, grow, membership, shrink};
 pub use near::{
     Boundaries, Near, Zone, after_nodedown, near_call_timeout, near_call_timeout_of, near_tick,
     near_tick_pause, retransmission,
@@ -42,7 +44,7 @@ pub use partition::{
     link, majority_minority, majority_ring, one_way, primaries,
 };
 pub use plan::{AnyPlan, Hit, Plan};
-pub use process::{KillFault, PauseFault, kill, pause};
+pub use process::{KillFault, PauseFault, kill, kill_of, pause, pause_of};
 pub use restart::restart_after;
 pub use schedule::{Drawn, LaneSchedule, Occurrence, Schedule, Slot};
 pub use timing::{Lasting, Timing, Window, windows};
@@ -55,6 +57,29 @@ pub struct Targets<'a> {
     pub cluster: &'a Cluster,
     /// The system under test, for faults that need its help.
     pub db: &'a AnyDb,
+}
+
+impl Targets<'_> {
+    /// Adds a node to the running cluster: its host, the database on it, and its place among the others. Needs
+    /// [`Facet::Membership`].
+    ///
+    /// # Errors
+    ///
+    /// When there is no client for one node more, the environment refuses, or the database does not let it in;
+    /// then its host is gone again.
+    pub async fn join(&self) -> Result<Node, Error> {
+        crate::db::join(self.cluster, self.db).await
+    }
+
+    /// Removes a node from the running cluster, and its host. It gets no more operations from now on.
+    ///
+    /// # Errors
+    ///
+    /// When it is the last one, or the database does not let it go: then its host stays, and this may be called
+    /// again.
+    pub async fn leave(&self, node: &Node) -> Result<(), Error> {
+        crate::db::leave(self.cluster, self.db, node).await
+    }
 }
 
 /// The result of verifying a fault's effect.

@@ -84,14 +84,14 @@ pub fn custom(grudge: Grudge) -> Nemesis {
     PartitionFault(Partition::Custom(grudge)).into()
 }
 
-fn members(targets: Targets<'_>) -> Vec<Member> {
+fn members(targets: Targets<'_>, nodes: &[Node]) -> Vec<Member> {
     let leaders = targets.db.primaries(targets.cluster);
     let member = |node: &Node| Member {
         name: node.name().into(),
         group: node.group().map(Into::into),
         primary: leaders.iter().any(|l| l.id() == node.id()),
     };
-    targets.cluster.nodes().iter().map(member).collect()
+    nodes.iter().map(member).collect()
 }
 
 /// A drawn partition.
@@ -141,16 +141,32 @@ impl Fault for PartitionFault {
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<PartitionPlan, Error> {
-        let members = members(targets);
-        let grudge = self.0.draw(&members, random).map_err(|e| Error::usage(e.to_string()))?;
-        let names: Vec<&str> = members.iter().map(|m| &*m.name).collect();
-        let hit = |id: usize| (0..members.len()).any(|o| o != id && !grudge.linked(id, o));
-        let nodes = targets.cluster.nodes().iter().map(Node::id);
-        let hit = Hit {
-            shape: grudge.shape(&names),
-            nodes: nodes.filter(|id| hit(id.index())).collect(),
+        let (nodes, all) = (targets.cluster.nodes(), targets.cluster.all_nodes());
+        let (grudge, shape) = match &self.0 {
+            // It counts nodes by their ids, also where some have joined or left.
+            Partition::Custom(grudge) => {
+                let of_start = grudge.nodes() == targets.cluster.nodes_at_start();
+                let known = if of_start { &all[..grudge.nodes()] } else { &all[..] };
+                let drawn = self.0.draw(&members(targets, known), random);
+                let grudge = drawn.map_err(|e| Error::usage(e.to_string()))?;
+                let shape = grudge.shape(&known.iter().map(Node::name).collect::<Vec<_>>());
+                (grudge, shape)
+            }
+            drawn => {
+                let members = members(targets, &nodes);
+                let grudge = drawn.draw(&members, random);
+                let grudge = grudge.map_err(|e| Error::usage(e.to_string()))?;
+                let names: Vec<&str> = members.iter().map(|m| &*m.name).collect();
+                let ids: Vec<usize> = nodes.iter().map(|node| node.id().index()).collect();
+                (grudge.among(&ids, all.len()), grudge.shape(&names))
+            }
         };
-        Ok(PartitionPlan { hit, grudge })
+        let hit = |node: &&Node| {
+            let linked = |other: &Node| grudge.linked(node.id().index(), other.id().index());
+            nodes.iter().any(|other| other.id() != node.id() && !linked(other))
+        };
+        let nodes = nodes.iter().filter(hit).map(Node::id).collect();
+        Ok(PartitionPlan { hit: Hit { shape, nodes }, grudge })
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &PartitionPlan) -> Result<Check, Error> {

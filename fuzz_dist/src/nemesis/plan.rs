@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 use crate::error::Error;
 use crate::grudge::Grudge;
+use crate::node::is_of_node;
 use crate::op::NodeId;
 
 /// What an occurrence of a fault hits: the part that every plan has.
@@ -108,7 +109,8 @@ impl AnyPlan {
     ///
     /// A usage error that names what does not.
     pub fn fits(&self, nodes: usize) -> Result<(), Error> {
-        if let Some(id) = self.hit.nodes.iter().find(|id| id.index() >= nodes) {
+        let missing = |id: &&NodeId| is_of_node(**id) && id.index() >= nodes;
+        if let Some(id) = self.hit.nodes.iter().find(missing) {
             let number = id.index() + 1;
             return Err(Error::usage(format!(
                 "the plan `{}` hits node {number}, and there are {nodes} nodes",

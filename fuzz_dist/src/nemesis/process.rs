@@ -8,7 +8,7 @@ use super::{Check, Fault, Hit, Nemesis, Targets};
 use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::minority;
-use crate::node::{Hold, Node, wait_until};
+use crate::node::{Hold, Node, is_of_node, wait_until};
 use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
 
@@ -23,7 +23,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// nodes that come back and never rejoin.
 #[fuzz_dist::nemesis("kill", aliases = ["crash"])]
 pub fn kill() -> Nemesis {
-    KillFault.into()
+    KillFault::default().into()
+}
+
+/// The same of exactly these hosts, which may be services.
+///
+/// ```
+/// use fuzz_dist::nemesis::kill_of;
+///
+/// let without = kill_of(["balancer"]);
+/// ```
+pub fn kill_of<N: Into<Name>>(hosts: impl IntoIterator<Item = N>) -> Nemesis {
+    KillFault(hosts.into_iter().map(Into::into).collect()).into()
 }
 
 /// Stops all processes of some nodes (SIGSTOP) and lets them go on at the end.
@@ -33,20 +44,44 @@ pub fn kill() -> Nemesis {
 /// has given up.
 #[fuzz_dist::nemesis("pause")]
 pub fn pause() -> Nemesis {
-    PauseFault.into()
+    PauseFault::default().into()
 }
 
-/// See [`kill`].
-#[derive(Clone, Copy, Debug)]
-pub struct KillFault;
+/// The same of exactly these hosts, which may be services.
+pub fn pause_of<N: Into<Name>>(hosts: impl IntoIterator<Item = N>) -> Nemesis {
+    PauseFault(hosts.into_iter().map(Into::into).collect()).into()
+}
 
-/// See [`pause`].
-#[derive(Clone, Copy, Debug)]
-pub struct PauseFault;
+/// See [`kill`] and [`kill_of`].
+#[derive(Clone, Debug, Default)]
+pub struct KillFault(Vec<Name>);
+
+/// See [`pause`] and [`pause_of`].
+#[derive(Clone, Debug, Default)]
+pub struct PauseFault(Vec<Name>);
+
+/// The hosts of these names; without names a random minority of the nodes, at least one.
+fn drawn(named: &[Name], targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
+    if named.is_empty() {
+        return some_nodes(targets, random);
+    }
+    let mut hosts = targets.cluster.nodes();
+    hosts.extend(targets.cluster.others().iter().cloned());
+    let find = |name: &Name| {
+        let found = hosts.iter().find(|host| host.name() == &**name).map(Node::id);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = hosts.iter().map(Node::name).collect();
+            Error::usage(format!("there is no host `{name}`; there are {}", names.join(", ")))
+        })
+    };
+    let nodes = named.iter().map(find).collect::<Result<_, _>>()?;
+    Ok(Hit { shape: named.join(" "), nodes })
+}
 
 /// A random minority, at least one node.
 fn some_nodes(targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
-    let mut nodes: Vec<NodeId> = targets.cluster.nodes().iter().map(Node::id).collect();
+    let all = targets.cluster.nodes();
+    let mut nodes: Vec<NodeId> = all.iter().map(Node::id).collect();
     if nodes.is_empty() {
         return Err(Error::usage("there are no nodes whose processes could be hit"));
     }
@@ -54,23 +89,24 @@ fn some_nodes(targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
     random.shuffle(&mut nodes);
     nodes.truncate(1 + random.index(most));
     nodes.sort_unstable();
-    let names: Vec<&str> = nodes.iter().map(|id| targets.cluster.node(*id).name()).collect();
+    let hit = |node: &&Node| nodes.contains(&node.id());
+    let names: Vec<&str> = all.iter().filter(hit).map(Node::name).collect();
     Ok(Hit { shape: names.join(" "), nodes })
 }
 
 /// Every process of the nodes that were hit, with its state.
 async fn states(targets: Targets<'_>, plan: &Hit) -> Value {
     let mut entries = Vec::new();
-    for id in &plan.nodes {
-        let node = targets.cluster.node(*id);
+    for node in nodes(targets, &plan.nodes) {
         entries.push((Value::from(node.name()), Value::from(node.process_states().await)));
     }
     Value::Map(entries.into())
 }
 
-/// The nodes that a plan hits.
-fn nodes<'a>(targets: Targets<'a>, plan: &'a Hit) -> impl Iterator<Item = &'a Node> {
-    plan.nodes.iter().map(move |id| targets.cluster.node(*id))
+/// The nodes that a plan hits, but for those that have left meanwhile: nothing is left of them.
+fn nodes<'a>(targets: Targets<'a>, hit: &'a [NodeId]) -> impl Iterator<Item = Node> + 'a {
+    let cluster = targets.cluster;
+    hit.iter().map(move |id| cluster.node(*id)).filter(|node| !node.has_left())
 }
 
 impl Fault for KillFault {
@@ -81,17 +117,17 @@ impl Fault for KillFault {
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
-        some_nodes(targets, random)
+        drawn(&self.0, targets, random)
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, plan).for_each(|node| node.hold(Hold::Down));
+        nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Down));
         let gone = kill_all(targets, &plan.nodes).await?;
         Ok(Check::seen(gone, states(targets, plan).await))
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, plan).for_each(|node| node.release(Hold::Down));
+        nodes(targets, &plan.nodes).for_each(|node| node.release(Hold::Down));
         let problems = restart_all(targets, &plan.nodes).await?;
         let evidence = match problems.is_empty() {
             true => states(targets, plan).await,
@@ -103,10 +139,9 @@ impl Fault for KillFault {
 
 /// Kills all processes of these nodes at once, so that none sees another of them go before; `true`
 /// when all were seen gone.
-pub(super) async fn kill_all(targets: Targets<'_>, nodes: &[NodeId]) -> Result<bool, Error> {
+pub(super) async fn kill_all(targets: Targets<'_>, hit: &[NodeId]) -> Result<bool, Error> {
     let mut kills = JoinSet::new();
-    for id in nodes {
-        let node = targets.cluster.node(*id).clone();
+    for node in nodes(targets, hit) {
         kills.spawn(async move { node.kill().await });
     }
     let mut gone = true;
@@ -120,12 +155,11 @@ pub(super) async fn kill_all(targets: Targets<'_>, nodes: &[NodeId]) -> Result<b
 /// Gives what went wrong, by node.
 pub(super) async fn restart_all(
     targets: Targets<'_>,
-    nodes: &[NodeId],
+    hit: &[NodeId],
 ) -> Result<Vec<String>, Error> {
     let mut restarting = JoinSet::new();
-    for id in nodes {
+    for node in nodes(targets, hit) {
         let (cluster, db) = (targets.cluster.clone(), targets.db.clone());
-        let node = targets.cluster.node(*id).clone();
         restarting.spawn(async move {
             let restarted = restart(Targets { cluster: &cluster, db: &db }, &node).await;
             restarted.map_err(|e| format!("{}: {e}", node.name()))
@@ -169,6 +203,9 @@ async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
 }
 
 async fn take_part(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
+    if !is_of_node(node.id()) {
+        return targets.db.start_service(node).await;
+    }
     if !node.is_running() {
         node.set_returning(true);
         targets.db.start(node).await?;
@@ -192,13 +229,13 @@ impl Fault for PauseFault {
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
-        some_nodes(targets, random)
+        drawn(&self.0, targets, random)
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, plan).for_each(|node| node.hold(Hold::Stopped));
+        nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Stopped));
         let (mut stopped, mut any) = (true, false);
-        for node in nodes(targets, plan) {
+        for node in nodes(targets, &plan.nodes) {
             stopped &= node.pause().await?;
             any |= !node.process_states().await.is_empty();
         }
@@ -207,10 +244,10 @@ impl Fault for PauseFault {
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, plan).for_each(|node| node.release(Hold::Stopped));
+        nodes(targets, &plan.nodes).for_each(|node| node.release(Hold::Stopped));
         let mut going = true;
         // What another pause holds goes on when that one ends.
-        for node in nodes(targets, plan).filter(|node| !node.is_held(Hold::Stopped)) {
+        for node in nodes(targets, &plan.nodes).filter(|node| !node.is_held(Hold::Stopped)) {
             going &= node.resume().await?;
         }
         Ok(Check::seen(going, states(targets, plan).await))

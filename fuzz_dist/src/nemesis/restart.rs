@@ -11,6 +11,7 @@ use crate::db::Facts;
 use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::{Grudge, Member, majority};
+use crate::node::Node;
 use crate::op::{Name, NodeId, Value};
 use crate::random::Stream;
 
@@ -57,12 +58,12 @@ impl Plan for RestartPlan {
     }
 }
 
-/// The nodes that see no majority.
-fn smaller_side(plan: &AnyPlan) -> Vec<NodeId> {
+/// Those of these nodes that see no majority of them.
+fn smaller_side(plan: &AnyPlan, nodes: &[NodeId]) -> Vec<NodeId> {
     let Some(grudge) = plan.grudge() else { return plan.hit().nodes.clone() };
-    let n = grudge.nodes();
-    let few = (0..n).filter(|i| grudge.sees(*i).len() < majority(n));
-    few.map(|i| NodeId(i as u16)).collect()
+    let sees = |a: &NodeId, b: &NodeId| a == b || grudge.linked(a.index(), b.index());
+    let seen = |node: &NodeId| nodes.iter().filter(|other| sees(node, other)).count();
+    nodes.iter().filter(|node| seen(node) < majority(nodes.len())).copied().collect()
 }
 
 impl Fault for RestartAfter {
@@ -90,9 +91,10 @@ impl Fault for RestartAfter {
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<RestartPlan, Error> {
         let plan = self.0.plan(targets, random)?;
+        let nodes: Vec<NodeId> = targets.cluster.nodes().iter().map(Node::id).collect();
         Ok(RestartPlan {
             hit: plan.hit().clone(),
-            restarted: smaller_side(&plan),
+            restarted: smaller_side(&plan, &nodes),
             grudge: plan.grudge().cloned(),
             fault: plan.json().clone(),
         })

@@ -37,6 +37,9 @@ pub struct Schedule {
     pub seed: String,
     /// The names of the nodes; plans count nodes from 0 in this order.
     pub nodes: Vec<Name>,
+    /// Those that joined while the run went on, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Name>,
     /// One for each lane of the nemesis.
     pub lanes: Vec<LaneSchedule>,
     /// The faults of each `inject` and `arm` of a scenario, in the order of the calls.
@@ -113,6 +116,7 @@ impl Schedule {
             test: test.into(),
             seed: seed.to_string(),
             nodes,
+            joined: Vec::new(),
             lanes: Vec::new(),
             scenario: Vec::new(),
         }
@@ -209,7 +213,11 @@ impl Schedule {
             )));
         }
         let plan = fault.read(&drawn.plan)?;
-        plan.fits(self.nodes.len())?;
+        // A partition is one of the nodes that there were when it was drawn.
+        let sizes = self.nodes.len()..=self.nodes.len() + self.joined.len();
+        if !sizes.clone().any(|nodes| plan.fits(nodes).is_ok()) {
+            plan.fits(*sizes.end())?;
+        }
         Ok(Some(plan))
     }
 

@@ -225,12 +225,14 @@ impl Fault for WireFault {
                 let connections = targets.cluster.wire().map(|wire| wire.connections());
                 let carried =
                     seen.on(&connections.unwrap_or_default(), lead, targets.cluster.clock());
-                let mut nodes: Vec<&Node> = targets.cluster.nodes().iter().collect();
+                let mut nodes = targets.cluster.nodes();
                 random.shuffle(&mut nodes);
-                let links = nodes.iter().flat_map(|a| nodes.iter().map(move |b| (*a, *b)));
+                let links = nodes.iter().flat_map(|a| nodes.iter().map(move |b| (a, b)));
                 let likely =
                     links.into_iter().find(|(a, b)| carried.contains(&(a.host(), b.host())));
-                let (from, to) = likely.unwrap_or((nodes[0], nodes[1]));
+                let Some((from, to)) = likely.or_else(|| nodes.first().zip(nodes.get(1))) else {
+                    return Err(Error::usage(format!("`{}` needs two nodes", self.name)));
+                };
                 draw((from.name(), to.name()), random)
             }
         };

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
+use super::roster::{Roster, id_of, id_of_other};
 use super::{Links, Node};
 use crate::clock::Clock;
 use crate::env::wire::Wire;
-use crate::env::{Environment, Error as EnvError, Role};
+use crate::env::{Environment, Error as EnvError, HostSpec, Membership, Role};
 use crate::error::Error;
+use crate::history::MemberState;
 use crate::op::NodeId;
 
-/// The hosts of a test in their environment.
+/// The hosts of a test in their environment. Nodes join and leave; whoever asks is given those that take part
+/// at that moment.
 ///
 /// A handle: clones speak of the same cluster.
 #[derive(Clone, Debug)]
@@ -19,10 +24,12 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     env: Arc<dyn Environment>,
     clock: Clock,
-    nodes: Vec<Node>,
+    roster: Arc<Roster>,
     others: Vec<Node>,
     links: Links,
     wire: Option<Arc<dyn Wire>>,
+    /// Held while a host is chosen and added.
+    adding: tokio::sync::Mutex<()>,
 }
 
 impl Cluster {
@@ -34,38 +41,112 @@ impl Cluster {
     pub fn new(env: Arc<dyn Environment>, clock: Clock) -> Result<Cluster, Error> {
         let (mut nodes, mut others) = (Vec::new(), Vec::new());
         for (host, spec) in env.hosts() {
-            let list = if spec.role == Role::Node { &mut nodes } else { &mut others };
-            let id = u16::try_from(list.len())
-                .map_err(|_| Error::usage("a cluster has at most 65535 nodes"))?;
-            list.push(Node::new(NodeId(id), host, spec, env.clone(), clock.clone())?);
+            let is_node = spec.role == Role::Node;
+            let list: &mut Vec<Node> = if is_node { &mut nodes } else { &mut others };
+            let id = if is_node { id_of(list.len()) } else { id_of_other(list.len()) }?;
+            list.push(Node::new(id, host, spec, env.clone(), clock.clone())?);
         }
-        let links = Links::new(env.clone(), clock.clone(), nodes.clone());
+        let roster = Arc::new(Roster::new(nodes));
+        let links = Links::new(env.clone(), clock.clone(), roster.clone());
         let wire = env.wire();
-        Ok(Cluster(Arc::new(Inner { env, clock, nodes, others, links, wire })))
+        let adding = tokio::sync::Mutex::default();
+        Ok(Cluster(Arc::new(Inner { env, clock, roster, others, links, wire, adding })))
     }
 
-    /// The nodes of the database, in the test's order.
-    pub fn nodes(&self) -> &[Node] {
-        &self.0.nodes
+    /// The nodes that take part now, in the test's order, those that joined last: not those that are about to
+    /// join or to leave.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.0.roster.members()
     }
 
-    /// Hosts with another role: services, clients.
+    /// Every node that there ever was, in the order of their ids; [`Node::state`] says what became of each.
+    pub fn all_nodes(&self) -> Vec<Node> {
+        self.0.roster.all()
+    }
+
+    /// How many of them there were at the start.
+    pub(crate) fn nodes_at_start(&self) -> usize {
+        self.0.roster.at_start()
+    }
+
+    /// Hosts with another role: services, clients. The database starts what runs on them; faults hit none that
+    /// the test does not name.
     pub fn others(&self) -> &[Node] {
         &self.0.others
     }
 
-    /// One node.
+    /// The node of this id, which stays its own also when it has left; or the host with another role.
     ///
     /// # Panics
     ///
-    /// When there is no such node.
-    pub fn node(&self, id: NodeId) -> &Node {
-        &self.0.nodes[id.index()]
+    /// When there never was such a node.
+    pub fn node(&self, id: NodeId) -> Node {
+        let other = || self.0.others.iter().find(|node| node.id() == id).cloned();
+        let found = self.0.roster.get(id).or_else(other);
+        found.unwrap_or_else(|| panic!("the cluster has no node {}", id.0))
     }
 
-    /// The node of this name.
-    pub fn find(&self, name: &str) -> Option<&Node> {
-        self.0.nodes.iter().find(|n| n.name() == name)
+    /// Was this a node of the cluster, and has left it?
+    pub(crate) fn has_left(&self, id: NodeId) -> bool {
+        self.0.roster.get(id).is_some_and(|node| node.has_left())
+    }
+
+    /// The node of this name, as long as it takes part.
+    pub fn find(&self, name: &str) -> Option<Node> {
+        self.nodes().into_iter().find(|n| n.name() == name)
+    }
+
+    /// The ids of the nodes that take part, whoever joins and leaves.
+    pub(crate) fn following(&self) -> watch::Receiver<Arc<[NodeId]>> {
+        self.0.roster.following()
+    }
+
+    /// Has every change recorded by this function before anybody else sees it, and no more nodes at a time than
+    /// the test has clients: nodes without a client would never be tested.
+    pub(crate) fn follow_with(
+        &self,
+        clients: usize,
+        record: impl Fn(&Node, MemberState) + Send + Sync + 'static,
+    ) {
+        self.0.roster.follow_with(clients, record);
+    }
+
+    /// Only one host at a time is chosen and added.
+    pub(crate) async fn adding(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.adding.lock().await
+    }
+
+    /// Adds a host for a node, which is joining.
+    pub(crate) async fn add(&self, spec: HostSpec) -> Result<Node, Error> {
+        self.0.roster.has_room()?;
+        let host = self.membership()?.add_host(spec.clone()).await.map_err(Error::environment)?;
+        let (env, clock) = (self.0.env.clone(), self.0.clock.clone());
+        self.0.roster.add(move |id| Node::new(id, host, spec, env, clock))
+    }
+
+    /// The node is in this state from now on; `false` where it was already, or in a later one.
+    pub(crate) fn change(&self, node: &Node, state: MemberState) -> bool {
+        self.0.roster.change(node, state)
+    }
+
+    /// Removes the host of a node that is about to leave.
+    pub(crate) async fn remove(&self, node: &Node) -> Result<(), Error> {
+        let removed = self.membership()?.remove_host(node.host()).await;
+        match removed {
+            // Whoever was dropped as it removed it has done so.
+            Ok(()) | Err(EnvError::UnknownHost(_)) => {}
+            Err(error) => return Err(Error::environment(error)),
+        }
+        self.change(node, MemberState::Left);
+        Ok(())
+    }
+
+    fn membership(&self) -> Result<&dyn Membership, Error> {
+        self.0.env.membership().ok_or_else(|| {
+            let what = "let hosts join and leave".into();
+            let environment = self.0.env.name().into();
+            Error::environment(EnvError::Unsupported { environment, what })
+        })
     }
 
     /// The links between the nodes.

@@ -11,18 +11,21 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::clock::Clock;
-use crate::env::{Command, Environment, HostId, HostSpec, Process, ProcessState, Signal};
+use crate::env::{Command, Environment, HostId, HostSpec, Process, ProcessState, Role, Signal};
 use crate::error::{Error, ErrorKind};
+use crate::history::MemberState;
 use crate::op::NodeId;
 
 mod cluster;
 mod held;
 mod links;
+mod roster;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
 pub(crate) use held::Hold;
 pub use links::{Links, Proof};
+pub(crate) use roster::is_of_node;
 
 /// How long a connection within a host may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -50,6 +53,7 @@ struct Inner {
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
     held: held::Held,
+    state: roster::State,
     extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -63,6 +67,7 @@ impl Node {
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
         let (processes, variables, held, extensions) = Default::default();
+        let state = roster::State::new(MemberState::Member);
         Ok(Node(Arc::new(Inner {
             id,
             host,
@@ -73,13 +78,30 @@ impl Node {
             processes,
             variables,
             held,
+            state,
             extensions,
         })))
     }
 
-    /// Its place among the nodes.
+    /// Its number, counted from 0 in the order in which nodes were added: never another node's. Hosts that are
+    /// no nodes have numbers apart from these.
     pub fn id(&self) -> NodeId {
         self.0.id
+    }
+
+    /// Its part in the cluster: whether it takes part, or joins, or leaves, or has left.
+    pub fn state(&self) -> MemberState {
+        self.0.state.get()
+    }
+
+    /// Is it a host of role service?
+    pub(crate) fn is_service(&self) -> bool {
+        self.0.spec.role == Role::Service
+    }
+
+    /// Is its host gone, since it left?
+    pub(crate) fn has_left(&self) -> bool {
+        self.state() == MemberState::Left
     }
 
     /// Its name, as `n1`.

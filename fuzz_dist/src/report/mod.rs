@@ -95,6 +95,9 @@ pub(crate) fn screenful(
     if let Some(line) = convergence(history) {
         let _ = writeln!(out, "  {line}");
     }
+    if let Some(line) = history.members_line() {
+        let _ = writeln!(out, "  {line}");
+    }
     if let Some(line) = history.runtime_line() {
         let _ = writeln!(out, "  {line}");
     }

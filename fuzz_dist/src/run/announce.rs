@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -36,7 +36,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Announcements {
     what: Announce,
     clock: Clock,
-    nodes: Vec<Arc<Queue>>,
+    nodes: RwLock<Vec<Arc<Queue>>>,
 }
 
 #[derive(Default)]
@@ -71,8 +71,20 @@ impl Queue {
 
 impl Announcements {
     pub(super) fn new(what: Announce, clock: Clock, nodes: usize) -> Announcements {
-        let nodes = (0..nodes).map(|_| Arc::default()).collect();
+        let nodes = RwLock::new((0..nodes).map(|_| Arc::default()).collect());
         Announcements { what, clock, nodes }
+    }
+
+    /// The queue of a node, which may have joined.
+    fn queue(&self, node: NodeId) -> Arc<Queue> {
+        let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        let count = nodes.len().max(node.index() + 1);
+        nodes.resize_with(count, Arc::default);
+        nodes[node.index()].clone()
+    }
+
+    fn queues(&self) -> Vec<Arc<Queue>> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// An operation is recorded as the event `index`, and about to be sent.
@@ -121,9 +133,12 @@ impl Announcements {
         });
     }
 
-    fn operations(&self, node: NodeId) -> Option<&Queue> {
-        let queue = self.nodes.get(node.index()).filter(|queue| queue.is_open());
-        queue.map(|queue| &**queue).filter(|_| self.what == Announce::Operations)
+    fn operations(&self, node: NodeId) -> Option<Arc<Queue>> {
+        if self.what != Announce::Operations {
+            return None;
+        }
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        nodes.get(node.index()).filter(|queue| queue.is_open()).cloned()
     }
 
     /// A fault begins or ends.
@@ -136,7 +151,7 @@ impl Announcements {
             Edge::Stop | Edge::Stopped => Announced::FaultStop(shape.into()),
         };
         let monotonic_ns = self.clock.monotonic_ns(self.clock.now());
-        for queue in self.nodes.iter().filter(|queue| queue.is_open()) {
+        for queue in self.queues().iter().filter(|queue| queue.is_open()) {
             let (span, what) = (History::span_of_fault(id), what.clone());
             queue.state().waiting.push(Announcement { id, span, monotonic_ns, what });
             queue.hurry.notify_one();
@@ -146,7 +161,7 @@ impl Announcements {
     /// Waits a moment until what was announced was said.
     pub(super) async fn flush(&self) {
         let flushing = async {
-            for queue in self.nodes.iter().filter(|queue| queue.is_open()) {
+            for queue in self.queues().iter().filter(|queue| queue.is_open()) {
                 queue.hurry.notify_one();
                 let quiet = |state: &State| state.waiting.is_empty() && state.sending == 0;
                 while !quiet(&queue.state()) {
@@ -164,10 +179,10 @@ impl Announcements {
         if self.what != Announce::Operations {
             return notes;
         }
-        if !self.nodes.iter().any(|queue| queue.is_open()) {
+        if !self.queues().iter().any(|queue| queue.is_open()) {
             notes.push("operations were not announced: no node can be told of them".to_string());
         }
-        for (node, queue) in live.cluster.nodes().iter().zip(&self.nodes) {
+        for (node, queue) in live.cluster.all_nodes().iter().zip(self.queues()) {
             let state = queue.state();
             let lost = state.lost + state.waiting.len() as u64 + state.sending as u64;
             if lost > 0 {
@@ -196,9 +211,8 @@ impl Observer for Announcements {
 /// Begins to say on every node of the runtime system what is announced.
 pub(super) async fn start(live: &Arc<Live>) {
     let Some(runtime) = live.runtime.clone() else { return };
-    let speaks = |node: &&Node| runtime.runs_on(node);
     if live.announcements.what == Announce::Nothing
-        || !live.cluster.nodes().iter().any(|n| speaks(&n))
+        || !live.cluster.nodes().iter().any(|n| runtime.runs_on(n))
     {
         return;
     }
@@ -206,14 +220,22 @@ pub(super) async fn start(live: &Arc<Live>) {
     if runtime.prepare().await.is_err() {
         return;
     }
-    for node in live.cluster.nodes().iter().filter(speaks) {
-        let queue = live.announcements.nodes[node.id().index()].clone();
-        queue.open.store(true, Ordering::Relaxed);
-        let (node, runtime) = (node.clone(), runtime.clone());
-        let trace = live.recorder.with(History::trace_id);
-        let speaker = Speaker { live: Arc::downgrade(live), node, queue, runtime, trace };
-        tokio::spawn(speaker.run());
+    for node in live.cluster.nodes() {
+        joined(live, &runtime, &node);
     }
+}
+
+/// Begins to say it on one node, where that runs the runtime system.
+pub(super) fn joined(live: &Arc<Live>, runtime: &AnyRuntime, node: &Node) {
+    if live.announcements.what == Announce::Nothing || !runtime.runs_on(node) {
+        return;
+    }
+    let queue = live.announcements.queue(node.id());
+    queue.open.store(true, Ordering::Relaxed);
+    let (node, runtime) = (node.clone(), runtime.clone());
+    let trace = live.recorder.with(History::trace_id);
+    let speaker = Speaker { live: Arc::downgrade(live), node, queue, runtime, trace };
+    tokio::spawn(speaker.run());
 }
 
 /// Takes from one node's queue.
@@ -231,6 +253,10 @@ impl Speaker {
     async fn run(self) {
         let mut announcer = None;
         while self.live.strong_count() > 0 {
+            if self.node.has_left() {
+                self.queue.open.store(false, Ordering::Relaxed);
+                return;
+            }
             let batch = self.batch();
             if batch.is_empty() {
                 let _ = self.node.clock().timeout(GATHER, self.queue.hurry.notified()).await;
@@ -284,7 +310,7 @@ mod tests {
 
     fn announcements(what: Announce) -> Announcements {
         let all = Announcements::new(what, Clock::system(), 2);
-        all.nodes[0].open.store(true, Ordering::Relaxed);
+        all.queue(NodeId(0)).open.store(true, Ordering::Relaxed);
         all
     }
 
@@ -306,7 +332,7 @@ mod tests {
                 ends(&all, node, 3);
             }
             all.fault(Edge::Start, 0, "bridge");
-            let of = |node: usize| all.nodes[node].state().waiting.len();
+            let of = |node: u16| all.queue(NodeId(node)).state().waiting.len();
             (of(0), of(1))
         };
         assert_eq!(waiting(Announce::Nothing), (0, 0));
@@ -323,7 +349,8 @@ mod tests {
         for i in 0..WAITING_MAX as u32 + 5 {
             ends(&all, 0, i);
         }
-        let state = all.nodes[0].state();
+        let queue = all.queue(NodeId(0));
+        let state = queue.state();
         assert_eq!((state.waiting.len(), state.lost), (2 * WAITING_MAX, 5));
         assert!(state.begun.is_empty());
         let last = state.waiting.last().unwrap();

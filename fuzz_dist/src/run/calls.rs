@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::pace::Pace;
 use crate::client::{BoxFuture, DynClient, Error as ClientError};
 use crate::db::{AnyDb, DynDb, Facts};
-use crate::env::{Facet, HostSpec};
+use crate::env::{Facet, Folder, HostSpec};
 use crate::error::Error;
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, Name};
@@ -233,6 +233,13 @@ impl DynDb for WatchedDb {
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
         self.db.hosts(nodes)
     }
+    fn folders(&self, host: &HostSpec) -> Result<Vec<Folder>, Error> {
+        self.db.folders(host)
+    }
+    fn start_service<'a>(&'a self, service: &'a Node) -> BoxFuture<'a, Result<(), Error>> {
+        let on = format!(" on {}", service.name());
+        self.watch("start_service", &on, self.db.start_service(service))
+    }
     fn start<'a>(&'a self, node: &'a Node) -> BoxFuture<'a, Result<(), Error>> {
         self.watch("start", &format!(" on {}", node.name()), self.db.start(node))
     }
@@ -248,6 +255,20 @@ impl DynDb for WatchedDb {
         cluster: &'a Cluster,
     ) -> BoxFuture<'a, Result<(), Error>> {
         self.watch("rejoin", &format!(" on {}", node.name()), self.db.rejoin(node, cluster))
+    }
+    fn join<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        self.watch("join", &format!(" on {}", node.name()), self.db.join(node, cluster))
+    }
+    fn leave<'a>(
+        &'a self,
+        node: &'a Node,
+        cluster: &'a Cluster,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        self.watch("leave", &format!(" on {}", node.name()), self.db.leave(node, cluster))
     }
     fn reconnect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<(), Error>> {
         self.watch("reconnect", "", self.db.reconnect(cluster))

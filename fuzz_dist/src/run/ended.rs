@@ -20,8 +20,9 @@ pub(super) async fn or(cluster: &Cluster, error: Error) -> Error {
     let clock = cluster.clock();
     let begun = clock.now();
     loop {
-        let mut nodes = cluster.nodes().iter();
-        if let Some(node) = nodes.find(|n| n.failed_process().is_some() || !n.is_running()) {
+        let nodes = cluster.nodes();
+        let ended = |n: &&Node| n.failed_process().is_some() || !n.is_running();
+        if let Some(node) = nodes.iter().find(ended) {
             return Error::new(error.kind(), format!("{error}; {}{}", what(node), said(node)));
         }
         if clock.now().since(begun) > HEAR_LIMIT {

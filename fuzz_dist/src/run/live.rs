@@ -21,15 +21,14 @@ use crate::checker::AnyChecker;
 use crate::client::{BoxFuture, DynClient, DynOpener, Error as ClientError};
 use crate::clock::Clock;
 use crate::db::AnyDb;
-use crate::env::HostId;
 use crate::env::wire::Wire;
 use crate::error::Error;
 use crate::generator::{Generator, Thread};
 use crate::history::{Recorder, Samples};
-use crate::interpreter::{Ended, Executor, Interpreter, Outcome};
+use crate::interpreter::{Ended, Executor, Interpreter, Observer, Outcome, Sent};
 use crate::nemesis::{Boundaries, Nemesis, Schedule};
 use crate::node::{Cluster, Node};
-use crate::op::{Completion, Invocation, NodeId, Phase, Process};
+use crate::op::{NodeId, Phase, Process};
 use crate::random::Seed;
 use crate::runtime::AnyRuntime;
 use crate::time::Time;
@@ -89,29 +88,24 @@ impl DynOpener for LiveOpener<'_> {
         node: NodeId,
     ) -> BoxFuture<'_, Result<Box<dyn DynClient>, ClientError>> {
         let at = self.0.cluster.node(node);
-        let client = self.0.client(at).map(|client| self.0.announced(client, node));
+        let client = match at.has_left() {
+            true => Err(Error::usage(format!("{} has left the cluster", at.name()))),
+            false => self.0.client(&at),
+        };
         let client = client.map_err(|e| ClientError::new(at.name(), e));
         Box::pin(async move { client })
     }
 }
 
-/// A client whose operations fire [`before_op`](crate::env::wire::before_op).
-struct Announced {
-    client: Box<dyn DynClient>,
-    wire: Arc<dyn Wire>,
-    host: HostId,
+/// Operations fire [`before_op`](crate::env::wire::before_op).
+pub(super) struct Triggering {
+    pub(super) cluster: Cluster,
+    pub(super) wire: Arc<dyn Wire>,
 }
 
-impl DynClient for Announced {
-    fn invoke<'a>(&'a mut self, op: &'a Invocation) -> BoxFuture<'a, Completion> {
-        self.wire.before_operation(self.host, &op.f);
-        self.client.invoke(op)
-    }
-    fn reopen(&mut self) -> BoxFuture<'_, Result<(), ClientError>> {
-        self.client.reopen()
-    }
-    fn is_reusable(&self) -> bool {
-        self.client.is_reusable()
+impl Observer for Triggering {
+    fn about_to_invoke(&self, sent: &Sent<'_>) {
+        self.wire.before_operation(self.cluster.node(sent.node).host(), &sent.op.f);
     }
 }
 
@@ -154,25 +148,14 @@ impl Live {
     ///
     /// Where neither workload nor database has one.
     pub(super) fn client(&self, node: &Node) -> Result<Box<dyn DynClient>, Error> {
-        open(&self.calls, self.effective.op_limit, &self.db, &self.workload, node)
+        let limit = self.effective.op_limit;
+        let client = open(&self.calls, limit, &self.db, &self.workload, node)?;
+        Ok(self.calls.client(client, node.name(), limit))
     }
 
     /// A process for a client of a scenario.
     pub(super) fn next_process(&self) -> Process {
         Process(self.processes.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// The client, whose operations are announced to the wire before they are sent.
-    pub(super) fn announced(&self, client: Box<dyn DynClient>, node: NodeId) -> Box<dyn DynClient> {
-        let (name, limit) = (self.cluster.node(node).name(), self.effective.op_limit);
-        let client = self.calls.client(client, name, limit);
-        match self.cluster.wire() {
-            Ok(wire) => {
-                let host = self.cluster.node(node).host();
-                Box::new(Announced { client, wire, host })
-            }
-            Err(_) => client,
-        }
     }
 
     /// Operations at their rate, and faults in their lanes, until the time limit.
@@ -240,9 +223,9 @@ impl Live {
     /// a fault that was not verified as removed are its work.
     pub(super) fn ended_by_themselves(&self) -> Vec<String> {
         let hit = self.faults.board().hit();
-        let dead = self.cluster.nodes().iter();
-        let dead: Vec<&Node> = dead.filter(|n| !n.is_running() && !hit.contains(&n.id())).collect();
-        let remedy = dead.iter().find_map(|node| ended::remedy(node));
+        let mut dead = self.cluster.nodes();
+        dead.retain(|n| !n.is_running() && !hit.contains(&n.id()));
+        let remedy = dead.iter().find_map(ended::remedy);
         let exits = dead.iter().map(|node| {
             format!("processes on {} exited unexpectedly; logs: {}", node.name(), node.logs())
         });

@@ -67,6 +67,15 @@ impl Able {
         })
     }
 
+    /// Can hosts join and leave?
+    ///
+    /// # Errors
+    ///
+    /// As for a nemesis.
+    pub(super) fn membership(&self) -> Result<(), Error> {
+        self.has(Facet::Membership, || "a change of the cluster's members".into(), "test")
+    }
+
     fn has(&self, facet: Facet, who: impl Fn() -> String, kind: &str) -> Result<(), Error> {
         if self.capabilities.has(facet) {
             return Ok(());
@@ -89,8 +98,8 @@ mod tests {
     use crate::env::Folder;
     use crate::error::ErrorKind;
     use crate::nemesis::{
-        Check, Fault, Hit, Targets, at, custom, cut_at_tick, kill, majority_ring, one_way, pause,
-        restart_after,
+        Check, Fault, Hit, Targets, at, custom, cut_at_tick, kill, majority_ring, membership,
+        one_way, pause, restart_after,
     };
     use crate::node::Node;
     use crate::op::Name;
@@ -187,6 +196,9 @@ mod tests {
         check(custom(Grudge::none(3).cut(0, 1)), &[Facet::Links, Facet::OneWayLinks]);
         check(cut_at_tick(), &[Facet::Wire]);
         check(at(tick(1), cut()), &[Facet::Wire]);
+        check(membership(), &[Facet::Membership]);
+        let who = "a change of the cluster's members";
+        needs(&[Facet::Membership], who, |able| able.membership());
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::live::Live;
+use crate::history::MemberState;
+use crate::interpreter::Members;
 use crate::nemesis::Boundaries;
 use crate::node::Node;
 use crate::op::{Event, Kind, Process, Value};
@@ -57,32 +59,65 @@ impl Observed {
 /// or with notes about those that do not.
 pub(super) async fn start(live: &Arc<Live>) {
     let Some(runtime) = live.runtime.clone() else { return };
-    let nodes: Vec<Node> =
-        live.cluster.nodes().iter().filter(|n| runtime.runs_on(n)).cloned().collect();
+    let mut nodes = live.cluster.nodes();
+    nodes.retain(|node| runtime.runs_on(node));
     if nodes.is_empty() {
         return;
     }
-    let cancel = live.cancel.clone();
+    let joiners = Joiners { live: Arc::downgrade(live), runtime: runtime.clone() };
+    tokio::spawn(joiners.follow(live.cluster.following(), nodes.len(), live.cancel.subscribe()));
     let starting = async {
         if let Err(e) = runtime.prepare().await {
             return live.observed.note(format!("the nodes are not observed: {e}"));
         }
-        let every = Some(live.effective.samples).filter(|every| !every.is_zero());
-        let mut waiting = Vec::new();
-        for node in nodes {
-            let (ready, started) = oneshot::channel();
-            let (live, runtime, starts) =
-                (Arc::downgrade(live), runtime.clone(), Starts::default());
-            let watch = Watch { live, runtime, node, every, recorded: 0, starts };
-            tokio::spawn(watch.run(ready, cancel.subscribe()));
-            waiting.push(started);
-        }
+        let waiting: Vec<_> = nodes.into_iter().map(|node| watch(live, &runtime, node)).collect();
         for started in waiting {
             let _ = started.await;
         }
     };
     if live.clock.timeout(START_LIMIT, starting).await.is_err() {
         live.observed.note(format!("not all nodes were observed within {START_LIMIT:?}"));
+    }
+}
+
+/// Begins to observe a node; ready when it does, or with a note.
+fn watch(live: &Arc<Live>, runtime: &AnyRuntime, node: Node) -> oneshot::Receiver<()> {
+    let every = Some(live.effective.samples).filter(|every| !every.is_zero());
+    let (ready, started) = oneshot::channel();
+    let (runtime, starts) = (runtime.clone(), Starts::default());
+    let watch = Watch { live: Arc::downgrade(live), runtime, node, every, recorded: 0, starts };
+    tokio::spawn(watch.run(ready, live.cancel.subscribe()));
+    started
+}
+
+/// Observes nodes that join, and announces to them, from when they are members on.
+struct Joiners {
+    /// Weak, since the run's end must not wait for it.
+    live: Weak<Live>,
+    runtime: AnyRuntime,
+}
+
+impl Joiners {
+    async fn follow(
+        self,
+        mut members: Members,
+        mut known: usize,
+        mut cancel: watch::Receiver<bool>,
+    ) {
+        loop {
+            tokio::select! {
+                changed = members.changed() => if changed.is_err() { return },
+                _ = cancel.wait_for(|cancelled| *cancelled) => return,
+            }
+            members.mark_unchanged();
+            let Some(live) = self.live.upgrade() else { return };
+            let new = live.cluster.nodes().into_iter().filter(|node| node.id().index() >= known);
+            for node in new.collect::<Vec<_>>() {
+                known = known.max(node.id().index() + 1);
+                super::announce::joined(&live, &self.runtime, &node);
+                drop(watch(&live, &self.runtime, node));
+            }
+        }
     }
 }
 
@@ -127,6 +162,9 @@ impl Watch {
     async fn observe(&mut self, ready: oneshot::Sender<()>) {
         let (mut ready, mut failures) = (Some(ready), 0);
         while failures < TRIES_MAX {
+            if self.node.state() > MemberState::Member {
+                return;
+            }
             let runtime = self.runtime.clone();
             let node = self.node.clone();
             match runtime.observe(&node).await {
@@ -297,12 +335,13 @@ fn named(live: &Live, value: Value) -> Value {
     let Value::Map(entries) = &value else { return value };
     let name = |peer: &str| {
         let runtime = live.runtime.as_ref()?;
-        let mut nodes = live.cluster.nodes().iter();
-        nodes.find(|n| runtime.peer_name(n).as_deref() == Some(peer)).map(|n| n.name())
+        let nodes = live.cluster.all_nodes();
+        let named = |n: &&Node| runtime.peer_name(n).as_deref() == Some(peer);
+        nodes.iter().find(named).map(|n| Value::from(n.name()))
     };
     let entry = |(key, value): &(Value, Value)| {
         let peer = key.as_text().filter(|key| *key == "peer").and_then(|_| value.as_text());
-        let known = peer.and_then(name).map(Value::from);
+        let known = peer.and_then(name);
         (key.clone(), known.unwrap_or_else(|| value.clone()))
     };
     Value::Map(entries.iter().map(entry).collect())

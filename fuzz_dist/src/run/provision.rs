@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -11,28 +11,32 @@ use tokio::task::JoinSet;
 use super::announce::Announcements;
 use super::faults::{Faults, Scene};
 use super::lease::Share;
-use super::live::{FIRST_PROCESS, Live, open};
+use super::live::{FIRST_PROCESS, Live, Triggering, open};
 use super::needs::Able;
 use super::options::{Announce, Effective};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
-use crate::db::AnyDb;
+use crate::db::{AnyDb, provided};
 use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
-use crate::history::{COMPLETED, Recorder, Samples};
+use crate::history::{COMPLETED, History, MemberState, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
 use crate::node::{Cluster, Node, wait_until};
-use crate::op::{Invocation, Name, Phase, Value};
+use crate::op::{Event, Invocation, Kind, Name, Phase, Process, Value};
 use crate::runtime::AnyRuntime;
+use crate::time::Time;
 use crate::workload::Workload;
 
 /// How long fetching and compiling may take the first time, apart from the set-up limit.
 pub(super) const PREPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// The setting of a runtime system that the option `overlapping_partitions` is about.
+const OVERLAPPING: &str = "prevent_overlapping_partitions";
 
 /// What is known before anything is started.
 struct Resolved {
@@ -162,8 +166,9 @@ async fn bring_up(
     let (machine, begun) = (session.machine(), session.machine().now());
     let total = session.limit_with(&effective, db.facts().quiesce_limit);
     session.enter("bringing the hosts up");
-    let hosts: Vec<HostSpec> = db.hosts(effective.nodes)?;
-    // What it needs in its hosts may be known only now that it was prepared.
+    let hosts = db.hosts(effective.nodes)?.into_iter().map(|host| provided(&db, host));
+    let hosts: Vec<HostSpec> = hosts.collect::<Result<_, _>>()?;
+    // What was prepared may need more of the environment than was known before.
     let able = Able::of(&env);
     able.db(&db, &hosts)?;
     let follows =
@@ -182,19 +187,30 @@ async fn bring_up(
     session.up(&cluster);
     if let Some((overlapping, runtime)) = effective.overlapping_partitions.zip(runtime.as_ref()) {
         for node in cluster.nodes().iter().chain(cluster.others()) {
-            runtime.set(node, "prevent_overlapping_partitions", overlapping.prevented());
+            runtime.set(node, OVERLAPPING, overlapping.prevented());
         }
     }
 
-    let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
+    let nodes = cluster.nodes();
+    let names = nodes.iter().map(|n| Name::from(n.name()));
     let history = folder.join("history.jsonl");
     let recorder =
         Recorder::to_file(&history, names, facts(&effective, &db, &workload, &nemesis, session))?;
     recorder.began(clock.wall());
     session.recording(&recorder);
-    let nodes = cluster.nodes().len() as u16;
-    let announcements =
-        Announcements::new(effective.announce, clock.clone(), cluster.nodes().len());
+    let phase = Arc::new(Mutex::new(Phase::Setup));
+    cluster.follow_with(effective.clients, {
+        let (recorder, clock, phase) = (recorder.clone(), clock.clone(), phase.clone());
+        let overlapping = effective.overlapping_partitions.zip(runtime.clone());
+        move |node, state| {
+            if let (MemberState::Joining, Some((overlapping, runtime))) = (state, &overlapping) {
+                runtime.set(node, OVERLAPPING, overlapping.prevented());
+            }
+            let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
+            record_member(&recorder, (clock.now(), phase), node, state);
+        }
+    });
+    let announcements = Announcements::new(effective.announce, clock.clone(), nodes.len());
     let announcements = Arc::new(announcements);
     let interpreter = Interpreter::new(
         clock.clone(),
@@ -204,16 +220,31 @@ async fn bring_up(
             op_timeout: effective.op_limit,
             drain_timeout: effective.op_limit + Duration::from_secs(1),
             pure_functions: workload.pure_functions().to_vec(),
-            ..InterpreterOptions::for_nodes(nodes)
+            ..InterpreterOptions::for_nodes(nodes.len() as u16)
         },
     )?;
+    let interpreter = interpreter.following(cluster.following());
+    let interpreter = match cluster.wire() {
+        Ok(wire) => {
+            let triggering = Triggering { cluster: cluster.clone(), wire };
+            interpreter.observed_by(Arc::new(triggering))
+        }
+        Err(_) => interpreter,
+    };
     let interpreter = match effective.announce {
         Announce::Operations => interpreter.observed_by(announcements.clone()),
         _ => interpreter,
     };
 
+    session.enter("starting the services");
+    let services = cluster.others().iter().filter(|host| host.is_service()).cloned();
+    each(services, |host| {
+        let db = db.clone();
+        async move { db.start_service(&host).await }
+    })
+    .await?;
     session.enter("starting the nodes");
-    each(&cluster, |node| {
+    each(cluster.nodes(), |node| {
         let db = db.clone();
         async move { db.start(&node).await }
     })
@@ -223,7 +254,7 @@ async fn bring_up(
     // A little of it is left, so that the error has the last output of a node, and not only the limit.
     let left = limit.saturating_sub(machine.now().since(begun)).mul_f64(0.9);
     let left = Duration::from_millis(left.as_millis() as u64);
-    each(&cluster, |node| {
+    each(cluster.nodes(), |node| {
         let db = db.clone();
         async move {
             ready(&db, &node, left).await.map_err(|e| match e.kind() {
@@ -241,9 +272,9 @@ async fn bring_up(
         return Err(ended::or(&cluster, error).await.context("forming the cluster"));
     }
     // Otherwise every operation of the main phase would fail for want of a client.
-    if let Some(node) = cluster.nodes().first().filter(|_| !is_scenario) {
+    if let Some(node) = cluster.nodes().into_iter().next().filter(|_| !is_scenario) {
         let calls = session.calls();
-        let open = || open(calls, effective.op_limit, &db, &workload, node).map(drop);
+        let open = || open(calls, effective.op_limit, &db, &workload, &node).map(drop);
         // What panics here does so in the main phase, too, where it is recorded.
         if let Err(error) = catch_unwind(AssertUnwindSafe(open)).unwrap_or(Ok(())) {
             return Err(ended::or(&cluster, error).await);
@@ -251,8 +282,7 @@ async fn bring_up(
     }
 
     let (cancelled, _) = watch::channel(false);
-    let phase = Arc::new(Mutex::new(Phase::Setup));
-    let names = cluster.nodes().iter().map(|n| Name::from(n.name()));
+    let names = nodes.iter().map(|n| Name::from(n.name()));
     let faults = Faults::start(Scene {
         cluster: cluster.clone(),
         db: db.clone(),
@@ -306,6 +336,19 @@ async fn bring_up(
     Ok(live)
 }
 
+/// Records that a node joins or leaves.
+fn record_member(
+    recorder: &Recorder,
+    (time, phase): (Time, Phase),
+    node: &Node,
+    state: MemberState,
+) {
+    let (f, value) = History::member_event(node.name(), state);
+    let (process, node, kind, error) = (Process::RUNTIME, Some(node.id()), Kind::Info, None);
+    // Events of the runtime have no partner, so that none can be malformed.
+    let _ = recorder.record(Event { time, process, node, kind, f, value, error, phase });
+}
+
 /// An environment that cannot be: what was named and cannot be used is a mistake of whoever named it, the
 /// rest is refused by the machine.
 fn explained(error: env::Error) -> Error {
@@ -315,15 +358,15 @@ fn explained(error: env::Error) -> Error {
     }
 }
 
-/// Does something on all nodes at once; the first error ends it.
-async fn each<F, Fut>(cluster: &Cluster, action: F) -> Result<(), Error>
+/// Does something on all of these hosts at once; the first error ends it.
+async fn each<F, Fut>(hosts: impl IntoIterator<Item = Node>, action: F) -> Result<(), Error>
 where
     F: Fn(Node) -> Fut,
     Fut: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
-    for node in cluster.nodes() {
-        tasks.spawn(action(node.clone()));
+    for node in hosts {
+        tasks.spawn(action(node));
     }
     while let Some(done) = tasks.join_next().await {
         done??;

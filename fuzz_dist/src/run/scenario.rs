@@ -9,7 +9,7 @@ use super::{ArmedFault, Outcome, RunningFault, ScenarioClient, no_workload};
 use crate::checker::{AnyChecker, Checker};
 use crate::error::Error;
 use crate::history::Samples;
-use crate::nemesis::Nemesis;
+use crate::nemesis::{Nemesis, Targets};
 use crate::node::{Cluster, Node};
 use crate::op::Phase;
 
@@ -107,10 +107,58 @@ impl LiveCluster {
     /// When there is no such node: that is a slip in the scenario.
     pub fn client(&self, node: &str) -> ScenarioClient {
         let found = self.live.cluster.find(node).unwrap_or_else(|| {
-            let names: Vec<&str> = self.live.cluster.nodes().iter().map(Node::name).collect();
+            let nodes = self.live.cluster.nodes();
+            let names: Vec<&str> = nodes.iter().map(Node::name).collect();
             panic!("there is no node `{node}`; there are {}", names.join(", "))
         });
-        ScenarioClient::new(self.live.clone(), found.clone())
+        ScenarioClient::new(self.live.clone(), found)
+    }
+
+    /// Adds a node: its host, the database on it ([`Db::start`](crate::db::Db::start), `ready` and
+    /// [`Db::join`](crate::db::Db::join)), and clients. It is given an own name and id, is a target of faults from
+    /// now on, and has to give a final read.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: &fuzz_dist::run::LiveCluster) -> Result<(), fuzz_dist::Error> {
+    /// use fuzz_dist::nemesis::halves;
+    ///
+    /// let apart = cluster.inject(halves()).await?;
+    /// let new = cluster.join().await?;
+    /// cluster.leave("n1").await?;
+    /// apart.heal().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is no client for one node more, the environment's hosts cannot change
+    /// ([`Facet::Membership`](crate::env::Facet::Membership)), or the database does not let it in: then its host is
+    /// gone again.
+    pub async fn join(&self) -> Result<Node, Error> {
+        self.live.able.membership()?;
+        self.targets().join().await
+    }
+
+    /// Removes the node of this name: it gets no more operations, [`Db::leave`](crate::db::Db::leave) lets it go, and
+    /// its host ends.
+    ///
+    /// # Errors
+    ///
+    /// When the environment's hosts cannot change, when there is no such node, when it is the last one, or when the
+    /// database does not let it go: then its host stays, and this may be called again.
+    pub async fn leave(&self, node: &str) -> Result<(), Error> {
+        self.live.able.membership()?;
+        let nodes = self.all_nodes();
+        let Some(found) = nodes.iter().find(|found| found.name() == node) else {
+            let names: Vec<&str> = nodes.iter().map(Node::name).collect();
+            let names = names.join(", ");
+            return Err(Error::usage(format!("there is no node `{node}`; there are {names}")));
+        };
+        self.targets().leave(found).await
+    }
+
+    fn targets(&self) -> Targets<'_> {
+        Targets { cluster: &self.live.cluster, db: &self.live.db }
     }
 
     /// Arms a fault that waits for something on the wire (see [`at`](crate::nemesis::at)), and

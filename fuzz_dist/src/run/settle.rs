@@ -55,7 +55,8 @@ impl Live {
     /// The read that gives a node's state, where there is a client for it.
     fn final_read(&self) -> Option<Invocation> {
         let read = self.workload.final_read()?;
-        let first = self.cluster.nodes().first()?;
+        let nodes = self.cluster.nodes();
+        let first = nodes.first()?;
         self.client(first).is_ok().then(|| read.clone())
     }
 
@@ -74,6 +75,7 @@ impl Live {
                 break;
             }
             let answers = self.answers(from);
+            let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
             if answers.windows(2).all(|two| two[0] == two[1]) || !self.is_any_outcome_unknown() {
                 break;
             }
@@ -85,7 +87,7 @@ impl Live {
     async fn final_round(&self, read: &Invocation) -> Result<Vec<NodeId>, Error> {
         // A read that fails is tried again within the same bound.
         let (limit, begun) = (self.effective.op_limit * 3, self.pace.now());
-        let mut silent: Vec<NodeId> = self.cluster.nodes().iter().map(Node::id).collect();
+        let mut silent: Vec<NodeId> = self.members();
         let from = self.recorder.len();
         while !silent.is_empty() && !self.pace.has_passed(limit, begun) {
             let mut reads = self.each_node(|node| match silent.contains(&node) {
@@ -96,8 +98,9 @@ impl Live {
             if matches!(outcome.ended, Ended::Cancelled) {
                 return Err(Error::cancelled());
             }
-            let answers = self.answers(from);
-            silent.retain(|node| answers[node.index()].is_none());
+            // Also of those that joined meanwhile; not of those that left.
+            let answers = self.answers(from).into_iter();
+            silent = answers.filter(|(_, answer)| answer.is_none()).map(|(node, _)| node).collect();
             if !silent.is_empty() {
                 self.clock.sleep(PAUSE_MAX).await;
             }
@@ -115,7 +118,12 @@ impl Live {
 
     /// One generator for each node, on the threads that speak to it.
     fn each_node(&self, make: impl FnMut(NodeId) -> Boxed) -> Any {
-        each_node(self.cluster.nodes().len() as u16, self.effective.clients, make)
+        each_node(self.members(), make)
+    }
+
+    /// The nodes that take part now.
+    fn members(&self) -> Vec<NodeId> {
+        self.cluster.nodes().iter().map(Node::id).collect()
     }
 
     /// Undoes every fault and proves that the network is whole and the processes go on.
@@ -182,15 +190,18 @@ impl Live {
         })
     }
 
-    /// What each node answered since event `from`.
-    fn answers(&self, from: usize) -> Vec<Option<Value>> {
-        let mut answers = vec![None; self.cluster.nodes().len()];
+    /// What each node that takes part now answered since event `from`.
+    fn answers(&self, from: usize) -> Vec<(NodeId, Option<Value>)> {
+        let members = self.members().into_iter();
+        let mut answers: Vec<_> = members.map(|node| (node, None)).collect();
         self.recorder.with(|history| {
             for i in from..history.len() {
-                if let (Kind::Ok, true, Some(node)) =
-                    (history.kind(i), history.process(i).is_client(), history.node(i))
-                {
-                    answers[node.index()] = Some(history.value(i));
+                if (history.kind(i), history.process(i).is_client()) != (Kind::Ok, true) {
+                    continue;
+                }
+                let of_node = |(node, _): &&mut (NodeId, _)| history.node(i) == Some(*node);
+                if let Some((_, answer)) = answers.iter_mut().find(of_node) {
+                    *answer = Some(history.value(i));
                 }
             }
         });
@@ -198,9 +209,9 @@ impl Live {
     }
 
     /// The value that all nodes gave, where it holds everything that the history promises.
-    fn common(&self, answers: &[Option<Value>]) -> Option<Value> {
-        let first = answers.first()?.as_ref()?;
-        let equal = answers.iter().all(|a| a.as_ref() == Some(first));
+    fn common(&self, answers: &[(NodeId, Option<Value>)]) -> Option<Value> {
+        let first = answers.first()?.1.as_ref()?;
+        let equal = answers.iter().all(|(_, answer)| answer.as_ref() == Some(first));
         let complete = || self.recorder.with(|h| self.workload.is_complete(h, first));
         (equal && complete()).then(|| first.clone())
     }
@@ -211,7 +222,7 @@ impl Live {
         for node in self.cluster.nodes() {
             let host = self.cluster.env().processes(node.host()).await.is_ok();
             let value = Value::map([("host", host.into()), ("process", node.is_running().into())]);
-            self.record_runtime(node, "status", value);
+            self.record_runtime(&node, "status", value);
         }
     }
 

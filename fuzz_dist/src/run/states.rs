@@ -32,7 +32,7 @@ impl Live {
         let now = self.now();
         let mut asking = JoinSet::new();
         for node in self.cluster.nodes() {
-            let (node, folder, runtime) = (node.clone(), folder.clone(), self.runtime.clone());
+            let (folder, runtime) = (folder.clone(), self.runtime.clone());
             asking.spawn(async move {
                 let state = state(&node, runtime.as_ref(), now).await;
                 let _stands_still = node.clock().hold();

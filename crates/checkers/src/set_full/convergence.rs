@@ -1,9 +1,9 @@
 //! When did all nodes agree on everything that was acknowledged?
 
-use super::super::evidence::healed_at;
+use super::super::evidence::{healed_at, serving};
 use super::super::sets::{Adds, Sights, Streams};
 use fuzz_dist_history::History;
-use fuzz_dist_history::op::{NodeId, Phase, Value};
+use fuzz_dist_history::op::{NodeId, Phase};
 use fuzz_dist_history::time::Time;
 
 /// What the reads after the heal say about convergence.
@@ -27,7 +27,7 @@ pub(super) fn convergence(
     let acknowledged = (0..adds.len()).filter(|id| adds.is_acknowledged(*id)).count() as u32;
     // Reads after the heal by completion: (completed, invoked, stream, place).
     let mut reads: Vec<(u32, u32, usize, usize)> = Vec::new();
-    let (counted, serving) = serving(history, streams);
+    let (counted, serving) = counted(history, streams);
     for (s, stream) in streams.streams.iter().enumerate().filter(|(s, _)| counted[*s]) {
         for place in (0..stream.len()).rev() {
             if (stream.completed[place] as usize) < start {
@@ -72,12 +72,55 @@ pub(super) fn convergence(
 
 /// Which streams count, and how many a round needs: one for every node that serves, or that of
 /// reads whose node is not known where that is all there is.
-fn serving(history: &History, streams: &Streams<Sights>) -> (Vec<bool>, usize) {
-    let idle = history.meta("idle_nodes").and_then(Value::as_list).unwrap_or(&[]);
-    let serves = |n: NodeId| !idle.iter().any(|v| v.as_text() == Some(history.node_name(n)));
+fn counted(history: &History, streams: &Streams<Sights>) -> (Vec<bool>, usize) {
+    let serving = serving(history);
+    let serves = |n: NodeId| serving.contains(&n);
     let named = streams.streams.iter().any(|s| s.node.is_some());
     let counted: Vec<bool> =
         streams.streams.iter().map(|s| s.node.map_or(!named, serves)).collect();
-    let nodes = (0..history.nodes().len() as u16).filter(|n| serves(NodeId(*n))).count();
-    (counted, if named { nodes } else { 1 })
+    (counted, if named { serving.len() } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::histories::Recorder;
+    use crate::set_full::set_full;
+    use crate::{Checker, Validity};
+    use fuzz_dist_history::op::{Kind, NodeId, Phase, Process, Value};
+    use fuzz_dist_history::{History, MemberState};
+
+    #[test]
+    fn members_of_the_end_give_final_reads_and_have_to_agree() {
+        let with = |changes: &[(u16, &str, MemberState)], answers: &[u32]| {
+            let mut r = Recorder::new(["n1", "n2"]);
+            r.bind(2, 2);
+            r.invoke(0, "add", 0);
+            r.done(0);
+            for (node, name, state) in changes {
+                let (f, value) = History::member_event(name, *state);
+                r.event(Process::RUNTIME, Some(NodeId(*node)), Kind::Info, f, value);
+            }
+            r.phase = Phase::Heal;
+            r.heal(true);
+            for phase in [Phase::Quiesce, Phase::Quiesce, Phase::Final] {
+                r.phase = phase;
+                for n in answers {
+                    r.invoke(*n, "read", Value::Nil);
+                    r.ok(*n, Value::set([0]));
+                }
+            }
+            r.status(2, true, true);
+            let verdict = set_full().check(&r.history());
+            (verdict.validity, verdict.results.get("converged").cloned())
+        };
+        let converged = Some(json!(true));
+        let joined = (2, "n3", MemberState::Member);
+        let left = (1, "n2", MemberState::Left);
+        assert_eq!(with(&[joined, left], &[0, 2]), (Validity::Valid, converged.clone()));
+        assert_eq!(with(&[joined], &[0, 1, 2]), (Validity::Valid, converged));
+        assert_eq!(with(&[joined, left], &[0]).0, Validity::Invalid, "n3 gave no final read");
+        assert_ne!(with(&[], &[0]).0, Validity::Valid, "n2 gave none");
+    }
 }

@@ -9,6 +9,7 @@ mod edn;
 mod grown;
 mod import;
 mod killed;
+mod members;
 mod pieces;
 
 fn event(process: u32, kind: Kind, f: &str, value: Value) -> Event {

@@ -40,12 +40,12 @@ impl Fault for PurgeModuleFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        kept::call(hit(targets, plan), "purge_module", args![Atom::of_name(&self.0)]).await
+        kept::call(&hit(targets, plan), "purge_module", args![Atom::of_name(&self.0)]).await
     }
 
     /// Over as it began: the new code is there. Who was killed is the application's to start again.
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        let loaded = match control(hit(targets, plan)).await {
+        let loaded = match control(&hit(targets, plan)).await {
             Ok(node) => {
                 let loaded = node.call("code", "is_loaded", args![Atom::of_name(&self.0)]);
                 loaded.await.map_or_else(|e| e.to_string(), |file: Term| file.to_string())

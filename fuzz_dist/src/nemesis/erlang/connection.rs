@@ -95,7 +95,7 @@ impl Fault for BlipFault {
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let peer = peer(targets, plan);
-        let control = control(hit(targets, plan)).await?;
+        let control = control(&hit(targets, plan)).await?;
         let before = carrier(&control, &peer).await?;
         let answer: Term = control
             .call("erlang", "disconnect_node", args![peer.clone()])
@@ -115,7 +115,7 @@ impl Fault for BlipFault {
     /// they do is what is tested.
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let peer = peer(targets, plan);
-        let connected = match control(hit(targets, plan)).await {
+        let connected = match control(&hit(targets, plan)).await {
             Ok(control) => carrier(&control, &peer).await.ok().map(|c| c.is_some()),
             Err(_) => None,
         };
@@ -145,9 +145,9 @@ impl Fault for BusyDistFault {
     async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let receiver = targets.cluster.node(plan.hit.nodes[1]);
         let sender = sender_of(targets, &plan.hit);
-        let deaf = kept::start(receiver, plan, "deaf", args![sender]).await?;
+        let deaf = kept::start(&receiver, plan, "deaf", args![sender]).await?;
         let full =
-            kept::start(hit(targets, &plan.hit), plan, "fill", args![peer(targets, &plan.hit)])
+            kept::start(&hit(targets, &plan.hit), plan, "fill", args![peer(targets, &plan.hit)])
                 .await?;
         let acts = deaf.and(&full);
         let evidence = Value::map([("receiver", deaf.evidence), ("sender", full.evidence)]);
@@ -156,9 +156,9 @@ impl Fault for BusyDistFault {
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let (sender, receiver) = (hit(targets, &plan.hit), targets.cluster.node(plan.hit.nodes[1]));
-        let full = kept::stop(sender, plan, "fill", args![peer(targets, &plan.hit)]).await?;
+        let full = kept::stop(&sender, plan, "fill", args![peer(targets, &plan.hit)]).await?;
         let deaf = args![sender_of(targets, &plan.hit)];
-        let deaf = kept::stop(receiver, plan, "deaf", deaf).await?;
+        let deaf = kept::stop(&receiver, plan, "deaf", deaf).await?;
         let drained = || async {
             if !sender.is_running() {
                 return Ok("not running");

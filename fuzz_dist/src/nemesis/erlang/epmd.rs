@@ -45,7 +45,7 @@ impl Fault for KillEpmdFault {
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
         let node = hit(targets, plan);
         // The connection over which another one is started has to be there before.
-        control(node).await?;
+        control(&node).await?;
         let mappers: Vec<_> =
             node.processes().into_iter().filter(|process| process.name() == "epmd").collect();
         let Some(epmd) = mappers.first() else {
@@ -70,7 +70,7 @@ impl Fault for KillEpmdFault {
             // Killed by another fault, whose end starts everything again.
             return Ok(Check::seen(true, "not running"));
         }
-        let control = control(node).await?;
+        let control = control(&node).await?;
         if node.connect(EPMD_PORT).await.is_err() {
             let bin: Term = control
                 .call("os", "getenv", args![charlist("BINDIR")])

@@ -61,12 +61,12 @@ impl<K: Kept> Fault for KeptFault<K> {
 
     async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let arguments = all_arguments(&self.0, targets, &plan.hit);
-        start(hit(targets, &plan.hit), plan, K::NAME, arguments).await
+        start(&hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
         let arguments = all_arguments(&self.0, targets, &plan.hit);
-        stop(hit(targets, &plan.hit), plan, K::NAME, arguments).await
+        stop(&hit(targets, &plan.hit), plan, K::NAME, arguments).await
     }
 }
 

@@ -24,13 +24,9 @@ pub use pressure::{block_schedulers, gc_pressure, memory_pressure, memory_pressu
 pub use process::{KillChildFault, KillProcessFault, kill_child, kill_process, suspend_process};
 
 /// The nodes that run Erlang.
-fn erlang_nodes<'a>(
-    targets: Targets<'a>,
-    fault: &str,
-    least: usize,
-) -> Result<Vec<&'a Node>, Error> {
-    let nodes: Vec<&Node> =
-        targets.cluster.nodes().iter().filter(|n| n.erlang_name().is_some()).collect();
+fn erlang_nodes(targets: Targets<'_>, fault: &str, least: usize) -> Result<Vec<Node>, Error> {
+    let mut nodes = targets.cluster.nodes();
+    nodes.retain(|node| node.erlang_name().is_some());
     if nodes.len() < least {
         return Err(Error::usage(format!(
             "`{fault}` needs at least {least} nodes that speak distributed Erlang, and there are \
@@ -60,7 +56,7 @@ async fn carrier(from: &Connection, peer: &Atom) -> Result<Option<Term>, Error> 
 /// One random node that runs Erlang; `what` is done to it.
 fn one_node(fault: &str, what: &str, t: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
     let nodes = erlang_nodes(t, fault, 1)?;
-    let node = nodes[random.index(nodes.len())];
+    let node = &nodes[random.index(nodes.len())];
     let shape = match what {
         "" => node.name().to_string(),
         what => format!("{what} on {}", node.name()),
@@ -89,7 +85,7 @@ fn needs_two(fault: &str, nodes: &[Member]) -> Result<(), Error> {
 }
 
 /// The first node that a plan hits.
-fn hit<'a>(targets: Targets<'a>, plan: &Hit) -> &'a Node {
+fn hit(targets: Targets<'_>, plan: &Hit) -> Node {
     targets.cluster.node(plan.nodes[0])
 }
 

@@ -78,7 +78,7 @@ impl Fault for KillProcessFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        let node = control(hit(targets, plan)).await?;
+        let node = control(&hit(targets, plan)).await?;
         let pid = whereis(&node, &self.0).await?;
         let Term::Pid(victim) = &pid else { return Ok(nobody(&self.0)) };
         let mut watch = node.monitor((**victim).clone()).await.map_err(Error::environment)?;
@@ -97,7 +97,7 @@ impl Fault for KillProcessFault {
 
     /// Over as it began: whether somebody has that name again is the application's work.
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        let now = match control(hit(targets, plan)).await {
+        let now = match control(&hit(targets, plan)).await {
             Ok(node) => whereis(&node, &self.0).await.map(|pid| pid.to_string()),
             Err(e) => Err(e),
         };
@@ -125,7 +125,7 @@ impl Fault for KillChildFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Numbered) -> Result<Check, Error> {
-        kept::call(hit(targets, &plan.hit), "kill_child", args![plan.number]).await
+        kept::call(&hit(targets, &plan.hit), "kill_child", args![plan.number]).await
     }
 
     /// Over as it began: its supervisor starts it again, or gives up.

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Node;
+use super::roster::Roster;
 use crate::clock::Clock;
 use crate::env::wire::Wire;
-use crate::env::{Environment, Error as EnvError, HostId, LinkCounters};
+use crate::env::{Environment, Error as EnvError, LinkCounters};
 use crate::error::Error;
 use crate::grudge::Grudge;
 
@@ -18,14 +18,15 @@ use network::Network;
 pub use proof::Proof;
 use proof::Scope;
 
-/// From one node to another, by their places in the cluster.
+/// From one node to another, by their ids.
 type Link = (usize, usize);
 
 /// The links between the nodes of a cluster.
 ///
 /// Any number of callers may change and prove them at the same time. What the environment installs
 /// is always the union of the partitions that act; a change whose future is dropped is completed
-/// all the same, so that it can be undone like any other.
+/// all the same, so that it can be undone like any other. A partition is one of the nodes that there were when it
+/// was made: links of nodes that join later are open.
 #[derive(Debug)]
 pub struct Links(Arc<Inner>);
 
@@ -33,7 +34,7 @@ pub struct Links(Arc<Inner>);
 struct Inner {
     env: Arc<dyn Environment>,
     clock: Clock,
-    nodes: Vec<Node>,
+    roster: Arc<Roster>,
     wire: Option<Arc<dyn Wire>>,
     network: Mutex<Network>,
     /// Held while a matrix is installed: the last one that is installed is the latest.
@@ -43,15 +44,15 @@ struct Inner {
 }
 
 impl Links {
-    pub(super) fn new(env: Arc<dyn Environment>, clock: Clock, nodes: Vec<Node>) -> Links {
+    pub(super) fn new(env: Arc<dyn Environment>, clock: Clock, roster: Arc<Roster>) -> Links {
         Links(Arc::new(Inner {
             wire: env.wire(),
-            network: Mutex::new(Network::new(nodes.len())),
+            network: Mutex::new(Network::new(roster.len())),
             installing: tokio::sync::Mutex::default(),
             sockets: tokio::sync::Semaphore::new(probes::SOCKETS_MAX),
             env,
             clock,
-            nodes,
+            roster,
         }))
     }
 
@@ -97,7 +98,7 @@ impl Links {
         self.0.observed().cut().clone()
     }
 
-    /// Proves the state of all links: a datagram is sent over each of them. Those of open links have
+    /// Proves the state of all links between the nodes that take part: a datagram is sent over each of them. Those of open links have
     /// to arrive; those of cut links must not, and the environment's counters have to say that they
     /// were dropped.
     ///
@@ -126,16 +127,14 @@ impl Links {
 
 impl Inner {
     fn network(&self) -> MutexGuard<'_, Network> {
-        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+        network.grow(self.roster.len());
+        network
     }
 
     /// What the links have carried and dropped; nothing where nobody counts.
     fn counters(&self) -> LinkCounters {
         self.env.links().map(|links| links.counters()).unwrap_or_default()
-    }
-
-    fn host(&self, node: usize) -> HostId {
-        self.nodes[node].host()
     }
 
     /// The network with what triggers cut now.
@@ -150,10 +149,11 @@ impl Inner {
     }
 
     fn triggers(&self, wire: &dyn Wire) -> Grudge {
-        let place = |host| self.nodes.iter().position(|node| node.host() == host);
+        let nodes = self.roster.all();
+        let place = |host| nodes.iter().position(|node| node.host() == host);
         let cuts = wire.cuts();
         let cuts = cuts.cuts().filter_map(|(from, to)| Some((place(from)?, place(to)?)));
-        cuts.fold(Grudge::none(self.nodes.len()), |grudge, (from, to)| grudge.cut(from, to))
+        cuts.fold(Grudge::none(nodes.len()), |grudge, (from, to)| grudge.cut(from, to))
     }
 
     /// Brings what acts into force, in a task of its own: nobody who is dropped leaves half of it.
@@ -170,7 +170,8 @@ impl Inner {
             if network.is_installed() {
                 return Ok(());
             }
-            network.wanted(|node| self.host(node))
+            let nodes = self.roster.all();
+            network.wanted(|node| nodes[node].host())
         };
         let links = self.env.links().ok_or_else(|| {
             let (environment, what) = (self.env.name().into(), "cut links".into());

@@ -8,6 +8,8 @@ use super::Link;
 /// What acts on the network. Each change of what is cut begins a new epoch.
 #[derive(Debug)]
 pub(super) struct Network {
+    /// Nodes that there ever were.
+    n: usize,
     /// A partition that was added twice acts until it was removed twice.
     partitions: Vec<Grudge>,
     /// What triggers on the wire cut, as it was seen last, and the number of its last change.
@@ -24,6 +26,7 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(n: usize) -> Network {
         Network {
+            n,
             partitions: Vec::new(),
             triggers: (Grudge::none(n), 0),
             cut: Grudge::none(n),
@@ -31,6 +34,20 @@ impl Network {
             installed: 0,
             changed: vec![0; n * n],
         }
+    }
+
+    /// There are so many nodes now; the links of new ones are open.
+    pub(super) fn grow(&mut self, n: usize) {
+        let former = self.n;
+        if n <= former {
+            return;
+        }
+        let mut changed = vec![0; n * n];
+        for (from, to) in links(former) {
+            changed[from * n + to] = self.changed[from * former + to];
+        }
+        (self.n, self.changed) = (n, changed);
+        self.cut = Grudge::none(n).union(&self.cut);
     }
 
     pub(super) fn add(&mut self, partition: &Grudge) {
@@ -70,8 +87,9 @@ impl Network {
     }
 
     fn recount(&mut self) {
-        let n = self.cut.nodes();
-        let cut = self.partitions.iter().fold(self.triggers.0.clone(), Grudge::union);
+        let n = self.n;
+        let cut = Grudge::none(n).union(&self.triggers.0);
+        let cut = self.partitions.iter().fold(cut, Grudge::union);
         if cut == self.cut {
             return;
         }
@@ -92,7 +110,7 @@ impl Network {
     /// What the environment has to install, and the epoch that this belongs to.
     pub(super) fn wanted(&self, host: impl Fn(usize) -> HostId) -> (LinkMatrix, u64) {
         let mut matrix = LinkMatrix::default();
-        let none = Grudge::none(self.cut.nodes());
+        let none = Grudge::none(self.n);
         let partitions = self.partitions.iter().fold(none, Grudge::union);
         partitions.cuts().for_each(|(from, to)| matrix.cut(host(from), host(to)));
         (matrix, self.epoch)
@@ -116,7 +134,7 @@ impl Network {
 
     /// The epoch in which this link was cut or opened.
     pub(super) fn changed(&self, (from, to): Link) -> u64 {
-        self.changed[from * self.cut.nodes() + to]
+        self.changed[from * self.n + to]
     }
 }
 
@@ -159,6 +177,20 @@ mod tests {
         assert!(!network.is_installed(), "what was installed is the former matrix");
         install(&mut network);
         assert!(network.is_installed());
+    }
+
+    #[test]
+    fn links_of_nodes_that_join_are_open_and_others_stay_as_they_were() {
+        let mut network = Network::new(2);
+        let old = Grudge::none(2).cut_both(0, 1);
+        network.add(&old);
+        network.grow(3);
+        assert_eq!((network.epoch(), network.changed((0, 1)), network.changed((0, 2))), (1, 1, 0));
+        assert_eq!(network.cut(), &Grudge::none(3).cut_both(0, 1));
+        network.add(&Grudge::none(3).cut(2, 0));
+        assert_eq!((network.changed((1, 0)), network.changed((2, 0))), (1, 2));
+        network.remove(&old);
+        assert_eq!(network.cut().cuts().collect::<Vec<_>>(), [(2, 0)]);
     }
 
     #[test]

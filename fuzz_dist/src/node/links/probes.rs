@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::{Inner, Link};
 use crate::clock::Clock;
+use crate::node::Node;
 
 /// So many sockets all proofs together may have open: each costs a file descriptor, and an
 /// ordinary user has about a thousand.
@@ -29,10 +30,12 @@ pub(super) struct Probes {
 type Datagram = [u8; 16];
 
 impl Probes {
-    pub(super) async fn open(links: &Inner) -> Probes {
+    /// Sockets for these nodes, at the places of their ids.
+    pub(super) async fn open(links: &Inner, nodes: &[Option<Node>]) -> Probes {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut opening = JoinSet::new();
-        for (place, node) in links.nodes.iter().enumerate() {
+        for (place, node) in nodes.iter().enumerate() {
+            let Some(node) = node else { continue };
             let (env, clock, host) = (links.env.clone(), links.clock.clone(), node.host());
             let on = SocketAddr::new(node.address(), 0);
             opening.spawn(async move {
@@ -42,7 +45,7 @@ impl Probes {
                 Some((place, socket, address))
             });
         }
-        let mut sockets: Vec<_> = links.nodes.iter().map(|_| None).collect();
+        let mut sockets: Vec<_> = nodes.iter().map(|_| None).collect();
         while let Some(opened) = opening.join_next().await {
             if let Ok(Some((place, socket, address))) = opened {
                 sockets[place] = Some((socket, address));

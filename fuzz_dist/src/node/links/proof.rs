@@ -49,7 +49,10 @@ impl Scope<'_> {
 pub struct Proof {
     pub(super) expected: Grudge,
     pub(super) epoch: u64,
+    /// Of all nodes, by their ids.
     pub(super) names: Vec<String>,
+    /// Those that took part.
+    pub(super) members: Vec<usize>,
     /// Links that should be cut and are not.
     pub(super) leaks: Vec<Link>,
     /// Links over which nothing came although they should be open, or on which no drop was counted
@@ -82,7 +85,7 @@ impl Proof {
         self.epoch
     }
 
-    /// What the network was to drop in that state.
+    /// What the network was to drop in that state; nodes are counted by their ids.
     pub fn expected(&self) -> &Grudge {
         &self.expected
     }
@@ -90,8 +93,11 @@ impl Proof {
     /// The matrix that was expected and its epoch, the links that differ (64 of each kind are
     /// named, others are counted).
     pub fn evidence(&self) -> Value {
-        let rows = self.expected.to_string();
-        let matrix = self.names.iter().zip(rows.lines()).map(|(n, row)| format!("{n} {row}"));
+        let row = |to: usize| -> String {
+            let dropped = |from: &usize| if self.expected.drops(to, *from) { 'x' } else { '.' };
+            self.members.iter().map(dropped).collect()
+        };
+        let matrix = self.members.iter().map(|to| format!("{} {}", self.names[*to], row(*to)));
         let named = |links: &[Link]| Value::list(self.named(links));
         let mut evidence = vec![
             ("matrix", Value::list(matrix)),

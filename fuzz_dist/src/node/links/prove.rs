@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::network::{Network, links};
+use super::network::Network;
 use super::probes::{Probes, SOCKETS_MAX};
 use super::proof::{Part, Proof, Scope};
 use super::{Inner, Link};
 use crate::env::LinkCounters;
 use crate::grudge::Grudge;
+use crate::history::MemberState;
+use crate::node::Node;
 
 /// Long enough for a datagram on a busy machine; then it is sent again.
 const ROUND: Duration = Duration::from_millis(250);
@@ -23,9 +25,13 @@ const ARRIVAL_LIMIT: Duration = Duration::from_millis(10);
 
 pub(super) async fn prove(links: &Arc<Inner>, scope: Scope<'_>) -> Proof {
     // The semaphore is never closed.
-    let sockets = links.nodes.len().min(SOCKETS_MAX) as u32;
+    let takes_part = |node: &Node| node.state() == MemberState::Member;
+    let nodes = links.roster.all().into_iter().map(|node| Some(node).filter(takes_part));
+    let nodes: Vec<Option<Node>> = nodes.collect();
+    let sockets = nodes.iter().flatten().count().min(SOCKETS_MAX) as u32;
     let _sockets = links.sockets.acquire_many(sockets).await;
-    let mut look = Look::new(links, scope, Probes::open(links).await);
+    let probes = Probes::open(links, &nodes).await;
+    let mut look = Look::new(links, scope, probes, nodes);
     let end = links.clock.now() + PROOF_LIMIT;
     while look.refused.is_none()
         && !look.round().await
@@ -57,6 +63,8 @@ struct Look<'a> {
     links: &'a Arc<Inner>,
     scope: Scope<'a>,
     probes: Probes,
+    /// Those that took part when it began, at the places of their ids.
+    nodes: Vec<Option<Node>>,
     /// The epoch that was installed when each round began.
     rounds: Vec<u64>,
     /// For every pair of nodes, at `from * n + to`.
@@ -69,8 +77,13 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn new(links: &'a Arc<Inner>, scope: Scope<'a>, probes: Probes) -> Look<'a> {
-        let n = links.nodes.len();
+    fn new(
+        links: &'a Arc<Inner>,
+        scope: Scope<'a>,
+        probes: Probes,
+        nodes: Vec<Option<Node>>,
+    ) -> Look<'a> {
+        let n = nodes.len();
         let (epoch, expected) = {
             let network = links.observed();
             (network.epoch(), network.cut().clone())
@@ -79,6 +92,7 @@ impl<'a> Look<'a> {
             links,
             scope,
             probes,
+            nodes,
             rounds: Vec::new(),
             seen: vec![Seen::default(); n * n],
             epoch,
@@ -89,7 +103,21 @@ impl<'a> Look<'a> {
     }
 
     fn n(&self) -> usize {
-        self.links.nodes.len()
+        self.nodes.len()
+    }
+
+    /// The nodes that take part from the beginning of the look until now: links of one that left are nobody's.
+    fn members(&self) -> Vec<usize> {
+        let takes_part = |node: &Node| node.state() == MemberState::Member;
+        let places = 0..self.nodes.len();
+        places.filter(|i| self.nodes[*i].as_ref().is_some_and(takes_part)).collect()
+    }
+
+    /// The links between them.
+    fn pairs(&self) -> Vec<Link> {
+        let members = self.members();
+        let of = |from: usize| members.iter().map(move |to| (from, *to));
+        members.iter().flat_map(|from| of(*from)).filter(|(from, to)| from != to).collect()
     }
 
     fn seen(&self, (from, to): Link) -> &Seen {
@@ -144,7 +172,7 @@ impl<'a> Look<'a> {
                 && !self.scope.is_undone(*link, cut)
                 && !self.seen(*link).is_settled(cut)
         };
-        links(self.n()).filter(unsettled).collect()
+        self.pairs().into_iter().filter(unsettled).collect()
     }
 
     /// What was seen of a link before it was cut or opened is void.
@@ -152,7 +180,7 @@ impl<'a> Look<'a> {
         if self.epoch != network.epoch() {
             (self.epoch, self.expected) = (network.epoch(), network.cut().clone());
         }
-        for link in links(self.n()) {
+        for link in self.pairs() {
             let since = network.changed(link);
             let seen = self.seen_mut(link);
             if seen.since != since {
@@ -176,7 +204,7 @@ impl<'a> Look<'a> {
             }
         }
         let mut state = State::Complete;
-        for link in links(self.n()) {
+        for link in self.pairs() {
             let cut = network.cut().drops(link.1, link.0);
             let dropped = self.counted.then(|| self.dropped(&counters, link));
             let seen = self.seen_mut(link);
@@ -203,12 +231,15 @@ impl<'a> Look<'a> {
     }
 
     fn dropped(&self, counters: &LinkCounters, (from, to): Link) -> u64 {
-        counters.get(self.links.host(from), self.links.host(to)).dropped_packets
+        let host = |node: usize| self.nodes[node].as_ref().map(Node::host);
+        let link = host(from).zip(host(to));
+        link.map_or(0, |(from, to)| counters.get(from, to).dropped_packets)
     }
 
     fn judge(self) -> Proof {
         let mut proof = Proof {
-            names: self.links.nodes.iter().map(|node| node.name().into()).collect(),
+            names: self.nodes.iter().map(|n| n.as_ref().map_or("", Node::name).into()).collect(),
+            members: self.members(),
             leaks: Vec::new(),
             silent: Vec::new(),
             changing: Vec::new(),
@@ -217,7 +248,7 @@ impl<'a> Look<'a> {
             epoch: self.epoch,
             expected: self.expected.clone(),
         };
-        for link in links(self.n()) {
+        for link in self.pairs() {
             let cut = self.expected.drops(link.1, link.0);
             let seen = self.seen(link);
             match self.scope.part(link, cut) {

@@ -60,6 +60,8 @@ impl Scene {
     ///
     /// A sentence where it could not be written.
     pub(super) fn drawn(&mut self, slot: Slot, fault: Name, plan: &AnyPlan) -> Result<(), String> {
+        let joined = self.cluster.all_nodes().into_iter().skip(self.cluster.nodes_at_start());
+        self.schedule.joined = joined.map(|node| node.name().into()).collect();
         self.schedule.draw(slot, Drawn { fault, plan: plan.json().clone() });
         self.write()
     }

@@ -82,7 +82,15 @@ pub(super) async fn stop(
     (cluster, db): (Cluster, AnyDb),
     plan: Arc<AnyPlan>,
 ) -> Done {
-    Done::Checked(fault.stop(Targets { cluster: &cluster, db: &db }, &plan).await)
+    let stopped = fault.stop(Targets { cluster: &cluster, db: &db }, &plan).await;
+    let hit = &plan.hit().nodes;
+    let have_left = !hit.is_empty() && hit.iter().all(|id| cluster.has_left(*id));
+    Done::Checked(match stopped {
+        Ok(check) if check.seen == Some(true) => Ok(check),
+        // Nothing of a fault outlives the host that it acted on.
+        _ if have_left => Ok(Check::seen(true, "the nodes that it hit have left the cluster")),
+        other => other,
+    })
 }
 
 /// Opens all links and looks whether they are.

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::env::{
-    BoxFuture, Command, Environment, Error as EnvError, Finished, HostId, HostSpec, Process,
-    ProcessControl, ProcessInfo, ProcessState, Signal,
+    BoxFuture, Command, Environment, Error as EnvError, Finished, HostId, HostSpec, Membership,
+    Process, ProcessControl, ProcessInfo, ProcessState, Signal,
 };
 use crate::error::Error;
 use crate::history::{History, Recorder, Samples};
@@ -31,9 +31,28 @@ use crate::run::overrides::Overrides;
 use crate::run::progress::Progress;
 use crate::workload::g_set;
 
-/// One host, and no links.
+/// A few hosts, which come and go, and no links.
 #[derive(Debug)]
-pub(super) struct OneHost;
+pub(super) struct FewHosts(Mutex<Vec<Option<HostSpec>>>);
+
+impl FewHosts {
+    pub(super) fn new(count: usize) -> FewHosts {
+        FewHosts(Mutex::new(HostSpec::nodes(count).into_iter().map(Some).collect()))
+    }
+}
+
+impl Membership for FewHosts {
+    fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, EnvError>> {
+        let mut hosts = self.0.lock().unwrap();
+        hosts.push(Some(spec));
+        let id = HostId::new(hosts.len() as u16 - 1);
+        Box::pin(std::future::ready(Ok(id)))
+    }
+    fn remove_host(&self, host: HostId) -> BoxFuture<'_, Result<(), EnvError>> {
+        let removed = self.0.lock().unwrap()[host.index()].take();
+        Box::pin(async { removed.map(drop).ok_or(EnvError::UnknownHost("it".into())) })
+    }
+}
 
 /// A process that is in no place.
 #[derive(Debug)]
@@ -56,15 +75,21 @@ impl ProcessControl for NeverEnds {
 
 fn refused<T: Send + 'static>() -> BoxFuture<'static, Result<T, EnvError>> {
     let what = "do anything".to_string();
-    Box::pin(async { Err(EnvError::Unsupported { environment: "one host".into(), what }) })
+    Box::pin(async { Err(EnvError::Unsupported { environment: "few hosts".into(), what }) })
 }
 
-impl Environment for OneHost {
+impl Environment for FewHosts {
     fn name(&self) -> &str {
-        "one host"
+        "few hosts"
     }
     fn hosts(&self) -> Vec<(HostId, HostSpec)> {
-        vec![(HostId::new(0), HostSpec::node("n1"))]
+        let hosts = self.0.lock().unwrap();
+        let host =
+            |(i, spec): (usize, &Option<HostSpec>)| Some((HostId::new(i as u16), spec.clone()?));
+        hosts.iter().enumerate().filter_map(host).collect()
+    }
+    fn membership(&self) -> Option<&dyn Membership> {
+        Some(self)
     }
     fn address(&self, _: HostId) -> Result<IpAddr, EnvError> {
         Ok(Ipv4Addr::LOCALHOST.into())
@@ -263,7 +288,7 @@ pub(super) fn kept(
     let options = Options { nodes: Some(1), ..options };
     let effective = options.effective(&Overrides::default()).unwrap();
     let effective = crate::run::options::Effective { seed, ..effective };
-    let cluster = Cluster::new(Arc::new(OneHost), clock.clone()).unwrap();
+    let cluster = Cluster::new(Arc::new(FewHosts::new(1)), clock.clone()).unwrap();
     let recorder = Recorder::in_memory(["n1"]);
     let announcements = Arc::new(Announcements::new(Announce::Nothing, clock.clone(), 1));
     let options = InterpreterOptions::for_nodes(1);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::fake::OneHost;
+use super::fake::FewHosts;
 use crate::checker::{Validity, Verdict};
 use crate::client::{Client, DynClient, Error as ClientError};
 use crate::clock::{Clock, Manual};
@@ -15,10 +15,10 @@ use crate::env::{
     Provider,
 };
 use crate::error::Error;
-use crate::history::{COMPLETED, History};
-use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets};
-use crate::node::Node;
-use crate::op::{Completion, Invocation, Kind, Name, NodeId, Value};
+use crate::history::{COMPLETED, History, MemberState};
+use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets, membership};
+use crate::node::{Cluster, Node};
+use crate::op::{Completion, Invocation, Kind, Name, NodeId, Phase, Value};
 use crate::random::{Seed, Stream};
 use crate::run::options::Options;
 use crate::run::overrides::Overrides;
@@ -112,7 +112,7 @@ impl Fault for Stall {
     }
 }
 
-/// A place for one host in this process.
+/// A place for hosts in this process.
 struct Here;
 
 impl Provider for Here {
@@ -120,10 +120,14 @@ impl Provider for Here {
         "here"
     }
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        Capabilities::of([Facet::Membership])
     }
-    fn start(&self, _: EnvironmentSpec) -> BoxFuture<'_, Result<Arc<dyn Environment>, EnvError>> {
-        Box::pin(async { Ok(Arc::new(OneHost) as Arc<dyn Environment>) })
+    fn start(
+        &self,
+        spec: EnvironmentSpec,
+    ) -> BoxFuture<'_, Result<Arc<dyn Environment>, EnvError>> {
+        let hosts = FewHosts::new(spec.hosts.len());
+        Box::pin(async { Ok(Arc::new(hosts) as Arc<dyn Environment>) })
     }
 }
 
@@ -149,6 +153,12 @@ impl Db for InProcess {
     async fn ready(&self, _: &Node) -> Result<(), Error> {
         Ok(())
     }
+    async fn join(&self, _: &Node, _: &Cluster) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn leave(&self, _: &Node, _: &Cluster) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// What came of a run.
@@ -160,15 +170,21 @@ struct Ran {
 
 /// Runs a minute of it, as the harness does.
 fn run(seed: u64, forgets: bool) -> Ran {
+    let store = Store::new(Seed(seed), forgets);
+    // The first one starts after the default of three seconds.
+    let stalls = Nemesis::of(Stall(store.clone())).lasting(secs(4));
+    run_with(seed, 1, store, stalls)
+}
+
+/// The same on so many nodes with these faults.
+fn run_with(seed: u64, nodes: usize, store: Store, nemesis: Nemesis) -> Ran {
     Manual::run(|clock| async move {
         let session = Session::new(spec(), Overrides::default(), Seed(seed), clock.clone());
-        let store = Store::new(Seed(seed), forgets);
-        // The first one starts after the default of three seconds.
-        let nemesis = Nemesis::of(Stall(store.clone())).lasting(secs(4));
         let client = move |_: &Node| -> Box<dyn DynClient> {
             Box::new(StoreClient(store.clone(), clock.clone()))
         };
         let test = session.test().env(Here).nemesis(nemesis).workload(g_set().client(client));
+        let test = test.nodes(nodes).concurrency(2 * nodes);
         let outcome = test.run().await;
         let finished = session.finish(outcome).await;
         let verdict = finished.outcome.unwrap();
@@ -187,7 +203,6 @@ fn spec() -> TrialSpec {
         doc: "",
         location,
         options: Options {
-            nodes: Some(1),
             time_limit: Some(secs(60)),
             rate: Some(20.0),
             op_limit: Some(millis(500)),
@@ -224,6 +239,44 @@ fn a_minute_on_a_manual_clock_is_the_same_for_the_same_seed() {
     assert!(first.file == again.file, "the histories differ: {}", difference(&first, &again));
     assert_eq!(first.verdict, again.verdict);
     assert!(first.file != run(2, false).file, "another seed gives another history");
+}
+
+#[test]
+fn nodes_that_join_and_leave_are_the_same_for_the_same_seed() {
+    let run = |seed| {
+        let changes = membership().lasting(secs(4)).every(secs(7));
+        run_with(seed, 2, Store::new(Seed(seed), false), changes)
+    };
+    let (first, again) = (run(5), run(5));
+    assert!(first.file == again.file, "the histories differ: {}", difference(&first, &again));
+    assert!(first.verdict.anomalies.is_empty(), "{:#?}", first.verdict);
+    let history = &first.history;
+    let joined = history.nodes().len() - 2;
+    assert!(joined > 3, "{:?}", history.nodes());
+    let mut served = vec![false; history.nodes().len()];
+    let mut states = vec![MemberState::Member; 2];
+    let mut changes = history.member_changes().into_iter().peekable();
+    for i in 0..history.len() {
+        if let Some(change) = changes.next_if(|change| change.event == i) {
+            states.resize(states.len().max(change.node.index() + 1), change.state);
+            states[change.node.index()] = change.state;
+        }
+        let Some(node) = history.node(i).filter(|_| history.process(i).is_client()) else {
+            continue;
+        };
+        if history.kind(i) == Kind::Invoke {
+            assert_eq!(states[node.index()], MemberState::Member, "event {i}");
+            served[node.index()] = true;
+        }
+    }
+    assert!(served.iter().all(|served| *served), "{served:?} of {:?}", history.nodes());
+    let final_reads = |node: &NodeId| {
+        (0..history.len()).any(|i| {
+            let ok = history.kind(i) == Kind::Ok && history.process(i).is_client();
+            ok && history.node(i) == Some(*node) && history.phase(i) == Phase::Final
+        })
+    };
+    assert!(history.members().len() == 2 && history.members().iter().all(final_reads));
 }
 
 #[test]
