@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 /// Whose failure it is. None of these says anything about the database's correctness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// The machine refuses what the environment needs.
     Environment,

@@ -134,6 +134,7 @@ pub struct Announcement {
 
 /// What is announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Announced {
     /// An operation was sent.
     OperationStart {

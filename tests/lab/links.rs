@@ -2,11 +2,12 @@
 
 use super::support::*;
 use fuzz_dist::env::{Environment, HostId, LinkControl, LinkMatrix};
-use fuzz_dist::lab::{Fate, Lab, Sighting, Watcher};
+use fuzz_dist::lab::{Fate, Lab, Outcome, Reason, Recorded, Sighting, Watcher};
+use fuzz_dist::random::Seed;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UdpSocket;
 
@@ -18,6 +19,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("multicast_reaches_everybody", multicast_reaches_everybody),
     ("a_watcher_sees_and_drops", a_watcher_sees_and_drops),
     ("a_refused_connection_and_a_late_one", a_refused_connection_and_a_late_one),
+    ("packets_are_recorded_with_their_outcomes", packets_are_recorded_with_their_outcomes),
+    ("latency_delays_a_round_trip_and_is_undone", latency_delays_a_round_trip_and_is_undone),
 ];
 
 async fn udp(lab: &Lab, host: HostId) -> UdpSocket {
@@ -204,5 +207,52 @@ fn a_refused_connection_and_a_late_one() {
         lab.set_links(&cut(&[(N1, N2)])).await.unwrap();
         let late = lab.connect(N1, at(&lab, N2, 9), Duration::from_millis(50)).await.unwrap_err();
         assert!(matches!(late, fuzz_dist::env::Error::TimedOut { .. }), "{late}");
+    });
+}
+
+fn packets_are_recorded_with_their_outcomes() {
+    with_lab(2, async |lab| {
+        let (one, two) = (udp(&lab, N1).await, udp(&lab, N2).await);
+        lab.set_links(&cut(&[(N2, N1)])).await.unwrap();
+        one.send_to(b"came", at(&lab, N2, 7001)).await.unwrap();
+        two.send_to(b"lost", at(&lab, N1, 7001)).await.unwrap();
+        let with = |end: &[u8]| {
+            let packets = lab.recording().packets;
+            packets.into_iter().find(|packet| packet.beginning.ends_with(end))
+        };
+        eventually("both packets", async || with(b"came").and(with(b"lost")).is_some()).await;
+        let shown = |packet: Recorded| (packet.from, packet.to, packet.outcome, packet.length);
+        // The headers of IP and UDP, and the data.
+        let length = 20 + 8 + 4;
+        let (came, lost) = (with(b"came").unwrap(), with(b"lost").unwrap());
+        assert_eq!(shown(came), (N1, N2, Outcome::Delivered, length));
+        assert_eq!(shown(lost), (N2, N1, Outcome::Dropped(Reason::Link), length));
+        let recording = lab.recording();
+        assert_eq!(recording.forgotten, 0);
+        assert!(recording.packets.is_sorted_by_key(|packet| packet.at_ns));
+    });
+}
+
+fn latency_delays_a_round_trip_and_is_undone() {
+    const LATENCY: Duration = Duration::from_millis(40);
+    with_lab(2, async |lab| {
+        let (mut near, mut far) = connected(&lab, N1, N2).await;
+        near.set_nodelay(true).unwrap();
+        far.set_nodelay(true).unwrap();
+        let mut round_trip = async || {
+            let (started, mut byte) = (Instant::now(), [0]);
+            near.write_all(b"1").await.unwrap();
+            far.read_exact(&mut byte).await.unwrap();
+            far.write_all(b"2").await.unwrap();
+            near.read_exact(&mut byte).await.unwrap();
+            started.elapsed()
+        };
+        lab.set_latency(Some((Seed(1), LATENCY, 2 * LATENCY))).unwrap();
+        for _ in 0..3 {
+            let took = round_trip().await;
+            assert!(took >= 2 * LATENCY, "a round trip took {took:?}");
+        }
+        lab.set_latency(None).unwrap();
+        eventually("a fast round trip", async || round_trip().await < LATENCY).await;
     });
 }

@@ -8,6 +8,7 @@ use super::object::DataType;
 
 /// A request of the protocol, for error messages and for judging what a lost answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RequestKind {
     /// A transaction that only reads, in one request.
     StaticRead,
@@ -64,6 +65,7 @@ impl fmt::Display for RequestKind {
 
 /// Why the server refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Refusal {
     /// No reason that the protocol has a number for.
     Unknown,
@@ -103,6 +105,7 @@ impl fmt::Display for Refusal {
 
 /// How an interactive transaction came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Ending {
     /// Its commit was acknowledged.
     Committed,
@@ -130,6 +133,7 @@ impl fmt::Display for Ending {
 /// [`Error::is_definite`] says whether it certainly had no effect (the operation is to be
 /// completed as `fail`), or may have had one (`info`).
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// No connection could be made, so that nothing was sent.
     #[error("connect for a {request}: {source}; is the database running, and ready?")]

@@ -42,6 +42,7 @@ impl Frame {
 
 /// Why bytes are not frames. Nothing after such bytes can be trusted: the connection is lost.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// A frame says that it has no content, so not even a code.
     #[error("a frame without a message code")]

@@ -8,6 +8,7 @@ use super::proto;
 /// A grow-only set is an [`OrSet`](DataType::OrSet) that nobody removes from.
 /// One key has to be used with one type only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum DataType {
     /// A counter that is incremented and decremented.
     Counter,
@@ -114,6 +115,7 @@ impl MapKey {
 
 /// One change of one object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Update {
     /// Adds this amount, which may be negative, to a counter. What is read is cut to 32 bits.
     Increment(i64),
@@ -217,6 +219,7 @@ impl Update {
 
 /// What a read found. An object that no client wrote has its type's empty value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Value {
     /// Of both kinds of counter.
     Counter(i32),

@@ -15,6 +15,7 @@ pub enum Process {
 
 /// What one message between two nodes is about. What it carries besides comes as a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Control {
     /// Two processes are linked.
     Link {

@@ -14,6 +14,7 @@ const RESERVE_MAX: usize = 1024;
 
 /// Why bytes are not a term.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// The bytes end within the term.
     #[error("the term is cut short")]

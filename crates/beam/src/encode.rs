@@ -7,6 +7,7 @@ pub(crate) const VERSION: u8 = 131;
 
 /// Why a term cannot be written in the external term format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EncodeError {
     /// Erlang's floats are finite.
     #[error("the float {0} is not finite, and Erlang has no such floats")]

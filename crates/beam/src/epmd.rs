@@ -8,6 +8,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 1024;
 
 /// Why epmd gave no port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EpmdError {
     /// No node of this name is registered.
     #[error(

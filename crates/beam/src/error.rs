@@ -12,6 +12,7 @@ use super::term::Term;
 
 /// Why there is no connection to a node.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// A node's name is `name@host`.
     #[error("`{0}` is no node name: expected name@host")]
@@ -64,6 +65,7 @@ pub enum ConnectError {
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CloseReason {
     /// The node, or its host, closed it.
     #[error("the node closed the connection")]
@@ -87,6 +89,7 @@ pub enum CloseReason {
 
 /// The class of an Erlang exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Class {
     /// `error`: a crash, such as `badmatch`, `undef`, or an Elixir exception.
     Error,
@@ -101,6 +104,7 @@ pub enum Class {
 /// Whether it *may have been executed* is what a history needs to know: see
 /// [`CallError::certainly_not_executed`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CallError {
     /// The function was executed, and raised an exception.
     #[error("exception on {peer}: {}", exception(.class, .reason))]

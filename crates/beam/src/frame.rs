@@ -13,6 +13,7 @@ pub const TICK: [u8; 4] = [0; 4];
     reason = "messages are taken apart at once, and most are signals"
 )]
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Message {
     /// A sign of life.
     Tick,
@@ -22,6 +23,7 @@ pub enum Message {
 
 /// Why the stream cannot be followed any further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// Longer than we are ready to keep in memory.
     #[error("a message of {length} bytes; the limit is {limit}")]

@@ -9,6 +9,7 @@ use super::term::{Atom, Pid, Term};
 /// A result was not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, got {found}")]
+#[non_exhaustive]
 pub struct ConvertError {
     /// What was asked for.
     pub expected: String,

@@ -48,6 +48,7 @@ impl std::fmt::Debug for Flags {
 
 /// Why two nodes did not come to terms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandshakeError {
     /// The node answered, and wants no connection.
     #[error(
@@ -83,6 +84,7 @@ pub enum HandshakeError {
 
 /// The node's answer to our name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// Go on.
     Ok,

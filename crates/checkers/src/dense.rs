@@ -230,13 +230,19 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// The number of a client; the next one where it is new.
+    #[inline]
     pub(crate) fn number(&mut self, process: Process) -> usize {
-        let number = self.numbers.get(process.0).unwrap_or_else(|| {
-            self.count += 1;
-            self.numbers.set(process.0, self.count - 1);
-            self.count - 1
-        });
-        number as usize
+        match self.numbers.get(process.0) {
+            Some(number) => number as usize,
+            None => self.new_number(process),
+        }
+    }
+
+    #[cold]
+    fn new_number(&mut self, process: Process) -> usize {
+        self.numbers.set(process.0, self.count);
+        self.count += 1;
+        self.count as usize - 1
     }
 }
 

@@ -34,6 +34,7 @@ mod simple_set;
 mod stats;
 pub mod suggest;
 mod sums;
+mod threads;
 mod total_queue;
 pub mod txn;
 mod uniform;

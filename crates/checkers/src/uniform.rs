@@ -170,8 +170,7 @@ impl Seen {
     }
 
     fn transaction(&mut self, role: usize, items: List<'_>, i: usize) -> Option<Clash> {
-        (0..items.len()).find_map(|op| {
-            let [f, _, value] = items.triple(op)?;
+        items.find_triple(|[f, _, value]| {
             let place = (f.bits() >> 4) as usize % RECENT;
             let role = match self.recent[place] {
                 Some((r, known, found)) if (r, known) == (role, f) => found,

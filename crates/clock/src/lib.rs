@@ -197,6 +197,20 @@ impl Clock {
         }
     }
 
+    /// Parks the thread until `time`, or until somebody unparks it, or for no reason: for threads that no
+    /// runtime runs, and that look again at what they wait for.
+    pub fn park_until(&self, time: Time) {
+        match &self.source {
+            Source::System => {
+                let now = self.now();
+                if time > now {
+                    std::thread::park_timeout(time.since(now));
+                }
+            }
+            Source::Manual(shared) => shared.park_until(self.monotonic_ns(time)),
+        }
+    }
+
     /// Keeps a manual clock from leaping as long as the result lives: something goes on that the runtime does
     /// not see, such as another thread. The machine's clock does not care.
     #[must_use = "the clock may leap once this is dropped"]

@@ -140,18 +140,30 @@ impl Shared {
 
     /// Blocks the thread until that reading.
     pub(super) fn block_until(self: &Arc<Self>, time_ns: u64) {
-        struct Unpark(std::thread::Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut wait = Wait::new(self.clone(), time_ns);
-        while wait.poll(&mut Context::from_waker(&waker)).is_pending() {
+        while wait.poll(&mut Context::from_waker(&unparks())).is_pending() {
             std::thread::park();
         }
     }
+
+    /// Parks the thread until that reading, or until somebody unparks it.
+    pub(super) fn park_until(self: &Arc<Self>, time_ns: u64) {
+        let mut wait = Wait::new(self.clone(), time_ns);
+        if wait.poll(&mut Context::from_waker(&unparks())).is_pending() {
+            std::thread::park();
+        }
+    }
+}
+
+/// Unparks the thread that asks for it.
+fn unparks() -> Waker {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    Waker::from(Arc::new(Unpark(std::thread::current())))
 }
 
 /// Somebody who waits for a time.

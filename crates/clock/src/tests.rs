@@ -170,6 +170,40 @@ fn a_thread_blocks_until_the_clock_moves() {
     assert_eq!(blocks.join().unwrap(), Time::from_secs(3));
 }
 
+#[test]
+fn a_parked_thread_goes_on_at_its_time_or_when_it_is_unparked() {
+    let system = Clock::system();
+    let time = system.now() + millis(3);
+    while system.now() < time {
+        system.park_until(time);
+    }
+    let manual = Manual::new();
+    for clock in [manual.clock(), system] {
+        // Times that have passed, and one that nobody waits for.
+        clock.park_until(Time::ZERO);
+        let (parks, parked) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            clock.park_until(clock.now() + secs(3600));
+            parks.send(()).unwrap();
+        });
+        thread.thread().unpark();
+        parked.recv_timeout(secs(60)).expect("it is unparked");
+        thread.join().unwrap();
+    }
+    let clock = manual.clock();
+    let parked = std::thread::spawn(move || {
+        let time = clock.now() + secs(3);
+        while clock.now() < time {
+            clock.park_until(time);
+        }
+        clock.now()
+    });
+    while !manual.advance_to_next() {
+        std::thread::yield_now();
+    }
+    assert_eq!(parked.join().unwrap(), Time::from_secs(3));
+}
+
 /// Tokio lets a task do so much before it must let go; a limit holds for one that has used that up, too.
 #[tokio::test]
 async fn a_limit_ends_what_is_always_ready() {

@@ -1,6 +1,8 @@
 //! Lists in cells of 32 bits: what most lists and all usual transactions fit into.
 //!
-//! A list of small numbers, text and the like is its length and a cell for each item. A transaction,
+//! A list of small numbers, text and the like is its length and a cell for each item. Lists of numbers of which
+//! each begins as the one before share their items: of them there is a chain, and a list is how much of which
+//! chain it is. A transaction,
 //! the list of `[f key value]`, is the number of these and three cells for each, without a list for
 //! every micro-operation: a value that is a list stands before it, and the cell says how far.
 
@@ -61,6 +63,18 @@ impl Cell {
     #[inline]
     pub(super) fn as_length(self) -> usize {
         (self.0 >> 1) as usize
+    }
+
+    /// The length of a list that is the beginning of a chain, before the number of that: no length that
+    /// others have.
+    #[inline]
+    pub(super) fn chained(length: usize) -> Cell {
+        Cell(-((length as i32) << 1))
+    }
+
+    #[inline]
+    pub(super) fn as_chained(self) -> Option<usize> {
+        (self.0 < 0).then_some((-self.0 >> 1) as usize)
     }
 
     fn back(distance: usize) -> Option<Cell> {
@@ -166,7 +180,7 @@ impl Words {
     }
 
     /// The transaction with other values, where `change` gives one for a micro-operation; what stands
-    /// in cells of the current segment is changed where it stands.
+    /// in cells is changed where it stands.
     pub(super) fn changed(
         &mut self,
         transaction: Word,
@@ -174,9 +188,8 @@ impl Words {
     ) -> Word {
         if let Some((Form::Cells, place)) = transaction.parts()
             && let (Kept::Transaction, place) = at(place)
-            && let Some(place) = place.checked_sub(self.here(0))
         {
-            let (count, ops) = self.cells()[place..].split_first_mut().expect("a length");
+            let (count, ops) = self.cells_at_mut(place).split_first_mut().expect("a length");
             for op in ops[..3 * count.as_length()].chunks_exact_mut(3) {
                 // Lists are never changed, so that their words need not be right.
                 let value = change([op[0].word(), op[1].word(), op[2].word()]);
@@ -216,16 +229,15 @@ impl<'a> Cells<'a> {
     #[inline]
     pub(super) fn view(words: &'a Words, place: usize) -> Cells<'a> {
         let (kept, place) = at(place);
-        let cells = words.cells_at(place);
-        let behind = |count: usize| &cells[1..1 + count];
         match kept {
-            Kept::List => Cells::List(behind(cells[0].as_length())),
+            Kept::List => Cells::List(words.items_at(place)),
             Kept::Transaction | Kept::Asked => {
-                let ops = behind(3 * cells[0].as_length());
+                let cells = words.cells_at(place);
+                let ops = &cells[1..1 + 3 * cells[0].as_length()];
                 Cells::Transaction(ops, place + 1, kept == Kept::Asked)
             }
             Kept::MicroOp | Kept::AskedMicroOp => {
-                Cells::MicroOp(&cells[..3], place, kept == Kept::AskedMicroOp)
+                Cells::MicroOp(&words.cells_at(place)[..3], place, kept == Kept::AskedMicroOp)
             }
         }
     }

@@ -130,11 +130,13 @@ impl<'a> Cursor<'a> {
 
     /// Goes on with a number of which eight digits were read.
     fn longer(&mut self, mut n: u64) -> Option<u64> {
+        const POWERS: [u64; 9] =
+            [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
         let mut digits = 8;
         for power in [8, 16] {
             let (count, more) = self.digits();
             digits += count;
-            n = n.wrapping_mul(10u64.pow(count as u32)).wrapping_add(more);
+            n = n.wrapping_mul(POWERS[count]).wrapping_add(more);
             if digits < power + 8 {
                 break;
             }

@@ -75,6 +75,7 @@ impl Edge {
 
 /// Whether a fault took effect, by the check of its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum FaultStatus {
     /// It took effect.
     Installed,

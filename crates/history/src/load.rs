@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::cursor::Cursor;
 use super::hash::FastMap;
 use super::line::{Line, Stored};
-use super::part::{Part, Seed, SetOf};
+use super::part::{self, Part, Seed, SetOf};
 use super::parts::threads;
-use super::pieces::Pieces;
+use super::pieces::{InParts, Pieces};
 use super::quick::{Quick, Scratch};
 use super::sets::{SetColumn, StoredSet};
 use super::word::{Form, Word};
@@ -21,6 +21,7 @@ use crate::time::Time;
 
 /// A history that was read from a file.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Loaded {
     /// What happened.
     pub history: History,
@@ -31,6 +32,7 @@ pub struct Loaded {
 
 /// A last line that was not written to its end; it is no part of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Torn {
     /// Its number, from 1.
     pub line: usize,
@@ -40,6 +42,7 @@ pub struct Torn {
 
 /// A file that is no history.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The system refused.
     #[error("could not read the history {path}: {source}")]
@@ -104,9 +107,9 @@ impl History {
 }
 
 /// So much is read before it is known what functions, nodes and texts there are.
-const FIRST: usize = 1 << 18;
+pub(super) const FIRST: usize = 1 << 18;
 /// So much is read at a time for other threads.
-const PIECE: usize = 1 << 21;
+pub(super) const PIECE: usize = 1 << 21;
 
 /// A history that is being read from lines.
 pub(super) struct Reading<'a> {
@@ -127,41 +130,12 @@ impl Reading<'_> {
         }
     }
 
-    pub(super) fn refused(&self, source: io::Error) -> LoadError {
-        LoadError::Refused { path: self.path.into(), source }
-    }
-
     fn malformed(&self, line: usize, expected: impl Into<String>) -> LoadError {
         LoadError::Malformed { path: self.path.into(), line, expected: expected.into() }
     }
 
     fn too_long(&self, line: usize) -> LoadError {
         self.malformed(line, format!("a line of less than {} bytes", self.line_max))
-    }
-
-    /// How long a line may be.
-    pub(super) fn line_max(&self) -> usize {
-        usize::try_from(self.line_max).unwrap_or(usize::MAX)
-    }
-
-    /// Takes whole lines.
-    pub(super) fn whole(&mut self, text: &[u8]) -> Result<(), LoadError> {
-        let mut at = 0;
-        while at < text.len() {
-            // What is usual is read where it stands, what is not, line by line.
-            let taken = self.loader.quick(&text[at..]);
-            let taken = taken.map_err(|expected| self.malformed(self.lines + 1, expected))?;
-            if taken > 0 {
-                self.lines += 1;
-                at += taken;
-                continue;
-            }
-            let end =
-                text[at..].iter().position(|b| *b == b'\n').map_or(text.len(), |n| at + n + 1);
-            self.line(&text[at..end])?;
-            at = end;
-        }
-        Ok(())
     }
 
     fn line(&mut self, text: &[u8]) -> Result<(), LoadError> {
@@ -192,14 +166,45 @@ impl Reading<'_> {
             Some(_) => Ok(Some(Torn { line, bytes: text.len() })),
         }
     }
+}
 
-    /// What other threads need to know to read lines.
-    pub(super) fn seed(&self) -> Option<Seed> {
+impl InParts for Reading<'_> {
+    type Seed = Seed;
+    type Part = Part;
+    type Error = LoadError;
+
+    fn refused(&self, source: io::Error) -> LoadError {
+        LoadError::Refused { path: self.path.into(), source }
+    }
+
+    fn line_max(&self) -> usize {
+        usize::try_from(self.line_max).unwrap_or(usize::MAX)
+    }
+
+    fn whole(&mut self, text: &[u8]) -> Result<(), LoadError> {
+        let mut at = 0;
+        while at < text.len() {
+            // What is usual is read where it stands, what is not, line by line.
+            let taken = self.loader.quick(&text[at..]);
+            let taken = taken.map_err(|expected| self.malformed(self.lines + 1, expected))?;
+            if taken > 0 {
+                self.lines += 1;
+                at += taken;
+                continue;
+            }
+            let end =
+                text[at..].iter().position(|b| *b == b'\n').map_or(text.len(), |n| at + n + 1);
+            self.line(&text[at..end])?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    fn seed(&self) -> Option<Seed> {
         Seed::of(self.loader.history.as_ref()?)
     }
 
-    /// Takes lines of which other threads read what they could.
-    pub(super) fn part(&mut self, part: Part, text: &[u8]) -> Result<(), LoadError> {
+    fn part(&mut self, part: Part, text: &[u8]) -> Result<(), LoadError> {
         let Some(history) = &mut self.loader.history else { return self.whole(text) };
         let Part { first, rows, values, errors, sets, numbers, words, interned, taken } = part;
         // Where there are more texts than cells can name, the words of the part cannot be renamed.
@@ -233,6 +238,14 @@ impl Reading<'_> {
             }
         }
         self.whole(left)
+    }
+
+    fn known(seed: &Seed) -> usize {
+        seed.functions()
+    }
+
+    fn read_part(seed: &Seed, number: usize, text: &[u8]) -> Part {
+        part::read(seed, number, text)
     }
 }
 

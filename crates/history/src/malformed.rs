@@ -4,6 +4,7 @@ use crate::op::{Name, Process};
 
 /// An event that no run can have: what was wrong with it, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Malformed {
     /// A process invoked an operation before its last one completed.
     #[error(

@@ -8,6 +8,7 @@ use crate::time::Time;
 
 /// What one fault did to two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PairLife {
     /// The two nodes, in the test's order.
     pub pair: [NodeId; 2],
@@ -28,6 +29,7 @@ pub struct PairLife {
 
 /// Who was cut from whom, and who took whom for dead because of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DownMatrix {
     /// The fault's number.
     pub fault: i64,

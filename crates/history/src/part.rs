@@ -17,7 +17,7 @@ pub(super) struct Seed {
 }
 
 /// Copying more texts for each part takes longer than it saves.
-const TEXTS_MAX: usize = 1 << 14;
+pub(super) const TEXTS_MAX: usize = 1 << 14;
 
 impl Seed {
     pub(super) fn of(history: &History) -> Option<Seed> {

@@ -1,13 +1,33 @@
-//! The lines of a history in pieces, each of which some thread reads while others wait for theirs.
+//! Lines in pieces, each of which some thread reads while others wait for theirs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::LoadError;
-use super::load::Reading;
-use super::part::{self, Part, Seed};
+/// A reader of lines, of which other threads read parts.
+pub(super) trait InParts {
+    /// What others need to know to read a part.
+    type Seed: Send + Sync;
+    /// What others read; the default has nothing of a text.
+    type Part: Default + Send;
+    type Error;
+
+    /// How long a line may be.
+    fn line_max(&self) -> usize;
+    /// The source cannot be read.
+    fn refused(&self, error: io::Error) -> Self::Error;
+    /// Takes whole lines.
+    fn whole(&mut self, text: &[u8]) -> Result<(), Self::Error>;
+    /// What is known so far, where others can read with that.
+    fn seed(&self) -> Option<Self::Seed>;
+    /// How much a seed knows: another one takes its place where that knows more. 0: too little.
+    fn known(seed: &Self::Seed) -> usize;
+    /// Reads lines as part `number`, from 1, as far as that is possible without those before.
+    fn read_part(seed: &Self::Seed, number: usize, text: &[u8]) -> Self::Part;
+    /// Takes lines of which another thread read what it could.
+    fn part(&mut self, part: Self::Part, text: &[u8]) -> Result<(), Self::Error>;
+}
 
 /// How a source is divided.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +42,11 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// Gives all whole lines to `reading`, in order, and returns what stands behind the last one.
-    pub(super) fn read(
+    pub(super) fn read<R: InParts>(
         self,
         file: &mut dyn BufRead,
-        reading: &mut Reading<'_>,
-    ) -> Result<Vec<u8>, LoadError> {
+        reading: &mut R,
+    ) -> Result<Vec<u8>, R::Error> {
         let mut source = Source { file, rest: Vec::new(), ended: false };
         let mut text = Vec::new();
         loop {
@@ -37,7 +57,7 @@ impl Pieces {
             reading.whole(&text)?;
             // The first piece may be a header alone.
             match reading.seed().filter(|_| self.threads > 1) {
-                Some(seed) if seed.functions() > 0 => {
+                Some(seed) if R::known(&seed) > 0 => {
                     self.in_parallel(&mut source, reading, seed)?;
                     return Ok(source.rest);
                 }
@@ -46,13 +66,13 @@ impl Pieces {
         }
     }
 
-    fn in_parallel(
+    fn in_parallel<R: InParts>(
         self,
         source: &mut Source<'_>,
-        reading: &mut Reading<'_>,
-        seed: Seed,
-    ) -> Result<(), LoadError> {
-        let shared = Shared::new(seed);
+        reading: &mut R,
+        seed: R::Seed,
+    ) -> Result<(), R::Error> {
+        let shared = Shared::<R>::new(seed);
         std::thread::scope(|scope| {
             let end = End(&shared);
             for _ in 1..self.threads {
@@ -65,21 +85,21 @@ impl Pieces {
     }
 
     /// Takes parts in order; while none is there, reads on, and then helps.
-    fn lead(
+    fn lead<R: InParts>(
         self,
         source: &mut Source<'_>,
-        reading: &mut Reading<'_>,
-        shared: &Shared,
-    ) -> Result<(), LoadError> {
+        reading: &mut R,
+        shared: &Shared<R>,
+    ) -> Result<(), R::Error> {
         let (mut read, mut taken) = (0, 0);
         let mut used: Vec<Vec<u8>> = Vec::new();
         loop {
             let mut state = shared.lock();
             if let Some((text, part)) = state.done.remove(&taken) {
-                let known = state.seed.functions();
+                let known = R::known(&state.seed);
                 drop(state);
                 reading.part(part, &text)?;
-                if let Some(seed) = reading.seed().filter(|seed| seed.functions() > known) {
+                if let Some(seed) = reading.seed().filter(|seed| R::known(seed) > known) {
                     shared.lock().seed = Arc::new(seed);
                 }
                 used.push(text);
@@ -96,7 +116,7 @@ impl Pieces {
             } else if let Some((number, text)) = state.waiting.pop_front() {
                 let seed = Arc::clone(&state.seed);
                 drop(state);
-                let part = part_of(&seed, number, &text);
+                let part = part_of::<R>(&seed, number, &text);
                 shared.lock().done.insert(number, (text, part));
             } else if taken == read {
                 return Ok(());
@@ -108,36 +128,36 @@ impl Pieces {
 }
 
 /// What the threads share.
-struct Shared {
-    state: Mutex<State>,
+struct Shared<R: InParts> {
+    state: Mutex<State<R>>,
     changed: Condvar,
 }
 
-struct State {
-    seed: Arc<Seed>,
+struct State<R: InParts> {
+    seed: Arc<R::Seed>,
     waiting: VecDeque<(usize, Vec<u8>)>,
-    done: BTreeMap<usize, (Vec<u8>, Part)>,
+    done: BTreeMap<usize, (Vec<u8>, R::Part)>,
     ended: bool,
 }
 
 /// Ends the threads, also where the one that leads them panics.
-struct End<'a>(&'a Shared);
+struct End<'a, R: InParts>(&'a Shared<R>);
 
-impl Drop for End<'_> {
+impl<R: InParts> Drop for End<'_, R> {
     fn drop(&mut self) {
         self.0.lock().ended = true;
         self.0.changed.notify_all();
     }
 }
 
-impl Shared {
-    fn new(seed: Seed) -> Shared {
+impl<R: InParts> Shared<R> {
+    fn new(seed: R::Seed) -> Shared<R> {
         let (waiting, done) = (VecDeque::new(), BTreeMap::new());
         let state = State { seed: Arc::new(seed), waiting, done, ended: false };
         Shared { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,7 +170,7 @@ impl Shared {
             };
             let seed = Arc::clone(&state.seed);
             drop(state);
-            let part = part_of(&seed, number, &text);
+            let part = part_of::<R>(&seed, number, &text);
             state = self.lock();
             state.done.insert(number, (text, part));
             self.changed.notify_all();
@@ -159,9 +179,9 @@ impl Shared {
 }
 
 /// The part of a piece; segment 0 is the one of the thread that leads.
-fn part_of(seed: &Seed, number: usize, text: &[u8]) -> Part {
+fn part_of<R: InParts>(seed: &R::Seed, number: usize, text: &[u8]) -> R::Part {
     // A part that nothing was read of is read by whoever takes it.
-    let read = || part::read(seed, number + 1, text);
+    let read = || R::read_part(seed, number + 1, text);
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
 }
 

@@ -16,6 +16,7 @@ pub struct ByProcess {
 }
 
 impl ByProcess {
+    #[inline]
     #[doc(hidden)]
     pub fn get(&self, process: u32) -> Option<u32> {
         let number = match process < NEAR {

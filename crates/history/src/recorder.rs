@@ -46,6 +46,7 @@ struct State {
 #[error(
     "the history could not be written to {path}: {why}; the file ends at what was written before, the history in memory is whole"
 )]
+#[non_exhaustive]
 pub struct WriteError {
     /// The file.
     pub path: PathBuf,

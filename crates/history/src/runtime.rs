@@ -12,6 +12,7 @@ use crate::time::Time;
 
 /// One node saw another one go.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NodeDown {
     /// Who saw it.
     pub seen_by: NodeId,
@@ -31,6 +32,7 @@ pub struct NodeDown {
 
 /// Mnesia on one node found that another one had gone on without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MnesiaSplit {
     /// Who found it.
     pub on: NodeId,

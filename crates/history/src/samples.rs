@@ -57,6 +57,7 @@ struct Numbers {
 
 /// One number of one node in one phase, in short.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spread {
     /// The node's name.
     pub node: String,

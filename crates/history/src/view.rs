@@ -186,6 +186,19 @@ impl<'a> List<'a> {
         self.words.view(self.word(i)).as_list()?.word_array()
     }
 
+    /// The first that `visit` gives for the parts of an item that is a list of three.
+    #[inline]
+    #[doc(hidden)]
+    pub fn find_triple<T>(self, mut visit: impl FnMut([Word; 3]) -> Option<T>) -> Option<T> {
+        match self.items {
+            // What the items are is looked at once, not for each.
+            Items::Cells(cells @ Cells::Transaction(..)) => {
+                (0..cells.len()).find_map(|i| visit(cells.triple(self.words, i)?))
+            }
+            _ => (0..self.len()).find_map(|i| visit(self.triple(i)?)),
+        }
+    }
+
     /// Are all items small numbers?
     #[inline]
     #[doc(hidden)]
@@ -216,6 +229,10 @@ impl<'a> List<'a> {
         else {
             return None;
         };
+        // Lists of one chain do.
+        if std::ptr::eq(a.as_ptr(), b.as_ptr()) {
+            return Some(true);
+        }
         // Without an early end several cells are compared at a time.
         Some(a.iter().zip(b).fold(0, |all, (a, b)| all | (a.0 ^ b.0)) == 0)
     }

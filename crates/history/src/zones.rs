@@ -9,6 +9,7 @@ const TIMEOUT: &str = "timeout";
 
 /// What came of the faults of one zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ZoneCount {
     /// Its name, such as `tick`.
     pub zone: Name,

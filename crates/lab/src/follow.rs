@@ -1,5 +1,6 @@
 //! The lab as a [`Wire`]: its switch follows what the hosts send each other.
 
+use super::pipeline::Hold;
 use super::start::block_on;
 use super::switch::Switch;
 use super::{Hosts, lock};
@@ -52,10 +53,9 @@ impl Wire for LabWire {
 
     fn arm(&self, trigger: &Trigger, action: &Action) -> Result<Armed, Error> {
         let switch = self.switch()?;
-        switch.follow()?;
-        let (id, progress) = switch.tap().arm(trigger, action, |name| self.find(name))?;
-        if let Some(why) = switch.tap().in_vain(id) {
-            switch.release(id);
+        let (hold, progress) = switch.arm(trigger, action, |name| self.find(name))?;
+        if let Some(why) = switch.connections().in_vain(hold) {
+            switch.release(hold);
             return Err(Error::Unsupported {
                 environment: "local".into(),
                 what: format!("see {trigger}: no connection there can be followed, since {why}"),
@@ -72,20 +72,20 @@ impl Wire for LabWire {
                 if fired {
                     clock.block(lasts);
                     if let Some(switch) = switch.upgrade() {
-                        switch.release(id);
+                        switch.release(hold);
                     }
                 }
             };
-            let timer = std::thread::Builder::new().name(format!("wire timer {id}"));
+            let timer = std::thread::Builder::new().name(format!("wire timer {}", hold.0));
             timer.spawn(wait).map_err(Error::io("start a timer")).map_err(threads::explained)?;
         }
         let wire = Arc::new(self.clone());
-        Ok(Armed::new(id, trigger.clone(), progress, wire, self.clock.clone()))
+        Ok(Armed::new(hold.0, trigger.clone(), progress, wire, self.clock.clone()))
     }
 
     fn release(&self, armed: &Armed) {
         if let Ok(switch) = self.switch() {
-            switch.release(armed.id);
+            switch.release(Hold(armed.id));
         }
     }
 
@@ -97,7 +97,7 @@ impl Wire for LabWire {
 
     fn before_operation(&self, host: HostId, f: &str) {
         if let Ok(switch) = self.switch()
-            && switch.tap().is_armed()
+            && switch.connections().is_armed()
         {
             switch.before_operation(host, f, &self.hosts());
         }
@@ -106,16 +106,16 @@ impl Wire for LabWire {
     fn cuts(&self) -> LinkMatrix {
         let mut matrix = LinkMatrix::default();
         if let Ok(switch) = self.switch() {
-            switch.tap().cuts().into_iter().for_each(|(from, to)| matrix.cut(from, to));
+            switch.connections().cuts().into_iter().for_each(|(from, to)| matrix.cut(from, to));
         }
         matrix
     }
 
     fn changes(&self) -> u64 {
-        self.switch().map(|switch| switch.tap().changes()).unwrap_or_default()
+        self.switch().map(|switch| switch.connections().changes()).unwrap_or_default()
     }
 
     fn connections(&self) -> Vec<Connection> {
-        self.switch().map(|switch| switch.tap().connections()).unwrap_or_default()
+        self.switch().map(|switch| switch.connections().connections()).unwrap_or_default()
     }
 }

@@ -8,7 +8,6 @@
 
 mod agent;
 mod control;
-mod counters;
 mod environment;
 mod exec;
 mod follow;
@@ -16,35 +15,38 @@ mod host;
 mod host_init;
 mod init;
 mod kernel;
-mod last_dropped;
+mod link;
 mod logs;
 mod mounts;
 mod packet;
+mod pipeline;
 mod plans;
-mod policy;
 mod probe;
 mod protocol;
 mod provider;
+mod recorder;
 mod remedy;
 mod root;
+mod rules;
 mod start;
 mod switch;
-mod tap;
 mod tcp;
-mod triggers;
-mod watch;
 mod wire;
 
 pub use agent::agent_main_if_asked;
 pub use probe::probe;
 pub use provider::Local;
+pub use recorder::{Outcome, Reason, Recorded, Recording};
+pub use rules::watch::{Fate, Sighting, Watcher};
 pub use start::LabOptions;
-pub use watch::{Fate, Sighting, Watcher};
 
 use control::{Connection, Control};
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::{Error, HostId};
+use fuzz_dist_random::Seed;
 use host::Host;
+use pipeline::Stage;
+use rules::latency::Latency;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -108,6 +110,24 @@ impl Lab {
     /// As [`Lab::watch`].
     pub fn unwatch(&self) -> Result<(), Error> {
         self.switch.watch(std::iter::empty().collect(), None)
+    }
+
+    /// The last packets that passed between hosts or were dropped, with their times and outcomes.
+    pub fn recording(&self) -> Recording {
+        self.switch.recording()
+    }
+
+    /// Gives every directed link a constant latency between the two, drawn from the seed, or takes it away.
+    /// Not part of the interface yet.
+    ///
+    /// # Errors
+    /// As [`Lab::watch`].
+    #[doc(hidden)]
+    pub fn set_latency(&self, drawn: Option<(Seed, Duration, Duration)>) -> Result<(), Error> {
+        let rule = drawn.map(|(seed, low, high)| {
+            Arc::new(Latency::drawn(seed, low, high)) as Arc<dyn pipeline::Rule>
+        });
+        self.switch.install(Stage::Latency, rule)
     }
 
     fn host(&self, id: HostId) -> Result<Arc<Host>, Error> {

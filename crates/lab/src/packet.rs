@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 /// The largest frame: an IP packet of 64 KB behind the virtio header.
 pub(super) const FRAME_MAX: usize = VNET_HEADER_LEN + 65_536;
 
-/// The most hosts that a lab ever has: the bits of a row of the policy.
+/// The most hosts that a lab ever has: the bits of a row of a set of links.
 pub(super) const HOSTS_MAX: usize = 128;
 
 /// All hosts' network.

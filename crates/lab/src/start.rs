@@ -134,11 +134,10 @@ impl Lab {
             init,
             agent: Mutex::new(agent),
             clock: options.clock.clone(),
-            switch: Arc::new(Switch::new(
-                options.heal,
-                options.protocol.clone(),
-                options.clock.clone(),
-            )?),
+            switch: Arc::new(
+                Switch::new(options.heal, options.protocol.clone(), options.clock.clone())
+                    .map_err(threads::explained)?,
+            ),
             hosts: Arc::new(Mutex::new(Hosts {
                 added: options.hosts.len() as u16,
                 ..Hosts::default()

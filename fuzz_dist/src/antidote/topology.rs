@@ -5,6 +5,7 @@ use crate::error::Error;
 
 /// How the nodes of a cluster are divided into data centres.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Topology {
     /// Every node is a data centre of its own: 5 × dc1n1 with 5 nodes.
     #[default]

@@ -19,6 +19,7 @@ use crate::runtime::AnyRuntime;
 
 /// Properties of a database that a run needs before it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Facts {
     /// The effective net_ticktime of its nodes, where they speak distributed Erlang.
     pub net_ticktime: Option<Duration>,
@@ -36,6 +37,7 @@ pub struct Facts {
 
 /// How much of a machine a cluster under test takes, by which trials share it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Load {
     /// Small processes that mostly wait: four such clusters run in the place of one heavy one.
     Light,

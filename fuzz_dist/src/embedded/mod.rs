@@ -36,6 +36,7 @@ const TELL_LIMIT: Duration = Duration::from_secs(2);
 
 /// What can be wrong with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Bug {
     /// Every 20th add is acknowledged and forgotten.
     LosesAdd,

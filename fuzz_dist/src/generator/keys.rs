@@ -27,6 +27,7 @@ enum Kind {
 
 /// No such distribution.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeysError {
     /// Too few or too many.
     #[error("a choice among {0} keys is impossible: there must be 1 to {KEYS_MAX}")]

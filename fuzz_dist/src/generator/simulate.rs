@@ -32,6 +32,7 @@ pub struct Simulator {
 
 /// What a simulation gave.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Simulation {
     /// What happened.
     pub history: History,
@@ -43,6 +44,7 @@ pub struct Simulation {
 
 /// Why a simulation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SimulationEnd {
     /// The generator had no more operations.
     Exhausted,

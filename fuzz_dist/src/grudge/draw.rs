@@ -24,6 +24,7 @@ impl Member {
 
 /// A way to partition the nodes of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Partition {
     /// A random majority apart from the remaining minority.
     MajorityMinority,
@@ -51,6 +52,7 @@ pub enum Partition {
 
 /// Why there is no such partition of these nodes, and what to use instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PartitionError {
     /// Too few nodes.
     #[error("a {partition} partition needs at least {need} nodes, and there are {have}; {instead}")]

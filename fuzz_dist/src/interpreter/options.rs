@@ -57,6 +57,7 @@ impl Options {
 
 /// Options that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OptionsError {
     /// A test of nothing.
     #[error("a test needs at least one node")]
@@ -83,6 +84,7 @@ crate::error::becomes_an_error![OptionsError];
 
 /// Why a phase ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// The generator had no more operations.
     Exhausted,
@@ -97,6 +99,7 @@ pub enum Ended {
 
 /// What became of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Why it ended.
     pub ended: Ended,

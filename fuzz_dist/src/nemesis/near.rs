@@ -47,6 +47,7 @@ impl Boundaries {
 
 /// Durations that are drawn anew for every fault, near a boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Near {
     /// Cuts of the network around net_ticktime: some below, most around it, some above it, some as
     /// long as until `global` and callers have given up.
@@ -61,6 +62,7 @@ pub enum Near {
 
 /// A range of durations, and how often one of it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Zone {
     /// Its name, as in histories and results.
     pub name: &'static str,

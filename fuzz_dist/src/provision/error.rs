@@ -9,6 +9,7 @@ use crate::error::Error;
 
 /// Why the Erlang runtime, or something made with it, is not there.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProvisionError {
     /// The folder that was named holds no runtime.
     #[error(

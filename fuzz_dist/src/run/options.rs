@@ -56,6 +56,7 @@ impl std::str::FromStr for Concurrency {
 
 /// The verdict with which a trial passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Expect {
     /// Only `valid` passes.
     #[default]
@@ -66,6 +67,7 @@ pub enum Expect {
 
 /// What an `unknown` verdict does to a trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnUnknown {
     /// It fails: a gate must not pass in silence.
     #[default]
@@ -76,6 +78,7 @@ pub enum OnUnknown {
 
 /// Events emitted inside the nodes while a test runs, for the application's own telemetry and logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Announce {
     /// Nothing.
     Nothing,
@@ -88,6 +91,7 @@ pub enum Announce {
 
 /// When the main phase ends before its time limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stop {
     /// Never: anomalies are found when the run is over.
     #[default]
@@ -101,6 +105,7 @@ pub enum Stop {
 
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overlapping {
     /// They may: nodes that see each other stay together.
     On,
@@ -183,6 +188,7 @@ fuzz_dist_macros::with_options!(options);
 
 /// Options that do not make a test; each says what to write instead.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OptionsError {
     /// A cluster of nobody.
     #[error("nodes = 0: a cluster has at least one node (default 5)")]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// What a refused environment (no permission, missing program) does to a trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Missing {
     /// It fails with the remedy: a gate must not pass in silence.
     #[default]
@@ -133,6 +134,7 @@ fuzz_dist_macros::with_options!(overrides);
 
 /// A variable that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OverridesError {
     /// Its value means nothing.
     #[error("{variable}={value:?} cannot be read: {expected}")]

@@ -39,6 +39,7 @@ pub struct Store {
 
 /// The store could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The system refused.
     #[error("could not {doing} {path}: {source}{}", advice(source))]

@@ -17,6 +17,7 @@ const SWING: u32 = 40;
 
 /// How increments are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Strategy {
     /// Only upwards: no read may be smaller than the same client's former one.
     Grow,

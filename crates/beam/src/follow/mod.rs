@@ -30,6 +30,7 @@ use segments::Segments;
 
 /// Something that one side of a connection sends, and where it lies in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Seen {
     /// The place of its first byte. Places are counted from the first byte that was followed.
     pub at: i64,
@@ -78,6 +79,7 @@ pub enum FollowError {
 
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fed {
     /// The place of its first byte; `None` while no place is known.
     pub at: Option<i64>,

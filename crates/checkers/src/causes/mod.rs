@@ -24,6 +24,7 @@ const CAUSES_MAX: usize = 2;
 
 /// What kind of thing a runtime said; the nearest to an anomaly first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum CauseKind {
     /// Mnesia found that another node had gone on without this one.
     Split,
@@ -55,6 +56,7 @@ impl CauseKind {
 
 /// Something that a node's runtime said and that bears on an anomaly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Cause {
     /// What it was.
     pub kind: CauseKind,
@@ -130,7 +132,10 @@ pub fn explained(mut verdict: Verdict, history: &History) -> Verdict {
     if verdict.validity != Validity::Valid {
         explain(&mut verdict, history, &Said::by(history));
     }
-    if let (Validity::Unknown, Some(errors)) = (verdict.validity, errors::sentence(history)) {
+    // Only then is it worth a walk through the whole history.
+    if verdict.validity == Validity::Unknown
+        && let Some(errors) = errors::sentence(history)
+    {
         // Behind the first reason, so that a line that is cut still has it.
         verdict.reasons.insert(verdict.reasons.len().min(1), errors);
     }

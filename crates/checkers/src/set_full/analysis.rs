@@ -1,11 +1,13 @@
 //! The life of every element: known when, present and absent last when, and what follows.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::super::calls::Outcome;
 use super::super::latency::Quantiles;
-use super::super::sets::{Adds, NONE, Sights, Stream, Streams, in_threads};
+use super::super::sets::{Adds, NONE, Sights, Stream, Streams};
+use super::super::threads::in_threads;
 use fuzz_dist_history::op::Phase;
 use fuzz_dist_history::{Column, History};
 
@@ -410,9 +412,17 @@ fn staleness(a: &mut Analysis, streams: &Streams<Sights>, history: &History) {
         } {
             let stream = &streams.streams[s];
             let both = || all().map(|id| (node.last_absent(stream, id), a.known[id as usize]));
-            let stale = both().filter(|(absent, known)| after(*absent, *known)).count();
-            let latency = |(absent, known)| latency_ns(history, absent, known);
-            done.push((s, stale, Quantiles::of_each(|| both().map(latency))));
+            // Elements are walked for the quantiles anyway, each time from the first one on.
+            let stale = Cell::new(0);
+            let latency = |(absent, known)| {
+                stale.set(stale.get() + usize::from(after(absent, known)));
+                latency_ns(history, absent, known)
+            };
+            let quantiles = Quantiles::of_each(|| {
+                stale.set(0);
+                both().map(latency)
+            });
+            done.push((s, stale.get(), quantiles));
         }
         done
     };

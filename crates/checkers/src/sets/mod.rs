@@ -5,10 +5,8 @@ mod numbers;
 mod sights;
 mod state;
 mod streams;
-mod threads;
 
 pub(crate) use super::dense::NONE;
 pub(crate) use elements::{Adds, Elements};
 pub(crate) use sights::Sights;
 pub(crate) use streams::{AllRuns, Stream, Streams, Unreadable};
-pub(crate) use threads::in_threads;

@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Elements;
-use super::in_threads;
 use super::numbers::{Growing, Known, Numbers, Stranger};
 use super::state::State;
+use crate::threads::in_threads;
 use fuzz_dist_history::hash::FastMap;
 use fuzz_dist_history::op::{Kind, NodeId, Phase, Value};
 use fuzz_dist_history::{History, View, Word};

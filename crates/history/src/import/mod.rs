@@ -1,8 +1,9 @@
 //! Histories that others recorded, and the choice of the notation in which one is written.
 
+mod awdit;
 mod dbcop;
 mod log;
-mod plume;
+pub(super) mod plume;
 mod sessions;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use super::{History, LoadError, Loaded, json};
 
 /// A notation of histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     /// Lines of JSON, as this crate records them.
     Json,
@@ -159,7 +161,7 @@ impl History {
             Format::JepsenJson => edn::read(&mut Plain(source), Notation::Json, edn::CHUNK),
             Format::JepsenLog => log::read(source),
             Format::Plume => plume::read_plume(source),
-            Format::Awdit => plume::read_awdit(source),
+            Format::Awdit => awdit::read_awdit(source),
             Format::Dbcop => dbcop::read(source),
         };
         match history {
@@ -256,8 +258,6 @@ fn each_line(
 
 /// Gives every line to `lines`, where it can be from the buffer of the source.
 fn each_line_of(source: &mut dyn BufRead, lines: &mut impl Lines) -> Result<(), Failure> {
-    /// No line of these formats is nearly as long.
-    const LINE_MAX: u64 = 64 << 20;
     let mut line = Vec::new();
     let mut number = 0;
     loop {
@@ -272,16 +272,30 @@ fn each_line_of(source: &mut dyn BufRead, lines: &mut impl Lines) -> Result<(), 
         source.consume(passed);
         line.clear();
         number += 1;
-        if source.take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
+        if source.take(LINE_MAX as u64).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        let wrong = |expected: &str| Failure::Line(number, expected.into());
-        if line.len() as u64 == LINE_MAX {
-            return Err(wrong("a line of less than 64 MiB"));
-        }
-        let text = std::str::from_utf8(&line).map_err(|_| wrong("text in UTF-8"))?.trim();
-        if !text.is_empty() {
-            lines.line(text).map_err(|expected| Failure::Line(number, expected))?;
-        }
+        line_of(&line, number, LINE_MAX, lines)?;
+    }
+}
+
+/// No line of these formats is nearly as long.
+const LINE_MAX: usize = 64 << 20;
+
+/// Gives a line to `lines`, unless it is blank, or as long as no line may be.
+fn line_of(
+    line: &[u8],
+    number: usize,
+    line_max: usize,
+    lines: &mut impl Lines,
+) -> Result<(), Failure> {
+    if line.len() >= line_max {
+        return Err(Failure::Line(number, format!("a line of less than {line_max} bytes")));
+    }
+    let text = std::str::from_utf8(line);
+    let text = text.map_err(|_| Failure::Line(number, "text in UTF-8".into()))?.trim();
+    match text.is_empty() {
+        true => Ok(()),
+        false => lines.line(text).map_err(|expected| Failure::Line(number, expected)),
     }
 }

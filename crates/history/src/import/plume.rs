@@ -1,21 +1,37 @@
 //! The text of Plume (Liu et al., "Plume: efficient and complete black-box checking of weak
-//! isolation levels", OOPSLA 2024), and that of AWDIT's tests.
+//! isolation levels", OOPSLA 2024).
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
-use super::super::History;
 use super::super::cursor::Cursor;
 use super::super::edn::Failure;
 use super::super::hash::FastMap;
+use super::super::load::{FIRST, PIECE};
+use super::super::part::TEXTS_MAX;
+use super::super::parts::threads;
+use super::super::pieces::{InParts, Pieces};
+use super::super::words::Words;
+use super::super::{History, Word};
 use super::sessions::{At, Sessions};
-use super::{Lines, each_line_of};
+use super::{LINE_MAX, Lines, line_of};
 
 /// Reads lines `w(key,value,session,transaction)`; a transaction -1 was aborted, and every key
 /// begins as 0.
 pub(super) fn read_plume(source: &mut dyn BufRead) -> Result<History, Failure> {
-    let mut plume = Plume::default();
+    let pieces = Pieces { first: FIRST, size: PIECE, threads: threads() };
+    read_pieces(source, LINE_MAX, pieces)
+}
+
+/// The same, in pieces of so many bytes and by so many threads.
+pub(crate) fn read_pieces(
+    source: &mut dyn BufRead,
+    line_max: usize,
+    pieces: Pieces,
+) -> Result<History, Failure> {
+    let mut plume = Plume { line_max, ..Plume::default() };
     plume.sessions.zero_is_initial();
-    each_line_of(source, &mut plume)?;
+    let rest = pieces.read(source, &mut plume)?;
+    plume.slow_line(&rest)?;
     plume.sessions.history().map_err(|expected| Failure::Line(1, expected))
 }
 
@@ -26,6 +42,9 @@ struct Plume {
     known: Vec<Known>,
     /// The session and transaction of the last line.
     last: Option<(u64, i64, At)>,
+    /// How many lines were taken, and how long one may be.
+    lines: usize,
+    line_max: usize,
 }
 
 /// The places of a session's transactions.
@@ -38,12 +57,7 @@ struct Known {
 
 impl Lines for Plume {
     fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        let (write, key, value) = micro_op(cursor, [b'(', b','])?;
-        cursor.byte(b',')?;
-        let session = cursor.natural()?;
-        cursor.byte(b',')?;
-        let txn = cursor.number()?;
-        cursor.literal(b")\n")?;
+        let Line { write, key, value, session, txn } = Line::read(cursor)?;
         self.micro_op(write, key, value, (session, txn));
         Some(())
     }
@@ -67,15 +81,51 @@ impl Lines for Plume {
     }
 }
 
+/// A usual line.
+struct Line {
+    write: bool,
+    key: i64,
+    value: i64,
+    session: u64,
+    txn: i64,
+}
+
+impl Line {
+    #[inline]
+    fn read(cursor: &mut Cursor<'_>) -> Option<Line> {
+        let (write, key, value) = micro_op(cursor, [b'(', b','])?;
+        cursor.byte(b',')?;
+        let session = cursor.natural()?;
+        cursor.byte(b',')?;
+        let txn = cursor.number()?;
+        cursor.literal(b")\n")?;
+        Some(Line { write, key, value, session, txn })
+    }
+}
+
 impl Plume {
     #[inline]
     fn micro_op(&mut self, write: bool, key: i64, value: i64, (session, txn): (u64, i64)) {
+        let at = self.at(session, txn);
+        self.sessions.micro_op(at, write, key, value);
+    }
+
+    /// The place of a line's transaction.
+    #[inline]
+    fn at(&mut self, session: u64, txn: i64) -> At {
         let at = match self.last {
             Some((s, t, at)) if (s, t) == (session, txn) && txn != -1 => at,
             _ => self.transaction(session, txn),
         };
         self.last = Some((session, txn, at));
-        self.sessions.micro_op(at, write, key, value);
+        at
+    }
+
+    /// Takes one line, in whatever form.
+    fn slow_line(&mut self, text: &[u8]) -> Result<(), Failure> {
+        self.lines += 1;
+        let (number, line_max) = (self.lines, self.line_max);
+        line_of(text, number, line_max, self)
     }
 
     /// The place of a transaction, which may be new, and is where it was aborted.
@@ -108,64 +158,136 @@ impl Plume {
     }
 }
 
-/// Reads lines `w key value`, with dashes between transactions and equals signs between sessions.
-pub(super) fn read_awdit(source: &mut dyn BufRead) -> Result<History, Failure> {
-    let mut awdit = Awdit::default();
-    awdit.sessions.push(Vec::new());
-    each_line_of(source, &mut awdit)?;
-    awdit.sessions.history().map_err(|expected| Failure::Line(1, expected))
+/// What is known to those who read parts of the text: the functions alone.
+struct Seed {
+    words: Words,
+    interned: [usize; 2],
+    functions: [Word; 2],
 }
 
+/// The micro-operations of lines.
 #[derive(Default)]
-struct Awdit {
-    sessions: Sessions,
-    /// The transaction that is being read.
-    txn: Option<At>,
+struct Part {
+    runs: Vec<Run>,
+    /// The keys to which a 0 was written.
+    zeros: Vec<Word>,
+    words: Words,
+    /// How many texts and large numbers the words knew at first.
+    interned: [usize; 2],
+    /// How much of the text was read, and how many lines that is.
+    taken: usize,
+    lines: usize,
 }
 
-impl Lines for Awdit {
-    fn quick(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
-        let (write, key, value) = micro_op(cursor, [b' '; 2])?;
-        cursor.byte(b'\n')?;
-        self.micro_op(write, key, value);
-        Some(())
+/// Lines of one transaction that follow one another, as a transaction.
+struct Run {
+    session: u64,
+    txn: i64,
+    value: Word,
+}
+
+impl Part {
+    fn read(seed: &Seed, number: usize, text: &[u8]) -> Part {
+        let (words, interned) = (seed.words.segment_of(number), seed.interned);
+        let mut part = Part { words, interned, ..Part::default() };
+        let mut parts: Vec<Word> = Vec::new();
+        let mut open: Option<(u64, i64)> = None;
+        let mut cursor = Cursor::new(text);
+        while let Some(Line { write, key, value, session, txn }) = Line::read(&mut cursor) {
+            // Each line of an aborted transaction is one.
+            if open != Some((session, txn)) || txn == -1 {
+                part.end(open, &mut parts);
+                open = Some((session, txn));
+            }
+            let (key, value) = (part.words.int(key), part.words.int(value));
+            if write && value.as_small() == Some(0) {
+                part.zeros.push(key);
+            }
+            parts.extend_from_slice(&[seed.functions[usize::from(write)], key, value]);
+            part.taken = text.len() - cursor.left();
+            part.lines += 1;
+        }
+        part.end(open, &mut parts);
+        part
     }
 
-    fn line(&mut self, line: &str) -> Result<(), String> {
-        const LINE: &str = "`w key value`, `r key value`, or a line of dashes or equals signs";
-        let all = |sign| line.chars().all(|c| c == sign);
-        if all('-') || all('=') {
-            self.txn = None;
-            if all('=') {
-                self.sessions.push(Vec::new());
-            }
-            return Ok(());
+    fn end(&mut self, open: Option<(u64, i64)>, parts: &mut Vec<Word>) {
+        if let Some((session, txn)) = open {
+            self.runs.push(Run { session, txn, value: self.words.transaction(parts) });
+            parts.clear();
         }
-        let mut words = line.split_whitespace();
-        let mut next = || words.next();
-        let (Some(f @ ("w" | "r")), Some(key), Some(value), None) =
-            (next(), next(), next(), next())
-        else {
-            return Err(LINE.into());
-        };
-        let (Some(key), Some(value)) = (number(key), number(value)) else {
-            return Err(LINE.into());
-        };
-        self.micro_op(f == "w", key, value);
+    }
+}
+
+impl InParts for Plume {
+    type Seed = Seed;
+    type Part = Part;
+    type Error = Failure;
+
+    fn line_max(&self) -> usize {
+        self.line_max
+    }
+
+    fn refused(&self, error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+
+    fn whole(&mut self, text: &[u8]) -> Result<(), Failure> {
+        let mut left = text;
+        while !left.is_empty() {
+            let mut cursor = Cursor::new(left);
+            if self.quick(&mut cursor).is_some() {
+                self.lines += 1;
+                left = &left[left.len() - cursor.left()..];
+                continue;
+            }
+            let end = left.iter().position(|b| *b == b'\n').map_or(left.len(), |n| n + 1);
+            let (line, behind) = left.split_at(end);
+            self.slow_line(line)?;
+            left = behind;
+        }
         Ok(())
     }
-}
 
-impl Awdit {
-    fn micro_op(&mut self, write: bool, key: i64, value: i64) {
-        let at = *self.txn.get_or_insert_with(|| self.sessions.begin_in_last());
-        self.sessions.micro_op(at, write, key, value);
+    fn seed(&self) -> Option<Seed> {
+        let words = self.sessions.words();
+        let (interned, functions) = (words.interned(), self.sessions.functions());
+        let few = interned.iter().sum::<usize>() <= TEXTS_MAX;
+        few.then(|| Seed { words: words.segment_of(0), interned, functions })
+    }
+
+    fn known(_: &Seed) -> usize {
+        1
+    }
+
+    fn read_part(seed: &Seed, number: usize, text: &[u8]) -> Part {
+        Part::read(seed, number, text)
+    }
+
+    fn part(&mut self, part: Part, text: &[u8]) -> Result<(), Failure> {
+        let Part { runs, zeros, words, interned, taken, lines } = part;
+        // Where there are more numbers than cells can name, the words of the part cannot be renamed.
+        if !self.sessions.words().has_room_for(&words) {
+            self.sessions.words_mut().adopt(Words::default(), [0; 2]);
+            return self.whole(text);
+        }
+        let adopted = self.sessions.words_mut().adopt(words, interned);
+        for Run { session, txn, value } in runs {
+            let at = self.at(session, txn);
+            self.sessions.micro_ops(at, value);
+        }
+        zeros.into_iter().for_each(|key| self.sessions.wrote_zero(adopted.word(key)));
+        self.lines += lines;
+        self.whole(&text[taken..])
     }
 }
 
 /// Reads whether it is a write, the key and the value, with these bytes before the two numbers.
 #[inline]
-fn micro_op(cursor: &mut Cursor<'_>, [first, second]: [u8; 2]) -> Option<(bool, i64, i64)> {
+pub(super) fn micro_op(
+    cursor: &mut Cursor<'_>,
+    [first, second]: [u8; 2],
+) -> Option<(bool, i64, i64)> {
     let write = match cursor.peek()? {
         b'w' => true,
         b'r' => false,
@@ -179,6 +301,6 @@ fn micro_op(cursor: &mut Cursor<'_>, [first, second]: [u8; 2]) -> Option<(bool, 
 }
 
 /// A whole number; those of unsigned 64 bits that have no sign are kept apart all the same.
-fn number(text: &str) -> Option<i64> {
+pub(super) fn number(text: &str) -> Option<i64> {
     text.parse().ok().or_else(|| text.parse::<u64>().ok().map(|n| n as i64))
 }

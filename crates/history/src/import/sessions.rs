@@ -2,6 +2,7 @@
 
 use super::super::cells::Cell;
 use super::super::hash::{FastMap, FastSet};
+use super::super::words::Words;
 use super::super::{History, NONE, REAL_TIME, Row, Word};
 use crate::op::{Kind, Phase, Process, Value};
 
@@ -115,6 +116,39 @@ impl Sessions {
             self.written_zeros.insert(key);
         }
         self.parts.extend_from_slice(&[self.functions[usize::from(write)], key, value]);
+    }
+
+    /// Adds micro-operations, which are a transaction of the history by now, to one.
+    pub(super) fn micro_ops(&mut self, at: At, value: Word) {
+        if self.open != Some(at) {
+            self.end();
+            let done = &mut self.sessions[at.session as usize][at.place as usize];
+            if done.value == Word::NIL {
+                done.value = value;
+                return;
+            }
+            self.open = Some(at);
+        }
+        self.parts.extend(self.history.words.parts_of(value));
+    }
+
+    /// Some client wrote a 0 to this key.
+    pub(super) fn wrote_zero(&mut self, key: Word) {
+        self.written_zeros.insert(key);
+    }
+
+    /// Where the values of the transactions stand.
+    pub(super) fn words(&self) -> &Words {
+        &self.history.words
+    }
+
+    pub(super) fn words_mut(&mut self) -> &mut Words {
+        &mut self.history.words
+    }
+
+    /// The functions of micro-operations that read, and of those that write.
+    pub(super) fn functions(&self) -> [Word; 2] {
+        self.functions
     }
 
     /// Ends the transaction that is being read.

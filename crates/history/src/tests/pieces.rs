@@ -5,6 +5,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::edn::Failure;
+use super::super::import::plume;
 use super::super::pieces::Pieces;
 use super::super::*;
 use super::disk::{Step, assert_same, record, step};
@@ -78,6 +80,29 @@ fn recorded(steps: Vec<Step>, meta: Vec<(String, Value)>) -> Vec<u8> {
     lines.concat()
 }
 
+/// Plume's text, read in order and in pieces, and compared.
+fn compare_plume(text: &[u8], line_max: usize, first: usize, size: usize, threads: usize) {
+    let read = |pieces| {
+        plume::read_pieces(&mut &*text, line_max, pieces).map_err(|failure| match failure {
+            Failure::Line(line, expected) => format!("line {line}: {expected}"),
+            Failure::Io(error) => error.to_string(),
+        })
+    };
+    let expected = read(Pieces { first: 1 << 18, size: 1 << 18, threads: 1 });
+    match (read(Pieces { first, size, threads }), expected) {
+        (Ok(found), Ok(expected)) => assert_same(&found, &expected),
+        (found, expected) => assert_eq!(found.err(), expected.err()),
+    }
+}
+
+/// A line of Plume's text: is it a write, key, value, session, transaction, how it ends.
+fn plume_line() -> impl Strategy<Value = (bool, i64, i64, u64, i64, &'static str)> {
+    let key = prop_oneof![8 => 0i64..3, 1 => -2i64..0, 1 => (i64::MAX - 3)..i64::MAX];
+    let value = prop_oneof![4 => 0i64..4, 1 => Just(0), 1 => (i64::MAX - 3)..i64::MAX];
+    let end = prop_oneof![30 => Just("\n"), 1 => Just("\r\n"), 1 => Just("\n\n"), 1 => Just(" \n")];
+    (any::<bool>(), key, value, 0u64..3, -1i64..4, end)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
@@ -118,5 +143,41 @@ proptest! {
             compare(&without, 1 << 30, 1, size, 2);
             compare(&twice, 1 << 30, 1, size, 3);
         }
+    }
+
+    #[test]
+    fn sessions_of_plume_are_read_alike_in_pieces_wherever_they_are_cut(
+        lines in prop::collection::vec(plume_line(), 1..40),
+        size in 1usize..200,
+        threads in 2usize..4,
+        damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let line = |(write, key, value, session, txn, end): &(bool, i64, i64, u64, i64, &str)| {
+            format!("{}({key},{value},{session},{txn}){end}", if *write { "w" } else { "r" })
+        };
+        let mut text = lines.iter().map(line).collect::<String>().into_bytes();
+        compare_plume(&text, 1 << 20, 1, size, threads);
+        for end in (size % 31..=text.len()).rev().step_by(31) {
+            compare_plume(&text[..end], 1 << 20, 1, size, threads);
+        }
+        if let Some((place, byte)) = damage {
+            let place = place.index(text.len());
+            text[place] = byte;
+            compare_plume(&text, 1 << 20, 1, size, threads);
+        }
+    }
+}
+
+/// A text without lines does not fill the memory.
+#[test]
+fn a_line_of_plume_that_does_not_end_is_refused_at_its_number() {
+    let text = [&b"w(1,1,0,0)\nr(1,1,1,1)\n"[..], &[b'w'; 400]].concat();
+    for (first, threads) in [(1, 1), (1, 2), (30, 3)] {
+        let pieces = Pieces { first, size: 16, threads };
+        let Err(Failure::Line(line, expected)) = plume::read_pieces(&mut &*text, 300, pieces)
+        else {
+            panic!("it is no history");
+        };
+        assert_eq!((line, &*expected), (3, "a line of less than 300 bytes"));
     }
 }

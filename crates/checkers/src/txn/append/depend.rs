@@ -1,10 +1,13 @@
 //! Dependencies between transactions over lists.
 
+use std::ops::Range;
+
 use crate::txn::core::decide::Open;
 use crate::txn::core::explain::is_stray;
 use crate::txn::core::graph::{Edges, Rel};
 use crate::txn::core::txns::{NONE, Op};
 use crate::txn::core::{Status, Transactions};
+use fuzz_dist_history::in_parts;
 
 /// A version that only a stray read shows: it has no place, but it was seen.
 const SEEN: u32 = NONE - 1;
@@ -12,6 +15,9 @@ const SEEN: u32 = NONE - 1;
 /// Of the appends that nobody saw, so many per key get edges in any case: those that ended first,
 /// since they are the ones that a later read should have shown.
 const UNSEEN_MIN: usize = 4;
+
+/// Fewer transactions are not worth a thread.
+const PART_MIN: usize = if cfg!(test) { 20 } else { 1 << 15 };
 
 /// Where each version stands in the order of its key.
 pub(super) struct Places {
@@ -36,21 +42,8 @@ impl Places {
                 place[*version as usize] = i as u32;
             }
         }
-        let mut unseen: Vec<(u32, u32, u32)> = Vec::new();
-        for t in 0..txns.len() as u32 {
-            let mut writes = txns.ops_of(t).iter().filter(|o| o.is_write());
-            // A transaction of unknown outcome committed if any of its appends shows.
-            let happened = match txns.status[t as usize] {
-                Status::Ok => true,
-                Status::Info => writes.clone().any(|o| place[o.arg as usize] < SEEN),
-                Status::Fail => false,
-            };
-            for op in writes.by_ref().filter(|_| happened) {
-                if place[op.arg as usize] == NONE {
-                    unseen.push((op.key(), txns.complete[t as usize], t));
-                }
-            }
-        }
+        let of_part = |part| unseen_of(txns, &place, part);
+        let mut unseen = in_parts(txns.len(), PART_MIN, of_part).concat();
         unseen.sort_unstable();
         unseen.dedup();
         let several = unseen.chunk_by(|a, b| a.0 == b.0).filter(|of_key| of_key.len() > 1);
@@ -73,6 +66,26 @@ impl Places {
         let len = self.unseen[from..].iter().take_while(|(k, _)| *k == key).count();
         &self.unseen[from..from + len]
     }
+}
+
+/// The appends that no read shows, (key, end, transaction), of transactions that certainly happened.
+fn unseen_of(txns: &Transactions, place: &[u32], part: Range<usize>) -> Vec<(u32, u32, u32)> {
+    let mut unseen = Vec::new();
+    for t in part.start as u32..part.end as u32 {
+        let mut writes = txns.ops_of(t).iter().filter(|o| o.is_write());
+        // A transaction of unknown outcome committed if any of its appends shows.
+        let happened = match txns.status[t as usize] {
+            Status::Ok => true,
+            Status::Info => writes.clone().any(|o| place[o.arg as usize] < SEEN),
+            Status::Fail => false,
+        };
+        for op in writes.by_ref().filter(|_| happened) {
+            if place[op.arg as usize] == NONE {
+                unseen.push((op.key(), txns.complete[t as usize], t));
+            }
+        }
+    }
+    unseen
 }
 
 /// Those of the appends that no read shows, (key, end, transaction), that get edges, and whether these

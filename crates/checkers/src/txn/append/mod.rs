@@ -15,6 +15,7 @@ mod why;
 
 use super::super::Arguments;
 use crate::registration::{BUDGET, Judges, Needs, Registration, built};
+use crate::threads::in_pair;
 use crate::{Checker, Verdict};
 use fuzz_dist_history::History;
 
@@ -26,6 +27,9 @@ use super::isolation::Isolation;
 use super::model::{MODEL, isolation_of};
 use super::named;
 use super::report::Report;
+
+/// Judging fewer transactions is not worth a thread; in tests some are.
+const PAIR_MIN: usize = if cfg!(test) { 20 } else { 1 << 14 };
 
 /// Steps along edges that a search for cycles may take by default: about a second.
 pub(crate) const BUDGET_STEPS: u64 = 200_000_000;
@@ -95,11 +99,18 @@ impl ListAppend {
             return Verdict::unknown(NAME, "more than 2^29 transactions do not fit");
         }
         let places = depend::Places::new(txns);
-        let mut report = Report::new(NAME, self.model, txns);
-        direct::find(txns, &places, &mut report);
-        let graph = Graph::new(txns.len(), depend::edges(txns, &places));
         let classes = self.model.classes();
-        let found = cycles::search(&graph, txns, &classes, self.budget);
+        let direct = || {
+            let mut report = Report::new(NAME, self.model, txns);
+            direct::find(txns, &places, &mut report);
+            report
+        };
+        let of_cycles = || {
+            let graph = Graph::new(txns.len(), depend::edges(txns, &places));
+            let found = cycles::search(&graph, txns, &classes, self.budget);
+            (graph, found)
+        };
+        let (mut report, (graph, found)) = in_pair(txns.len() >= PAIR_MIN, direct, of_cycles);
         report.figure_bytes(txns.bytes() + graph.bytes() + places.bytes());
         // Of several appends to a key that no read shows, nobody knows the order. Where nothing is
         // cyclic and all of them follow what was read, any order of all transactions gives one.

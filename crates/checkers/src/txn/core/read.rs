@@ -3,9 +3,10 @@
 use fuzz_dist_history::op::Kind;
 use fuzz_dist_history::{History, Invocation, List, View, Word};
 
-use super::intern::{FastMap, Keys, Versions, Words};
+use super::intern::{Keys, Versions, Words};
 use super::number::{self, CHUNK, Chunk, Numbered, Twice, UNNUMBERED};
 use super::txns::{NONE, Op, STRAY, Shape, Status, Transactions, Unjudgeable};
+use crate::dense::Clients;
 
 const MICRO_OPS: &str = "a list of micro-operations [f key value]";
 
@@ -50,7 +51,7 @@ struct Reader {
     chunk: Chunk,
     /// How many micro-operations were given on.
     given: usize,
-    sessions: FastMap<u32, u32>,
+    sessions: Clients,
     /// Per key: its longest read so far.
     longest: Vec<Longest>,
     /// Reads that are no prefix of it: (key, words).
@@ -97,7 +98,7 @@ impl Reader {
             txns,
             chunk: Chunk::default(),
             given: 0,
-            sessions: FastMap::default(),
+            sessions: Clients::default(),
             longest: Vec::new(),
             strays: Vec::new(),
             scratch: Vec::new(),
@@ -192,11 +193,11 @@ impl Reader {
             return Err(Unjudgeable::TooLong { what: "the number of micro-operations" });
         }
         let txns = &mut self.txns;
-        let session = *self.sessions.entry(process.0).or_insert_with(|| {
+        let session = self.sessions.number(process);
+        if session == txns.processes.len() {
             txns.processes.push(process);
-            txns.processes.len() as u32 - 1
-        });
-        txns.session.push(session);
+        }
+        txns.session.push(session as u32);
         txns.invoke.push(i as u32);
         txns.complete.push(completion.map_or(NONE, |c| c as u32));
         txns.first_op.push(ops as u32);

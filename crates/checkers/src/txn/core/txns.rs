@@ -29,6 +29,7 @@ pub enum Status {
 
 /// Why a well-formed history cannot be judged by a transactional checker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unjudgeable {
     /// There is no transaction in it.
     #[error("the history has no transactions")]

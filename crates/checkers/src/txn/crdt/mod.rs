@@ -31,6 +31,7 @@ use verify::Verifier;
 
 /// What kind of object a key holds, and so which micro-operations it has besides `r`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Crdt {
     /// `add e`; read as a set or list.
     GrowSet,

@@ -35,6 +35,7 @@ use base::{Base, INIT};
 
 /// What is asked for: each level by what is visible to a transaction t3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Level {
     /// What t3 read from before the read at hand: *Read Committed* of Biswas and Enea (*On the
     /// Complexity of Checking Transactional Consistency*, 2019), as AWDIT, Plume and DBCop have it.

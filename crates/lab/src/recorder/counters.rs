@@ -1,6 +1,7 @@
 //! What every directed link carried, counted by the switch's threads.
 
-use super::packet::HOSTS_MAX;
+use crate::link::Link;
+use crate::packet::HOSTS_MAX;
 use fuzz_dist_env::{HostId, LinkCount, LinkCounters};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -23,8 +24,9 @@ impl Counters {
         Counters((0..HOSTS_MAX * HOSTS_MAX).map(|_| Counter::default()).collect())
     }
 
-    pub(super) fn link(&self, from: usize, to: usize) -> &Counter {
-        &self.0[from * HOSTS_MAX + to]
+    #[inline]
+    pub(super) fn link(&self, (from, to): Link) -> &Counter {
+        &self.0[from.index() * HOSTS_MAX + to.index()]
     }
 
     /// All links among the first `hosts` hosts.
@@ -32,7 +34,7 @@ impl Counters {
         let ids = || (0..hosts as u16).map(HostId::new);
         ids()
             .flat_map(|from| ids().map(move |to| (from, to)))
-            .map(|(from, to)| ((from, to), self.link(from.index(), to.index()).read()))
+            .map(|(from, to)| ((from, to), self.link((from, to)).read()))
             .collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The last segment of every flow that a cut has dropped, for heals that are to be prompt.
 
-use super::tcp::Segment;
-use super::triggers::{Flow, Link};
+use crate::link::{Flow, Link};
+use crate::tcp::Segment;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,8 +1,7 @@
 //! One direction of a connection: how far it was followed, and what of it is held.
 
 use super::held::Held;
-use crate::triggers::Flow;
-use fuzz_dist_clock::Clock;
+use crate::link::Flow;
 use fuzz_dist_env::wire::{Connection, Follow, Receiver, Seen, Unfollowed, What};
 
 /// A connection's direction, and what of it is held.
@@ -28,12 +27,12 @@ impl Followed {
         }
     }
 
-    pub(super) fn count(&mut self, seen: &[Seen], clock: &Clock) {
+    pub(super) fn count(&mut self, seen: &[Seen], at_ns: u64) {
         for one in seen {
             match &one.what {
                 What::Tick => {
                     self.ticks += 1;
-                    self.ticked_ns = Some(clock.reading_ns());
+                    self.ticked_ns = Some(at_ns);
                 }
                 What::Message(message) => {
                     self.messages += 1;

@@ -1,6 +1,10 @@
 //! A hook that sees the packets of chosen links and decides on each.
 
+use crate::link::LinkSet;
+use crate::pipeline::{Decision, Packet, Rule};
+use crate::recorder::Reason;
 use fuzz_dist_env::HostId;
+use std::sync::Arc;
 
 /// One packet on its way over a watched link.
 #[derive(Clone, Copy, Debug)]
@@ -34,4 +38,30 @@ pub enum Fate {
 pub trait Watcher: Send + Sync {
     /// Decides on one packet.
     fn see(&self, sighting: Sighting<'_>) -> Fate;
+}
+
+/// The rule that asks a watcher about the packets of its links.
+pub(crate) struct Watch {
+    links: LinkSet,
+    watcher: Arc<dyn Watcher>,
+}
+
+impl Watch {
+    pub(crate) fn new(links: LinkSet, watcher: Arc<dyn Watcher>) -> Watch {
+        Watch { links, watcher }
+    }
+}
+
+impl Rule for Watch {
+    fn links(&self) -> LinkSet {
+        self.links.clone()
+    }
+
+    fn decide(&self, packet: &Packet<'_>) -> Decision {
+        let ((from, to), number) = (packet.link, packet.number);
+        match self.watcher.see(Sighting { from, to, number, packet: packet.ip() }) {
+            Fate::Deliver => Decision::Pass,
+            Fate::Drop => Decision::Drop(Reason::Watcher),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Triggers that are armed: what they count, what they have fired at, what ends their actions.
 
+use crate::link::{Flow, Link};
+use crate::pipeline::Hold;
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::wire::{
     Action, Effect, Ends, Event, Fired, Progress, Protocol, Receiver, Seen, Trigger, What,
@@ -7,16 +9,6 @@ use fuzz_dist_env::wire::{
 use fuzz_dist_env::{Error, HostId};
 use std::collections::BTreeMap;
 use tokio::sync::watch;
-
-/// A direction between two hosts.
-pub(super) type Link = (HostId, HostId);
-
-/// One direction of a TCP connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Flow {
-    pub(super) link: Link,
-    pub(super) ports: (u16, u16),
-}
 
 /// A trigger whose hosts are known, with what it has counted on every link.
 #[derive(Clone, Debug)]
@@ -134,8 +126,9 @@ pub(super) enum Step {
 
 /// A trigger and what happens when it fires.
 #[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) id: u64,
+pub(super) struct ArmedTrigger {
+    /// What packets wait for that it holds.
+    pub(super) hold: Hold,
     trigger: Watched,
     pub(super) effect: Effect,
     end: End,
@@ -148,16 +141,16 @@ pub(super) struct Rule {
     clock: Clock,
 }
 
-impl Rule {
-    /// A rule that waits.
+impl ArmedTrigger {
+    /// One that waits.
     pub(super) fn new(
-        id: u64,
+        hold: Hold,
         trigger: &Trigger,
         action: &Action,
         protocol: Option<&dyn Protocol>,
         find: impl Fn(&str) -> Option<HostId>,
         clock: Clock,
-    ) -> Result<(Rule, watch::Receiver<Progress>), Error> {
+    ) -> Result<(ArmedTrigger, watch::Receiver<Progress>), Error> {
         let end = match &action.ends {
             Ends::Released => End::Released,
             Ends::After(_) => End::After,
@@ -168,8 +161,9 @@ impl Rule {
         let trigger = Watched::new(trigger, protocol, &find)?;
         let (effect, state) = (action.effect, State::Armed);
         let (cuts, holds) = (Vec::new(), Vec::new());
-        let rule = Rule { id, trigger, effect, end, state, cuts, holds, progress, clock };
-        Ok((rule, watched))
+        let armed =
+            ArmedTrigger { hold, trigger, effect, end, state, cuts, holds, progress, clock };
+        Ok((armed, watched))
     }
 
     /// Does it matter to it in which order this link's bytes are seen?
