@@ -118,10 +118,6 @@ impl Ranges {
 
     /// Is `n` a possible sum?
     pub(crate) fn contains(&self, n: i128) -> bool {
-        // Mostly there is one.
-        if let [(low, high)] = self.ranges[..] {
-            return (low..=high).contains(&n);
-        }
         let i = self.ranges.partition_point(|r| r.1 < n);
         self.ranges.get(i).is_some_and(|r| r.0 <= n)
     }

@@ -1,8 +1,6 @@
 //! Lists in cells of 32 bits: what most lists and all usual transactions fit into.
 //!
-//! A list of small numbers, text and the like is its length and a cell for each item. Lists of numbers of which
-//! each begins as the one before share their items: of them there is a chain, and a list is how much of which
-//! chain it is. A transaction,
+//! A list of small numbers, text and the like is its length and a cell for each item. A transaction,
 //! the list of `[f key value]`, is the number of these and three cells for each, without a list for
 //! every micro-operation: a value that is a list stands before it, and the cell says how far.
 
@@ -63,18 +61,6 @@ impl Cell {
     #[inline]
     pub(super) fn as_length(self) -> usize {
         (self.0 >> 1) as usize
-    }
-
-    /// The length of a list that is the beginning of a chain, before the number of that: no length that
-    /// others have.
-    #[inline]
-    pub(super) fn chained(length: usize) -> Cell {
-        Cell(-((length as i32) << 1))
-    }
-
-    #[inline]
-    pub(super) fn as_chained(self) -> Option<usize> {
-        (self.0 < 0).then_some((-self.0 >> 1) as usize)
     }
 
     fn back(distance: usize) -> Option<Cell> {
@@ -229,15 +215,16 @@ impl<'a> Cells<'a> {
     #[inline]
     pub(super) fn view(words: &'a Words, place: usize) -> Cells<'a> {
         let (kept, place) = at(place);
+        let cells = words.cells_at(place);
+        let behind = |count: usize| &cells[1..1 + count];
         match kept {
-            Kept::List => Cells::List(words.items_at(place)),
+            Kept::List => Cells::List(behind(cells[0].as_length())),
             Kept::Transaction | Kept::Asked => {
-                let cells = words.cells_at(place);
-                let ops = &cells[1..1 + 3 * cells[0].as_length()];
+                let ops = behind(3 * cells[0].as_length());
                 Cells::Transaction(ops, place + 1, kept == Kept::Asked)
             }
             Kept::MicroOp | Kept::AskedMicroOp => {
-                Cells::MicroOp(&words.cells_at(place)[..3], place, kept == Kept::AskedMicroOp)
+                Cells::MicroOp(&cells[..3], place, kept == Kept::AskedMicroOp)
             }
         }
     }

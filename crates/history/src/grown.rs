@@ -1,4 +1,4 @@
-//! Lists that grow: what a read of a key shows, the one before mostly showed, and so it is taken from that
+//! Lists that grow: what a read of a key shows, the one before mostly showed, and so it is copied
 //! instead of read once more.
 
 use super::hash::mix;
@@ -18,12 +18,11 @@ struct List {
     key: Word,
     /// What stands between its brackets.
     text: Vec<u8>,
-    /// Where it stands in the cells, and how many items it has.
     place: usize,
     count: usize,
 }
 
-/// What a list begins with: so many bytes of text, which are those of the list at a place.
+/// What a list begins with: so many bytes of text, and the cells of its items.
 #[derive(Clone, Copy)]
 pub(super) struct Beginning {
     pub(super) bytes: usize,
@@ -66,10 +65,10 @@ impl Grown {
         (list.key, list.place, list.count) = (key, place, count);
     }
 
-    /// Forgets what stands at this place or behind it. (What chains have of it is a part of no list any more.)
+    /// Forgets what stands at this place or behind it.
     pub(super) fn rewind(&mut self, place: usize) {
         for list in &mut self.lists {
-            if list.place >= place {
+            if list.place + list.count > place {
                 list.text.clear();
             }
         }

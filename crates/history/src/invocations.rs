@@ -23,7 +23,6 @@ pub type Wanted = Vec<u8>;
 
 /// The bit of a kind in [`Wanted`].
 #[doc(hidden)]
-#[inline]
 pub const fn kind_bit(kind: Kind) -> u8 {
     1 << kind as u8
 }
@@ -46,21 +45,14 @@ impl History {
         mut visit: impl FnMut(usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut found = [0u32; BLOCK];
-        // As long as a byte names a function, no place of it can lie outside.
-        let mut narrow = [0u8; 256];
-        narrow.iter_mut().zip(wanted).for_each(|(narrow, wanted)| *narrow = *wanted);
         let mut aside = self.aside.iter().peekable();
         for from in (0..self.len()).step_by(BLOCK) {
             let block = from..self.len().min(from + BLOCK);
             let tags = &self.tag[block.clone()];
             let end = block.end;
             let mut count = match &self.function {
-                Column::Narrow(all) => {
-                    gathered(from, tags, &all[block], |f| narrow[usize::from(f)], &mut found)
-                }
-                Column::Wide(all) => {
-                    gathered(from, tags, &all[block], |f| wanted[usize::from(f)], &mut found)
-                }
+                Column::Narrow(all) => gathered(from, tags, &all[block], wanted, &mut found),
+                Column::Wide(all) => gathered(from, tags, &all[block], wanted, &mut found),
             };
             // Most blocks have events of clients only, so that nobody has to look whose they are.
             if aside.peek().is_some_and(|i| (**i as usize) < end) {
@@ -95,18 +87,17 @@ impl History {
 }
 
 /// Writes the places of the wanted events of a block, whose first is event `from`; gives how many there are.
-#[inline]
-fn gathered<F: Copy>(
+fn gathered<F: Copy + Into<usize>>(
     from: usize,
     tags: &[Tag],
     functions: &[F],
-    wanted: impl Fn(F) -> u8,
+    wanted: &Wanted,
     found: &mut [u32; BLOCK],
 ) -> usize {
     let mut count = 0;
     for (event, (tag, function)) in (from as u32..).zip(tags.iter().zip(functions)) {
         found[count % BLOCK] = event;
-        count += usize::from(wanted(*function) >> tag.kind() as u8 & 1);
+        count += usize::from(wanted[(*function).into()] & kind_bit(tag.kind()) != 0);
     }
     count
 }

@@ -9,7 +9,6 @@ use super::cursor::Cursor;
 use super::hash::FastMap;
 use super::line::{Line, Stored};
 use super::part::{self, Part, Seed, SetOf};
-use super::parts::threads;
 use super::pieces::{InParts, Pieces};
 use super::quick::{Quick, Scratch};
 use super::sets::{SetColumn, StoredSet};
@@ -91,8 +90,7 @@ impl History {
         path: &Path,
         line_max: u64,
     ) -> Result<Loaded, LoadError> {
-        let pieces = Pieces { first: FIRST, size: PIECE, threads: threads() };
-        History::read_pieces(file, path, line_max, pieces)
+        History::read_pieces(file, path, line_max, Pieces::usual())
     }
 
     /// The same, in pieces of so many bytes and by so many threads.
@@ -105,11 +103,6 @@ impl History {
         Reading { loader: Loader::default(), lines: 0, path, line_max }.read(file, pieces)
     }
 }
-
-/// So much is read before it is known what functions, nodes and texts there are.
-pub(super) const FIRST: usize = 1 << 18;
-/// So much is read at a time for other threads.
-pub(super) const PIECE: usize = 1 << 21;
 
 /// A history that is being read from lines.
 pub(super) struct Reading<'a> {

@@ -5,6 +5,8 @@ use std::io::{self, BufRead};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::parts::threads;
+
 /// A reader of lines, of which other threads read parts.
 pub(super) trait InParts {
     /// What others need to know to read a part.
@@ -40,7 +42,16 @@ pub(super) struct Pieces {
     pub(super) threads: usize,
 }
 
+/// So much is read before it is known what functions, nodes and texts there are.
+const FIRST: usize = 1 << 18;
+/// So much is read at a time for other threads.
+const PIECE: usize = 1 << 21;
+
 impl Pieces {
+    pub(super) fn usual() -> Pieces {
+        Pieces { first: FIRST, size: PIECE, threads: threads() }
+    }
+
     /// Gives all whole lines to `reading`, in order, and returns what stands behind the last one.
     pub(super) fn read<R: InParts>(
         self,

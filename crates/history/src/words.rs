@@ -36,33 +36,6 @@ pub(super) struct Segment {
     /// Each set within another value as its size and its numbers.
     numbers: Vec<i64>,
     cells: Vec<Cell>,
-    /// The items of lists that grew, each of which is a beginning of one of these.
-    chains: Vec<Vec<Cell>>,
-}
-
-impl Segment {
-    /// The items of the list at a place in the cells.
-    #[inline]
-    fn items(&self, place: usize) -> &[Cell] {
-        let cells = &self.cells[place..];
-        match cells[0].as_chained() {
-            None => &cells[1..1 + cells[0].as_length()],
-            Some(length) => &self.chains[cells[1].as_length()][..length],
-        }
-    }
-
-    /// The number of a chain that has the items of this list, and no others.
-    fn chain_of(&mut self, begins: Beginning) -> usize {
-        let chained = self.cells[begins.place].as_chained().is_some();
-        let known = chained.then(|| self.cells[begins.place + 1].as_length());
-        if let Some(chain) = known.filter(|chain| self.chains[*chain].len() == begins.count) {
-            return chain;
-        }
-        let mut chain = Vec::with_capacity((2 * begins.count).max(8));
-        chain.extend_from_slice(self.items(begins.place));
-        self.chains.push(chain);
-        self.chains.len() - 1
-    }
 }
 
 const SEGMENT_SHIFT: u32 = 36;
@@ -201,17 +174,10 @@ impl Words {
         self.rest_of_list(place, &mut next)
     }
 
-    /// The cells of the items of the list at a place.
-    #[inline]
-    pub(super) fn items_at(&self, place: usize) -> &[Cell] {
-        let (segment, place) = self.segment(place);
-        segment.items(place)
-    }
-
     /// The list of a beginning alone: the one that it was found in.
     #[inline]
     pub(super) fn list_again(&self, begins: Beginning) -> Word {
-        Word::kept(Kept::List, self.here(begins.place))
+        Word::kept(Kept::List, self.here(begins.place - 1))
     }
 
     /// The list of a beginning and of what `next` gives.
@@ -221,25 +187,11 @@ impl Words {
         begins: Beginning,
         mut next: impl FnMut() -> Option<(i64, bool)>,
     ) -> Option<Word> {
-        let number = self.current.chain_of(begins);
-        let chain = &mut self.current.chains[number];
-        loop {
-            let Some((n, last)) = next() else {
-                chain.truncate(begins.count);
-                return None;
-            };
-            let Some(cell) = Cell::int(n) else {
-                let items = chain.iter().map(|cell| cell.word()).collect();
-                chain.truncate(begins.count);
-                return self.wide_list_of(items, (n, last), &mut next);
-            };
-            chain.push(cell);
-            if last {
-                let (length, place) = (chain.len(), self.current.cells.len());
-                self.current.cells.extend([Cell::chained(length), Cell::length(number)]);
-                return Some(Word::kept(Kept::List, self.here(place)));
-            }
-        }
+        let place = self.current.cells.len();
+        self.current.cells.push(Cell(0));
+        let items = begins.place..begins.place + begins.count;
+        self.current.cells.extend_from_within(items);
+        self.rest_of_list(place, &mut next)
     }
 
     /// The rest of a list that begins at `place` in the cells.
@@ -256,12 +208,7 @@ impl Words {
             };
             match Cell::int(n) {
                 Some(cell) => self.current.cells.push(cell),
-                None => {
-                    let items = self.current.cells[place + 1..].iter().map(|cell| cell.word());
-                    let items = items.collect();
-                    self.current.cells.truncate(place);
-                    return self.wide_list_of(items, (n, last), next);
-                }
+                None => return self.wide_list_of(place, (n, last), next),
             }
             if last {
                 let length = self.current.cells.len() - place - 1;
@@ -271,15 +218,18 @@ impl Words {
         }
     }
 
-    /// The rest of a list with a number that does not fit into a cell.
+    /// The same with a number that does not fit into a cell behind those that begin at `place`.
     #[cold]
     #[inline(never)]
     fn wide_list_of(
         &mut self,
-        mut items: Vec<Word>,
+        place: usize,
         first: (i64, bool),
         next: &mut impl FnMut() -> Option<(i64, bool)>,
     ) -> Option<Word> {
+        let mut items: Vec<Word> =
+            self.current.cells[place + 1..].iter().map(|cell| cell.word()).collect();
+        self.current.cells.truncate(place);
         let (mut n, mut last) = first;
         loop {
             items.push(self.int(n));
@@ -333,7 +283,7 @@ impl Words {
 
     /// How much is kept, for [`Words::rewind`].
     pub(super) fn mark(&self) -> Mark {
-        let Segment { arena, numbers, cells, .. } = &self.current;
+        let Segment { arena, numbers, cells } = &self.current;
         Mark { arena: arena.len(), numbers: numbers.len(), cells: cells.len() }
     }
 
@@ -353,8 +303,8 @@ impl Words {
         if let Some((Kept::List, place)) = list.cells_place()
             && let Some(place) = place.checked_sub(self.base)
         {
-            let count = self.current.items(place).len();
-            self.grown.keep(key, text, known, place, count);
+            let count = self.current.cells[place].as_length();
+            self.grown.keep(key, text, known, place + 1, count);
         }
     }
 

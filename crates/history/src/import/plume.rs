@@ -6,9 +6,7 @@ use std::io::{self, BufRead};
 use super::super::cursor::Cursor;
 use super::super::edn::Failure;
 use super::super::hash::FastMap;
-use super::super::load::{FIRST, PIECE};
 use super::super::part::TEXTS_MAX;
-use super::super::parts::threads;
 use super::super::pieces::{InParts, Pieces};
 use super::super::words::Words;
 use super::super::{History, Word};
@@ -18,8 +16,7 @@ use super::{LINE_MAX, Lines, line_of};
 /// Reads lines `w(key,value,session,transaction)`; a transaction -1 was aborted, and every key
 /// begins as 0.
 pub(super) fn read_plume(source: &mut dyn BufRead) -> Result<History, Failure> {
-    let pieces = Pieces { first: FIRST, size: PIECE, threads: threads() };
-    read_pieces(source, LINE_MAX, pieces)
+    read_pieces(source, LINE_MAX, Pieces::usual())
 }
 
 /// The same, in pieces of so many bytes and by so many threads.
