@@ -27,6 +27,7 @@ mod protocol;
 mod provider;
 mod remedy;
 mod root;
+mod simulated;
 mod start;
 mod switch;
 mod tap;

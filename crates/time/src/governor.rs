@@ -55,7 +55,6 @@ pub(crate) struct Governor {
     busy_since: Option<i64>,
     guarded_until: i64,
     flowed: i64,
-    hist: std::collections::BTreeMap<String, u64>,
 }
 
 impl Governor {
@@ -71,7 +70,6 @@ impl Governor {
             busy_since: None,
             guarded_until: 0,
             flowed: 0,
-            hist: Default::default(),
         }
     }
 
@@ -96,7 +94,6 @@ impl Governor {
         let leaps = self.inner.control().pace.leaps();
         let looked = if leaps { self.look() } else { Err(Busy::Other("time flows")) };
         self.inner.control().busy = looked.err();
-        if let Err(b) = looked { *self.hist.entry(format!("{b:?}")).or_insert(0) += 1; }
         match looked {
             Ok(next) => {
                 self.busy_since = None;
@@ -367,7 +364,6 @@ impl Governor {
 impl Drop for Governor {
     /// However it ends, time goes on: at the machine's speed.
     fn drop(&mut self) {
-        eprintln!("{:#?}", self.hist);
         self.inner.control().pace = Pace::Flowing(1_000_000);
         let shared = &self.inner.shared;
         shared.set_clock(shared.now(), 1_000_000);
