@@ -99,6 +99,20 @@ pub enum Stop {
     FirstAnomaly,
 }
 
+/// How time passes for the cluster and the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// As the machine's.
+    #[default]
+    Real,
+    /// It stands still while anybody works, and leaps to the next deadline when everybody waits.
+    Simulated,
+    /// It passes as the machine's while anybody works, and leaps when everybody waits.
+    Natural,
+    /// It passes ten times as fast as the machine's.
+    Tenfold,
+}
+
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlapping {
@@ -352,6 +366,9 @@ impl fmt::Display for Effective {
             (self.announce == Announce::Nothing, "announces nothing"),
             (self.announce == Announce::Operations, "announces operations"),
             (self.stop == Stop::FirstAnomaly, "stops at the first anomaly"),
+            (self.time == Timing::Simulated, "simulated time"),
+            (self.time == Timing::Natural, "simulated time, 1x while anybody works"),
+            (self.time == Timing::Tenfold, "time passes ten times as fast"),
         ];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, text)| write!(f, ", {text}"))
     }

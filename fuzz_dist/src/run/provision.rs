@@ -13,7 +13,7 @@ use super::faults::{Faults, Scene};
 use super::lease::Share;
 use super::live::{FIRST_PROCESS, Live, open};
 use super::needs::Able;
-use super::options::{Announce, Effective};
+use super::options::{Announce, Effective, Timing};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
@@ -204,6 +204,7 @@ async fn bring_up(
             op_timeout: effective.op_limit,
             drain_timeout: effective.op_limit + Duration::from_secs(1),
             pure_functions: workload.pure_functions().to_vec(),
+            latency: (effective.time == Timing::Simulated).then_some(session.seed()),
             ..InterpreterOptions::for_nodes(nodes)
         },
     )?;

@@ -1,13 +1,17 @@
 //! Runs programs in simulated time, and says which cannot be run here.
+#![allow(dead_code, reason = "each test uses a part")]
 
-use fuzz_dist_time::{Pace, Simulation};
+use fuzz_dist_time::{Pace, Simulation, Status};
 use libtest_mimic::Trial;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Runs a program to its end in simulated time; gives what it printed.
-pub fn run(mut command: Command, pace: Pace) -> String {
+/// Of a program's run, in the machine's time; none takes a tenth of it on an idle machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs a program to its end in simulated time; gives what it printed, and how time was then.
+fn run(mut command: Command, pace: Pace) -> (String, Status) {
     let folder = tempfile::tempdir().unwrap();
     let simulation = Simulation::start(folder.path(), pace).unwrap();
     let mut child = command
@@ -17,42 +21,82 @@ pub fn run(mut command: Command, pace: Pace) -> String {
         .unwrap();
     simulation.registered(child.id() as i32).unwrap();
     simulation.run();
-    let limit = Instant::now() + Duration::from_secs(60);
+    let limit = Instant::now() + LIMIT;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > limit {
             let status = simulation.status();
             child.kill().unwrap();
-            panic!("the program has not ended within a minute: {status:#?}");
+            panic!("the program has not ended within {LIMIT:?}: {status:#?}");
         }
         std::thread::sleep(Duration::from_millis(2));
     }
     let output = child.wait_with_output().unwrap();
-    if std::env::var_os("SHOW_STATUS").is_some() {
-        eprintln!("{:#?}", simulation.status());
-    }
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    (String::from_utf8(output.stdout).unwrap().trim().to_owned(), simulation.status())
 }
 
-fn trial(name: &str, command: Option<Command>, expected: &str) -> Trial {
-    let (ignored, expected) = (command.is_none(), expected.to_owned());
+/// Runs a program, and has its output compared. It is ignored where what it needs is not there.
+fn trial(
+    name: &str,
+    command: Option<Command>,
+    pace: Pace,
+    check: impl FnOnce(&str, &Status) + Send + 'static,
+) -> Trial {
+    let ignored = command.is_none();
     let trial = Trial::test(name, move || {
-        let found = run(command.expect("it is there"), Pace::Still);
-        if found == expected { Ok(()) } else { Err(format!("{found}\nexpected {expected}").into()) }
+        let (printed, status) = run(command.expect("it is there"), pace);
+        check(&printed, &status);
+        Ok(())
     });
     trial.with_ignored_flag(ignored)
 }
 
-/// A program in Python; ignored where there is none.
-pub fn python(name: &str, code: &str, expected: &str) -> Trial {
-    let found = ["/usr/bin/python3", "python3"].into_iter().find(|program| {
+fn compared(expected: &str) -> impl FnOnce(&str, &Status) + Send + 'static {
+    let expected = expected.to_owned();
+    move |printed, status| assert_eq!(printed, expected, "{status:#?}")
+}
+
+/// What programs in Python begin with.
+const BEGIN: &str = "
+import time
+before = time.monotonic_ns()
+def since():
+    global before
+    now = time.monotonic_ns(); passed = now - before; before = now
+    return passed
+";
+
+fn python_program(code: &str) -> Option<Command> {
+    let is_there = |program: &&str| {
         Command::new(program).arg("-V").stdout(Stdio::null()).status().is_ok_and(|s| s.success())
-    });
-    let command = found.map(|program| {
-        let mut command = Command::new(program);
-        command.args(["-S", "-c", code]);
-        command
-    });
-    trial(name, command, expected)
+    };
+    let found = ["/usr/bin/python3", "python3"].into_iter().find(is_there)?;
+    let mut command = Command::new(found);
+    command.args(["-S", "-c", &format!("{BEGIN}{code}")]);
+    Some(command)
+}
+
+/// A program in Python and what it prints.
+pub(crate) fn python(name: &str, code: &str, expected: &str) -> Trial {
+    trial(name, python_program(code), Pace::Still, compared(expected))
+}
+
+/// The same with a check of one's own.
+pub(crate) fn python_with(
+    name: &str,
+    code: &str,
+    check: impl FnOnce(&str, &Status) + Send + 'static,
+) -> Trial {
+    trial(name, python_program(code), Pace::Still, check)
+}
+
+/// The same at another pace.
+pub(crate) fn paced(
+    name: &str,
+    pace: Pace,
+    code: &str,
+    check: impl FnOnce(&str, &Status) + Send + 'static,
+) -> Trial {
+    trial(name, python_program(code), pace, check)
 }
 
 /// Where an Erlang runtime lies: `FUZZ_DIST_ERLANG`, or what earlier tests have fetched.
@@ -66,7 +110,7 @@ fn runtime() -> Option<PathBuf> {
 }
 
 /// The command that starts this runtime.
-pub fn erl() -> Option<Command> {
+pub(crate) fn erl() -> Option<Command> {
     let root = runtime()?;
     let erts = std::fs::read_dir(&root).ok()?.flatten().map(|e| e.path());
     let erts = erts.into_iter().find(|path| path.join("bin/erlexec").is_file())?;
@@ -77,12 +121,12 @@ pub fn erl() -> Option<Command> {
 }
 
 /// An expression that an Erlang node evaluates.
-pub fn erlang(name: &str, code: &str, expected: &str) -> Trial {
+pub(crate) fn erlang(name: &str, code: &str, expected: &str) -> Trial {
     let command = erl().map(|mut command| {
         let code = format!("{code}, erlang:halt(0).");
         command.args(["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]);
         command.args(["-noshell", "-eval", &code]);
         command
     });
-    trial(name, command, expected)
+    trial(name, command, Pace::Still, compared(expected))
 }
