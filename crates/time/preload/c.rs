@@ -79,8 +79,14 @@ unsafe extern "C" {
     pub fn free(memory: *mut c_void);
     fn open(path: *const c_char, flags: c_int, ...) -> c_int;
     fn close(fd: c_int) -> c_int;
-    fn mmap(at: *mut c_void, size: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64)
-    -> *mut c_void;
+    fn mmap(
+        at: *mut c_void,
+        size: usize,
+        prot: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void;
     fn __errno_location() -> *mut c_int;
     #[link_name = "abort"]
     safe fn c_abort() -> !;
@@ -150,7 +156,7 @@ impl Next {
 /// Calls the next library's function of this name and type; the program would not have been linked without it.
 #[macro_export]
 macro_rules! next {
-    ($name:literal, fn($($type:ty),*) -> $result:ty, $($argument:expr),*) => {{
+    ($name:literal, fn($($type:ty),* $(,)?) -> $result:ty, $($argument:expr),* $(,)?) => {{
         static NEXT: $crate::c::Next = $crate::c::Next::new($name);
         let found = NEXT.get();
         if found.is_null() {
@@ -166,12 +172,12 @@ macro_rules! next {
 type ReadClock = unsafe extern "C" fn(c_int, *mut Timespec) -> c_int;
 
 static CLOCK: Next = Next::new(c"clock_gettime");
-static TEST_CANCEL: Next = Next::new(c"pthread_testcancel");
+static CANCEL_TYPE: Next = Next::new(c"pthread_setcanceltype");
 
 /// Finds what is needed where looking for it would not be safe.
 pub fn find() {
     CLOCK.get();
-    TEST_CANCEL.get();
+    CANCEL_TYPE.get();
 }
 
 /// A clock of the machine.
@@ -193,13 +199,21 @@ pub fn machine_now() -> i64 {
     ns(&now)
 }
 
-/// Ends the thread here if somebody has cancelled it. It unwinds the stack.
-pub unsafe fn test_cancel() {
-    let found = TEST_CANCEL.get();
-    if !found.is_null() {
-        let test: unsafe extern "C-unwind" fn() = unsafe { core::mem::transmute(found) };
-        unsafe { test() }
+/// Runs a wait that is ended where somebody cancels the thread, as the C library's own are: only while a thread is
+/// set to be cancelled at any time does the C library send it a signal. Then the stack is unwound.
+pub fn cancellable<T>(wait: impl FnOnce() -> T) -> T {
+    const ASYNCHRONOUS: c_int = 1;
+    let found = CANCEL_TYPE.get();
+    if found.is_null() {
+        return wait();
     }
+    let set: unsafe extern "C-unwind" fn(c_int, *mut c_int) -> c_int =
+        unsafe { core::mem::transmute(found) };
+    let mut before = 0;
+    unsafe { set(ASYNCHRONOUS, &raw mut before) };
+    let value = wait();
+    unsafe { set(before, core::ptr::null_mut()) };
+    value
 }
 
 pub fn ns(time: &Timespec) -> i64 {

@@ -6,7 +6,10 @@
 //! from signal handlers, between fork and exec and while a process ends, so they allocate nothing, take no lock
 //! and use no standard library.
 #![no_std]
-#![allow(clippy::missing_safety_doc, reason = "the C library's manual says what its functions need")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the C library's manual says what its functions need"
+)]
 
 mod c;
 mod clocks;

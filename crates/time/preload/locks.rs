@@ -37,7 +37,10 @@ fn cond_wait(page: &Page, cond: *mut c_void, mutex: *mut c_void, deadline: i64) 
         next!(
             c"pthread_cond_clockwait",
             fn(*mut c_void, *mut c_void, c_int, *const Timespec) -> c_int,
-            cond, mutex, CLOCK_MONOTONIC, &raw const end
+            cond,
+            mutex,
+            CLOCK_MONOTONIC,
+            &raw const end
         )
     });
     slot.cond.store(0, SeqCst);
@@ -60,7 +63,9 @@ pub unsafe extern "C-unwind" fn pthread_cond_timedwait(
         _ => next!(
             c"pthread_cond_timedwait",
             fn(*mut c_void, *mut c_void, *const Timespec) -> c_int,
-            cond, mutex, time
+            cond,
+            mutex,
+            time
         ),
     }
 }
@@ -77,7 +82,10 @@ pub unsafe extern "C-unwind" fn pthread_cond_clockwait(
         _ => next!(
             c"pthread_cond_clockwait",
             fn(*mut c_void, *mut c_void, c_int, *const Timespec) -> c_int,
-            cond, mutex, clock, time
+            cond,
+            mutex,
+            clock,
+            time
         ),
     }
 }
@@ -90,7 +98,9 @@ fn sem_wait(page: &Page, sem: *mut c_void, deadline: i64) -> c_int {
             next!(
                 c"sem_clockwait",
                 fn(*mut c_void, c_int, *const Timespec) -> c_int,
-                sem, CLOCK_MONOTONIC, &raw const end
+                sem,
+                CLOCK_MONOTONIC,
+                &raw const end
             )
         });
         if value == 0 {
@@ -128,7 +138,9 @@ pub unsafe extern "C-unwind" fn sem_clockwait(
         _ => next!(
             c"sem_clockwait",
             fn(*mut c_void, c_int, *const Timespec) -> c_int,
-            sem, clock, time
+            sem,
+            clock,
+            time
         ),
     }
 }
@@ -143,7 +155,9 @@ macro_rules! timed_lock {
                     next!(
                         $clocked_name,
                         fn(*mut c_void, c_int, *const Timespec) -> c_int,
-                        lock, CLOCK_MONOTONIC, end
+                        lock,
+                        CLOCK_MONOTONIC,
+                        end
                     )
                 }),
                 _ => next!($timed_name, fn(*mut c_void, *const Timespec) -> c_int, lock, time),
@@ -162,12 +176,29 @@ macro_rules! timed_lock {
             next!(
                 $clocked_name,
                 fn(*mut c_void, c_int, *const Timespec) -> c_int,
-                lock, clock, time
+                lock,
+                clock,
+                time
             )
         }
     };
 }
 
-timed_lock!(pthread_mutex_timedlock, c"pthread_mutex_timedlock", pthread_mutex_clocklock, c"pthread_mutex_clocklock");
-timed_lock!(pthread_rwlock_timedrdlock, c"pthread_rwlock_timedrdlock", pthread_rwlock_clockrdlock, c"pthread_rwlock_clockrdlock");
-timed_lock!(pthread_rwlock_timedwrlock, c"pthread_rwlock_timedwrlock", pthread_rwlock_clockwrlock, c"pthread_rwlock_clockwrlock");
+timed_lock!(
+    pthread_mutex_timedlock,
+    c"pthread_mutex_timedlock",
+    pthread_mutex_clocklock,
+    c"pthread_mutex_clocklock"
+);
+timed_lock!(
+    pthread_rwlock_timedrdlock,
+    c"pthread_rwlock_timedrdlock",
+    pthread_rwlock_clockrdlock,
+    c"pthread_rwlock_clockrdlock"
+);
+timed_lock!(
+    pthread_rwlock_timedwrlock,
+    c"pthread_rwlock_timedwrlock",
+    pthread_rwlock_clockwrlock,
+    c"pthread_rwlock_clockwrlock"
+);

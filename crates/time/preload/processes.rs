@@ -47,7 +47,10 @@ pub unsafe extern "C-unwind" fn pthread_create(
         next!(
             c"pthread_create",
             fn(*mut c_void, *const c_void, Body, *mut c_void) -> c_int,
-            thread, attributes, body, argument
+            thread,
+            attributes,
+            body,
+            argument
         )
     };
     let start = match page() {
@@ -110,8 +113,20 @@ macro_rules! spawn {
             let mut child: c_int = 0;
             let failed = next!(
                 $name,
-                fn(*mut c_int, *const c_char, *const c_void, *const c_void, Strings, Strings) -> c_int,
-                &raw mut child, program, actions, attributes, arguments, environment
+                fn(
+                    *mut c_int,
+                    *const c_char,
+                    *const c_void,
+                    *const c_void,
+                    Strings,
+                    Strings,
+                ) -> c_int,
+                &raw mut child,
+                program,
+                actions,
+                attributes,
+                arguments,
+                environment
             );
             if failed == 0 {
                 adopt(child);

@@ -1,7 +1,9 @@
 //! This process's view of the page: its slots, the virtual clock, and the governor's signal.
 
 use crate::c::{self, Sigaction, nr, raw4};
-use crate::page::{MAGIC, NEVER, ORDER_VARIABLE, PAGE_VARIABLE, Page, SIGNAL, Slot, refused, state};
+use crate::page::{
+    MAGIC, NEVER, ORDER_VARIABLE, PAGE_VARIABLE, Page, SIGNAL, Slot, refused, state,
+};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence};
@@ -132,9 +134,7 @@ pub fn claim() -> Option<&'static Slot> {
 fn take(pid: c_int, tid: c_int, to: u32) -> Option<&'static Slot> {
     let page = page()?;
     let high = page.high.load(SeqCst) as usize;
-    let known = |slot: &&Slot| {
-        slot.tid.load(SeqCst) == tid && slot.space.load(SeqCst) == space()
-    };
+    let known = |slot: &&Slot| slot.tid.load(SeqCst) == tid && slot.space.load(SeqCst) == space();
     let slot = page.slots.iter().take(high).find(known);
     if to == state::ADOPTED && slot.is_some() {
         return slot;
@@ -155,8 +155,8 @@ fn take(pid: c_int, tid: c_int, to: u32) -> Option<&'static Slot> {
     slot.space.store(space(), SeqCst);
     slot.state.store(to, SeqCst);
     slot.seq.fetch_add(1, SeqCst);
-    let index = (core::ptr::from_ref(slot) as usize - page.slots.as_ptr() as usize)
-        / size_of::<Slot>();
+    let index =
+        (core::ptr::from_ref(slot) as usize - page.slots.as_ptr() as usize) / size_of::<Slot>();
     page.high.fetch_max(index as u32 + 1, SeqCst);
     // Last: until now it was "being made", which counts as busy.
     slot.tid.store(tid, SeqCst);

@@ -88,7 +88,8 @@ pub fn fire(fds: &[c_int], time: i64) {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn timerfd_create(clock: c_int, flags: c_int) -> c_int {
-    let fd = result(unsafe { raw4(nr::TIMERFD_CREATE, clock as usize, flags as usize, 0, 0) }) as c_int;
+    let fd =
+        result(unsafe { raw4(nr::TIMERFD_CREATE, clock as usize, flags as usize, 0, 0) }) as c_int;
     if page().is_none() || fd < 0 || find(fd).is_some() {
         return fd;
     }
@@ -112,8 +113,8 @@ pub unsafe extern "C" fn timerfd_settime(
     old: *mut Itimerspec,
 ) -> c_int {
     const TIMER_ABSTIME: c_int = 1;
-    let real = |flags: c_int, new: *const Itimerspec| {
-        unsafe { raw4(nr::TIMERFD_SETTIME, fd as usize, flags as usize, new as usize, old as usize) }
+    let real = |flags: c_int, new: *const Itimerspec| unsafe {
+        raw4(nr::TIMERFD_SETTIME, fd as usize, flags as usize, new as usize, old as usize)
     };
     let (Some(page), Some(timer), Some(asked)) = (page(), find(fd), unsafe { new.as_ref() }) else {
         return result(real(flags, new)) as c_int;
@@ -143,7 +144,8 @@ pub unsafe extern "C" fn timerfd_settime(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn timerfd_gettime(fd: c_int, to: *mut Itimerspec) -> c_int {
     let (Some(page), Some(timer), Some(to)) = (page(), find(fd), unsafe { to.as_mut() }) else {
-        return result(unsafe { raw4(nr::TIMERFD_GETTIME, fd as usize, to as usize, 0, 0) }) as c_int;
+        return result(unsafe { raw4(nr::TIMERFD_GETTIME, fd as usize, to as usize, 0, 0) })
+            as c_int;
     };
     let deadline = timer.deadline.load(SeqCst);
     to.interval = timespec(timer.interval.load(SeqCst));
@@ -152,7 +154,12 @@ pub unsafe extern "C" fn timerfd_gettime(fd: c_int, to: *mut Itimerspec) -> c_in
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn epoll_ctl(set: c_int, what: c_int, fd: c_int, event: *mut c_void) -> c_int {
+pub unsafe extern "C" fn epoll_ctl(
+    set: c_int,
+    what: c_int,
+    fd: c_int,
+    event: *mut c_void,
+) -> c_int {
     const ADD: c_int = 1;
     const REMOVE: c_int = 2;
     match find(fd) {

@@ -1,6 +1,8 @@
 //! Waits with a time: for descriptors, for a duration, on a futex.
 
-use crate::c::{self, EINTR, Pollfd, Timespec, Timeval, machine_now, nr, ns, raw, result, timespec};
+use crate::c::{
+    self, EINTR, Pollfd, Timespec, Timeval, machine_now, nr, ns, raw, result, timespec,
+};
 use crate::clocks::absolute;
 use crate::page::{NEVER, Page, state};
 use crate::slots::{mine_or_claim, now, page};
@@ -20,6 +22,8 @@ pub struct Wait<'a> {
     pub zero_is_timeout: bool,
     /// What the call gives when its time is over.
     pub over: isize,
+    /// Whether the thread can be cancelled meanwhile.
+    pub is_cancellable: bool,
 }
 
 /// How long the kernel may sleep: until the deadline where virtual time flows, or (nearly) for ever.
@@ -47,12 +51,14 @@ pub fn waiting<T>(deadline: i64, call: impl FnOnce() -> T) -> (T, bool) {
 
 /// One wait in the kernel, which is begun again until something happens or its virtual time has come.
 fn wait(page: &Page, wait: &Wait<'_>, mut call: impl FnMut(*mut Timespec) -> isize) -> isize {
-    unsafe { c::test_cancel() };
     loop {
         let timer = timers::earliest(wait.fds);
         let end = timer.min(wait.deadline);
         let mut left = timespec(slice(page, end));
-        let (value, kicked) = waiting(end, || call(&raw mut left));
+        let (value, kicked) = waiting(end, || match wait.is_cancellable {
+            true => c::cancellable(|| call(&raw mut left)),
+            false => call(&raw mut left),
+        });
         let timed_out = value == -(c::ETIMEDOUT as isize) || (value == 0 && wait.zero_is_timeout);
         if value != EINTR && !timed_out {
             return value;
@@ -68,8 +74,7 @@ fn wait(page: &Page, wait: &Wait<'_>, mut call: impl FnMut(*mut Timespec) -> isi
             return wait.over;
         }
         if value == EINTR && !kicked {
-            // A signal of somebody else's, perhaps the one that cancels a thread.
-            unsafe { c::test_cancel() };
+            // A signal of somebody else's.
             return EINTR;
         }
     }
@@ -97,16 +102,31 @@ fn address(mask: &Option<u64>) -> usize {
     mask.as_ref().map_or(0, |mask| core::ptr::from_ref(mask) as usize)
 }
 
-fn epoll(fd: c_int, events: *mut c_void, most: c_int, time: Option<i64>, mask: *const u64) -> c_int {
+fn epoll(
+    fd: c_int,
+    events: *mut c_void,
+    most: c_int,
+    time: Option<i64>,
+    mask: *const u64,
+) -> c_int {
     let mask = open_mask(mask);
-    let arguments = |time: usize| {
-        [fd as usize, events as usize, most as usize, time, address(&mask), 8]
-    };
+    let arguments =
+        |time: usize| [fd as usize, events as usize, most as usize, time, address(&mask), 8];
     let call = |time: *mut Timespec| unsafe { raw(nr::EPOLL_PWAIT2, arguments(time as usize)) };
     let value = match (page(), time) {
         (Some(page), time) if time != Some(0) => {
             let deadline = deadline(page, time);
-            wait(page, &Wait { deadline, fds: &[fd], zero_is_timeout: true, over: 0 }, call)
+            wait(
+                page,
+                &Wait {
+                    deadline,
+                    fds: &[fd],
+                    zero_is_timeout: true,
+                    over: 0,
+                    is_cancellable: true,
+                },
+                call,
+            )
         }
         (_, None) => call(core::ptr::null_mut()),
         (_, Some(time)) => call(&mut timespec(time)),
@@ -161,7 +181,17 @@ fn poll_for(fds: *mut Pollfd, count: u64, time: Option<i64>, mask: *const u64) -
                 *to = from.fd;
             }
             let deadline = deadline(page, time);
-            wait(page, &Wait { deadline, fds: &known, zero_is_timeout: true, over: 0 }, call)
+            wait(
+                page,
+                &Wait {
+                    deadline,
+                    fds: &known,
+                    zero_is_timeout: true,
+                    over: 0,
+                    is_cancellable: true,
+                },
+                call,
+            )
         }
         (_, None) => call(core::ptr::null_mut()),
         (_, Some(time)) => call(&mut timespec(time)),
@@ -205,14 +235,21 @@ fn select_for(count: c_int, sets: [*mut u64; 3], time: Option<i64>, mask: *const
                 }
             }
             let deadline = deadline(page, time);
-            wait(page, &Wait { deadline, fds: &[], zero_is_timeout: true, over: 0 }, |time| {
+            let what =
+                Wait { deadline, fds: &[], zero_is_timeout: true, over: 0, is_cancellable: true };
+            let value = wait(page, &what, |time| {
                 for (kept, set) in kept.iter().zip(sets) {
                     if !set.is_null() {
                         unsafe { set.copy_from(kept.as_ptr(), words) };
                     }
                 }
                 call(time)
-            })
+            });
+            // Nothing is ready; where the governor ended the wait, the kernel has left the sets as they were.
+            for set in sets.into_iter().filter(|set| value == 0 && !set.is_null()) {
+                unsafe { set.write_bytes(0, words) };
+            }
+            value
         }
         (_, None) => call(core::ptr::null_mut()),
         (_, Some(time)) => call(&mut timespec(time)),
@@ -249,7 +286,7 @@ pub unsafe extern "C" fn pselect(
 /// Sleeps until a virtual time; what is left where a signal came.
 fn sleep_until(page: &Page, deadline: i64) -> Result<(), i64> {
     let sleep = |time: *mut Timespec| unsafe { raw(nr::NANOSLEEP, [time as usize, 0, 0, 0, 0, 0]) };
-    let what = Wait { deadline, fds: &[], zero_is_timeout: true, over: 0 };
+    let what = Wait { deadline, fds: &[], zero_is_timeout: true, over: 0, is_cancellable: true };
     match wait(page, &what, sleep) {
         0 => Ok(()),
         _ => Err((deadline - now(page)).max(0)),
@@ -320,7 +357,11 @@ fn futex_wait(page: &Page, word: usize, operation: usize, value: usize, deadline
         raw(nr::FUTEX, [word, operation & PRIVATE, value, time as usize, 0, 0])
     };
     let over = -(c::ETIMEDOUT as isize);
-    wait(page, &Wait { deadline, fds: &[], zero_is_timeout: false, over }, call)
+    wait(
+        page,
+        &Wait { deadline, fds: &[], zero_is_timeout: false, over, is_cancellable: false },
+        call,
+    )
 }
 
 /// The system calls that programs make by number: ERTS waits on futexes in this way. The function takes any number
@@ -361,7 +402,11 @@ pub unsafe extern "C" fn syscall(
 
 /// Waits in slices of real time, for functions that hide interruptions: `call` gets the end of its slice by the
 /// machine's monotonic clock, and its result is returned unless the slice is over.
-pub fn in_slices(page: &Page, deadline: i64, mut call: impl FnMut(*const Timespec) -> c_int) -> c_int {
+pub fn in_slices(
+    page: &Page,
+    deadline: i64,
+    mut call: impl FnMut(*const Timespec) -> c_int,
+) -> c_int {
     const SLICE_NS: i64 = 1_000_000;
     loop {
         let end = timespec(machine_now() + slice(page, deadline).min(SLICE_NS));

@@ -10,8 +10,8 @@ use super::page::{NEVER, SIGNAL, state};
 use super::shared::machine_now;
 use super::{Inner, Pace};
 use fuzz_dist_sys::signals::signal_thread;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
 const NAP_MIN_NS: i64 = 20_000;
@@ -205,7 +205,8 @@ impl Governor {
             self.begin_look(index)?;
         }
         let before = self.others()?;
-        let mut next = i64::try_from(self.inner.manual.next_ns().unwrap_or(u64::MAX)).unwrap_or(NEVER);
+        let mut next =
+            i64::try_from(self.inner.manual.next_ns().unwrap_or(u64::MAX)).unwrap_or(NEVER);
         for index in 0..count {
             if self.is_busy(index) {
                 return Err(Busy::Slot(index, "runs"));
@@ -332,7 +333,10 @@ impl Governor {
     /// Only for a thread that runs and has not waited once for a while: a cluster that is merely slow waits all the
     /// time, and must not see time pass.
     fn guard(&mut self, busy: Busy, t: i64, since: i64) {
-        if !matches!(busy, Busy::Slot(..)) || self.inner.control().pace != Pace::Still || t - since < SPIN_NS {
+        if !matches!(busy, Busy::Slot(..))
+            || self.inner.control().pace != Pace::Still
+            || t - since < SPIN_NS
+        {
             return;
         }
         let mut spins = t - since > SPIN_OF_ALL_NS;

@@ -20,8 +20,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use status::Status;
 use status::Counts;
+pub use status::Status;
 
 /// The page's file name.
 const PAGE: &str = "page";
@@ -101,7 +101,14 @@ impl Simulation {
         let manual = Manual::new();
         let clock = manual.clock();
         let first = i64::try_from(clock.reading_ns()).unwrap_or(NEVER);
-        let control = Control { pace, limit: first, reached: None, watch: Vec::new(), ended: false, busy: None };
+        let control = Control {
+            pace,
+            limit: first,
+            reached: None,
+            watch: Vec::new(),
+            ended: false,
+            busy: None,
+        };
         let inner = Arc::new(Inner {
             shared: Shared::create(&folder.join(PAGE), first)?,
             manual,
@@ -157,8 +164,7 @@ impl Simulation {
             if control.ended {
                 return self.inner.shared.now().unsigned_abs();
             }
-            control =
-                self.inner.changed.wait(control).unwrap_or_else(PoisonError::into_inner);
+            control = self.inner.changed.wait(control).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

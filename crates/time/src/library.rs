@@ -22,7 +22,6 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
         ));
     }
     let path = folder.join(NAME);
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o555).open(path)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o555).open(path)?;
     file.write_all(LIBRARY)
 }

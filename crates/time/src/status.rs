@@ -1,9 +1,9 @@
 //! How far simulated time is, and who holds it: for people.
 
-use super::look::{self, Found, Thread};
-use super::page::{refused, state};
 use super::Inner;
 use super::governor::Busy;
+use super::look::{self, Found, Thread};
+use super::page::{refused, state};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;

@@ -15,25 +15,43 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> =
         PROGRAMS.iter().map(|(name, code, expected)| python(name, code, expected)).collect();
     trials.extend(ERLANG.iter().map(|(name, code, expected)| erlang(name, code, expected)));
-    trials.push(python_with("a_loop_that_waits_for_the_clock_is_guarded", SPIN, |printed, status| {
-        assert_eq!(printed, "True");
-        assert!(status.guarded > Duration::ZERO, "{status:#?}");
-    }));
-    trials.push(python_with("what_is_not_simulated_is_named", "import signal; signal.alarm(0); signal.alarm(100); signal.alarm(0)", |_, status| {
-        assert!(status.refused.iter().any(|what| what.contains("alarm")), "{status:#?}");
-    }));
+    trials.push(python_with(
+        "a_loop_that_waits_for_the_clock_is_guarded",
+        SPIN,
+        |printed, status| {
+            assert_eq!(printed, "True");
+            assert!(status.guarded > Duration::ZERO, "{status:#?}");
+        },
+    ));
+    trials.push(python_with(
+        "what_is_not_simulated_is_named",
+        "import signal; signal.alarm(0); signal.alarm(100); signal.alarm(0)",
+        |_, status| {
+            assert!(status.refused.iter().any(|what| what.contains("alarm")), "{status:#?}");
+        },
+    ));
     trials.push(python_with("who_works_is_named", WORK, |printed, _| assert_eq!(printed, "0.0")));
-    trials.push(support::paced("time_flows_where_it_shall", Pace::Flowing(10_000_000), FLOW, |printed, status: &Status| {
-        assert_eq!(status.leaps, 0);
-        let slept: f64 = printed.parse().expect("seconds");
-        assert!(slept >= 2.0, "{slept}");
-    }));
-    trials.push(support::paced("it_leaps_also_where_it_passes", Pace::Natural, FLOW_LONG, |printed, status: &Status| {
-        assert!(status.leaps > 0, "{status:#?}");
-        let slept: f64 = printed.parse().expect("seconds");
-        // A machine that lets the program wait adds to it.
-        assert!((3600.0..3660.0).contains(&slept), "{slept}");
-    }));
+    trials.push(support::paced(
+        "time_flows_where_it_shall",
+        Pace::Flowing(10_000_000),
+        FLOW,
+        |printed, status: &Status| {
+            assert_eq!(status.leaps, 0);
+            let slept: f64 = printed.parse().expect("seconds");
+            assert!(slept >= 2.0, "{slept}");
+        },
+    ));
+    trials.push(support::paced(
+        "it_leaps_also_where_it_passes",
+        Pace::Natural,
+        FLOW_LONG,
+        |printed, status: &Status| {
+            assert!(status.leaps > 0, "{status:#?}");
+            let slept: f64 = printed.parse().expect("seconds");
+            // A machine that lets the program wait adds to it.
+            assert!((3600.0..3660.0).contains(&slept), "{slept}");
+        },
+    ));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -50,7 +68,8 @@ sum(range(3000000))
 print(time.monotonic() - t)";
 
 const FLOW: &str = "import time; t = time.monotonic(); time.sleep(2); print(time.monotonic() - t)";
-const FLOW_LONG: &str = "import time; t = time.monotonic(); time.sleep(3600); print(time.monotonic() - t)";
+const FLOW_LONG: &str =
+    "import time; t = time.monotonic(); time.sleep(3600); print(time.monotonic() - t)";
 
 /// Programs in Python: name, code, what they print. `since()` gives the nanoseconds of the clock since it was
 /// called last.
