@@ -221,7 +221,7 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Word("Timing", &[("real", "Real"), ("simulated", "Simulated"), ("simulated-1x", "Natural"), ("10x", "Tenfold")]),
         "time = \"simulated\"",
         "`\"simulated\"`: time stands still while anybody works, and leaps when everybody waits; `\"simulated-1x\"`: it leaps when everybody waits; `\"10x\"`: it passes ten times as fast").matrix()
-        .of("Timing", "Timing::Real").method("Timing").variable().form("`time = \"simulated\"`")
+        .of("Timing", "Timing::Real").variable().form("`time = \"simulated\"`")
         .otherwise("`\"real\"`"),
     key("exclusive", Kind::Flag, "exclusive = true",
         "runs no other cluster trial on this machine at the same time")

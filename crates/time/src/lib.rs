@@ -178,12 +178,13 @@ impl Simulation {
         self.inner.watch(pid);
     }
 
-    /// Waits until a process has registered, by its id as this process knows it.
+    /// Waits until a process has registered or has ended, by its id as this process knows it; so long at most, in the
+    /// machine's time.
     ///
     /// # Errors
-    /// What kept it from registering, in words.
-    pub fn registered(&self, pid: i32) -> Result<(), String> {
-        self.inner.registered(pid)
+    /// What may have kept it from registering, in words.
+    pub fn registered(&self, pid: i32, limit: Duration) -> Result<(), String> {
+        self.inner.registered_within(pid, limit)
     }
 
     /// How far time is, and who holds it.
@@ -241,6 +242,16 @@ impl Preload for Inner {
     }
 
     fn registered(&self, pid: i32) -> Result<(), String> {
+        self.registered_within(pid, REGISTRATION_MAX)
+    }
+
+    fn epoch_ns(&self) -> u64 {
+        page::EPOCH_NS.unsigned_abs()
+    }
+}
+
+impl Inner {
+    fn registered_within(&self, pid: i32, limit: Duration) -> Result<(), String> {
         let begun = machine_now();
         let inner = look::inner_id(pid);
         while let (Some(space), Some(inner)) = (look::space(&pid.to_string()), inner) {
@@ -253,22 +264,17 @@ impl Preload for Inner {
             if self.shared.used().iter().any(|slot| is_it(&slot)) {
                 return Ok(());
             }
-            if machine_now() - begun > REGISTRATION_MAX.as_nanos() as i64 {
+            if machine_now() - begun > limit.as_nanos() as i64 {
                 let who = look::describe(pid, pid);
                 return Err(format!(
-                    "{who} has not registered with the simulated clock within {} s: it may be linked statically, \
+                    "{who} has not registered with the simulated clock within {limit:?}: it may be linked statically, \
                      setuid, for another machine or C library, or started with an environment without LD_PRELOAD; \
-                     use `time = \"real\"`",
-                    REGISTRATION_MAX.as_secs()
+                     use `time = \"real\"`"
                 ));
             }
             std::thread::sleep(Duration::from_micros(500));
         }
         // It has ended already.
         Ok(())
-    }
-
-    fn epoch_ns(&self) -> u64 {
-        page::EPOCH_NS.unsigned_abs()
     }
 }

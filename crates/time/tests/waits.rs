@@ -4,11 +4,11 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use fuzz_dist_time::{Pace, Status};
-use libtest_mimic::{Arguments, Trial};
+use fuzz_dist_time::{Pace, Simulation, Status};
+use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
 use std::time::Duration;
-use support::{erlang, python, python_with};
+use support::{LIMIT, erlang, python, python_with, sleep};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -52,7 +52,55 @@ fn main() -> ExitCode {
             assert!((3600.0..3660.0).contains(&slept), "{slept}");
         },
     ));
+    trials.push(Trial::test("without_a_governor_time_goes_on", without_a_governor));
+    trials.push(Trial::test("who_does_not_register_is_named", unregistered));
+    trials.push(Trial::test("time_goes_no_further_than_asked_for", no_further));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Nobody waits for ever where the governor has ended: time is the machine's from then on.
+fn without_a_governor() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let simulation = Simulation::start(folder.path(), Pace::Still)?;
+    let mut child = sleep("1").envs(simulation.environment(folder.path(), 0)).spawn()?;
+    simulation.registered(child.id() as i32, LIMIT)?;
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(child.try_wait()?.is_none(), "time has passed without being asked for");
+    drop(simulation);
+    assert!(child.wait()?.success());
+    Ok(())
+}
+
+fn unregistered() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let simulation = Simulation::start(folder.path(), Pace::Still)?;
+    let mut child = sleep("100").spawn()?;
+    let why = simulation.registered(child.id() as i32, Duration::from_millis(300)).unwrap_err();
+    child.kill()?;
+    child.wait()?;
+    for part in ["sleep 100", "has not registered", "statically", "LD_PRELOAD", "time = \"real\""] {
+        assert!(why.contains(part), "no {part:?} in {why:?}");
+    }
+    // One that has ended has nothing to register.
+    simulation.registered(child.id() as i32, Duration::from_millis(300))?;
+    Ok(())
+}
+
+/// The clock stops where it shall, and this process is on it.
+fn no_further() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let simulation = Simulation::start(folder.path(), Pace::Still)?;
+    let mut child = sleep("100").envs(simulation.environment(folder.path(), 0)).spawn()?;
+    simulation.registered(child.id() as i32, LIMIT)?;
+    let clock = simulation.clock();
+    simulation.advance(Duration::from_secs(99));
+    assert_eq!(clock.now().0, 99_000_000_000);
+    assert!(child.try_wait()?.is_none(), "{:#?}", simulation.status());
+    simulation.run();
+    clock.block(Duration::from_secs(50));
+    assert_eq!(clock.now().0, 149_000_000_000);
+    assert!(child.wait()?.success());
+    Ok(())
 }
 
 const SPIN: &str = "

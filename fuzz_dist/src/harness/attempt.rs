@@ -96,7 +96,10 @@ fn run_attempt(
     };
     let session = Session::new(spec.clone(), over.clone(), seed, time.clock());
     let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
-        Ok(finished) => finished,
+        Ok(finished) => {
+            let notes = [finished.notes.clone(), time.notes()].concat();
+            Finished { notes, ..finished }
+        }
         Err(error) => {
             let story = error.to_string();
             return (TrialReport::Failed(story.clone()), story);

@@ -11,7 +11,7 @@ use crate::run::options::Timing;
 pub(super) struct Timed {
     clock: Clock,
     // In this order: the governor ends before its folder.
-    _simulation: Option<Simulation>,
+    simulation: Option<Simulation>,
     _folder: Option<Scratch>,
 }
 
@@ -24,7 +24,7 @@ impl Timed {
     pub(super) fn begin(timing: Timing) -> Result<Timed, Error> {
         let pace = match timing {
             Timing::Real => {
-                return Ok(Timed { clock: Clock::system(), _simulation: None, _folder: None });
+                return Ok(Timed { clock: Clock::system(), simulation: None, _folder: None });
             }
             Timing::Simulated => Pace::Still,
             Timing::Natural => Pace::Natural,
@@ -36,7 +36,22 @@ impl Timed {
         let simulation = Simulation::start(folder.path(), pace).map_err(refused)?;
         simulation.run();
         let clock = simulation.clock();
-        Ok(Timed { clock, _simulation: Some(simulation), _folder: Some(folder) })
+        Ok(Timed { clock, simulation: Some(simulation), _folder: Some(folder) })
+    }
+
+    /// What people should know of how time passed.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let Some(simulation) = &self.simulation else { return Vec::new() };
+        let status = simulation.status();
+        let mut notes = Vec::new();
+        if !status.guarded.is_zero() {
+            notes.push(format!(
+                "simulated time passed at the machine's speed for {:?}, since a thread ran without ever waiting",
+                status.guarded
+            ));
+        }
+        notes.extend(status.refused.iter().map(|what| format!("not simulated: {what}")));
+        notes
     }
 
     /// A handle to the clock.

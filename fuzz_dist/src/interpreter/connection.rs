@@ -70,13 +70,14 @@ impl Target<'_> {
                 return Done::Op(connection, Completion::Fail(error));
             }
         };
-        let completion = match self.clock.timeout(self.op_timeout, self.over_the_way(&mut *client, &op)).await {
-            Ok(completion) => completion,
-            Err(_) => {
-                let text = format!("no answer within {:?}", self.op_timeout);
-                Completion::Info(OpError::new(TIMEOUT, text))
-            }
-        };
+        let completion =
+            match self.clock.timeout(self.op_timeout, self.over_the_way(&mut *client, &op)).await {
+                Ok(completion) => completion,
+                Err(_) => {
+                    let text = format!("no answer within {:?}", self.op_timeout);
+                    Completion::Info(OpError::new(TIMEOUT, text))
+                }
+            };
         let broken = match &completion {
             Completion::Ok(_) => false,
             Completion::Fail(error) => breaks_connection(error),

@@ -45,7 +45,7 @@ mod waiting;
 pub(crate) use calls::Blocked;
 pub use inject::{ArmedFault, RunningFault};
 pub(crate) use lease::slots;
-use options::{Announce, Concurrency, Heal, Options, Overlapping, Stop, Timing};
+use options::{Announce, Concurrency, Heal, Options, Overlapping, Stop};
 pub use outcome::{IntoOutcome, Judged, Outcome, TestError};
 pub use scenario::{LiveCluster, Running};
 pub use scenario_client::{Add, InvokeError, Operation, Read, ScenarioClient};

@@ -113,6 +113,18 @@ pub enum Timing {
     Tenfold,
 }
 
+impl Timing {
+    /// As the attribute writes it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Timing::Real => "real",
+            Timing::Simulated => "simulated",
+            Timing::Natural => "simulated-1x",
+            Timing::Tenfold => "10x",
+        }
+    }
+}
+
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlapping {

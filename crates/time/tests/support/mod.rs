@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Of a program's run, in the machine's time; none takes a tenth of it on an idle machine.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a program to its end in simulated time; gives what it printed, and how time was then.
 fn run(mut command: Command, pace: Pace) -> (String, Status) {
@@ -19,7 +19,7 @@ fn run(mut command: Command, pace: Pace) -> (String, Status) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    simulation.registered(child.id() as i32).unwrap();
+    simulation.registered(child.id() as i32, LIMIT).unwrap();
     simulation.run();
     let limit = Instant::now() + LIMIT;
     while child.try_wait().unwrap().is_none() {
@@ -129,4 +129,11 @@ pub(crate) fn erlang(name: &str, code: &str, expected: &str) -> Trial {
         command
     });
     trial(name, command, Pace::Still, compared(expected))
+}
+
+/// A program that is started by the test itself.
+pub(crate) fn sleep(seconds: &str) -> Command {
+    let mut command = Command::new("sleep");
+    command.arg(seconds);
+    command
 }
