@@ -10,8 +10,9 @@ use super::page::{NEVER, SIGNAL, state};
 use super::shared::machine_now;
 use super::{Inner, Pace};
 use fuzz_dist_sys::signals::signal_thread;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 const NAP_MIN_NS: i64 = 20_000;
@@ -22,6 +23,13 @@ const SPIN_NS: i64 = 1_000_000_000;
 const SPIN_OF_ALL_NS: i64 = 10 * SPIN_NS;
 /// How often flowing time looks for who is due.
 const FLOW_NS: i64 = 50_000;
+
+/// The governors of this process: they are always at work, and hold nobody's time.
+static GOVERNORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn governors() -> MutexGuard<'static, BTreeSet<i32>> {
+    GOVERNORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Why time does not move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,7 @@ struct Known {
 
 pub(crate) struct Governor {
     inner: Arc<Inner>,
+    tid: i32,
     slots: Vec<Known>,
     own: Process,
     watched: Vec<Process>,
@@ -61,10 +70,12 @@ impl Governor {
     pub(crate) fn new(inner: Arc<Inner>) -> Governor {
         let tid = rustix::thread::gettid().as_raw_nonzero().get();
         let pid = rustix::process::getpid().as_raw_nonzero().get();
+        governors().insert(tid);
         Governor {
             inner,
+            tid,
             slots: Vec::new(),
-            own: Process::new(pid, tid),
+            own: Process::new(pid),
             watched: Vec::new(),
             interrupts: interrupts(),
             busy_since: None,
@@ -313,11 +324,12 @@ impl Governor {
     /// The counters of everybody who is not registered, all of whom must be asleep.
     fn others(&mut self) -> Result<Vec<(i32, u64)>, Busy> {
         for pid in std::mem::take(&mut self.inner.control().watch) {
-            self.watched.push(Process::new(pid, 0));
+            self.watched.push(Process::new(pid));
         }
         let mut runs = Vec::new();
+        let governors = governors().clone();
         for process in std::iter::once(&mut self.own).chain(&mut self.watched) {
-            for thread in process.threads() {
+            for thread in process.threads().filter(|thread| !governors.contains(&thread.tid)) {
                 match thread.look() {
                     Found::Busy => return Err(Busy::Thread(thread.tid)),
                     Found::Gone => {}
@@ -368,6 +380,7 @@ impl Governor {
 impl Drop for Governor {
     /// However it ends, time goes on: at the machine's speed.
     fn drop(&mut self) {
+        governors().remove(&self.tid);
         self.inner.control().pace = Pace::Flowing(1_000_000);
         let shared = &self.inner.shared;
         shared.set_clock(shared.now(), 1_000_000);

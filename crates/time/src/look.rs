@@ -53,16 +53,15 @@ impl Thread {
     }
 }
 
-/// The threads of one process, but for one of them.
+/// The threads of one process.
 pub(crate) struct Process {
     pid: i32,
-    without: i32,
     threads: BTreeMap<i32, Thread>,
 }
 
 impl Process {
-    pub(crate) fn new(pid: i32, without: i32) -> Process {
-        Process { pid, without, threads: BTreeMap::new() }
+    pub(crate) fn new(pid: i32) -> Process {
+        Process { pid, threads: BTreeMap::new() }
     }
 
     /// Its threads as they are now; none when it has ended.
@@ -70,8 +69,7 @@ impl Process {
         let now = ids(&format!("/proc/{}/task", self.pid));
         self.threads.retain(|tid, _| now.contains(tid));
         for tid in now {
-            if tid != self.without
-                && !self.threads.contains_key(&tid)
+            if !self.threads.contains_key(&tid)
                 && let Ok(thread) = Thread::open(self.pid, tid)
             {
                 self.threads.insert(tid, thread);

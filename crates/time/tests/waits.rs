@@ -54,6 +54,7 @@ fn main() -> ExitCode {
     ));
     trials.push(Trial::test("without_a_governor_time_goes_on", without_a_governor));
     trials.push(Trial::test("who_does_not_register_is_named", unregistered));
+    trials.push(Trial::test("several_simulations_hold_each_other_up_in_no_way", several));
     trials.push(Trial::test("time_goes_no_further_than_asked_for", no_further));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -83,6 +84,27 @@ fn unregistered() -> Result<(), Failed> {
     }
     // One that has ended has nothing to register.
     simulation.registered(child.id() as i32, Duration::from_millis(300))?;
+    Ok(())
+}
+
+/// Many at a time in one process, each with leaps of its own.
+fn several() -> Result<(), Failed> {
+    let one = || {
+        let folder = tempfile::tempdir().unwrap();
+        let simulation = Simulation::start(folder.path(), Pace::Still).unwrap();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000; done"]);
+        let mut child = shell.envs(simulation.environment(folder.path(), 0)).spawn().unwrap();
+        simulation.registered(child.id() as i32, LIMIT).unwrap();
+        simulation.advance(Duration::from_secs(9_999));
+        assert!(child.try_wait().unwrap().is_none());
+        simulation.advance(Duration::from_secs(1));
+        assert!(child.wait().unwrap().success());
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+        all.into_iter().for_each(|one| one.join().expect("it goes on"));
+    });
     Ok(())
 }
 

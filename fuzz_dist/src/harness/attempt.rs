@@ -97,7 +97,7 @@ fn run_attempt(
     let session = Session::new(spec.clone(), over.clone(), seed, time.clock());
     let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
         Ok(finished) => {
-            let notes = [finished.notes.clone(), time.notes()].concat();
+            let notes = [finished.notes.clone(), time.notes(finished.outcome.is_err())].concat();
             Finished { notes, ..finished }
         }
         Err(error) => {

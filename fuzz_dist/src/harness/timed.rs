@@ -1,5 +1,7 @@
 //! The clock of an attempt: the machine's, or simulated time and what keeps it going.
 
+use std::time::Duration;
+
 use fuzz_dist_time::{Pace, Simulation};
 
 use crate::clock::Clock;
@@ -40,7 +42,7 @@ impl Timed {
     }
 
     /// What people should know of how time passed.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn notes(&self, failed: bool) -> Vec<String> {
         let Some(simulation) = &self.simulation else { return Vec::new() };
         let status = simulation.status();
         let mut notes = Vec::new();
@@ -48,6 +50,14 @@ impl Timed {
             notes.push(format!(
                 "simulated time passed at the machine's speed for {:?}, since a thread ran without ever waiting",
                 status.guarded
+            ));
+        }
+        if failed {
+            let reading = Duration::from_nanos(status.reading_ns);
+            let holder = status.holder.as_deref().unwrap_or("nobody");
+            notes.push(format!(
+                "simulated time had come to {reading:?} in {} leaps; at the last look it was held by {holder}",
+                status.leaps
             ));
         }
         notes.extend(status.refused.iter().map(|what| format!("not simulated: {what}")));
