@@ -75,7 +75,12 @@ pub(super) async fn start(live: &Arc<Live>) {
                 (Arc::downgrade(live), runtime.clone(), Starts::default());
             let watch = Watch { live, runtime, node, every, recorded: 0, starts };
             tokio::spawn(watch.run(ready, cancel.subscribe()));
-            waiting.push(started);
+            if live.clock.preload().is_some() {
+                // One after the other, so that the history has them in one order.
+                let _ = started.await;
+            } else {
+                waiting.push(started);
+            }
         }
         for started in waiting {
             let _ = started.await;
