@@ -1,4 +1,5 @@
-//! Did-you-mean: the known word nearest to what was written.
+//! Did you mean: the known word nearest to what was written. (As in `fuzz_dist_checkers`, which a crate of macros
+//! would have to compile first.)
 
 /// The candidate nearest to `word`, if near enough to be a likely slip.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {

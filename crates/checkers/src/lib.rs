@@ -32,6 +32,7 @@ mod set_full;
 mod sets;
 mod simple_set;
 mod stats;
+pub mod suggest;
 mod sums;
 mod total_queue;
 pub mod txn;

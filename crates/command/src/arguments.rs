@@ -1,138 +1,125 @@
 //! What the command line asks for.
 
-use crate::suggest::nearest;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use fuzz_dist_history::Format;
 
-/// What was asked for.
-#[derive(Debug)]
-pub(super) enum Ask {
-    Help,
-    Version,
-    Checkers,
-    Do(Task),
+/// Judges histories of operations on a distributed system.
+#[derive(Parser)]
+#[command(
+    name = "cargo-fuzz-dist",
+    bin_name = "cargo fuzz-dist",
+    version,
+    after_help = EXIT_CODES
+)]
+struct Line {
+    #[command(subcommand)]
+    task: Task,
 }
 
-/// Something to do with a history.
-#[derive(Debug)]
+/// Something to do.
+#[derive(Debug, Subcommand)]
 pub(super) enum Task {
+    /// Judge a history, or a run again.
+    #[command(after_help = AFTER_CHECK)]
     Check(Check),
-    Convert { source: String, from: Option<Format>, to: Format },
+    /// Write a history in another notation.
+    Convert(Convert),
+    /// List the checkers and their options.
+    Checkers,
 }
 
 /// A history to judge.
-#[derive(Debug)]
+#[derive(Debug, Args)]
 pub(super) struct Check {
+    /// A file, which may be compressed with gzip or zstd, - for the standard input, or the folder of
+    /// a run or of a test.
+    #[arg(value_name = "HISTORY")]
     pub(super) source: String,
-    pub(super) from: Option<Format>,
-    /// Nothing where those of the run are asked for.
+    /// Which checker judges; without it a run is judged by the checkers in its results.json.
+    #[arg(short, long, value_name = "NAME")]
     pub(super) checker: Option<String>,
+    /// An option of the checker; KEY alone switches it on.
+    #[arg(short = 'o', long = "option", value_name = "KEY=VALUE", value_parser = option)]
     pub(super) options: Vec<(String, String)>,
-    pub(super) json: bool,
+    /// How the verdict is printed.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(super) format: Output,
+    #[command(flatten)]
+    pub(super) notation: Notation,
 }
 
-const COMMANDS: [&str; 3] = ["check", "convert", "checkers"];
-const FLAGS: [&str; 7] =
-    ["--checker", "--option", "--format", "--from", "--to", "--help", "--version"];
+/// A history to write in another notation.
+#[derive(Debug, Args)]
+pub(super) struct Convert {
+    /// A file, - for the standard input, or the folder of a run or of a test.
+    #[arg(value_name = "HISTORY")]
+    pub(super) source: String,
+    /// The notation to write.
+    #[arg(long, value_name = "NOTATION", value_parser = PossibleValuesParser::new(["json", "edn"]))]
+    to: String,
+    #[command(flatten)]
+    pub(super) notation: Notation,
+}
+
+impl Convert {
+    pub(super) fn to(&self) -> Format {
+        if self.to == "json" { Format::Json } else { Format::Edn }
+    }
+}
+
+/// The notation of the history that is read.
+#[derive(Debug, Args)]
+pub(super) struct Notation {
+    /// The notation of the history: json, edn, jepsen-json, jepsen-log, plume, awdit or dbcop
+    /// [default: what its text and its name look like].
+    #[arg(long, value_name = "NOTATION")]
+    pub(super) from: Option<Format>,
+}
+
+/// How a verdict is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+const AFTER_CHECK: &str = "\
+The folder of a run is target/fuzz_dist/TEST/TIME, or Jepsen's store/TEST/TIME, whose results name no checkers. Of the
+folder of a test the latest run is taken.
+
+Examples:
+  cargo fuzz-dist check store/latest --checker list-append -o model=snapshot-isolation
+  cargo fuzz-dist check history.edn.gz --checker set-full --format json
+
+The command `checkers` lists the checkers and their options; docs/checkers.md of the repository says which one fits
+which workload of Jepsen.
+
+Exit codes: 0 valid; 1 invalid; 2 unknown, also where the history cannot be judged; 3 wrong arguments, a malformed
+history, or output that cannot be written";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 valid; 1 invalid; 2 unknown; 3 wrong arguments, a malformed history, or output that cannot be written";
 
 /// Reads the arguments, without the program's name. Cargo passes the name of the subcommand.
-pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Ask, String> {
+///
+/// # Errors
+///
+/// Wrong arguments; also where help or the version is asked for, which is what the error prints.
+pub(super) fn parse(
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+) -> clap::error::Result<Task> {
     let mut words = arguments.peekable();
     words.next_if(|word| word == "fuzz-dist");
-    let command = words.next().ok_or("expected a command: check, convert or checkers")?;
-    match command.as_str() {
-        "--help" | "-h" | "help" => return Ok(Ask::Help),
-        "--version" | "-V" => return Ok(Ask::Version),
-        "check" | "convert" | "checkers" => {}
-        other => return Err(unknown("command", other, &COMMANDS)),
-    }
-    let mut found = Found::default();
-    while let Some(word) = words.next() {
-        if matches!(word.as_str(), "--help" | "-h") {
-            return Ok(Ask::Help);
-        }
-        if matches!(word.as_str(), "--version" | "-V") {
-            return Ok(Ask::Version);
-        }
-        found.take(word, &mut words)?;
-    }
-    found.ask(&command)
+    let command = Line::command().no_binary_name(true);
+    let line = Line::from_arg_matches(&command.try_get_matches_from(words)?)?;
+    Ok(line.task)
 }
 
-#[derive(Default)]
-struct Found {
-    sources: Vec<String>,
-    checker: Option<String>,
-    options: Vec<(String, String)>,
-    format: Option<String>,
-    from: Option<Format>,
-    to: Option<Format>,
-}
-
-impl Found {
-    fn take(&mut self, word: String, rest: &mut dyn Iterator<Item = String>) -> Result<(), String> {
-        if word == "-" || !word.starts_with('-') {
-            self.sources.push(word);
-            return Ok(());
-        }
-        let (flag, inline) = match word.split_once('=') {
-            Some((flag, value)) if word.starts_with("--") => (flag, Some(value.to_string())),
-            _ if word.starts_with("-o") && word.len() > 2 => ("-o", Some(word[2..].to_string())),
-            _ => (word.as_str(), None),
-        };
-        if !FLAGS.contains(&flag) && !matches!(flag, "-o" | "-c") {
-            return Err(unknown("flag", flag, &FLAGS));
-        }
-        let value = inline.or_else(|| rest.next()).ok_or(format!("expected a value for {flag}"))?;
-        match flag {
-            "--checker" | "-c" => self.checker = Some(value),
-            "--option" | "-o" => {
-                // What has no value is switched on.
-                let (key, value) = value.split_once('=').unwrap_or((&value, "true"));
-                self.options.push((key.replace('_', "-"), value.to_string()));
-            }
-            "--format" => self.format = Some(value),
-            "--from" => self.from = Some(value.parse()?),
-            "--to" => self.to = Some(value.parse()?),
-            other => return Err(unknown("flag", other, &FLAGS)),
-        }
-        Ok(())
-    }
-
-    fn ask(mut self, command: &str) -> Result<Ask, String> {
-        if command == "checkers" {
-            return Ok(Ask::Checkers);
-        }
-        if self.sources.len() > 1 {
-            return Err(format!("expected one history, but there are {}", self.sources.len()));
-        }
-        let source = self.sources.pop().ok_or("expected a history: a file, or - for the input")?;
-        if command == "convert" {
-            let to = self.to.ok_or("expected --to json or --to edn")?;
-            if !matches!(to, Format::Json | Format::Edn) {
-                return Err(format!("histories are written as json or edn, not as {to}"));
-            }
-            return Ok(Ask::Do(Task::Convert { source, from: self.from, to }));
-        }
-        let json = match self.format.as_deref() {
-            None | Some("text") => false,
-            Some("json") => true,
-            Some(other) => return Err(format!("expected --format text or json, not {other}")),
-        };
-        Ok(Ask::Do(Task::Check(Check {
-            source,
-            from: self.from,
-            checker: self.checker,
-            options: self.options,
-            json,
-        })))
-    }
-}
-
-/// Says that there is no such thing, what may have been meant, and what there is.
-pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
-    let meant = match nearest(word, known) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None => String::new(),
-    };
-    format!("there is no {what} `{word}`{meant} (there is {})", known.join(", "))
+/// What has no value is switched on.
+fn option(text: &str) -> Result<(String, String), std::convert::Infallible> {
+    let (key, value) = text.split_once('=').unwrap_or((text, "true"));
+    Ok((key.replace('_', "-"), value.to_string()))
 }

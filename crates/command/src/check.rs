@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::arguments::Check;
+use super::arguments::{Check, Output};
 use super::checkers;
 use super::output::{self, Judged};
 use super::progress::Progress;
@@ -23,7 +23,7 @@ impl Asked {
         let asked = Asked { checker: checkers::find(checker, &options)?, options };
         // Wrong options are reported before a long history is read.
         let built = asked.checker.build(&asked.given(true, true));
-        built.map_err(|e| checkers::in_words(&e))?;
+        built.map_err(|e| e.to_string())?;
         Ok(asked)
     }
 
@@ -62,7 +62,7 @@ pub(super) fn check(ask: &Check) -> Result<u8, String> {
         eprintln!("note: the history is {source}, judged by {}", names.join(", "));
     }
     let progress = Progress::start();
-    let (loaded, format) = input::load(&source, ask.from, &progress)?;
+    let (loaded, format) = input::load(&source, ask.notation.from, &progress)?;
     let history = &loaded.history;
     let known = |fact| history.meta(fact) != Some(&Value::Bool(false));
     let (real_time, processes) = (known(REAL_TIME), known(PROCESSES));
@@ -84,7 +84,11 @@ pub(super) fn check(ask: &Check) -> Result<u8, String> {
     let checker = names.join(",");
     let judged =
         Judged { source: &source, format, checker: &checker, history, verdict: &verdict, composed };
-    super::print(&if ask.json { output::json(&judged) } else { output::text(&judged) })?;
+    super::print(&if ask.format == Output::Json {
+        output::json(&judged)
+    } else {
+        output::text(&judged)
+    })?;
     // The process ends now: its memory is gone without being given back piece by piece.
     std::mem::forget(loaded);
     Ok(match verdict.validity {
@@ -122,7 +126,7 @@ fn judge(asked: &Registration, given: &Options<'_>, history: &History) -> Verdic
     let unknown = |why: String| Verdict::unknown(asked.name, why);
     let checker = match asked.build(given) {
         Ok(checker) => checker,
-        Err(e) => return unknown(checkers::in_words(&e)),
+        Err(e) => return unknown(e.to_string()),
     };
     if let Some(why) = stranger(asked, given, history).or_else(|| unordered(asked, given)) {
         return unknown(why);

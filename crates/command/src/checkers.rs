@@ -1,7 +1,7 @@
 //! The list of checkers, and the one that is asked for.
 
-use super::arguments::unknown;
-use fuzz_dist_checkers::registry::{self, BuildError, CHECKERS, INDEPENDENT, Opt, Registration};
+use fuzz_dist_checkers::registry::{self, CHECKERS, INDEPENDENT, Opt, Registration};
+use fuzz_dist_checkers::suggest::unknown;
 
 /// The names of all checkers, as they are written in arguments.
 pub(super) fn names() -> Vec<String> {
@@ -62,13 +62,5 @@ pub(super) fn find(
     match options.iter().find(|(key, _)| !known.contains(&key.as_str())) {
         None => Ok(checker),
         Some((key, _)) => Err(unknown(&format!("option of {}", written(checker)), key, &known)),
-    }
-}
-
-/// Why a checker cannot be built, with what may have been meant.
-pub(super) fn in_words(error: &BuildError) -> String {
-    match error {
-        BuildError::Unknown { option, word, known } => unknown(option, word, known),
-        other => other.to_string(),
     }
 }

@@ -4,7 +4,6 @@
 #[doc(hidden)]
 pub mod keys;
 mod resolve;
-mod suggest;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,8 @@
 //! From a name to the part that it stands for, or to an error that helps.
 
-use super::suggest;
 use super::{Choice, Registered, Source};
 use crate::checker::registry::CHECKERS;
-use crate::checker::{self, AnyChecker};
+use crate::checker::{self, AnyChecker, suggest};
 use crate::db::AnyDb;
 use crate::env::AnyProvider;
 use crate::nemesis::Nemesis;

@@ -159,7 +159,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::Unknown { option, word, known } => {
-                write!(f, "there is no {option} `{word}` (there is {})", known.join(", "))
+                f.write_str(&crate::suggest::unknown(option, word, known))
             }
             BuildError::Wrong(why) => f.write_str(why),
         }

@@ -1,7 +1,21 @@
-//! Did-you-mean: the known word nearest to what was written.
+//! Did you mean: messages about a word that is not known.
+
+/// Says that there is no such thing, what may have been meant, and what there is.
+///
+/// ```
+/// let message = fuzz_dist_checkers::suggest::unknown("checker", "sett", &["set", "counter"]);
+/// assert_eq!(message, "there is no checker `sett`; did you mean `set`? (there is set, counter)");
+/// ```
+pub fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+    let meant = match nearest(word, known) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => String::new(),
+    };
+    format!("there is no {what} `{word}`{meant} (there is {})", known.join(", "))
+}
 
 /// The candidate nearest to `word`, if near enough to be a likely slip.
-pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
         .iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), *candidate))
