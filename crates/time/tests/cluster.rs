@@ -3,7 +3,7 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use fuzz_dist_env::{Command, Environment, HostId, HostSpec, LinkMatrix};
+use fuzz_dist_env::{Command, Environment, Heal, HostId, HostSpec, LinkMatrix};
 use fuzz_dist_lab::{Lab, LabOptions};
 use fuzz_dist_time::{Pace, Simulation};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -20,6 +20,8 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("a_cut_is_noticed_when_net_ticktime_says", a_cut_is_noticed)
             .with_ignored_flag(!here),
+        Trial::test("what_was_sent_during_a_cut_arrives_when_it_heals", delivered_by_the_heal)
+            .with_ignored_flag(!here),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -30,8 +32,10 @@ Peers = [list_to_atom(P) || P <- init:get_plain_arguments()],
 Say = fun(What) -> io:format("~p ~p~n", [os:perf_counter(nanosecond), What]) end,
 net_kernel:monitor_nodes(true, [nodedown_reason]),
 Connect = fun(C) -> case [P || P <- Peers, net_adm:ping(P) =/= pong] of [] -> ok; _ -> timer:sleep(100), C(C) end end,
-Connect(Connect), Say(up),
-Hear = fun(H) -> receive {nodedown, N, I} -> Say({down, N, I}); {nodeup, N, _} -> Say({up, N}) end, H(H) end,
+register(hear, self()), Connect(Connect), Say(up),
+Send = fun(S, N) -> [{hear, P} ! {word, node(), N} || P <- Peers], timer:sleep(1000), S(S, N + 1) end,
+case os:getenv("TALKS") of false -> ok; _ -> spawn(fun() -> Send(Send, 1) end) end,
+Hear = fun(H) -> receive {word, N, I} -> Say({word, N, I}); {nodedown, N, I} -> Say({down, N, I}); {nodeup, N, _} -> Say({up, N}) end, H(H) end,
 Hear(Hear).
 "#;
 
@@ -43,10 +47,30 @@ struct Cluster {
 }
 
 impl Cluster {
+    /// Hosts with a connected node each, started at different times.
+    fn connected(simulation: &Simulation, count: usize, talks: bool) -> Result<Cluster, String> {
+        let cluster = Cluster::start(simulation, count);
+        let runtime = runtime();
+        for host in &cluster.hosts {
+            runtime.block_on(cluster.start_node(*host, talks));
+            simulation.advance(Duration::from_millis(1137));
+        }
+        let begun = Instant::now();
+        while !cluster.all_said().iter().all(|said| said.contains("up")) {
+            simulation.advance(Duration::from_millis(100));
+            if begun.elapsed() > Duration::from_secs(60) {
+                let (said, status) = (cluster.all_said(), simulation.status());
+                return Err(format!("not connected: {said:?} {status:#?}"));
+            }
+        }
+        Ok(cluster)
+    }
+
     fn start(simulation: &Simulation, count: usize) -> Cluster {
         let folder = tempfile::tempdir().unwrap();
         let options = LabOptions {
             clock: simulation.clock(),
+            heal: Heal::Prompt,
             ..LabOptions::new(folder.path(), HostSpec::nodes(count))
         };
         let lab = Lab::start(options).unwrap_or_else(|error| panic!("{error}"));
@@ -58,7 +82,7 @@ impl Cluster {
         format!("n@{}", self.lab.address(host).unwrap())
     }
 
-    async fn start_node(&self, host: HostId) {
+    async fn start_node(&self, host: HostId, talks: bool) {
         let erl = support::erl().unwrap();
         let program = erl.get_program().to_str().unwrap().to_owned();
         let epmd = Path::new(&program).with_file_name("epmd");
@@ -73,6 +97,7 @@ impl Cluster {
         let command = |name: &str, program: &str, arguments: &[&str]| {
             let mut command = Command::new(program).named(name);
             command.argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+            command.env.extend(talks.then(|| ("TALKS".to_owned(), "yes".to_owned())));
             command.env.extend(erl.get_envs().filter_map(|(name, value)| {
                 Some((name.to_str()?.to_owned(), value?.to_str()?.to_owned()))
             }));
@@ -86,6 +111,10 @@ impl Cluster {
         let (_, spec) = self.lab.hosts().into_iter().find(|(id, _)| *id == host).unwrap();
         let path = self.folder.path().join(spec.name).join("logs/erl.out");
         std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    fn all_said(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| self.said(*host)).collect()
     }
 
     fn cut(&self, host: HostId, on: bool) {
@@ -107,26 +136,13 @@ fn runtime() -> tokio::runtime::Runtime {
 fn hour_and_cut() -> Result<(u64, Vec<String>), String> {
     let page = tempfile::tempdir().unwrap();
     let simulation = Simulation::start(page.path(), Pace::Still).unwrap();
-    let cluster = Cluster::start(&simulation, 2);
-    let runtime = runtime();
-    for host in &cluster.hosts {
-        runtime.block_on(cluster.start_node(*host));
-        simulation.advance(Duration::from_millis(1137));
-    }
-    let said = || -> Vec<String> { cluster.hosts.iter().map(|host| cluster.said(*host)).collect() };
-    let begun = Instant::now();
-    while !said().iter().all(|said| said.contains("up")) {
-        simulation.advance(Duration::from_millis(100));
-        if begun.elapsed() > Duration::from_secs(60) {
-            return Err(format!("not connected: {:?} {:#?}", said(), simulation.status()));
-        }
-    }
+    let cluster = Cluster::connected(&simulation, 2, false)?;
     simulation.until(3600 * SECOND_NS);
     cluster.cut(cluster.hosts[1], true);
     simulation.advance(Duration::from_secs(120));
     let status = simulation.status();
     assert_eq!((status.guarded, status.refused.len()), (Duration::ZERO, 0), "{status:#?}");
-    Ok((3600 * SECOND_NS, said()))
+    Ok((3600 * SECOND_NS, cluster.all_said()))
 }
 
 /// Erlang notices after between three and five quarters of net_ticktime (60 s), at one of its ticks: to the nanosecond.
@@ -144,5 +160,32 @@ fn a_cut_is_noticed() -> Result<(), Failed> {
     }
     let (_, again) = hour_and_cut()?;
     assert_eq!(said, again, "the second run differs");
+    Ok(())
+}
+
+/// TCP's own timers, which are in real time, decide nothing: the heal delivers what was lost.
+fn delivered_by_the_heal() -> Result<(), Failed> {
+    let page = tempfile::tempdir().unwrap();
+    let simulation = Simulation::start(page.path(), Pace::Still).unwrap();
+    let cluster = Cluster::connected(&simulation, 2, true)?;
+    let (cut, heal, end) = (20 * SECOND_NS, 40 * SECOND_NS, 60 * SECOND_NS);
+    simulation.until(cut);
+    cluster.cut(cluster.hosts[1], true);
+    simulation.until(heal);
+    cluster.cut(cluster.hosts[1], false);
+    simulation.until(end);
+    for said in cluster.all_said() {
+        let mut numbers = Vec::new();
+        for line in said.lines().filter(|line| line.contains("{word,")) {
+            let at: u64 = line.split(' ').next().unwrap().parse().unwrap();
+            assert!(!(cut..heal).contains(&at), "it came through the cut: {line}");
+            numbers.push(line.rsplit(',').next().unwrap().trim_end_matches('}').parse().unwrap());
+        }
+        let at_the_heal = said.lines().filter(|line| line.starts_with(&format!("{heal} "))).count();
+        assert!(at_the_heal >= 19, "{at_the_heal} of 20 arrived at the heal:\n{said}");
+        let all: Vec<u64> = (1..=numbers.len() as u64).collect();
+        assert_eq!(numbers, all, "lost or out of order:\n{said}");
+        assert!(numbers.len() >= 55, "{said}");
+    }
     Ok(())
 }

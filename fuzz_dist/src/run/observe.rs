@@ -68,6 +68,7 @@ pub(super) async fn start(live: &Arc<Live>) {
             return live.observed.note(format!("the nodes are not observed: {e}"));
         }
         let every = Some(live.effective.samples).filter(|every| !every.is_zero());
+        let is_simulated = live.clock.preload().is_some();
         let mut waiting = Vec::new();
         for node in nodes {
             let (ready, started) = oneshot::channel();
@@ -75,7 +76,7 @@ pub(super) async fn start(live: &Arc<Live>) {
                 (Arc::downgrade(live), runtime.clone(), Starts::default());
             let watch = Watch { live, runtime, node, every, recorded: 0, starts };
             tokio::spawn(watch.run(ready, cancel.subscribe()));
-            if live.clock.preload().is_some() {
+            if is_simulated {
                 // One after the other, so that the history has them in one order.
                 let _ = started.await;
             } else {
