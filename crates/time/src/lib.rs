@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+//! Simulated time for unmodified programs: a preloaded library gives them a clock, which a governor moves when
+//! everybody waits.
 
 mod governor;
 mod library;
@@ -278,3 +279,8 @@ impl Inner {
         Ok(())
     }
 }
+
+// The example of the page is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
