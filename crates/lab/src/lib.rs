@@ -19,6 +19,7 @@ mod kernel;
 mod last_dropped;
 mod logs;
 mod mounts;
+mod owed;
 mod packet;
 mod plans;
 mod policy;

@@ -3,6 +3,7 @@
 
 use super::counters::Counters;
 use super::last_dropped::LastDropped;
+use super::owed::Owed;
 use super::packet::{self, FRAME_MAX, HOSTS_MAX, To};
 use super::policy::{Decision, LinkSet, Policy};
 use super::tap::{Out, Own, Passage, Tap};
@@ -28,12 +29,14 @@ struct Table {
     tap: Option<Arc<Tap>>,
     /// Where heals are prompt.
     last: Option<Arc<LastDropped>>,
+    /// In simulated time.
+    owed: Option<Arc<Owed>>,
 }
 
 impl Table {
     fn empty() -> Table {
         let (policy, ports) = (Policy::default(), Vec::new());
-        Table { policy, ports, watcher: None, tap: None, last: None }
+        Table { policy, ports, watcher: None, tap: None, last: None, owed: None }
     }
 }
 
@@ -61,6 +64,7 @@ pub(super) struct Switch {
     wanted: Mutex<Wanted>,
     tap: Arc<Tap>,
     last: Option<Arc<LastDropped>>,
+    owed: Option<Arc<Owed>>,
     /// For frames that are delivered from outside of the ports' threads.
     outside: Mutex<EpochReader<Table>>,
 }
@@ -77,6 +81,7 @@ impl Switch {
             table,
             counters: Arc::new(Counters::new()),
             wanted: Mutex::default(),
+            owed: clock.preload().map(|_| Owed::new(clock.clone())),
             tap: Arc::new(Tap::new(protocol, clock)),
             last: (heal == Heal::Prompt).then(Arc::default),
             outside: Mutex::new(outside),
@@ -205,6 +210,7 @@ impl Switch {
             watcher: wanted.watcher.clone(),
             tap: wanted.follow.then(|| Arc::clone(&self.tap)),
             last: self.last.clone(),
+            owed: self.owed.clone(),
         };
         match self.table.replace(table) {
             Replaced::Drained => Ok(()),
@@ -324,6 +330,9 @@ impl Table {
         match self.ports.get(to).and_then(Option::as_ref) {
             Some(port) if rustix::io::write(&port.tun, frame).is_ok() => {
                 link.delivered(packet::ip(frame).len());
+                if let Some(owed) = &self.owed {
+                    owed.see((host(from), host(to)), frame);
+                }
             }
             _ => link.failed(),
         }
@@ -374,7 +383,11 @@ impl Table {
     /// Where heals are prompt: delivers what was dropped last on links that are open now.
     fn heal(&self, counters: &Counters) {
         if let Some(last) = &self.last {
-            self.release(counters, last.take(|link| self.is_open(link)));
+            let frames = last.take(|link| self.is_open(link));
+            if let Some(owed) = &self.owed {
+                owed.begin(&frames);
+            }
+            self.release(counters, frames);
         }
     }
 
