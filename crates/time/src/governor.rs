@@ -17,10 +17,12 @@ use std::time::Duration;
 
 const NAP_MIN_NS: i64 = 20_000;
 const NAP_MAX_NS: i64 = 200_000;
-/// A thread that runs so long without a wait may be waiting for the clock in a loop.
-const SPIN_NS: i64 = 1_000_000_000;
-/// When everybody together has been busy for so long, a loop may move between threads.
-const SPIN_OF_ALL_NS: i64 = 10 * SPIN_NS;
+/// A thread that has used a processor for so long without a wait may be waiting for the clock in a loop.
+const SPIN_NS: u64 = 1_000_000_000;
+/// When all together have used so much since anybody was idle, a loop may move between threads.
+const SPIN_OF_ALL_NS: u64 = 10 * SPIN_NS;
+/// How long time stands still before anybody looks for loops.
+const LOOK_FOR_LOOPS_NS: i64 = 1_000_000_000;
 /// How often flowing time looks for who is due.
 const FLOW_NS: i64 = 50_000;
 
@@ -50,8 +52,10 @@ struct Known {
     stopped: bool,
     seq: u32,
     runs: u64,
-    /// For the guard: the counter when it was last seen to change, and when that was.
-    still: (u32, i64),
+    /// For the guard: the counter when it was last seen to change, and the processor time then.
+    still: Option<(u32, u64)>,
+    /// The processor time when all began to be busy, and when that was.
+    busy: Option<(i64, u64)>,
 }
 
 pub(crate) struct Governor {
@@ -270,7 +274,7 @@ impl Governor {
             *known = Known { tid, seq: known.seq, ..Known::default() };
             let Some((pid, tid)) = self.inner.outer_ids(slot) else {
                 // It ended before anybody looked, or is just being made.
-                self.forget_if_gone(index);
+                self.forget_if_gone(index, tid);
                 return Err(Busy::Slot(index, "is not to be found"));
             };
             slot.outer_pid.store(pid, SeqCst);
@@ -286,18 +290,11 @@ impl Governor {
         Ok(())
     }
 
-    /// Frees the slot of a thread that nobody finds, once that has been so for a while: a thread that is just being
-    /// made is found soon.
-    fn forget_if_gone(&mut self, index: usize) {
-        let known = &mut self.slots[index];
-        let t = machine_now();
-        if known.still.1 == 0 {
-            known.still.1 = t;
-        }
+    /// Frees the slot of a thread that nobody finds: who registered has lived, so it has ended.
+    fn forget_if_gone(&self, index: usize, tid: i32) {
         let slot = &self.inner.shared.slots[index];
-        let again = self.inner.outer_ids(slot).is_none();
-        if again {
-            let _ = slot.tid.compare_exchange(self.slots[index].tid, 0, SeqCst, SeqCst);
+        if self.inner.outer_ids(slot).is_none() {
+            let _ = slot.tid.compare_exchange(tid, 0, SeqCst, SeqCst);
         }
     }
 
@@ -347,22 +344,28 @@ impl Governor {
     fn guard(&mut self, busy: Busy, t: i64, since: i64) {
         if !matches!(busy, Busy::Slot(..))
             || self.inner.control().pace != Pace::Still
-            || t - since < SPIN_NS
+            || t - since < LOOK_FOR_LOOPS_NS
         {
             return;
         }
-        let mut spins = t - since > SPIN_OF_ALL_NS;
+        // Processor time, since on a loaded machine everything takes long.
+        let (mut spins, mut all) = (false, 0);
         for (slot, known) in self.inner.shared.used().iter().zip(&mut self.slots) {
-            let runs = slot.tid.load(SeqCst) > 0 && slot.state.load(SeqCst) != state::WAIT;
-            let seq = slot.seq.load(SeqCst);
-            if !runs || known.still.0 != seq || known.still.1 == 0 {
-                known.still = (seq, t);
-            } else if t - known.still.1 > SPIN_NS {
-                spins |= known.thread.as_ref().is_some_and(|thread| thread.look() == Found::Busy);
-            }
+            let Some(thread) = known.thread.as_ref().filter(|_| slot.tid.load(SeqCst) > 0) else {
+                continue;
+            };
+            let (seq, ran) = (slot.seq.load(SeqCst), thread.ran_ns());
+            let began = known.busy.filter(|(began, _)| *began == since);
+            let (_, before) = *known.busy.insert(began.unwrap_or((since, ran)));
+            all += ran.saturating_sub(before);
+            let runs = slot.state.load(SeqCst) != state::WAIT;
+            let still = known.still.filter(|(before, _)| runs && *before == seq);
+            let (_, before) = *known.still.insert(still.unwrap_or((seq, ran)));
+            spins |= runs && ran.saturating_sub(before) > SPIN_NS && thread.look() == Found::Busy;
         }
+        spins |= all > SPIN_OF_ALL_NS;
         let step = t - self.guarded_until;
-        if !spins || step > SPIN_NS {
+        if !spins || step > LOOK_FOR_LOOPS_NS {
             self.guarded_until = t;
         } else if step >= 1_000_000 {
             self.guarded_until = t;

@@ -45,11 +45,20 @@ impl Thread {
 
     /// How often it was given a processor; always 0 where the kernel does not count it.
     pub(crate) fn runs(&self) -> u64 {
+        self.counter(2)
+    }
+
+    /// For how long it had a processor, in nanoseconds; likewise.
+    pub(crate) fn ran_ns(&self) -> u64 {
+        self.counter(0)
+    }
+
+    fn counter(&self, number: usize) -> u64 {
         let mut text = [0; 80];
         let read = |file: &File| file.read_at(&mut text, 0).ok();
         let length = self.runs.as_ref().and_then(read).unwrap_or(0);
         let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
-        text.split_ascii_whitespace().nth(2).and_then(|runs| runs.parse().ok()).unwrap_or(0)
+        text.split_ascii_whitespace().nth(number).and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 }
 
