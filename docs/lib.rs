@@ -12,5 +12,6 @@ pages! {
     Antidote "docs/antidote.md"
     Checkers "docs/checkers.md"
     Erlang "docs/erlang.md"
+    Simulated "docs/simulated.md"
     Wire "docs/wire.md"
 }

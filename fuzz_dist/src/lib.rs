@@ -100,7 +100,7 @@ pub mod __private {
     pub use crate::random::Seed;
     pub use crate::registry::{Axis, Cell, Choice, Registered, Setting, Source, TestCase, keys};
     pub use crate::run::options::{
-        Announce, Concurrency, Expect, Heal, OnUnknown, Overlapping, Stop,
+        Announce, Concurrency, Expect, Heal, OnUnknown, Overlapping, Stop, Timing,
     };
     pub use crate::run::{IntoOutcome, Location};
     pub use crate::workload::{AnyWorkload, any_workload};

@@ -217,6 +217,12 @@ pub(crate) const KEYS: &[Key] = &[
         "ends the main phase, and no later one, at the first anomaly that is certain whatever follows, and keeps the state of the nodes in `state/` of the run")
         .of("Stop", "Stop::TimeLimit").method("Stop").variable().form("`stop = \"first_anomaly\"`")
         .otherwise("`\"time_limit\"`"),
+    key("time",
+        Kind::Word("Timing", &[("real", "Real"), ("simulated", "Simulated"), ("simulated-1x", "Natural"), ("10x", "Tenfold")]),
+        "time = \"simulated\"",
+        "`\"simulated\"`: time stands still while anybody works, and leaps when everybody waits; `\"simulated-1x\"`: it leaps when everybody waits; `\"10x\"`: it passes ten times as fast").matrix()
+        .of("Timing", "Timing::Real").variable().form("`time = \"simulated\"`")
+        .otherwise("`\"real\"`"),
     key("exclusive", Kind::Flag, "exclusive = true",
         "runs no other cluster trial on this machine at the same time")
         .of("bool", "").method("bool").form("`exclusive = true`").otherwise("off, on for faults near a boundary"),

@@ -2,6 +2,7 @@
 //! [`Manual`] is one that a test moves.
 
 mod manual;
+mod preload;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -17,6 +18,7 @@ use fuzz_dist_history::time::Time;
 
 pub use manual::{Hold, Manual};
 use manual::{Shared, Wait};
+pub use preload::Preload;
 pub use timer::{Every, Timer};
 
 /// The clock of a run: the time since its start, and every wait.
@@ -83,6 +85,14 @@ impl Clock {
         matches!(self.source, Source::System)
     }
 
+    /// What gives this clock to other processes, where they live in its time: simulated time.
+    pub fn preload(&self) -> Option<Arc<dyn Preload>> {
+        match &self.source {
+            Source::System => None,
+            Source::Manual(shared) => shared.preload(),
+        }
+    }
+
     /// The time since the start.
     #[inline]
     pub fn now(&self) -> Time {
@@ -116,7 +126,8 @@ impl Clock {
         match &self.source {
             Source::System => SystemTime::now(),
             Source::Manual(shared) => {
-                SystemTime::UNIX_EPOCH + Duration::from_nanos(shared.now_ns())
+                let epoch_ns = shared.preload().map_or(0, |preload| preload.epoch_ns());
+                SystemTime::UNIX_EPOCH + Duration::from_nanos(epoch_ns + shared.now_ns())
             }
         }
     }

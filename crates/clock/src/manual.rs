@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::Clock;
+use super::{Clock, Preload};
 
 /// What a manual clock reads first, so that there is a time before its start.
 const FIRST_NS: u64 = 1_000_000_000;
@@ -38,6 +38,8 @@ struct State {
     holds: usize,
     /// The runtime that moves the clock where it is idle.
     runtime: Option<Handle>,
+    /// What moves it where other processes have it, too.
+    preload: Option<Weak<dyn Preload>>,
 }
 
 impl Default for Manual {
@@ -67,6 +69,26 @@ impl Manual {
     /// Moves the clock to the time of the next timer; is there one?
     pub fn advance_to_next(&self) -> bool {
         self.0.advance_to_next()
+    }
+
+    /// Moves the clock to a reading, if that is later; was anybody waiting for it?
+    pub fn advance_to_ns(&self, reading_ns: u64) -> bool {
+        self.0.advance_to(reading_ns)
+    }
+
+    /// The reading at which the next timer runs out.
+    pub fn next_ns(&self) -> Option<u64> {
+        self.0.state().waiting.first_key_value().map(|((time_ns, _), _)| *time_ns)
+    }
+
+    /// Whether anybody wants the clock to stand still, see [`Clock::hold`].
+    pub fn is_held(&self) -> bool {
+        self.0.state().holds > 0
+    }
+
+    /// Names what simulates this clock for other processes. It is not kept alive.
+    pub fn attach(&self, preload: Weak<dyn Preload>) {
+        self.0.state().preload = Some(preload);
     }
 
     /// A runtime of one thread, on which the clock moves to the next timer whenever no task can go on.
@@ -121,10 +143,14 @@ impl Shared {
 
     fn advance_to_next(&self) -> bool {
         let next = self.state().waiting.first_key_value().map(|((time_ns, _), _)| *time_ns);
-        next.inspect(|time_ns| self.advance_to(*time_ns)).is_some()
+        next.is_some_and(|time_ns| self.advance_to(time_ns))
     }
 
-    fn advance_to(&self, to_ns: u64) {
+    pub(super) fn preload(&self) -> Option<Arc<dyn Preload>> {
+        self.state().preload.as_ref()?.upgrade()
+    }
+
+    fn advance_to(&self, to_ns: u64) -> bool {
         let mut over = Vec::new();
         {
             let mut state = self.state();
@@ -135,7 +161,9 @@ impl Shared {
                 over.push(entry.remove());
             }
         }
+        let any = !over.is_empty();
         over.into_iter().for_each(Waker::wake);
+        any
     }
 
     /// Blocks the thread until that reading.

@@ -217,3 +217,28 @@ async fn a_limit_ends_what_is_always_ready() {
     assert!(clock.timeout_at(clock.now() + limit, busy()).await.is_err());
     assert!(clock.timeout(limit, busy()).await.is_err());
 }
+
+/// Whoever governs a clock sees its next timer and its holds, and moves it.
+#[test]
+fn a_clock_is_governed_from_outside() {
+    let manual = Manual::new();
+    let clock = manual.clock();
+    let first = clock.reading_ns();
+    assert_eq!((manual.next_ns(), manual.is_held()), (None, false));
+    let (waiting, held) = (clock.clone(), clock.hold());
+    assert!(manual.is_held());
+    drop(held);
+    assert!(!manual.is_held());
+    let thread = std::thread::spawn(move || waiting.block(Duration::from_secs(5)));
+    let next = loop {
+        match manual.next_ns() {
+            Some(next) => break next,
+            None => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(next, first + 5_000_000_000);
+    assert!(!manual.advance_to_ns(next - 1), "nobody is due");
+    assert!(manual.advance_to_ns(next), "somebody is due");
+    thread.join().unwrap();
+    assert!(clock.preload().is_none());
+}

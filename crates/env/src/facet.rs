@@ -28,11 +28,13 @@ pub enum Facet {
     OwnNetwork,
     /// Each host has a file system of its own, in which a folder can be at any path.
     OwnFiles,
+    /// Processes live in the time of the environment's clock, where that is simulated.
+    SimulatedTime,
 }
 
 impl Facet {
     /// All facets.
-    pub const ALL: [Facet; 8] = [
+    pub const ALL: [Facet; 9] = [
         Facet::Links,
         Facet::OneWayLinks,
         Facet::PromptHeal,
@@ -41,6 +43,7 @@ impl Facet {
         Facet::Pause,
         Facet::OwnNetwork,
         Facet::OwnFiles,
+        Facet::SimulatedTime,
     ];
 
     /// Its name: `links`, `wire`, `own_network`.
@@ -54,6 +57,7 @@ impl Facet {
             Facet::Pause => "pause",
             Facet::OwnNetwork => "own_network",
             Facet::OwnFiles => "own_files",
+            Facet::SimulatedTime => "simulated_time",
         }
     }
 
@@ -67,6 +71,7 @@ impl Facet {
             Facet::Pause => "processes can be paused",
             Facet::OwnNetwork => "each host has all ports for itself",
             Facet::OwnFiles => "each host has a file system of its own",
+            Facet::SimulatedTime => "processes live in simulated time",
         }
     }
 }

@@ -5,7 +5,7 @@ use super::follow::LabWire;
 use super::host::{Host, explain, is_programs_own};
 use super::plans::why_not_found;
 use super::protocol::{DATA_DIR, Reply, Request, SocketKind, StartPlan};
-use super::{Lab, lock};
+use super::{Lab, lock, simulated};
 use fuzz_dist_env::wire::Wire;
 use fuzz_dist_env::{
     BoxFuture, Command, Environment, Error, Finished, HostId, HostSpec, LinkControl, LinkCounters,
@@ -57,9 +57,11 @@ impl Lab {
         command: &Command,
         output: [BorrowedFd<'_>; 2],
     ) -> Result<Process, Error> {
+        // Time stands still until the process has it.
+        let _held = self.clock.hold();
         let plan = StartPlan {
             argv: command.argv.clone(),
-            env: surroundings(host, command),
+            env: simulated::environment(&self.clock, id, surroundings(host, command)),
             cwd: command.cwd.as_ref().map(|cwd| cwd.to_string_lossy().into_owned()),
             uid: command.uid,
         };
@@ -79,6 +81,7 @@ impl Lab {
             Err(lost) => return Err(explain(lost, &format!("start {}", command.name))),
         };
         let control = host.events.claim(pid, &host.connection).ok_or_else(gone)?;
+        simulated::registered(&self.clock, &host.spec.name, control.outer_pid()).await?;
         let pid = u32::try_from(pid).unwrap_or_default();
         Ok(Process::new(id, command.name.as_str(), pid, control))
     }

@@ -126,6 +126,13 @@ impl Listener for HostEvents {
     }
 }
 
+impl Handle {
+    /// The process's number in this process's eyes, while it lives.
+    pub(super) fn outer_pid(&self) -> Option<i32> {
+        pid_of(&self.running.pidfd).ok().flatten()
+    }
+}
+
 /// The means of control behind a process's handle.
 pub(super) struct Handle {
     pid: i32,
@@ -193,15 +200,20 @@ impl ProcessControl for Handle {
 
 /// The state of the process behind a pidfd, whatever number it has in this process's eyes.
 fn state_of(pidfd: &OwnedFd) -> std::io::Result<ProcessState> {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
-    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
-    let Some(pid) = pid.filter(|pid| *pid > 0) else { return Ok(ProcessState::Dead) };
+    let Some(pid) = pid_of(pidfd)? else { return Ok(ProcessState::Dead) };
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => Ok(parse_stat(&stat)
             .map_or(ProcessState::Dead, |(_, letter)| ProcessState::from_letter(letter))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ProcessState::Dead),
         Err(error) => Err(error),
     }
+}
+
+/// The number that the process behind a pidfd has in this process's eyes; none when it is gone.
+pub(super) fn pid_of(pidfd: &OwnedFd) -> std::io::Result<Option<i32>> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok());
+    Ok(pid.filter(|pid| *pid > 0))
 }
 
 /// Turns what an agent could not do into what the caller should know.

@@ -35,6 +35,10 @@ pub(super) fn lay(plan: &HostPlan, notes: &mut Vec<String>) -> Result<Proc, Fail
     for (number, one) in plan.mounts.iter().enumerate() {
         lay_one(one, number, notes)?;
     }
+    if let Some((source, target)) = &plan.shared {
+        make_point(Path::new(target), true)?;
+        mount_bind(outside(source), target).mounting(target)?;
+    }
     unmount(OUTSIDE, UnmountFlags::DETACH).mounting("away the old root")?;
     root::read_only(Path::new("/"), false)?;
     Ok(proc)

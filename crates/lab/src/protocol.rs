@@ -11,7 +11,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 /// Raised with every change that an older agent would not understand.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Where every host's processes see its data folder.
 pub(crate) const DATA_DIR: &str = "/fuzz_dist";
@@ -81,6 +81,8 @@ pub(crate) struct HostPlan {
     /// Folders below /tmp or /run that shall stay visible, although each host has its own of these.
     pub(crate) visible: Vec<String>,
     pub(crate) mounts: Vec<MountPlan>,
+    /// A folder of this machine whose files all hosts write to, and where they see it: a simulated clock.
+    pub(crate) shared: Option<(String, String)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use super::packet::{HOSTS_MAX, MASK, address};
 use super::plans::{self, Plans, text};
 use super::protocol::{Begin, HostPlan, Reply, Request, VERSION};
 use super::switch::Switch;
-use super::{Hosts, Lab, end, lock, logs, wire};
+use super::{Hosts, Lab, end, lock, logs, simulated, wire};
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::local::HostFolder;
 use fuzz_dist_env::wire::Protocol;
@@ -204,6 +204,10 @@ impl Lab {
             data: text(&folder.data())?,
             visible: self.visible.iter().map(|path| text(path)).collect::<Result<_, _>>()?,
             mounts: self.plans.of(&spec.name, &spec.folders)?,
+            shared: match self.clock.preload() {
+                Some(preload) => Some((text(preload.folder())?, simulated::SEEN_AT.to_owned())),
+                None => None,
+            },
         };
         let answer = self.init.ask(Request::AddHost(plan), &[]);
         Ok(Asked { id, spec, folder, answer: Box::pin(answer) })
@@ -220,6 +224,7 @@ impl Lab {
         let connection = self.control.connect(socket, events.clone());
         let (tun, notes) =
             in_time(ready, &connection).await.map_err(|lost| explain(lost, &what))?;
+        simulated::watch(&self.clock, &init);
         self.switch.plug(asked.id, tun).map_err(threads::explained)?;
         let host = Host {
             address: address(asked.id.index()),

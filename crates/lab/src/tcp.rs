@@ -18,6 +18,8 @@ pub(super) struct Segment<'a> {
     pub(super) ports: (u16, u16),
     /// The number of its first byte.
     pub(super) sequence: u32,
+    /// The number of the first byte that its sender has not received.
+    pub(super) acknowledged: u32,
     flags: u8,
     /// The lengths of the headers of IP and of TCP.
     headers: (usize, usize),
@@ -45,6 +47,7 @@ impl<'a> Segment<'a> {
             frame,
             ports: (u16::from_be_bytes([tcp[0], tcp[1]]), u16::from_be_bytes([tcp[2], tcp[3]])),
             sequence: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
+            acknowledged: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
             flags: tcp[13],
             headers: (ip_header, tcp_header),
             payload,
@@ -54,6 +57,17 @@ impl<'a> Segment<'a> {
     /// Begins a connection.
     pub(super) fn is_syn(&self) -> bool {
         self.flags & SYN != 0
+    }
+
+    /// Ends a connection at once.
+    pub(super) fn is_reset(&self) -> bool {
+        self.flags & RST != 0
+    }
+
+    /// The number after its last byte; the beginning and the end of a stream count as one each.
+    pub(super) fn end(&self) -> u32 {
+        let edges = u32::from(self.flags & SYN != 0) + u32::from(self.flags & FIN != 0);
+        self.sequence.wrapping_add(self.payload.len() as u32).wrapping_add(edges)
     }
 
     /// Nothing but an acknowledgement.

@@ -75,3 +75,13 @@ pub fn as_for_a_new_program() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Signals one thread of a process, by the ids that this process sees.
+pub fn signal_thread(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
+    if pid <= 0 || tid <= 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: tgkill touches no memory of this process.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

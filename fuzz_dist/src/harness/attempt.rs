@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::supervise;
+use super::timed::Timed;
 use crate::checker::{Validity, Verdict};
-use crate::clock::Clock;
 use crate::error::ErrorKind;
 use crate::report::{self, RunFacts};
 use crate::run::options::{Effective, Expect, OnUnknown};
@@ -87,9 +87,19 @@ fn run_attempt(
     attempt: u32,
 ) -> (TrialReport, String) {
     let seed = effective.seed_of_attempt(attempt);
-    let session = Session::new(spec.clone(), over.clone(), seed, Clock::system());
+    let time = match Timed::begin(effective.time) {
+        Ok(time) => time,
+        Err(error) => {
+            let story = error.to_string();
+            return (TrialReport::Failed(story.clone()), story);
+        }
+    };
+    let session = Session::new(spec.clone(), over.clone(), seed, time.clock());
     let finished = match supervise::attempt(spec, session, effective, attempt > 0) {
-        Ok(finished) => finished,
+        Ok(finished) => {
+            let notes = [finished.notes.clone(), time.notes(finished.outcome.is_err())].concat();
+            Finished { notes, ..finished }
+        }
         Err(error) => {
             let story = error.to_string();
             return (TrialReport::Failed(story.clone()), story);

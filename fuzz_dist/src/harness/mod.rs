@@ -5,6 +5,7 @@ mod attempt;
 mod exits;
 mod signals;
 mod supervise;
+mod timed;
 mod trials;
 
 use crate::env::{AnyProvider, Provider as _, threads};

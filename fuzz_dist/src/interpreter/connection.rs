@@ -8,6 +8,11 @@ use crate::client::{
 use crate::clock::Clock;
 use crate::generator::Thread;
 use crate::op::{Completion, Invocation, NodeId, OpError};
+use crate::random::Seed;
+
+/// How long an operation is on its way to its node, and back, in simulated time.
+const LATENCY_MIN: Duration = Duration::from_micros(50);
+const LATENCY_MAX: Duration = Duration::from_millis(1);
 
 /// A thread's client, or what is left of it.
 #[derive(Default)]
@@ -43,6 +48,8 @@ pub(crate) struct Target<'a> {
     pub(super) node: NodeId,
     pub(super) open_timeout: Duration,
     pub(super) op_timeout: Duration,
+    /// In simulated time: what the latencies are drawn from.
+    pub(super) latency: Option<Seed>,
 }
 
 /// What a thread has done.
@@ -63,13 +70,14 @@ impl Target<'_> {
                 return Done::Op(connection, Completion::Fail(error));
             }
         };
-        let completion = match self.clock.timeout(self.op_timeout, client.invoke(&op)).await {
-            Ok(completion) => completion,
-            Err(_) => {
-                let text = format!("no answer within {:?}", self.op_timeout);
-                Completion::Info(OpError::new(TIMEOUT, text))
-            }
-        };
+        let completion =
+            match self.clock.timeout(self.op_timeout, self.over_the_way(&mut *client, &op)).await {
+                Ok(completion) => completion,
+                Err(_) => {
+                    let text = format!("no answer within {:?}", self.op_timeout);
+                    Completion::Info(OpError::new(TIMEOUT, text))
+                }
+            };
         let broken = match &completion {
             Completion::Ok(_) => false,
             Completion::Fail(error) => breaks_connection(error),
@@ -81,6 +89,18 @@ impl Target<'_> {
             Connection::Ready(client)
         };
         Done::Op(connection, completion)
+    }
+
+    /// The operation with its way there and back. Where work takes no time, the way has to: otherwise no two
+    /// operations would overlap, and time would stand still while clients ask one thing after the other.
+    async fn over_the_way(&self, client: &mut dyn DynClient, op: &Invocation) -> Completion {
+        let Some(seed) = self.latency else { return client.invoke(op).await };
+        let now = self.clock.reading_ns();
+        let mut stream = seed.stream(&format!("latency {} {now}", self.thread.0));
+        self.clock.sleep(stream.duration(LATENCY_MIN, LATENCY_MAX)).await;
+        let completion = client.invoke(op).await;
+        self.clock.sleep(stream.duration(LATENCY_MIN, LATENCY_MAX)).await;
+        completion
     }
 
     /// Tries once to get a connection, after a pause.

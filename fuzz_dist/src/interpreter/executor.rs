@@ -41,6 +41,7 @@ impl Executor {
             node: caller.node,
             open_timeout: self.options.open_timeout,
             op_timeout: self.options.op_timeout,
+            latency: self.options.latency,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Counts;
 use crate::generator::ThreadSet;
 use crate::op::Name;
+use crate::random::Seed;
 use crate::time::{Time, secs};
 
 /// How operations are run.
@@ -25,6 +26,8 @@ pub struct Options {
     /// Functions without effects, such as `read`: where the outcome of one is unknown, it
     /// counts as failed, since burning a process for it would only waste concurrency.
     pub pure_functions: Vec<Name>,
+    /// In simulated time: the seed of the latencies between clients and their nodes.
+    pub latency: Option<Seed>,
 }
 
 impl Options {
@@ -38,6 +41,7 @@ impl Options {
             drain_timeout: secs(6),
             cancelled_drain_timeout: secs(1),
             pure_functions: Vec::new(),
+            latency: None,
         }
     }
 

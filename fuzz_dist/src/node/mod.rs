@@ -374,6 +374,11 @@ where
     let begun = clock.now();
     let end = begun + limit;
     let mut last = "it never answered".to_string();
+    if clock.preload().is_some() {
+        // What was just begun goes on until it waits. Otherwise it would be the machine that decides about the
+        // first answer.
+        clock.sleep(PAUSE_MIN).await;
+    }
     loop {
         match clock.timeout_at(end, ask()).await {
             Ok(Ok(answer)) => return Ok(answer),

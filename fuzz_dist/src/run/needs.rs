@@ -1,6 +1,6 @@
 //! What the parts of a test need of their environment: refused by name before anything starts.
 
-use super::options::{Effective, Heal};
+use super::options::{Effective, Heal, Timing};
 use crate::db::AnyDb;
 use crate::env::{Capabilities, Facet, Folder, HostSpec, Provider};
 use crate::error::Error;
@@ -60,6 +60,7 @@ impl Able {
         let needed = [
             (options.wire, Facet::Wire, "`wire = true`"),
             (options.heal == Heal::Prompt, Facet::PromptHeal, "`heal = \"prompt\"`"),
+            (options.time != Timing::Real, Facet::SimulatedTime, "`time`"),
         ];
         let needed = needed.into_iter().filter(|(said, ..)| *said);
         needed.into_iter().try_for_each(|(_, facet, who)| {
@@ -226,5 +227,7 @@ mod tests {
         check(wire, "option `wire = true`", &[Facet::Wire]);
         let prompt = Options { heal: Some(Heal::Prompt), ..Options::default() };
         check(prompt, "option `heal = \"prompt\"`", &[Facet::PromptHeal]);
+        let simulated = Options { time: Some(Timing::Simulated), ..Options::default() };
+        check(simulated, "option `time`", &[Facet::SimulatedTime]);
     }
 }

@@ -70,7 +70,17 @@ pub(super) async fn start(live: &Arc<Live>) {
         if let Err(e) = runtime.prepare().await {
             return live.observed.note(format!("the nodes are not observed: {e}"));
         }
-        let waiting: Vec<_> = nodes.into_iter().map(|node| watch(live, &runtime, node)).collect();
+        let is_simulated = live.clock.preload().is_some();
+        let mut waiting = Vec::new();
+        for node in nodes {
+            let started = watch(live, &runtime, node);
+            if is_simulated {
+                // One after the other, so that the history has them in one order.
+                let _ = started.await;
+            } else {
+                waiting.push(started);
+            }
+        }
         for started in waiting {
             let _ = started.await;
         }

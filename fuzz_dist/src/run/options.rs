@@ -103,6 +103,32 @@ pub enum Stop {
     FirstAnomaly,
 }
 
+/// How time passes for the cluster and the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timing {
+    /// As the machine's.
+    #[default]
+    Real,
+    /// It stands still while anybody works, and leaps to the next deadline when everybody waits.
+    Simulated,
+    /// It passes as the machine's while anybody works, and leaps when everybody waits.
+    Natural,
+    /// It passes ten times as fast as the machine's.
+    Tenfold,
+}
+
+impl Timing {
+    /// As the attribute writes it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Timing::Real => "real",
+            Timing::Simulated => "simulated",
+            Timing::Natural => "simulated-1x",
+            Timing::Tenfold => "10x",
+        }
+    }
+}
+
 /// Whether partitions may overlap: the opposite of `prevent_overlapping_partitions` of Erlang's kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -358,6 +384,9 @@ impl fmt::Display for Effective {
             (self.announce == Announce::Nothing, "announces nothing"),
             (self.announce == Announce::Operations, "announces operations"),
             (self.stop == Stop::FirstAnomaly, "stops at the first anomaly"),
+            (self.time == Timing::Simulated, "simulated time"),
+            (self.time == Timing::Natural, "simulated time, 1x while anybody works"),
+            (self.time == Timing::Tenfold, "time passes ten times as fast"),
         ];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, text)| write!(f, ", {text}"))
     }

@@ -42,6 +42,7 @@ fn everything_that_was_said_is_in_the_line() {
         samples: Some(Duration::from_millis(200)),
         announce: Some(Announce::Operations),
         stop: Some(Stop::FirstAnomaly),
+        time: Some(Timing::Simulated),
         ..seeded()
     };
     assert_eq!(
@@ -49,7 +50,8 @@ fn everything_that_was_said_is_in_the_line() {
         "3 nodes, 12 clients, 0.5 ops/s, main phase 1500ms, op time-out 5s, set-up limit 2m, \
          quiesce limit 40s, total limit 5m, seed 7, 3 attempts, samples every 200ms, \
          expects invalid, unknown only warns, reconnects after heal, prompt heal, follows the wire, \
-         sessions count, exclusive, announces operations, stops at the first anomaly"
+         sessions count, exclusive, announces operations, stops at the first anomaly, \
+         simulated time"
     );
 }
 

@@ -267,6 +267,7 @@ mod tests {
             ("FUZZ_DIST_ATTEMPTS", "3"),
             ("FUZZ_DIST_MISSING", "ignore"),
             ("FUZZ_DIST_STOP", "first_anomaly"),
+            ("FUZZ_DIST_TIME", "simulated-1x"),
             ("FUZZ_DIST_UNKNOWN", "warn"),
             ("FUZZ_DIST_LOG_LIMIT", "3M"),
         ]);
@@ -280,6 +281,7 @@ mod tests {
                 attempts: Some(3),
                 unknown: Some(OnUnknown::Warn),
                 stop: Some(Stop::FirstAnomaly),
+                time: Some(Timing::Natural),
                 ..Options::default()
             },
             missing: Some(Missing::Ignore),

@@ -13,7 +13,7 @@ use super::faults::{Faults, Scene};
 use super::lease::Share;
 use super::live::{FIRST_PROCESS, Live, Triggering, open};
 use super::needs::Able;
-use super::options::{Announce, Effective};
+use super::options::{Announce, Effective, Heal, Timing};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
@@ -174,7 +174,8 @@ async fn bring_up(
     let follows =
         nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.needs().contains(&Facet::Wire));
     let mut spec = EnvironmentSpec::new(folder.join("hosts"), hosts);
-    spec.heal = effective.heal;
+    // TCP's timers are the machine's: in simulated time they must decide nothing.
+    spec.heal = if effective.time == Timing::Real { effective.heal } else { Heal::Prompt };
     spec.protocol = runtime.as_ref().and_then(|runtime| runtime.protocol());
     spec.follow = effective.wire || follows;
     spec.clock = session.clock().clone();
@@ -220,6 +221,7 @@ async fn bring_up(
             op_timeout: effective.op_limit,
             drain_timeout: effective.op_limit + Duration::from_secs(1),
             pure_functions: workload.pure_functions().to_vec(),
+            latency: (effective.time == Timing::Simulated).then_some(session.seed()),
             ..InterpreterOptions::for_nodes(nodes.len() as u16)
         },
     )?;
@@ -244,9 +246,16 @@ async fn bring_up(
     })
     .await?;
     session.enter("starting the nodes");
+    let starts = start_times(session, &effective, cluster.nodes().len());
     each(cluster.nodes(), |node| {
         let db = db.clone();
-        async move { db.start(&node).await }
+        let start = starts.get(node.id().index()).copied().unwrap_or_default();
+        async move {
+            if !start.is_zero() {
+                node.clock().sleep(start).await;
+            }
+            db.start(&node).await
+        }
     })
     .await?;
     session.enter("waiting until the nodes are ready");
@@ -349,6 +358,19 @@ fn record_member(
     let _ = recorder.record(Event { time, process, node, kind, f, value, error, phase });
 }
 
+/// When each node is started: at once, but in simulated time apart, since otherwise all of their timers would run
+/// out at the same instants for ever.
+fn start_times(session: &Session, effective: &Effective, nodes: usize) -> Vec<Duration> {
+    let mut stream = session.seed().stream("start times");
+    let apart = |_| match effective.time {
+        Timing::Real | Timing::Tenfold => Duration::ZERO,
+        Timing::Simulated | Timing::Natural => {
+            stream.duration(Duration::from_millis(1), Duration::from_secs(2))
+        }
+    };
+    (0..nodes).map(apart).collect()
+}
+
 /// An environment that cannot be: what was named and cannot be used is a mistake of whoever named it, the
 /// rest is refused by the machine.
 fn explained(error: env::Error) -> Error {
@@ -416,6 +438,9 @@ fn facts(
         ("heal".into(), effective.heal.as_str().into()),
         (COMPLETED.into(), false.into()),
     ];
+    if effective.time != Timing::Real {
+        meta.push(("time".into(), effective.time.as_str().into()));
+    }
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));
     }

@@ -9,6 +9,7 @@ mod packet;
 pub(super) mod tests;
 
 use super::link::{Link, LinkSet};
+use super::owed::Owed;
 use super::recorder::{Outcome, Reason, Recorder};
 pub(super) use delays::{Delays, Hold, Next, Put, Until, Waiting};
 use fuzz_dist_clock::Clock;
@@ -84,11 +85,14 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) delays: Delays,
     pub(super) clock: Clock,
+    /// In simulated time.
+    owed: Option<Arc<Owed>>,
 }
 
 impl Shared {
     pub(super) fn new(heal: Heal, clock: Clock) -> Shared {
-        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock }
+        let owed = clock.preload().map(|_| Owed::new(clock.clone()));
+        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock, owed }
     }
 }
 
@@ -198,7 +202,11 @@ impl<D: Devices> Pipeline<D> {
     /// dropped it do not see it again.
     pub(super) fn heal(&self) {
         let recorder = &self.shared.recorder;
-        for (link, frame) in recorder.take_dropped(|link| self.cut(link).is_none()) {
+        let frames = recorder.take_dropped(|link| self.cut(link).is_none());
+        if let Some(owed) = &self.shared.owed {
+            owed.begin(&frames);
+        }
+        for (link, frame) in frames {
             let number = recorder.next_packet(link);
             self.go_on(&Waiting { link, number, stage: Stage::Connections, frame });
         }
@@ -216,6 +224,9 @@ impl<D: Devices> Pipeline<D> {
 
     fn deliver(&self, link: Link, at_ns: u64, frame: &[u8]) {
         let taken = self.devices.write(link, frame);
+        if taken && let Some(owed) = &self.shared.owed {
+            owed.see(link, frame);
+        }
         let outcome = if taken { Outcome::Delivered } else { Outcome::Failed };
         self.shared.recorder.record(link, at_ns, frame, outcome);
     }

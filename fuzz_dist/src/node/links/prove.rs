@@ -143,6 +143,10 @@ impl<'a> Look<'a> {
             self.seen_mut(*link).before.get_or_insert(dropped);
         }
         self.probes.send(self.rounds.len() as u32 - 1, unsettled).await;
+        if self.links.clock.preload().is_some() {
+            // Once the clock goes on, the datagrams have arrived: otherwise the machine would decide how often is looked.
+            self.links.clock.sleep(LOOK_EVERY).await;
+        }
         let end = self.links.clock.now() + ROUND;
         while self.look() == State::Waiting {
             if self.links.clock.now() >= end {

@@ -1,0 +1,407 @@
+//! The governor: finds out whether everybody waits, and then moves the clock to the next deadline.
+//!
+//! A look goes in this order, so that nothing which goes on is missed. First everybody's counters are read (waits of
+//! registered threads, runs of others), then each thread must be asleep in the kernel, then the counters must be the
+//! same. A thread that was woken and has not had a processor yet is not asleep, so a loaded machine cannot make a busy
+//! cluster look idle; and whoever woke another after that one was looked at has run itself, which its counter shows.
+
+use super::look::{self, Found, Process, Thread, interrupts};
+use super::page::{NEVER, SIGNAL, state};
+use super::shared::machine_now;
+use super::{Inner, Pace};
+use fuzz_dist_sys::signals::signal_thread;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const NAP_MIN_NS: i64 = 20_000;
+const NAP_MAX_NS: i64 = 200_000;
+/// A thread that has used a processor for so long without a wait may be waiting for the clock in a loop.
+const SPIN_NS: u64 = 1_000_000_000;
+/// When all together have used so much since anybody was idle, a loop may move between threads.
+const SPIN_OF_ALL_NS: u64 = 10 * SPIN_NS;
+/// How long time stands still before anybody looks for loops.
+const LOOK_FOR_LOOPS_NS: i64 = 1_000_000_000;
+/// How often flowing time looks for who is due.
+const FLOW_NS: i64 = 50_000;
+
+/// The governors of this process: they are always at work, and hold nobody's time.
+static GOVERNORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn governors() -> MutexGuard<'static, BTreeSet<i32>> {
+    GOVERNORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why time does not move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Busy {
+    /// The thread of this slot, and what was found.
+    Slot(usize, &'static str),
+    /// A thread of this process or of a watched one.
+    Thread(i32),
+    /// Something else.
+    Other(&'static str),
+}
+
+/// What the governor knows of a slot.
+#[derive(Default)]
+struct Known {
+    tid: i32,
+    thread: Option<Thread>,
+    stopped: bool,
+    seq: u32,
+    runs: u64,
+    /// For the guard: the counter when it was last seen to change, and the processor time then.
+    still: Option<(u32, u64)>,
+    /// The processor time when all began to be busy, and when that was.
+    busy: Option<(i64, u64)>,
+}
+
+pub(crate) struct Governor {
+    inner: Arc<Inner>,
+    tid: i32,
+    slots: Vec<Known>,
+    own: Process,
+    watched: Vec<Process>,
+    interrupts: Vec<Thread>,
+    busy_since: Option<i64>,
+    guarded_until: i64,
+    flowed: i64,
+}
+
+impl Governor {
+    pub(crate) fn new(inner: Arc<Inner>) -> Governor {
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        governors().insert(tid);
+        Governor {
+            inner,
+            tid,
+            slots: Vec::new(),
+            own: Process::new(pid),
+            watched: Vec::new(),
+            interrupts: interrupts(),
+            busy_since: None,
+            guarded_until: 0,
+            flowed: 0,
+        }
+    }
+
+    /// Moves the clock until it is told to stop; then time goes on as the machine's, so that nobody waits for ever.
+    pub(crate) fn run(mut self) {
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+        while !self.inner.stopping.load(SeqCst) {
+            let nap = self.turn();
+            if nap > 0 {
+                std::thread::sleep(Duration::from_nanos(nap as u64));
+            }
+        }
+    }
+
+    /// One look, and what follows from it; how long to nap until the next.
+    fn turn(&mut self) -> i64 {
+        let t = machine_now();
+        self.pace();
+        if self.inner.shared.speed.load(SeqCst) != 0 {
+            self.flow(t);
+        }
+        let leaps = self.inner.control().pace.leaps();
+        let looked = if leaps { self.look() } else { Err(Busy::Other("time flows")) };
+        self.inner.control().busy = looked.err();
+        match looked {
+            Ok(next) => {
+                self.busy_since = None;
+                self.idle(next)
+            }
+            Err(busy) => {
+                let since = *self.busy_since.get_or_insert(t);
+                self.guard(busy, t, since);
+                ((t - since) / 8).clamp(NAP_MIN_NS, NAP_MAX_NS)
+            }
+        }
+    }
+
+    /// Puts another pace into force.
+    fn pace(&mut self) {
+        let speed = self.inner.control().pace.speed();
+        let shared = &self.inner.shared;
+        if shared.speed.load(SeqCst) != speed {
+            shared.set_clock(shared.now(), speed);
+            // Whoever waits computes anew how long.
+            for index in 0..shared.used().len() {
+                self.kick(index);
+            }
+        }
+    }
+
+    /// Time passes by itself: those that are due and did not notice are woken.
+    fn flow(&mut self, t: i64) {
+        if t - self.flowed < FLOW_NS {
+            return;
+        }
+        self.flowed = t;
+        let now = self.inner.shared.now();
+        self.inner.manual.advance_to_ns(now.unsigned_abs());
+        for index in 0..self.inner.shared.used().len() {
+            if self.inner.shared.slots[index].waits_until().is_some_and(|until| until < now) {
+                self.kick(index);
+            }
+        }
+    }
+
+    /// Everybody waits, the first until `next`.
+    fn idle(&mut self, next: i64) -> i64 {
+        let shared = &self.inner.shared;
+        let now = shared.now();
+        // Who is due and has not noticed: the harness first, then one thread after the other.
+        if self.inner.manual.advance_to_ns(now.unsigned_abs()) {
+            return 0;
+        }
+        if next <= now {
+            self.wake_first(now);
+            return 0;
+        }
+        let limit = self.inner.control().limit;
+        if next > limit || next == NEVER {
+            if limit != NEVER && limit > now {
+                shared.set_clock(limit, shared.speed.load(SeqCst));
+                return 0;
+            }
+            self.inner.reached(now);
+            return 2 * NAP_MIN_NS;
+        }
+        self.inner.counts.leaps.fetch_add(1, Relaxed);
+        shared.set_clock(next, shared.speed.load(SeqCst));
+        if !self.inner.manual.advance_to_ns(next.unsigned_abs()) {
+            self.wake_first(next);
+        }
+        0
+    }
+
+    /// Of those that are due, the first by deadline and host alone: the others once it waits again. So what happens
+    /// at one instant happens in one order.
+    fn wake_first(&mut self, now: i64) {
+        let due = |index: &usize| {
+            let slot = &self.inner.shared.slots[*index];
+            let until = slot.waits_until().filter(|until| *until <= now)?;
+            let known = &self.slots[*index];
+            (slot.tid.load(SeqCst) > 0 && !known.stopped)
+                .then(|| (until, slot.order.load(SeqCst), *index))
+        };
+        let first = (0..self.slots.len()).filter_map(|index| due(&index)).min();
+        if let Some((.., index)) = first {
+            self.kick(index);
+        }
+    }
+
+    fn kick(&self, index: usize) {
+        let slot = &self.inner.shared.slots[index];
+        let [pid, tid] = [&slot.outer_pid, &slot.outer_tid].map(|id| id.load(SeqCst));
+        if tid > 0 && slot.state.load(SeqCst) == state::WAIT {
+            self.inner.counts.wakes.fetch_add(1, Relaxed);
+            // One that is gone is found at the next look.
+            let _ = signal_thread(pid, tid, SIGNAL);
+        }
+    }
+
+    /// Whether everybody waits, and the first deadline.
+    fn look(&mut self) -> Result<i64, Busy> {
+        self.inner.counts.looks.fetch_add(1, Relaxed);
+        if self.inner.manual.is_held() {
+            return Err(Busy::Other("something holds the clock"));
+        }
+        let count = self.inner.shared.used().len();
+        while self.slots.len() < count {
+            self.slots.push(Known::default());
+        }
+        // Those that say that they run are most probably right.
+        for index in 0..count {
+            self.begin_look(index)?;
+        }
+        let before = self.others()?;
+        let mut next =
+            i64::try_from(self.inner.manual.next_ns().unwrap_or(u64::MAX)).unwrap_or(NEVER);
+        for index in 0..count {
+            if self.is_busy(index) {
+                return Err(Busy::Slot(index, "runs"));
+            }
+        }
+        if self.interrupts.iter().any(|thread| thread.look() == Found::Busy) {
+            return Err(Busy::Other("the kernel handles interrupts"));
+        }
+        let after = self.others()?;
+        for index in 0..count {
+            let (slot, known) = (&self.inner.shared.slots[index], &self.slots[index]);
+            let tid = slot.tid.load(SeqCst);
+            if tid == 0 && known.tid == 0 {
+                continue;
+            }
+            if tid != known.tid || slot.seq.load(SeqCst) != known.seq {
+                return Err(Busy::Slot(index, "has waited meanwhile"));
+            }
+            if slot.state.load(SeqCst) != state::WAIT {
+                if self.runs(index) != known.runs {
+                    return Err(Busy::Slot(index, "has run meanwhile"));
+                }
+            } else if let Some(until) = slot.waits_until()
+                && !known.stopped
+            {
+                next = next.min(until);
+            }
+        }
+        let changed = before != after
+            || self.inner.shared.used().len() != count
+            || self.inner.manual.is_held();
+        if changed { Err(Busy::Other("something has run meanwhile")) } else { Ok(next) }
+    }
+
+    /// Reads a slot's counters, and finds the thread behind it.
+    fn begin_look(&mut self, index: usize) -> Result<(), Busy> {
+        let slot = &self.inner.shared.slots[index];
+        let tid = slot.tid.load(SeqCst);
+        let known = &mut self.slots[index];
+        if tid == 0 {
+            *known = Known::default();
+            return Ok(());
+        }
+        let state = slot.state.load(SeqCst);
+        if tid < 0 || state == state::HOLD {
+            return Err(Busy::Slot(index, "is about to go on"));
+        }
+        known.seq = slot.seq.load(SeqCst);
+        if known.tid != tid || known.thread.is_none() || slot.outer_tid.load(SeqCst) == 0 {
+            *known = Known { tid, seq: known.seq, ..Known::default() };
+            let Some((pid, tid)) = self.inner.outer_ids(slot) else {
+                // It ended before anybody looked, or is just being made.
+                self.forget_if_gone(index, tid);
+                return Err(Busy::Slot(index, "is not to be found"));
+            };
+            slot.outer_pid.store(pid, SeqCst);
+            slot.outer_tid.store(tid, SeqCst);
+            self.slots[index].thread = Thread::open(pid, tid).ok();
+        }
+        if state != state::WAIT {
+            self.slots[index].runs = self.runs(index);
+            if self.is_busy(index) {
+                return Err(Busy::Slot(index, "runs"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the slot of a thread that nobody finds: who registered has lived, so it has ended.
+    fn forget_if_gone(&self, index: usize, tid: i32) {
+        let slot = &self.inner.shared.slots[index];
+        if self.inner.outer_ids(slot).is_none() {
+            let _ = slot.tid.compare_exchange(tid, 0, SeqCst, SeqCst);
+        }
+    }
+
+    fn runs(&self, index: usize) -> u64 {
+        self.slots[index].thread.as_ref().map_or(0, Thread::runs)
+    }
+
+    /// Whether the thread of a slot is awake; frees the slot of one that is gone.
+    fn is_busy(&mut self, index: usize) -> bool {
+        let known = &mut self.slots[index];
+        if known.tid == 0 {
+            return false;
+        }
+        let found = known.thread.as_ref().map_or(Found::Gone, Thread::look);
+        known.stopped = found == Found::Stopped;
+        if found == Found::Gone {
+            let slot = &self.inner.shared.slots[index];
+            let _ = slot.tid.compare_exchange(known.tid, 0, SeqCst, SeqCst);
+            *known = Known::default();
+        }
+        found == Found::Busy
+    }
+
+    /// The counters of everybody who is not registered, all of whom must be asleep.
+    fn others(&mut self) -> Result<Vec<(i32, u64)>, Busy> {
+        for pid in std::mem::take(&mut self.inner.control().watch) {
+            self.watched.push(Process::new(pid));
+        }
+        let mut runs = Vec::new();
+        let governors = governors().clone();
+        for process in std::iter::once(&mut self.own).chain(&mut self.watched) {
+            for thread in process.threads().filter(|thread| !governors.contains(&thread.tid)) {
+                match thread.look() {
+                    Found::Busy => return Err(Busy::Thread(thread.tid)),
+                    Found::Gone => {}
+                    Found::Asleep | Found::Stopped => runs.push((thread.tid, thread.runs())),
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Somebody may be running until time passes: then it passes at the machine's speed, which is counted.
+    ///
+    /// Only for a thread that runs and has not waited once for a while: a cluster that is merely slow waits all the
+    /// time, and must not see time pass.
+    fn guard(&mut self, busy: Busy, t: i64, since: i64) {
+        if !matches!(busy, Busy::Slot(..))
+            || self.inner.control().pace != Pace::Still
+            || t - since < LOOK_FOR_LOOPS_NS
+        {
+            return;
+        }
+        // Processor time, since on a loaded machine everything takes long.
+        let (mut spins, mut all) = (false, 0);
+        for (slot, known) in self.inner.shared.used().iter().zip(&mut self.slots) {
+            let Some(thread) = known.thread.as_ref().filter(|_| slot.tid.load(SeqCst) > 0) else {
+                continue;
+            };
+            let (seq, ran) = (slot.seq.load(SeqCst), thread.ran_ns());
+            let began = known.busy.filter(|(began, _)| *began == since);
+            let (_, before) = *known.busy.insert(began.unwrap_or((since, ran)));
+            all += ran.saturating_sub(before);
+            let runs = slot.state.load(SeqCst) != state::WAIT;
+            let still = known.still.filter(|(before, _)| runs && *before == seq);
+            let (_, before) = *known.still.insert(still.unwrap_or((seq, ran)));
+            spins |= runs && ran.saturating_sub(before) > SPIN_NS && thread.look() == Found::Busy;
+        }
+        spins |= all > SPIN_OF_ALL_NS;
+        let step = t - self.guarded_until;
+        if !spins || step > LOOK_FOR_LOOPS_NS {
+            self.guarded_until = t;
+        } else if step >= 1_000_000 {
+            self.guarded_until = t;
+            let shared = &self.inner.shared;
+            let to = (shared.now() + step).min(self.inner.control().limit.max(shared.now()));
+            self.inner.counts.guarded_ns.fetch_add(step.unsigned_abs(), Relaxed);
+            shared.set_clock(to, 0);
+            if !self.inner.manual.advance_to_ns(to.unsigned_abs()) {
+                self.wake_first(to);
+            }
+        }
+    }
+}
+
+impl Drop for Governor {
+    /// However it ends, time goes on: at the machine's speed.
+    fn drop(&mut self) {
+        governors().remove(&self.tid);
+        self.inner.control().pace = Pace::Flowing(1_000_000);
+        let shared = &self.inner.shared;
+        shared.set_clock(shared.now(), 1_000_000);
+        for index in 0..shared.used().len() {
+            self.kick(index);
+        }
+        self.inner.ended();
+    }
+}
+
+impl Inner {
+    /// The ids by which this process knows a slot's thread.
+    fn outer_ids(&self, slot: &super::page::Slot) -> Option<(i32, i32)> {
+        let [pid, tid] = [&slot.pid, &slot.tid].map(|id| id.load(SeqCst));
+        let space = slot.space.load(SeqCst);
+        if space == self.space {
+            return std::fs::exists(format!("/proc/{pid}/task/{tid}")).ok()?.then_some((pid, tid));
+        }
+        look::resolve(space, tid)
+    }
+}
