@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fuzz_dist::antidote::{Antidote, Topology};
-use fuzz_dist::env::HostSpec;
+use fuzz_dist::env::{Folder, HostSpec};
 use fuzz_dist::node::Cluster;
 use fuzz_dist::op::Name;
 use fuzz_dist::prelude::*;
@@ -73,6 +73,9 @@ impl Db for Twice {
     }
     fn hosts(&self, nodes: usize) -> Result<Vec<HostSpec>, Error> {
         self.0.hosts(nodes)
+    }
+    fn folders(&self, host: &HostSpec) -> Result<Vec<Folder>, Error> {
+        self.0.folders(host)
     }
     async fn start(&self, node: &Node) -> Result<(), Error> {
         self.0.start(node).await?;

@@ -12,7 +12,7 @@ use super::{Anomaly, Checker, Validity, Verdict};
 use crate::registration::{Judges, Needs, Opt, Registration, built};
 use fuzz_dist_history::op::{Name, NodeId};
 use fuzz_dist_history::time::Time;
-use fuzz_dist_history::{FaultSpan, FaultStatus, History};
+use fuzz_dist_history::{FaultSpan, FaultStatus, History, MemberChange, MemberState};
 
 /// Judges how soon operations work again; see [`liveness`].
 #[derive(Clone, Debug)]
@@ -80,14 +80,18 @@ impl Checker for Liveness {
         let heals = heals(faults.spans(), end(history), self.within);
         let all: Vec<Call> = calls_of(history, &self.kinds);
         let mut found: Vec<Anomaly> = Vec::new();
-        let members = history.members();
-        let has_left = |node: Option<NodeId>| node.is_some_and(|node| !members.contains(&node));
+        let changes = history.member_changes();
+        let has_left = |node: Option<NodeId>, by: Time| {
+            let of = |change: &&MemberChange| Some(change.node) == node && change.time <= by;
+            let mut states = changes.iter().filter(of).map(|change| change.state);
+            states.any(|state| matches!(state, MemberState::Leaving | MemberState::Left))
+        };
         let (mut judged, mut slowest): (usize, Option<Duration>) = (0, None);
         for heal in &heals {
             let limit = *heal + self.within;
             let tries = tries(history, &all, *heal, limit).into_iter();
-            // Nodes that left need not work again.
-            for ((node, f), tries) in tries.filter(|((node, _), _)| !has_left(*node)) {
+            // Nodes that began to leave within that time need not work again.
+            for ((node, f), tries) in tries.filter(|((node, _), _)| !has_left(*node, limit)) {
                 match tries.worked {
                     Some(done) => {
                         judged += 1;

@@ -171,6 +171,8 @@ impl Lab {
     /// Adds a host while the lab runs.
     pub(super) async fn add(&self, spec: HostSpec) -> Result<HostId, Error> {
         let _one_at_a_time = self.membership.lock().await;
+        // In simulated time the others wait: how long the machine takes for it decides nothing.
+        let _held = self.clock.hold();
         let id = {
             let mut hosts = lock(&self.hosts);
             let present = hosts.present.values().map(|host| host.spec.name.as_str());

@@ -14,6 +14,7 @@
 mod c;
 mod clocks;
 mod locks;
+mod masks;
 #[path = "../src/page.rs"]
 #[allow(dead_code, reason = "the governor's half uses the rest")]
 mod page;

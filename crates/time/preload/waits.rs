@@ -94,7 +94,7 @@ fn millis(timeout: c_int) -> Option<i64> {
 }
 
 /// A mask of signals without the governor's, which must come through.
-fn open_mask(mask: *const u64) -> Option<u64> {
+pub fn open_mask(mask: *const u64) -> Option<u64> {
     unsafe { mask.as_ref() }.map(|mask| mask & !(1 << (crate::page::SIGNAL - 1)))
 }
 

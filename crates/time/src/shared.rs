@@ -51,7 +51,7 @@ impl Shared {
 
     /// Sets the clock, which never goes back. The governor alone does it.
     pub(crate) fn set_clock(&self, now: i64, speed: i64) {
-        let now = now.max(self.base_virtual.load(SeqCst));
+        let now = now.max(self.now());
         self.seq.fetch_add(1, SeqCst);
         self.base_real.store(machine_now(), SeqCst);
         self.base_virtual.store(now, SeqCst);

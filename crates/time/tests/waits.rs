@@ -146,6 +146,17 @@ const FLOW_LONG: &str =
 const PROGRAMS: &[(&str, &str, &str)] = &[
     ("sleep", "time.sleep(3600); print(since())", "3600000000000"),
     (
+        "who_blocks_all_signals_is_woken",
+        "
+import signal
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+time.sleep(3600)
+signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+time.sleep(3600)
+print(since(), len(blocked), signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, []))",
+        "7200000000000 0 True",
+    ),
+    (
         "all_clocks_agree",
         "
 clocks = [time.CLOCK_MONOTONIC, time.CLOCK_MONOTONIC_RAW, time.CLOCK_BOOTTIME, time.CLOCK_REALTIME]

@@ -1,5 +1,6 @@
 //! Faults of processes: killed and started again, or paused.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -34,7 +35,7 @@ pub fn kill() -> Nemesis {
 /// let without = kill_of(["balancer"]);
 /// ```
 pub fn kill_of<N: Into<Name>>(hosts: impl IntoIterator<Item = N>) -> Nemesis {
-    KillFault(hosts.into_iter().map(Into::into).collect()).into()
+    KillFault(Some(hosts.into_iter().map(Into::into).collect())).into()
 }
 
 /// Stops all processes of some nodes (SIGSTOP) and lets them go on at the end.
@@ -49,21 +50,22 @@ pub fn pause() -> Nemesis {
 
 /// The same of exactly these hosts, which may be services.
 pub fn pause_of<N: Into<Name>>(hosts: impl IntoIterator<Item = N>) -> Nemesis {
-    PauseFault(hosts.into_iter().map(Into::into).collect()).into()
+    PauseFault(Some(hosts.into_iter().map(Into::into).collect())).into()
 }
 
 /// See [`kill`] and [`kill_of`].
 #[derive(Clone, Debug, Default)]
-pub struct KillFault(Vec<Name>);
+pub struct KillFault(Option<Vec<Name>>);
 
 /// See [`pause`] and [`pause_of`].
 #[derive(Clone, Debug, Default)]
-pub struct PauseFault(Vec<Name>);
+pub struct PauseFault(Option<Vec<Name>>);
 
 /// The hosts of these names; without names a random minority of the nodes, at least one.
-fn drawn(named: &[Name], targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
+fn drawn(named: Option<&[Name]>, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
+    let Some(named) = named else { return some_nodes(targets, random) };
     if named.is_empty() {
-        return some_nodes(targets, random);
+        return Err(Error::usage("`kill_of` and `pause_of` need the name of a host"));
     }
     let mut hosts = targets.cluster.nodes();
     hosts.extend(targets.cluster.others().iter().cloned());
@@ -74,7 +76,8 @@ fn drawn(named: &[Name], targets: Targets<'_>, random: &mut Stream) -> Result<Hi
             Error::usage(format!("there is no host `{name}`; there are {}", names.join(", ")))
         })
     };
-    let nodes = named.iter().map(find).collect::<Result<_, _>>()?;
+    // One that is named twice is hit once.
+    let nodes = named.iter().map(find).collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect();
     Ok(Hit { shape: named.join(" "), nodes })
 }
 
@@ -117,7 +120,7 @@ impl Fault for KillFault {
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
-        drawn(&self.0, targets, random)
+        drawn(self.0.as_deref(), targets, random)
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
@@ -144,7 +147,8 @@ pub(super) async fn kill_all(targets: Targets<'_>, hit: &[NodeId]) -> Result<boo
     for node in nodes(targets, hit) {
         kills.spawn(async move { node.kill().await });
     }
-    let mut gone = true;
+    // Of nodes that have left meanwhile nothing is killed.
+    let mut gone = !kills.is_empty();
     while let Some(killed) = kills.join_next().await {
         gone &= killed??;
     }
@@ -204,7 +208,14 @@ async fn restart(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
 
 async fn take_part(targets: Targets<'_>, node: &Node) -> Result<(), Error> {
     if !is_of_node(node.id()) {
-        return targets.db.start_service(node).await;
+        // One that was started before, and not found ready, is not left running beside another.
+        if node.is_running() {
+            node.kill().await?;
+        }
+        node.set_returning(true);
+        targets.db.start_service(node).await?;
+        node.set_returning(false);
+        return Ok(());
     }
     if !node.is_running() {
         node.set_returning(true);
@@ -229,7 +240,7 @@ impl Fault for PauseFault {
     }
 
     fn plan(&self, targets: Targets<'_>, random: &mut Stream) -> Result<Hit, Error> {
-        drawn(&self.0, targets, random)
+        drawn(self.0.as_deref(), targets, random)
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {

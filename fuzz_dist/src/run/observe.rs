@@ -65,7 +65,8 @@ pub(super) async fn start(live: &Arc<Live>) {
         return;
     }
     let joiners = Joiners { live: Arc::downgrade(live), runtime: runtime.clone() };
-    tokio::spawn(joiners.follow(live.cluster.following(), nodes.len(), live.cancel.subscribe()));
+    let known = live.cluster.all_nodes().len();
+    tokio::spawn(joiners.follow(live.cluster.following(), known, live.cancel.subscribe()));
     let starting = async {
         if let Err(e) = runtime.prepare().await {
             return live.observed.note(format!("the nodes are not observed: {e}"));
@@ -125,7 +126,9 @@ impl Joiners {
             for node in new.collect::<Vec<_>>() {
                 known = known.max(node.id().index() + 1);
                 super::announce::joined(&live, &self.runtime, &node);
-                drop(watch(&live, &self.runtime, node));
+                if self.runtime.runs_on(&node) {
+                    drop(watch(&live, &self.runtime, node));
+                }
             }
         }
     }

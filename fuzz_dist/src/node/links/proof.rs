@@ -62,6 +62,8 @@ pub struct Proof {
     pub(super) changing: Vec<Link>,
     /// Links of a partition that was removed before it was proved.
     pub(super) undone: Vec<Link>,
+    /// It is about a cut of which no link is left, since its nodes have left.
+    pub(super) is_of_nothing: bool,
     /// Why the environment did not install what acts.
     pub(super) refused: Option<String>,
 }
@@ -73,7 +75,10 @@ impl Proof {
         let unseen = [&self.silent, &self.changing, &self.undone];
         if !self.leaks.is_empty() {
             Some(false)
-        } else if self.refused.is_some() || unseen.iter().any(|links| !links.is_empty()) {
+        } else if self.is_of_nothing
+            || self.refused.is_some()
+            || unseen.iter().any(|links| !links.is_empty())
+        {
             None
         } else {
             Some(true)

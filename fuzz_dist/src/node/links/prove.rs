@@ -248,14 +248,18 @@ impl<'a> Look<'a> {
             silent: Vec::new(),
             changing: Vec::new(),
             undone: Vec::new(),
+            is_of_nothing: false,
             refused: self.refused.clone(),
             epoch: self.epoch,
             expected: self.expected.clone(),
         };
+        let mut own = 0;
         for link in self.pairs() {
             let cut = self.expected.drops(link.1, link.0);
             let seen = self.seen(link);
-            match self.scope.part(link, cut) {
+            let part = self.scope.part(link, cut);
+            own += usize::from(part == Part::Own);
+            match part {
                 Part::Nothing => {}
                 _ if self.scope.is_undone(link, cut) => proof.undone.push(link),
                 _ if cut && seen.arrived => proof.leaks.push(link),
@@ -265,6 +269,7 @@ impl<'a> Look<'a> {
                 _ => proof.silent.push(link),
             }
         }
+        proof.is_of_nothing = own == 0 && matches!(self.scope, Scope::Cut(_));
         proof
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinError;
 
 use super::Held;
 use crate::db::AnyDb;
+use crate::env::Facet;
 use crate::error::Error;
 use crate::nemesis::{AnyPlan, Check, DynFault, Targets};
 use crate::node::{Cluster, Proof};
@@ -43,7 +44,13 @@ pub(super) async fn plan(
     stored: impl FnOnce(&dyn DynFault) -> Option<Result<AnyPlan, String>>,
 ) -> Done {
     let targets = Targets { cluster: &cluster, db: &db };
+    // In the run that it was drawn in, a node may have joined earlier.
+    let known = cluster.all_nodes().len();
+    let names_others = |plan: &AnyPlan| !(1..=known).any(|nodes| plan.fits(nodes).is_ok());
     let (stored, departure) = match stored(&*fault) {
+        Some(Ok(plan)) if names_others(&plan) => {
+            (None, Some("the stored plan names a node that has not joined yet".into()))
+        }
         Some(Ok(plan)) => (Some(plan), None),
         Some(Err(departure)) => (None, Some(departure)),
         None => (None, None),
@@ -84,7 +91,9 @@ pub(super) async fn stop(
 ) -> Done {
     let stopped = fault.stop(Targets { cluster: &cluster, db: &db }, &plan).await;
     let hit = &plan.hit().nodes;
-    let have_left = !hit.is_empty() && hit.iter().all(|id| cluster.has_left(*id));
+    // What changes members has itself let them leave: its end is that another one joins.
+    let is_of_hosts = !fault.needs().contains(&Facet::Membership);
+    let have_left = is_of_hosts && !hit.is_empty() && hit.iter().all(|id| cluster.has_left(*id));
     Done::Checked(match stopped {
         Ok(check) if check.seen == Some(true) => Ok(check),
         // Nothing of a fault outlives the host that it acted on.
