@@ -186,9 +186,9 @@ impl Owner {
             return;
         }
         let slot = begin.slot;
-        let stored = self.scene.replay.clone();
+        let (stored, known) = (self.scene.replay.clone(), self.scene.cluster.all_nodes().len());
         let stored = move |fault: &dyn crate::nemesis::DynFault| {
-            stored.map(|replay| super::scene::stored(&replay, slot, fault))
+            stored.map(|replay| super::scene::stored(&replay, slot, fault, known))
         };
         let step = step::plan(begin.fault.clone(), self.reach(), begin.random.clone(), stored);
         let task = self.steps.spawn(self.watched("`Fault::plan`".into(), step));

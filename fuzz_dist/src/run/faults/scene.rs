@@ -1,5 +1,6 @@
 //! What the owner of the faults needs of the test, and the schedule that it writes.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -82,13 +83,20 @@ impl Scene {
     }
 }
 
-/// The stored plan for a slot; an error is a sentence.
+/// The stored plan for a slot where so many nodes are known; an error is a sentence.
 pub(super) fn stored(
     replay: &Schedule,
     slot: Slot,
     fault: &dyn DynFault,
+    known: usize,
 ) -> Result<AnyPlan, String> {
+    // In the stored run a node may have joined earlier.
+    let fits =
+        |plan: &AnyPlan, mut sizes: RangeInclusive<usize>| sizes.any(|n| plan.fits(n).is_ok());
     match replay.plan(slot, fault) {
+        Ok(Some(plan)) if !replay.joined.is_empty() && !fits(&plan, 1..=known) => {
+            Err(format!("replay: {slot} names a node that has not joined yet"))
+        }
         Ok(Some(plan)) => Ok(plan),
         Ok(None) => Err(format!("replay: {slot} was not drawn in the stored run")),
         Err(e) => Err(format!("replay: {slot}: {e}")),

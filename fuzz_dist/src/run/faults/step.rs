@@ -44,13 +44,7 @@ pub(super) async fn plan(
     stored: impl FnOnce(&dyn DynFault) -> Option<Result<AnyPlan, String>>,
 ) -> Done {
     let targets = Targets { cluster: &cluster, db: &db };
-    // In the run that it was drawn in, a node may have joined earlier.
-    let known = cluster.all_nodes().len();
-    let names_others = |plan: &AnyPlan| !(1..=known).any(|nodes| plan.fits(nodes).is_ok());
     let (stored, departure) = match stored(&*fault) {
-        Some(Ok(plan)) if names_others(&plan) => {
-            (None, Some("the stored plan names a node that has not joined yet".into()))
-        }
         Some(Ok(plan)) => (Some(plan), None),
         Some(Err(departure)) => (None, Some(departure)),
         None => (None, None),
