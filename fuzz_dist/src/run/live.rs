@@ -222,14 +222,23 @@ impl Live {
     /// Nodes whose processes ended although no fault killed them, in sentences. Those that are hit by
     /// a fault that was not verified as removed are its work.
     pub(super) fn ended_by_themselves(&self) -> Vec<String> {
-        let hit = self.faults.board().hit();
-        let mut dead = self.cluster.nodes();
-        dead.retain(|n| !n.is_running() && !hit.contains(&n.id()));
-        let remedy = dead.iter().find_map(ended::remedy);
+        let dead = self.dead();
         let exits = dead.iter().map(|node| {
             format!("processes on {} exited unexpectedly; logs: {}", node.name(), node.logs())
         });
-        remedy.into_iter().chain(exits).collect()
+        self.refused_threads().into_iter().chain(exits).collect()
+    }
+
+    /// What to do where one of these said that it was refused a thread.
+    pub(super) fn refused_threads(&self) -> Option<String> {
+        self.dead().iter().find_map(ended::remedy)
+    }
+
+    fn dead(&self) -> Vec<Node> {
+        let hit = self.faults.board().hit();
+        let mut dead = self.cluster.nodes();
+        dead.retain(|n| !n.is_running() && !hit.contains(&n.id()));
+        dead
     }
 
     /// The phase that new events belong to.

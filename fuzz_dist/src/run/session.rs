@@ -272,6 +272,7 @@ impl Session {
         let disk = written.err().map(|e| e.to_string());
         problems.extend(disk.clone());
         problems.extend(live.ended_by_themselves());
+        let refused = live.refused_threads();
         let kinds = live.workload.kinds().to_vec();
         let asked =
             live.nemesis.lanes().iter().flat_map(Lane::faults).map(|f| f.name().to_string());
@@ -290,8 +291,9 @@ impl Session {
             let judged = heed_judges(judge(&history, checkers));
             let verdict = Verdict::compose("verdict", std::iter::once(run).chain(judged.parts));
             let mut verdict = explained(verdict, &history);
-            if let Some(reason) = disk.filter(|_| verdict.is_invalid()) {
-                // The hosts' data lie on the same disk: what they lost may be the disk's fault.
+            if let Some(reason) = disk.or(refused).filter(|_| verdict.is_invalid()) {
+                // The hosts' data lie on the same disk, and a store that was refused a thread ended for it: what
+                // was lost may be the machine's fault.
                 verdict.validity = Validity::Unknown;
                 verdict.reasons.insert(0, reason);
             }
