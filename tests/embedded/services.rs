@@ -116,6 +116,10 @@ async fn a_service_that_is_named_is_hit(test: Test) -> Outcome {
     paused.heal().await?;
     let error = cluster.inject(kill_of(["clerk"])).await.map(drop).unwrap_err().to_string();
     assert!(error.contains("no host `clerk`; there are n1, n2, keeper"), "{error}");
+    for none in [kill_of([] as [&str; 0]), pause_of([] as [&str; 0])] {
+        let error = cluster.inject(none).await.map(drop).unwrap_err().to_string();
+        assert!(error.contains("need the name of a host"), "{error}");
+    }
     // Nor does a node that joins get a service's number.
     let new = cluster.join().await?;
     assert!(new.name() == "n3" && new.id() != keeper.id());

@@ -266,6 +266,12 @@ mod tests {
             &mut self.0
         }
 
+        /// The second node begins to leave.
+        fn leaves(&mut self, ms: u64) {
+            let (f, value) = History::member_event("n2", MemberState::Leaving);
+            self.at(ms).event(Process::RUNTIME, Some(NodeId(1)), Kind::Info, f, value);
+        }
+
         fn fault(&mut self, ms: u64, id: i64, edges: &[Edge]) {
             for edge in edges {
                 let check = (edge.kind() == Kind::Info).then_some((Some(true), Value::Nil));
@@ -326,6 +332,33 @@ mod tests {
         // Nobody tried: neither valid nor invalid.
         assert_eq!(judged(&[(1500, 1600, 0, 'i')]).validity, Validity::Unknown);
         assert_eq!(judged(&[(6900, 7600, 0, 'o')]).validity, Validity::Unknown);
+    }
+
+    /// A node is excused where it begins to leave within the time, and only there.
+    #[test]
+    fn who_leaves_in_time_need_not_work_again() {
+        for (leaves, validity) in [
+            (2400, Validity::Unknown),
+            (7000, Validity::Unknown),
+            (7001, Validity::Invalid),
+            (15_000, Validity::Invalid),
+        ] {
+            let mut hand = Hand::new();
+            hand.fault(1000, 0, &BEGIN);
+            hand.fault(2000, 0, &END);
+            // It is invoked before the node leaves, and never answered.
+            hand.at(2300).invoke(1, "add", 1);
+            if leaves < 2500 {
+                hand.leaves(leaves);
+            }
+            hand.at(2500).info(1);
+            if leaves > 2500 {
+                hand.leaves(leaves);
+            }
+            hand.at(20_000).invoke(8, "read", Value::Nil);
+            let verdict = liveness(Duration::from_secs(5)).check(&hand.0.history());
+            assert_eq!(verdict.validity, validity, "{leaves}: {verdict:#?}");
+        }
     }
 
     /// Both ends of the time belong to it.

@@ -102,6 +102,25 @@ fn address(mask: &Option<u64>) -> usize {
     mask.as_ref().map_or(0, |mask| core::ptr::from_ref(mask) as usize)
 }
 
+/// Waits for descriptors in virtual time, and in the kernel's where there is no page or nothing to wait for.
+fn on_descriptors(
+    time: Option<i64>,
+    fds: &[c_int],
+    call: impl Fn(*mut Timespec) -> isize,
+) -> c_int {
+    let value = match (page(), time) {
+        (Some(page), time) if time != Some(0) => {
+            let deadline = deadline(page, time);
+            let wait_of =
+                Wait { deadline, fds, zero_is_timeout: true, over: 0, is_cancellable: true };
+            wait(page, &wait_of, call)
+        }
+        (_, None) => call(core::ptr::null_mut()),
+        (_, Some(time)) => call(&mut timespec(time)),
+    };
+    result(value) as c_int
+}
+
 fn epoll(
     fd: c_int,
     events: *mut c_void,
@@ -113,25 +132,7 @@ fn epoll(
     let arguments =
         |time: usize| [fd as usize, events as usize, most as usize, time, address(&mask), 8];
     let call = |time: *mut Timespec| unsafe { raw(nr::EPOLL_PWAIT2, arguments(time as usize)) };
-    let value = match (page(), time) {
-        (Some(page), time) if time != Some(0) => {
-            let deadline = deadline(page, time);
-            wait(
-                page,
-                &Wait {
-                    deadline,
-                    fds: &[fd],
-                    zero_is_timeout: true,
-                    over: 0,
-                    is_cancellable: true,
-                },
-                call,
-            )
-        }
-        (_, None) => call(core::ptr::null_mut()),
-        (_, Some(time)) => call(&mut timespec(time)),
-    };
-    result(value) as c_int
+    on_descriptors(time, &[fd], call)
 }
 
 #[unsafe(no_mangle)]
@@ -169,34 +170,14 @@ fn poll_for(fds: *mut Pollfd, count: u64, time: Option<i64>, mask: *const u64) -
     let call = |time: *mut Timespec| unsafe {
         raw(nr::PPOLL, [fds as usize, count as usize, time as usize, address(&mask), 8, 0])
     };
-    let value = match (page(), time) {
-        (Some(page), time) if time != Some(0) => {
-            let mut known = [-1; LOOKED_AT];
-            let given = if count == 0 || fds.is_null() {
-                &[]
-            } else {
-                unsafe { core::slice::from_raw_parts(fds, count as usize) }
-            };
-            for (to, from) in known.iter_mut().zip(given) {
-                *to = from.fd;
-            }
-            let deadline = deadline(page, time);
-            wait(
-                page,
-                &Wait {
-                    deadline,
-                    fds: &known,
-                    zero_is_timeout: true,
-                    over: 0,
-                    is_cancellable: true,
-                },
-                call,
-            )
+    let mut known = [-1; LOOKED_AT];
+    if count > 0 && !fds.is_null() {
+        let given = unsafe { core::slice::from_raw_parts(fds, count as usize) };
+        for (to, from) in known.iter_mut().zip(given) {
+            *to = from.fd;
         }
-        (_, None) => call(core::ptr::null_mut()),
-        (_, Some(time)) => call(&mut timespec(time)),
-    };
-    result(value) as c_int
+    }
+    on_descriptors(time, &known, call)
 }
 
 #[unsafe(no_mangle)]

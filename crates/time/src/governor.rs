@@ -88,7 +88,8 @@ impl Governor {
         }
     }
 
-    /// Moves the clock until it is told to stop; then time goes on as the machine's, so that nobody waits for ever.
+    /// Moves the clock until it is told to stop. After that, simulated time passes at the machine's speed, so that
+    /// waits of processes still end.
     pub(crate) fn run(mut self) {
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         while !self.inner.stopping.load(SeqCst) {

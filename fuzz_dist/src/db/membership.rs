@@ -28,7 +28,10 @@ pub(crate) async fn join(cluster: &Cluster, db: &AnyDb) -> Result<Node, Error> {
     if cluster.change(&node, MemberState::Member) {
         Ok(node)
     } else {
-        Err(Error::usage(format!("{} was told to leave before it had joined", node.name())))
+        let name = node.name();
+        Err(Error::usage(format!(
+            "{name} did not join: `leave` was called for it while it was joining; call `leave` after `join` has returned"
+        )))
     }
 }
 

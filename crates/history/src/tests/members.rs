@@ -1,4 +1,4 @@
-//! Nodes that join and leave while a test runs are in its history, and in what is read back from disk.
+//! A history records which nodes join and leave, and loads these records from its file.
 
 use super::super::*;
 use super::disk::assert_same;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::fake::{Act, Fake, kept};
 use super::lanes::overlapping;
 use crate::clock::Clock;
-use crate::nemesis::{Nemesis, Schedule, Slot};
+use crate::nemesis::{Drawn, Hit, Nemesis, Schedule, Slot, kill};
+use crate::op::NodeId;
 use crate::random::Seed;
+use crate::run::faults::scene::stored;
 use crate::run::live::Live;
 use crate::run::options::Options;
 use crate::time::millis;
@@ -99,6 +101,19 @@ async fn where_a_replay_departs_it_says_so() {
         "{departures:#?}"
     );
     assert_eq!(hit(&first), hit(&again), "what is not stored is drawn from the seed");
+}
+
+#[test]
+fn a_plan_of_a_node_that_has_not_joined_yet_is_not_used() {
+    let (kill, slot) = (kill(), Slot::Scenario { call: 0, index: 0 });
+    let mut schedule = Schedule::new("t", Seed(1), vec!["n1".into()]);
+    schedule.joined = vec!["n2".into()];
+    let plan = serde_json::to_value(Hit { shape: "n2".into(), nodes: vec![NodeId(1)] }).unwrap();
+    schedule.draw(slot, Drawn { fault: "kill".into(), plan });
+    let fault = kill.lanes()[0].faults().next().unwrap();
+    assert!(stored(&schedule, slot, &**fault, 2).is_ok());
+    let why = stored(&schedule, slot, &**fault, 1).unwrap_err();
+    assert!(why.contains("names a node that has not joined yet"), "{why}");
 }
 
 #[test]

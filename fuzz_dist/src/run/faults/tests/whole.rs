@@ -9,14 +9,14 @@ use super::fake::FewHosts;
 use crate::checker::{Validity, Verdict};
 use crate::client::{Client, DynClient, Error as ClientError};
 use crate::clock::{Clock, Manual};
-use crate::db::{Db, Facts, Load};
+use crate::db::{AnyDb, Db, Facts, Load};
 use crate::env::{
     BoxFuture, Capabilities, Command, Environment, EnvironmentSpec, Error as EnvError, Facet,
     Provider,
 };
 use crate::error::Error;
 use crate::history::{COMPLETED, History, MemberState};
-use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets, membership};
+use crate::nemesis::{Check, Fault, Hit, Nemesis, Targets, membership, shrink};
 use crate::node::{Cluster, Node};
 use crate::op::{Completion, Invocation, Kind, Name, NodeId, Phase, Value};
 use crate::random::{Seed, Stream};
@@ -132,7 +132,10 @@ impl Provider for Here {
 }
 
 /// The database whose store is in this process.
-struct InProcess;
+struct InProcess {
+    /// Nobody can join.
+    is_closed: bool,
+}
 
 impl Db for InProcess {
     fn name(&self) -> Name {
@@ -154,7 +157,7 @@ impl Db for InProcess {
         Ok(())
     }
     async fn join(&self, _: &Node, _: &Cluster) -> Result<(), Error> {
-        Ok(())
+        if self.is_closed { Err(Error::setup("it is closed")) } else { Ok(()) }
     }
     async fn leave(&self, _: &Node, _: &Cluster) -> Result<(), Error> {
         Ok(())
@@ -173,13 +176,14 @@ fn run(seed: u64, forgets: bool) -> Ran {
     let store = Store::new(Seed(seed), forgets);
     // The first one starts after the default of three seconds.
     let stalls = Nemesis::of(Stall(store.clone())).lasting(secs(4));
-    run_with(seed, 1, store, stalls)
+    run_with(seed, 1, store, stalls, false)
 }
 
 /// The same on so many nodes with these faults.
-fn run_with(seed: u64, nodes: usize, store: Store, nemesis: Nemesis) -> Ran {
+fn run_with(seed: u64, nodes: usize, store: Store, nemesis: Nemesis, is_closed: bool) -> Ran {
     Manual::run(|clock| async move {
-        let session = Session::new(spec(), Overrides::default(), Seed(seed), clock.clone());
+        let session =
+            Session::new(spec(is_closed), Overrides::default(), Seed(seed), clock.clone());
         let client = move |_: &Node| -> Box<dyn DynClient> {
             Box::new(StoreClient(store.clone(), clock.clone()))
         };
@@ -195,7 +199,11 @@ fn run_with(seed: u64, nodes: usize, store: Store, nemesis: Nemesis) -> Ran {
     })
 }
 
-fn spec() -> TrialSpec {
+fn spec(is_closed: bool) -> TrialSpec {
+    let make: Make<AnyDb> = match is_closed {
+        true => Make::Fresh(|| Arc::new(InProcess { is_closed: true })),
+        false => Make::Fresh(|| Arc::new(InProcess { is_closed: false })),
+    };
     let location = Location { file: file!(), line: line!(), column: column!() };
     TrialSpec {
         name: "a_whole_run_on_a_manual_clock".into(),
@@ -208,7 +216,7 @@ fn spec() -> TrialSpec {
             op_limit: Some(millis(500)),
             ..Options::default()
         },
-        db: Some(Part { label: "in_process", location, make: Make::Fresh(|| Arc::new(InProcess)) }),
+        db: Some(Part { label: "in_process", location, make }),
         nemesis: None,
         workload: None,
         checkers: Vec::new(),
@@ -245,7 +253,7 @@ fn a_minute_on_a_manual_clock_is_the_same_for_the_same_seed() {
 fn nodes_that_join_and_leave_are_the_same_for_the_same_seed() {
     let run = |seed| {
         let changes = membership().lasting(secs(4)).every(secs(7));
-        run_with(seed, 2, Store::new(Seed(seed), false), changes)
+        run_with(seed, 2, Store::new(Seed(seed), false), changes, false)
     };
     let (first, again) = (run(5), run(5));
     assert!(first.file == again.file, "the histories differ: {}", difference(&first, &again));
@@ -277,6 +285,17 @@ fn nodes_that_join_and_leave_are_the_same_for_the_same_seed() {
         })
     };
     assert!(history.members().len() == 2 && history.members().iter().all(final_reads));
+}
+
+/// The node that left is not replaced: that its processes are gone is no end of the fault.
+#[test]
+fn a_shrink_whose_replacement_cannot_join_is_not_undone() {
+    let shrinks = shrink().lasting(secs(4)).every(secs(70));
+    let ran = run_with(6, 3, Store::new(Seed(6), false), shrinks, true);
+    assert_eq!(ran.verdict.validity, Validity::Unknown, "{:#?}", ran.verdict);
+    let faults = ran.history.faults();
+    assert!(faults.iter().any(|fault| !fault.undone), "{faults:#?}");
+    assert_eq!(ran.history.members().len(), 2);
 }
 
 #[test]
