@@ -11,6 +11,7 @@ use super::shared::machine_now;
 use super::{Inner, Pace};
 use fuzz_dist_sys::signals::signal_thread;
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,9 @@ const SPIN_OF_ALL_NS: u64 = 10 * SPIN_NS;
 const LOOK_FOR_LOOPS_NS: i64 = 1_000_000_000;
 /// How often flowing time looks for who is due.
 const FLOW_NS: i64 = 50_000;
+
+/// The usual reason why a thread that lives cannot be looked at.
+const CANNOT_LOOK: &str = "cannot be looked at: too many open files in this process? (ulimit -n)";
 
 /// The governors of this process: they are always at work, and hold nobody's time.
 static GOVERNORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -242,7 +246,10 @@ impl Governor {
                 return Err(Busy::Slot(index, "has waited meanwhile"));
             }
             if slot.state.load(SeqCst) != state::WAIT {
-                if self.runs(index) != known.runs {
+                // One that was woken and has no processor yet is not asleep.
+                let asleep = [Some(Found::Asleep), Some(Found::Stopped)];
+                let found = known.thread.as_ref().map(Thread::look_closely);
+                if !asleep.contains(&found) || self.runs(index) != known.runs {
                     return Err(Busy::Slot(index, "has run meanwhile"));
                 }
             } else if let Some(until) = slot.waits_until()
@@ -280,7 +287,14 @@ impl Governor {
             };
             slot.outer_pid.store(pid, SeqCst);
             slot.outer_tid.store(tid, SeqCst);
-            self.slots[index].thread = Thread::open(pid, tid).ok();
+            match Thread::open(pid, tid) {
+                Ok(thread) => self.slots[index].thread = Some(thread),
+                // One that has ended is forgotten at the next look.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(Busy::Slot(index, "has just ended"));
+                }
+                Err(_) => return Err(Busy::Slot(index, CANNOT_LOOK)),
+            }
         }
         if state != state::WAIT {
             self.slots[index].runs = self.runs(index);
@@ -303,20 +317,21 @@ impl Governor {
         self.slots[index].thread.as_ref().map_or(0, Thread::runs)
     }
 
-    /// Whether the thread of a slot is awake; frees the slot of one that is gone.
+    /// Whether the thread of a slot is awake; frees the slot of one that is gone, which counts as awake once more:
+    /// whoever waited for its end is about to run.
     fn is_busy(&mut self, index: usize) -> bool {
         let known = &mut self.slots[index];
         if known.tid == 0 {
             return false;
         }
-        let found = known.thread.as_ref().map_or(Found::Gone, Thread::look);
+        let slot = &self.inner.shared.slots[index];
+        let found = known.thread.as_ref().map_or(Found::Gone, Thread::look_closely);
         known.stopped = found == Found::Stopped;
         if found == Found::Gone {
-            let slot = &self.inner.shared.slots[index];
             let _ = slot.tid.compare_exchange(known.tid, 0, SeqCst, SeqCst);
             *known = Known::default();
         }
-        found == Found::Busy
+        matches!(found, Found::Busy | Found::Gone)
     }
 
     /// The counters of everybody who is not registered, all of whom must be asleep.
@@ -328,7 +343,7 @@ impl Governor {
         let governors = governors().clone();
         for process in std::iter::once(&mut self.own).chain(&mut self.watched) {
             for thread in process.threads().filter(|thread| !governors.contains(&thread.tid)) {
-                match thread.look() {
+                match thread.look_closely() {
                     Found::Busy => return Err(Busy::Thread(thread.tid)),
                     Found::Gone => {}
                     Found::Asleep | Found::Stopped => runs.push((thread.tid, thread.runs())),

@@ -1,15 +1,23 @@
 //! What the kernel says of threads, from /proc: whether one sleeps, and whether it has run meanwhile.
 
+use super::shared::machine_now;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+
+/// A thread that has not been given a processor for so long is asleep, where the kernel does not say where it waits.
+const ASLEEP_NS: i64 = 100_000_000;
 
 /// A thread that is looked at again and again.
 pub(crate) struct Thread {
     pub(crate) tid: i32,
     stat: File,
     runs: Option<File>,
+    at: Option<File>,
+    /// Since when it has been given a processor so many times.
+    since: Cell<Option<(u64, i64)>>,
 }
 
 /// What a look finds.
@@ -27,12 +35,18 @@ impl Thread {
     pub(crate) fn open(pid: i32, tid: i32) -> io::Result<Thread> {
         let folder = format!("/proc/{pid}/task/{tid}");
         let stat = File::open(format!("{folder}/stat"))?;
-        Ok(Thread { tid, stat, runs: File::open(format!("{folder}/schedstat")).ok() })
+        let [runs, at] =
+            ["schedstat", "wchan"].map(|name| File::open(format!("{folder}/{name}")).ok());
+        Ok(Thread { tid, stat, runs, at, since: Cell::new(None) })
     }
 
     pub(crate) fn look(&self) -> Found {
         let mut text = [0; 160];
-        let Ok(length @ 1..) = self.stat.read_at(&mut text, 0) else { return Found::Gone };
+        let length = match self.stat.read_at(&mut text, 0) {
+            Ok(length @ 1..) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Found::Busy,
+            _ => return Found::Gone,
+        };
         // The program's name may hold anything, also parentheses.
         let end = text[..length].iter().rposition(|byte| *byte == b')');
         match end.and_then(|end| text.get(end + 2)) {
@@ -41,6 +55,30 @@ impl Thread {
             Some(b'Z' | b'X') => Found::Gone,
             _ => Found::Busy,
         }
+    }
+
+    /// The same, but asleep is only who has left its processor. While the kernel looks for what a thread waits for (and
+    /// reaps a child that has ended), it calls the thread asleep although it runs.
+    pub(crate) fn look_closely(&self) -> Found {
+        match self.look() {
+            Found::Asleep if !self.is_off() => Found::Busy,
+            found => found,
+        }
+    }
+
+    /// The kernel names the function in which a thread waits once it has left its processor, and says 0 before.
+    fn is_off(&self) -> bool {
+        let mut name = [0; 2];
+        let length = self.at.as_ref().and_then(|at| at.read_at(&mut name, 0).ok()).unwrap_or(0);
+        if length > 0 && name[..length] != *b"0" {
+            return true;
+        }
+        // Or it says nothing to us at all.
+        let (runs, now) = (self.runs(), machine_now());
+        let since = self.since.get().filter(|(before, _)| *before == runs);
+        let (_, since) = since.unwrap_or((runs, now));
+        self.since.set(Some((runs, since)));
+        now - since > ASLEEP_NS
     }
 
     /// How often it was given a processor; always 0 where the kernel does not count it.

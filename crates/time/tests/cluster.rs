@@ -6,10 +6,11 @@ mod support;
 use fuzz_dist_env::{Command, Environment, Heal, HostId, HostSpec, LinkMatrix};
 use fuzz_dist_lab::{Lab, LabOptions};
 use fuzz_dist_time::{Pace, Simulation};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use support::limited;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -18,9 +19,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let here = support::erl().is_some();
     let trials = vec![
-        Trial::test("a_cut_is_noticed_when_net_ticktime_says", a_cut_is_noticed)
+        limited("a_cut_is_noticed_when_net_ticktime_says", a_cut_is_noticed)
             .with_ignored_flag(!here),
-        Trial::test("what_was_sent_during_a_cut_arrives_when_it_heals", delivered_by_the_heal)
+        limited("what_was_sent_during_a_cut_arrives_when_it_heals", delivered_by_the_heal)
             .with_ignored_flag(!here),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()

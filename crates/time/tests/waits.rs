@@ -8,7 +8,7 @@ use fuzz_dist_time::{Pace, Simulation, Status};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
 use std::time::Duration;
-use support::{LIMIT, erlang, python, python_with, sleep};
+use support::{LIMIT, Program, erlang, limited, python, python_with, sleep};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -52,10 +52,10 @@ fn main() -> ExitCode {
             assert!((3600.0..3660.0).contains(&slept), "{slept}");
         },
     ));
-    trials.push(Trial::test("without_a_governor_time_goes_on", without_a_governor));
-    trials.push(Trial::test("who_does_not_register_is_named", unregistered));
-    trials.push(Trial::test("several_simulations_hold_each_other_up_in_no_way", several));
-    trials.push(Trial::test("time_goes_no_further_than_asked_for", no_further));
+    trials.push(limited("without_a_governor_time_goes_on", without_a_governor));
+    trials.push(limited("who_does_not_register_is_named", unregistered));
+    trials.push(limited("several_simulations_hold_each_other_up_in_no_way", several));
+    trials.push(limited("time_goes_no_further_than_asked_for", no_further));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -63,27 +63,29 @@ fn main() -> ExitCode {
 fn without_a_governor() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let simulation = Simulation::start(folder.path(), Pace::Still)?;
-    let mut child = sleep("1").envs(simulation.environment(folder.path(), 0)).spawn()?;
-    simulation.registered(child.id() as i32, LIMIT)?;
+    let mut child = Program::start(sleep("1").envs(simulation.environment(folder.path(), 0)));
+    simulation.registered(child.id(), LIMIT)?;
     std::thread::sleep(Duration::from_millis(1500));
-    assert!(child.try_wait()?.is_none(), "time has passed without being asked for");
+    assert!(!child.has_ended(), "time has passed without being asked for");
     drop(simulation);
-    assert!(child.wait()?.success());
+    while !child.has_ended() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
     Ok(())
 }
 
 fn unregistered() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let simulation = Simulation::start(folder.path(), Pace::Still)?;
-    let mut child = sleep("100").spawn()?;
-    let why = simulation.registered(child.id() as i32, Duration::from_millis(300)).unwrap_err();
-    child.kill()?;
-    child.wait()?;
+    let child = Program::start(&mut sleep("100"));
+    let id = child.id();
+    let why = simulation.registered(id, Duration::from_millis(300)).unwrap_err();
+    drop(child);
     for part in ["sleep 100", "has not registered", "statically", "LD_PRELOAD", "time = \"real\""] {
         assert!(why.contains(part), "no {part:?} in {why:?}");
     }
     // One that has ended has nothing to register.
-    simulation.registered(child.id() as i32, Duration::from_millis(300))?;
+    simulation.registered(id, Duration::from_millis(300))?;
     Ok(())
 }
 
@@ -94,12 +96,12 @@ fn several() -> Result<(), Failed> {
         let simulation = Simulation::start(folder.path(), Pace::Still).unwrap();
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1000; done"]);
-        let mut child = shell.envs(simulation.environment(folder.path(), 0)).spawn().unwrap();
-        simulation.registered(child.id() as i32, LIMIT).unwrap();
+        let mut child = Program::start(shell.envs(simulation.environment(folder.path(), 0)));
+        simulation.registered(child.id(), LIMIT).unwrap();
         simulation.advance(Duration::from_secs(9_999));
-        assert!(child.try_wait().unwrap().is_none());
+        assert!(!child.has_ended());
         simulation.advance(Duration::from_secs(1));
-        assert!(child.wait().unwrap().success());
+        child.ends(&simulation);
     };
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
@@ -112,16 +114,16 @@ fn several() -> Result<(), Failed> {
 fn no_further() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let simulation = Simulation::start(folder.path(), Pace::Still)?;
-    let mut child = sleep("100").envs(simulation.environment(folder.path(), 0)).spawn()?;
-    simulation.registered(child.id() as i32, LIMIT)?;
+    let mut child = Program::start(sleep("100").envs(simulation.environment(folder.path(), 0)));
+    simulation.registered(child.id(), LIMIT)?;
     let clock = simulation.clock();
     simulation.advance(Duration::from_secs(99));
     assert_eq!(clock.now().0, 99_000_000_000);
-    assert!(child.try_wait()?.is_none(), "{:#?}", simulation.status());
+    assert!(!child.has_ended(), "{:#?}", simulation.status());
     simulation.run();
     clock.block(Duration::from_secs(50));
     assert_eq!(clock.now().0, 149_000_000_000);
-    assert!(child.wait()?.success());
+    child.ends(&simulation);
     Ok(())
 }
 

@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 use fuzz_dist_time::{Pace, Simulation, Status};
-use libtest_mimic::Trial;
+use libtest_mimic::{Failed, Trial};
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 /// Of a program's run, in the machine's time. On an idle machine each takes a second or two; what waits for its share of processor
@@ -15,24 +18,69 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 fn run(mut command: Command, pace: Pace) -> (String, Status) {
     let folder = tempfile::tempdir().unwrap();
     let simulation = Simulation::start(folder.path(), pace).unwrap();
-    let mut child = command
-        .envs(simulation.environment(folder.path(), 0))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    simulation.registered(child.id() as i32, LIMIT).unwrap();
+    command.envs(simulation.environment(folder.path(), 0)).stdout(Stdio::piped());
+    let mut program = Program::start(&mut command);
+    simulation.registered(program.id(), LIMIT).unwrap();
     simulation.run();
-    let limit = Instant::now() + LIMIT;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > limit {
-            let status = simulation.status();
-            child.kill().unwrap();
-            panic!("the program has not ended within {LIMIT:?}: {status:#?}");
-        }
-        std::thread::sleep(Duration::from_millis(2));
+    program.ends(&simulation);
+    let mut printed = String::new();
+    program.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    (printed.trim().to_owned(), simulation.status())
+}
+
+/// A program that a test has started. However the test ends, the program ends: one that sleeps on would hold the
+/// test's output open.
+pub(crate) struct Program(Child);
+
+impl Program {
+    /// In a process group of its own, with all that it starts.
+    pub(crate) fn start(command: &mut Command) -> Program {
+        Program(command.process_group(0).spawn().unwrap())
     }
-    let output = child.wait_with_output().unwrap();
-    (String::from_utf8(output.stdout).unwrap().trim().to_owned(), simulation.status())
+
+    pub(crate) fn id(&self) -> i32 {
+        self.0.id() as i32
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it has ended with success.
+    pub(crate) fn ends(&mut self, simulation: &Simulation) {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            if let Some(how) = self.0.try_wait().unwrap() {
+                return assert!(how.success(), "{how}: {:#?}", simulation.status());
+            }
+            let status = || simulation.status();
+            assert!(Instant::now() < limit, "it has not ended within {LIMIT:?}: {:#?}", status());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let group = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// A trial of a test's own, which fails when it has not ended in time: time that stands still ends no wait.
+pub(crate) fn limited(name: &str, test: fn() -> Result<(), Failed>) -> Trial {
+    Trial::test(name, move || {
+        let (done, waits) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || done.send(test()));
+        match waits.recv_timeout(LIMIT) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(format!("not ended within {LIMIT:?}").into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                std::panic::resume_unwind(thread.join().expect_err("it has panicked"))
+            }
+        }
+    })
 }
 
 /// Runs a program, and has its output compared. It is ignored where what it needs is not there.
