@@ -41,7 +41,8 @@ impl Thread {
     }
 
     pub(crate) fn look(&self) -> Found {
-        let mut text = [0; 160];
+        // The state follows the name, which has 15 bytes in a process (a kernel's thread may have some more).
+        let mut text = [0; 96];
         let length = match self.stat.read_at(&mut text, 0) {
             Ok(length @ 1..) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Found::Busy,
@@ -67,7 +68,7 @@ impl Thread {
     }
 
     /// The kernel names the function in which a thread waits once it has left its processor, and says 0 before.
-    fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         let mut name = [0; 2];
         let length = self.at.as_ref().and_then(|at| at.read_at(&mut name, 0).ok()).unwrap_or(0);
         if length > 0 && name[..length] != *b"0" {
@@ -109,6 +110,11 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn new(pid: i32) -> Process {
         Process { pid, threads: BTreeMap::new() }
+    }
+
+    /// One of those that were found before.
+    pub(crate) fn thread(&self, tid: i32) -> Option<&Thread> {
+        self.threads.get(&tid)
     }
 
     /// Its threads as they are now; none when it has ended.

@@ -30,6 +30,8 @@ const BATCH_MAX: usize = 512;
 const WAITING_MAX: usize = 4096;
 /// Between two tries to reach a node, and how long the last announcements of a run are waited for.
 const RETRY_EVERY: Duration = Duration::from_millis(200);
+/// How often is asked whether a node has left, where nothing is said there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is to be announced, for each node.
@@ -44,6 +46,9 @@ struct Queue {
     /// Does anybody take from it?
     open: AtomicBool,
     state: Mutex<State>,
+    /// Something waits, after nothing did.
+    filled: Notify,
+    /// It is not to be gathered any longer.
     hurry: Notify,
 }
 
@@ -66,6 +71,23 @@ impl Queue {
 
     fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
+    }
+
+    fn push(&self, state: &mut State, announcement: Announcement) {
+        state.waiting.push(announcement);
+        if state.waiting.len() == 1 {
+            self.filled.notify_one();
+        }
+    }
+}
+
+impl Drop for Announcements {
+    /// Who takes from the queues ends.
+    fn drop(&mut self) {
+        for queue in self.queues() {
+            queue.hurry.notify_one();
+            queue.filled.notify_one();
+        }
     }
 }
 
@@ -104,12 +126,13 @@ impl Announcements {
         }
         state.begun.insert(process.0, (index, time));
         let (function, client, value) = (function.clone(), process.0, value.as_int());
-        state.waiting.push(Announcement {
+        let announcement = Announcement {
             id: index as i64,
             span: History::span_of_invocation(index),
             monotonic_ns: self.clock.monotonic_ns(time),
             what: Announced::OperationStart { function, client, value },
-        });
+        };
+        queue.push(&mut state, announcement);
     }
 
     /// It has completed.
@@ -125,12 +148,13 @@ impl Announcements {
         let Some((index, start)) = state.begun.remove(&process.0) else { return };
         let duration_ns = time.since(start).as_nanos() as u64;
         let (function, client, outcome) = (function.clone(), process.0, outcome.as_str());
-        state.waiting.push(Announcement {
+        let announcement = Announcement {
             id: index as i64,
             span: History::span_of_invocation(index),
             monotonic_ns: self.clock.monotonic_ns(time),
             what: Announced::OperationStop { function, client, outcome, duration_ns },
-        });
+        };
+        queue.push(&mut state, announcement);
     }
 
     fn operations(&self, node: NodeId) -> Option<Arc<Queue>> {
@@ -153,7 +177,7 @@ impl Announcements {
         let monotonic_ns = self.clock.monotonic_ns(self.clock.now());
         for queue in self.queues().iter().filter(|queue| queue.is_open()) {
             let (span, what) = (History::span_of_fault(id), what.clone());
-            queue.state().waiting.push(Announcement { id, span, monotonic_ns, what });
+            queue.push(&mut queue.state(), Announcement { id, span, monotonic_ns, what });
             queue.hurry.notify_one();
         }
     }
@@ -259,7 +283,10 @@ impl Speaker {
             }
             let batch = self.batch();
             if batch.is_empty() {
-                let _ = self.node.clock().timeout(GATHER, self.queue.hurry.notified()).await;
+                let clock = self.node.clock();
+                if clock.timeout(LOOK_EVERY, self.queue.filled.notified()).await.is_ok() {
+                    let _ = clock.timeout(GATHER, self.queue.hurry.notified()).await;
+                }
                 continue;
             }
             let sent = self.send(&mut announcer, &batch).await;
