@@ -71,8 +71,9 @@ pub enum Heal {
     /// length later.
     #[default]
     Natural,
-    /// At once: of every flow the last segment that the cut dropped is delivered when its link is
-    /// open again, so that the receiver answers and the sender goes on.
+    /// At once: of every flow the last segment that the cut dropped is sent again when its link is
+    /// open again, so that the receiver answers and the sender goes on. Watchers and triggers see it as any other
+    /// segment; where a trigger waits for what came before it, TCP goes on as with a natural heal.
     Prompt,
 }
 

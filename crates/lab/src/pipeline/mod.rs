@@ -198,18 +198,16 @@ impl<D: Devices> Pipeline<D> {
         self.heal();
     }
 
-    /// Where heals are prompt: delivers what was dropped last on links that are open now. The rules that
-    /// dropped it do not see it again.
+    /// Where heals are prompt: sends what was dropped last on links that are open now, as its sender would
+    /// do later. It meets every rule: what is delivered past one that counts or follows packets would be
+    /// missing there for ever, since TCP does not send again what has arrived.
     pub(super) fn heal(&self) {
         let recorder = &self.shared.recorder;
         let frames = recorder.take_dropped(|link| self.cut(link).is_none());
         if let Some(owed) = &self.shared.owed {
             owed.begin(&frames);
         }
-        for (link, frame) in frames {
-            let number = recorder.next_packet(link);
-            self.go_on(&Waiting { link, number, stage: Stage::Connections, frame });
-        }
+        frames.iter().for_each(|(link, frame)| self.pass(*link, frame));
     }
 
     /// Why a link is cut, if it is.

@@ -124,14 +124,17 @@ impl Switch {
         Ok(())
     }
 
-    /// Shows the packets of these links to a watcher, and of no others.
+    /// Shows the packets of these links to a watcher, and of no others. Where heals are prompt, what the former
+    /// watcher dropped last is shown to this one.
     pub(super) fn watch(
         &self,
         links: LinkSet,
         watcher: Option<Arc<dyn Watcher>>,
     ) -> Result<(), Error> {
         let rule = watcher.map(|watcher| Arc::new(Watch::new(links, watcher)) as Arc<dyn Rule>);
-        self.install(Stage::Watcher, rule)
+        self.install(Stage::Watcher, rule)?;
+        self.outside(Pipeline::heal);
+        Ok(())
     }
 
     /// Follows connections from now on.

@@ -6,6 +6,7 @@ use crate::packet::address;
 use crate::pipeline::{Decision, Packet, Until};
 use crate::recorder::{Outcome, Reason};
 use crate::rules::latency::Latency;
+use crate::rules::watch::{Fate, Sighting};
 use fuzz_dist_clock::Manual;
 use fuzz_dist_random::Seed;
 use fuzz_dist_sys::device::VNET_HEADER_LEN;
@@ -27,8 +28,12 @@ struct Net {
 }
 
 fn net() -> Net {
+    net_that_heals(Heal::Natural)
+}
+
+fn net_that_heals(heal: Heal) -> Net {
     let manual = Manual::new();
-    let switch = Switch::new(Heal::Natural, None, manual.clock()).unwrap();
+    let switch = Switch::new(heal, None, manual.clock()).unwrap();
     let hosts = [N1, N2].map(|host| {
         let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
         let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, flags, None).unwrap();
@@ -44,6 +49,13 @@ impl Net {
         frame[VNET_HEADER_LEN] = 0x45;
         frame[VNET_HEADER_LEN + 16..].copy_from_slice(&address(to.index()).octets());
         frame.push(byte);
+        rustix::io::write(&self.hosts[from.index()], &frame).unwrap();
+    }
+
+    /// Sends a TCP segment with this byte of data.
+    fn send_segment(&self, (from, to): Link, byte: u8) {
+        let mut frame = crate::tcp::tests::frame((4000, 5000), 0, 0x18, &[byte]);
+        frame[VNET_HEADER_LEN + 16..][..4].copy_from_slice(&address(to.index()).octets());
         rustix::io::write(&self.hosts[from.index()], &frame).unwrap();
     }
 
@@ -161,4 +173,35 @@ fn delays_that_differ_reorder() {
         net.manual.advance(10 * MS);
         assert_eq!(net.receive(N2), byte);
     }
+}
+
+/// A watcher that loses everything.
+struct Loses;
+
+impl Watcher for Loses {
+    fn see(&self, _: Sighting<'_>) -> Fate {
+        Fate::Drop
+    }
+}
+
+/// Where heals are prompt, what a watcher dropped does not go past it when another cut ends, and is delivered
+/// once the watcher is gone. The recorder has each outcome.
+#[test]
+fn a_heal_delivers_nothing_past_a_watcher() {
+    let net = net_that_heals(Heal::Prompt);
+    net.switch.watch([(N1, N2)].into_iter().collect(), Some(Arc::new(Loses))).unwrap();
+    net.send_segment((N1, N2), 7);
+    net.settle(1);
+    net.switch.set_links(&LinkMatrix::default()).unwrap();
+    let count = || {
+        let count = net.switch.counters().get(N1, N2);
+        (count.delivered_packets, count.dropped_packets)
+    };
+    assert_eq!(count(), (0, 2));
+    net.switch.watch(std::iter::empty().collect(), None).unwrap();
+    assert_eq!(net.receive(N2), 7);
+    assert_eq!(count(), (1, 2));
+    let outcomes: Vec<Outcome> = net.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
+    let dropped = Outcome::Dropped(Reason::Watcher);
+    assert_eq!(outcomes, [dropped, dropped, Outcome::Delivered]);
 }
