@@ -126,3 +126,27 @@ async fn a_service_that_is_named_is_hit(test: Test) -> Outcome {
     cluster.client("n3").invoke(Read).await?;
     cluster.check(power()).await
 }
+
+/// A service that ends although no fault killed it is reported as a node that does is.
+#[fuzz_dist::test(
+    db = Kept::default(),
+    workload = "g_set",
+    nodes = 2,
+    concurrency = 4,
+    seed = 19,
+    unknown = "warn"
+)]
+async fn a_service_that_ends_by_itself_is_reported(test: Test) -> Outcome {
+    let cluster = test.start().await?;
+    let [keeper] = cluster.others() else { panic!("one host is no node") };
+    for node in ["n1", "n2"] {
+        cluster.client(node).invoke(Add(i64::from(node.as_bytes()[1]))).await?;
+    }
+    let killed = cluster.inject(kill_of(["keeper"])).await?;
+    killed.heal().await?;
+    assert!(keeper.kill().await?);
+    let verdict = cluster.check(power()).await?;
+    let reported = |reason: &String| reason.contains("processes on keeper exited unexpectedly");
+    assert!(verdict.is_unknown() && verdict.reasons.iter().any(reported), "{verdict:#?}");
+    Ok(verdict)
+}

@@ -5,6 +5,7 @@ use fuzz_dist::env::{Command, Environment, Error, Folder as Given, HostSpec, Mem
 use fuzz_dist::lab::{Lab, LabOptions};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::task::Poll;
 
 pub(crate) const TESTS: &[Test] = &[
     ("hosts_reach_each_other_by_name", hosts_reach_each_other_by_name),
@@ -16,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("another_groups_folder_is_copied", another_groups_folder_is_copied),
     ("folders_are_laid_in_their_own_place", folders_are_laid_in_their_own_place),
     ("hosts_come_and_go", hosts_come_and_go),
+    ("a_host_that_nobody_waits_for_is_not_there", a_host_that_nobody_waits_for_is_not_there),
     ("what_a_host_needs_is_in_its_data_folder", what_a_host_needs_is_in_its_data_folder),
     ("links_of_an_earlier_host_are_not_followed", links_of_an_earlier_host_are_not_followed),
     ("names_and_places_are_checked", names_and_places_are_checked),
@@ -229,6 +231,35 @@ fn hosts_come_and_go() {
         assert_eq!(again.index(), 3);
         let seen = text(&lab, N2, "getent hosts n1").await;
         assert!(seen.starts_with(&lab.address(again).unwrap().to_string()), "{seen}");
+    });
+}
+
+/// Wherever the addition of a host waits, who drops it leaves no host behind: the name is free again.
+fn a_host_that_nobody_waits_for_is_not_there() {
+    with_lab(1, async |lab| {
+        let spec = HostSpec::node("late");
+        let mut waits = 0;
+        let added = loop {
+            waits += 1;
+            let mut adding = lab.add_host(spec.clone());
+            let mut left = waits;
+            let added = std::future::poll_fn(|context| match adding.as_mut().poll(context) {
+                Poll::Ready(added) => Poll::Ready(Some(added)),
+                Poll::Pending if left == 1 => Poll::Ready(None),
+                Poll::Pending => {
+                    left -= 1;
+                    Poll::Pending
+                }
+            });
+            match added.await {
+                Some(added) => break added.unwrap(),
+                None => drop(adding),
+            }
+            assert_eq!(lab.hosts().len(), 1, "after {waits} waits");
+        };
+        assert!(waits > 2, "{waits}");
+        assert_eq!(text(&lab, added, "uname -n").await, "late");
+        assert_eq!(lab.hosts().len(), 2);
     });
 }
 

@@ -138,7 +138,7 @@ pub trait LinkControl: Send + Sync {
 
 /// The facet of environments whose hosts join and leave.
 pub trait Membership: Send + Sync {
-    /// Adds a host; the others know its name when this returns.
+    /// Adds a host; the others know its name when this returns. Where it fails, the host is not there.
     fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>>;
 
     /// Removes a host at once, as if its power failed: its processes are killed. Its logs stay.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{FaultSpan, History};
+use super::{FaultSpan, History, MemberState};
 use crate::op::{Name, NodeId, Process, Value};
 use crate::time::Time;
 
@@ -24,8 +24,11 @@ pub struct NodeDown {
     pub reason: Name,
     /// When the two were connected again.
     pub up: Option<Time>,
-    /// The number of the fault that acted then, or had ended at most one net_ticktime before.
+    /// The number of the fault that acted then, or had ended at most one net_ticktime before; `None` where one of
+    /// the two left the cluster.
     pub fault: Option<i64>,
+    /// Which of the two was leaving the cluster, or had left it: then the connection ended for that.
+    pub left: Option<NodeId>,
     /// The event.
     pub event: usize,
 }
@@ -50,20 +53,22 @@ impl History {
         let faults = self.faults();
         let late = self.meta("net_ticktime_ms").and_then(Value::as_int).unwrap_or(0);
         let late = Duration::from_millis(u64::try_from(late).unwrap_or(0));
+        let leaves = self.leaves();
         let mut downs: Vec<NodeDown> = Vec::new();
         for i in self.said() {
             let Some((seen_by, peer)) = self.of_peer(i) else { continue };
             let time = self.time(i);
             match &**self.function(i) {
-                "nodedown" => downs.push(NodeDown {
-                    seen_by,
-                    gone: peer,
-                    time,
-                    reason: self.detail(i, "reason").unwrap_or("unknown").into(),
-                    up: None,
-                    fault: cause(&faults, time, late),
-                    event: i,
-                }),
+                "nodedown" => {
+                    let has_left = |(node, leaving): &&(NodeId, usize)| {
+                        *leaving < i && (*node == seen_by || *self.node_name(*node) == *peer)
+                    };
+                    let left = leaves.iter().find(has_left).map(|(node, _)| *node);
+                    let fault = if left.is_none() { cause(&faults, time, late) } else { None };
+                    let reason = self.detail(i, "reason").unwrap_or("unknown").into();
+                    let (gone, up, event) = (peer, None, i);
+                    downs.push(NodeDown { seen_by, gone, time, reason, up, fault, left, event });
+                }
                 "nodeup" => {
                     let same = |d: &&mut NodeDown| d.seen_by == seen_by && d.gone == peer;
                     if let Some(down) = downs.iter_mut().rev().find(same) {
@@ -74,6 +79,15 @@ impl History {
             }
         }
         downs
+    }
+
+    /// The nodes that left the cluster, each with the event from which on it was leaving. One that was not let go
+    /// is still part of it.
+    fn leaves(&self) -> Vec<(NodeId, usize)> {
+        let changes = self.member_changes();
+        let left = |node| changes.iter().any(|c| c.node == node && c.state == MemberState::Left);
+        let leaving = changes.iter().filter(|c| c.state == MemberState::Leaving && left(c.node));
+        leaving.map(|c| (c.node, c.event)).collect()
     }
 
     /// The first time that mnesia reported `inconsistent_database`, for every pair of nodes.
@@ -250,6 +264,26 @@ mod tests {
         hand.fault(1, 6002, 6003);
         let faults: Vec<_> = hand.0.nodedowns().iter().map(|d| d.fault).collect();
         assert_eq!(faults, [None, Some(0), None]);
+    }
+
+    /// Who leaves is lost on purpose, and loses the others: no fault that acts at the time did it. One that is not
+    /// let go is lost to the fault.
+    #[test]
+    fn a_nodedown_of_a_node_that_leaves_comes_from_no_fault() {
+        let mut hand = Hand::new();
+        hand.fault(0, 1000, 5000);
+        let member = |state: MemberState, name: &str| History::member_event(name, state).1;
+        for (ms, node, state) in [(2000, 0, MemberState::Leaving), (2300, 0, MemberState::Left)] {
+            hand.says(ms - 100, 1, "nodedown", &[("peer", "n1"), ("reason", "net_tick_timeout")]);
+            hand.event(ms, Process::RUNTIME, Some(node), "member", member(state, "n1"));
+        }
+        hand.event(2400, Process::RUNTIME, Some(2), "member", member(MemberState::Leaving, "n3"));
+        hand.says(2500, 0, "nodedown", &[("peer", "n2"), ("reason", "connection_closed")]);
+        hand.says(2600, 1, "nodedown", &[("peer", "n3"), ("reason", "net_tick_timeout")]);
+        let downs = hand.0.nodedowns();
+        let blamed: Vec<_> = downs.iter().map(|d| (d.fault, d.left)).collect();
+        let (fault, leave) = ((Some(0), None), (None, Some(NodeId(0))));
+        assert_eq!(blamed, [fault, leave, leave, fault]);
     }
 
     #[test]

@@ -321,6 +321,16 @@ impl LinkControl for Lab {
     }
 }
 
+impl Lab {
+    /// Ends a host, which nobody finds any more.
+    pub(super) fn forget(&self, id: HostId, host: &Host) -> Result<(), Error> {
+        // An init that has ended already is as good.
+        let _ = signal_pidfd(host.init.as_fd(), libc::SIGKILL, Scope::Process);
+        lock(&self.hosts).present.remove(&id);
+        self.switch.unplug(id)
+    }
+}
+
 impl Membership for Lab {
     fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, Error>> {
         Box::pin(self.add(spec))
@@ -331,10 +341,7 @@ impl Membership for Lab {
             let _one_at_a_time = self.membership.lock().await;
             let host = self.host(id)?;
             let what = || format!("remove host {}", host.spec.name);
-            // An init that has ended already is as good.
-            let _ = signal_pidfd(host.init.as_fd(), libc::SIGKILL, Scope::Process);
-            lock(&self.hosts).present.remove(&id);
-            self.switch.unplug(id)?;
+            self.forget(id, &host)?;
             let removed = Arc::clone(&host);
             let ended = tokio::task::spawn_blocking(move || removed.ended_within(END_MAX));
             match ended.await {

@@ -75,8 +75,8 @@ pub struct Lab {
     hosts: Arc<Mutex<Hosts>>,
     /// Closed after everything that writes to them has ended.
     logs: logs::Logs,
-    /// One change of membership at a time.
-    membership: tokio::sync::Mutex<()>,
+    /// One change of membership at a time; work on the disk for one may outlive who asked for it.
+    membership: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]

@@ -142,7 +142,7 @@ impl Lab {
                 added: options.hosts.len() as u16,
                 ..Hosts::default()
             })),
-            membership: tokio::sync::Mutex::default(),
+            membership: Arc::default(),
         })
     }
 
@@ -170,7 +170,7 @@ impl Lab {
 
     /// Adds a host while the lab runs.
     pub(super) async fn add(&self, spec: HostSpec) -> Result<HostId, Error> {
-        let _one_at_a_time = self.membership.lock().await;
+        let one_at_a_time = Arc::clone(&self.membership).lock_owned().await;
         // In simulated time the others wait: how long the machine takes for it decides nothing.
         let _held = self.clock.hold();
         let id = {
@@ -185,8 +185,13 @@ impl Lab {
         };
         let spec = plans::with_relative_places(spec);
         let (all, copy) = (self.folder.clone(), spec.clone());
-        let folder = on_disk(move || HostFolder::create(&all, &copy, plans::is_copied)).await?;
+        let create = move || {
+            let folder = HostFolder::create(&all, &copy, plans::is_copied)?;
+            Ok((folder, one_at_a_time))
+        };
+        let (folder, _one_at_a_time) = on_disk(create).await?;
         let asked = self.ask_for_host(id, spec, folder)?;
+        let adding = Adding(self, Some(id));
         self.finish_host(asked).await?;
         let content = {
             let hosts = lock(&self.hosts);
@@ -194,6 +199,7 @@ impl Lab {
         };
         let answer = self.init.ask(Request::WriteHosts { content }, &[]).await;
         answer.map_err(|lost| explain(lost, "write the hosts file"))?;
+        adding.done();
         Ok(id)
     }
 
@@ -239,6 +245,27 @@ impl Lab {
         };
         lock(&self.hosts).present.insert(asked.id, Arc::new(host));
         Ok(())
+    }
+}
+
+/// A host that is being added. Where that fails, or nobody waits for it any more, it ends: a host that nobody
+/// knows of would keep its name from others.
+struct Adding<'a>(&'a Lab, Option<HostId>);
+
+impl Adding<'_> {
+    fn done(mut self) {
+        self.1 = None;
+    }
+}
+
+impl Drop for Adding<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.1
+            && let Ok(host) = self.0.host(id)
+        {
+            // What cannot be taken out of the switch leads nowhere once the host is gone.
+            let _ = self.0.forget(id, &host);
+        }
     }
 }
 

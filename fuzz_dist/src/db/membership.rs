@@ -2,26 +2,33 @@
 
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
 use super::AnyDb;
 use crate::env::{HostSpec, Role};
 use crate::error::Error;
 use crate::history::MemberState;
-use crate::node::{Cluster, Node, wait_until};
+use crate::node::{Cluster, Node, Settling, wait_until};
 
 /// How long a node may take to be ready after its start, to join, and to leave.
 const STEP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Adds a node: its host, the database on it, and its place in the cluster.
+///
+/// However this ends, also where its future is dropped, hosts, roster and history agree: the node is a member, or it
+/// has left, and its host is gone.
 pub(crate) async fn join(cluster: &Cluster, db: &AnyDb) -> Result<Node, Error> {
-    let node = {
-        let _one_at_a_time = cluster.adding().await;
-        cluster.add(next_host(cluster, db)?).await?
+    // A task of its own: an environment that is left alone while it adds a host may have added it.
+    let adding = tokio::spawn(add_host(cluster.clone(), db.clone()));
+    let joining = match adding.await {
+        Ok(added) => added?,
+        Err(died) if died.is_panic() => std::panic::resume_unwind(died.into_panic()),
+        Err(_) => return Err(Error::cancelled()),
     };
-    // Whatever ends this early, nobody takes it for a member later.
-    let joining = Joining { cluster: cluster.clone(), node: Some(node.clone()) };
-    let joined = take_part(cluster, db, &node).await;
-    if let Err(error) = joined {
-        let _ = joining.give_up().await;
+    let node = joining.node.clone();
+    if let Err(error) = take_part(cluster, db, &node).await {
+        joining.give_up().await;
         return Err(error.context(format!("{} could not join", node.name())));
     }
     joining.done();
@@ -35,6 +42,14 @@ pub(crate) async fn join(cluster: &Cluster, db: &AnyDb) -> Result<Node, Error> {
     }
 }
 
+async fn add_host(cluster: Cluster, db: AnyDb) -> Result<Joining, Error> {
+    let settling = cluster.settling();
+    let _one_at_a_time = cluster.adding().await;
+    let node = cluster.add(next_host(&cluster, &db)?).await?;
+    let runtime = Handle::current();
+    Ok(Joining { node, cluster: cluster.clone(), runtime, settling: Some(settling) })
+}
+
 async fn take_part(cluster: &Cluster, db: &AnyDb, node: &Node) -> Result<(), Error> {
     db.start(node).await?;
     wait_until(node.clock(), node.name(), STEP_LIMIT, || db.ready(node)).await?;
@@ -42,19 +57,13 @@ async fn take_part(cluster: &Cluster, db: &AnyDb, node: &Node) -> Result<(), Err
     joined.unwrap_or_else(|_| Err(too_long()))
 }
 
-/// Removes a node: it gets no more operations, the database lets it go, and its host ends. Where the database does
-/// not let it go, its host stays, and this may be called again.
+/// Removes a node: it gets no more operations, those in flight on it end or pass their limit, the database lets it go,
+/// and its host ends. Where the database does not let it go, its host stays, and this may be called again.
 pub(crate) async fn leave(cluster: &Cluster, db: &AnyDb, node: &Node) -> Result<(), Error> {
-    let others = cluster.nodes().iter().any(|other| other.id() != node.id());
-    match node.state() {
-        MemberState::Left => return Ok(()),
-        _ if others => {}
-        _ => {
-            let name = node.name();
-            return Err(Error::usage(format!("{name} is the last node, which cannot leave")));
-        }
+    if node.has_left() {
+        return Ok(());
     }
-    cluster.change(node, MemberState::Leaving);
+    cluster.begin_leave(node).await?;
     // A host that is gone was let go before, by who did not wait for its end.
     if cluster.env().hosts().iter().any(|(host, _)| *host == node.host()) {
         let left = cluster.clock().timeout(STEP_LIMIT, db.leave(node, cluster)).await;
@@ -88,36 +97,41 @@ pub(crate) fn provided(db: &AnyDb, mut host: HostSpec) -> Result<HostSpec, Error
     Ok(host)
 }
 
-/// A node that is about to join. Where the future that adds it is dropped, its host ends.
+/// A node that is about to join. Where it does not come to that, its host ends, whoever waits for it.
 struct Joining {
+    node: Node,
     cluster: Cluster,
-    node: Option<Node>,
+    runtime: Handle,
+    /// Until the node is a member, or its host is gone.
+    settling: Option<Settling>,
 }
 
 impl Joining {
-    async fn give_up(mut self) -> Result<(), Error> {
-        match self.node.take() {
-            Some(node) => remove(self.cluster.clone(), node).await,
-            None => Ok(()),
+    /// Ready when the host is gone, or cannot be removed: then `leave` may be called for it.
+    async fn give_up(mut self) {
+        if let Some(removing) = self.remove() {
+            // It has no result, and what ended it ends this, too.
+            let _ = removing.await;
         }
     }
 
     fn done(mut self) {
-        self.node = None;
+        self.settling = None;
+    }
+
+    fn remove(&mut self) -> Option<JoinHandle<()>> {
+        let settling = self.settling.take()?;
+        let (cluster, node) = (self.cluster.clone(), self.node.clone());
+        cluster.change(&node, MemberState::Leaving);
+        Some(self.runtime.spawn(async move {
+            let _ = cluster.remove(&node).await;
+            drop(settling);
+        }))
     }
 }
 
 impl Drop for Joining {
     fn drop(&mut self) {
-        let (node, runtime) = (self.node.take(), tokio::runtime::Handle::try_current());
-        if let (Some(node), Ok(runtime)) = (node, runtime) {
-            self.cluster.change(&node, MemberState::Leaving);
-            runtime.spawn(remove(self.cluster.clone(), node));
-        }
+        let _ = self.remove();
     }
-}
-
-async fn remove(cluster: Cluster, node: Node) -> Result<(), Error> {
-    cluster.change(&node, MemberState::Leaving);
-    cluster.remove(&node).await
 }

@@ -15,6 +15,7 @@ use crate::client::DynOpener;
 use crate::clock::Clock;
 use crate::generator::{Generator, Thread};
 use crate::history::Recorder;
+use crate::node::{Flights, InFlight};
 use crate::op::{Invocation, NodeId, Phase, Process};
 
 mod connection;
@@ -41,6 +42,7 @@ pub struct Interpreter {
     bound: Vec<NodeId>,
     wanted: Vec<NodeId>,
     members: Option<Members>,
+    flights: Flights,
     cursor: Thread,
 }
 
@@ -51,6 +53,8 @@ struct ThreadState {
     connection: Connection,
     /// The operation in flight.
     op: Option<Invocation>,
+    /// As its node knows of it.
+    flight: Option<InFlight>,
     /// Attempts to connect that failed in a row.
     failures: u32,
 }
@@ -73,9 +77,15 @@ impl Interpreter {
             wanted: bound.clone(),
             bound,
             members: None,
+            flights: Flights::default(),
             processes: threads.clone().map(|i| Process(i.into())).collect(),
             threads: threads
-                .map(|_| ThreadState { connection: Connection::None, op: None, failures: 0 })
+                .map(|_| ThreadState {
+                    connection: Connection::None,
+                    op: None,
+                    flight: None,
+                    failures: 0,
+                })
                 .collect(),
             cursor: Thread(0),
             executor: Executor {
@@ -95,10 +105,11 @@ impl Interpreter {
         self
     }
 
-    /// Whose threads speak to these nodes, whoever joins and leaves.
+    /// Whose threads speak to these nodes, whoever joins and leaves; one that is about to leave gets no operation,
+    /// and is let go once it has none in flight.
     #[must_use]
-    pub(crate) fn following(mut self, members: Members) -> Interpreter {
-        self.members = Some(members);
+    pub(crate) fn following(mut self, members: Members, flights: Flights) -> Interpreter {
+        (self.members, self.flights) = (Some(members), flights);
         self
     }
 

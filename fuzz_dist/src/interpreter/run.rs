@@ -73,6 +73,8 @@ impl<'a> Run<'a> {
     /// what became of it.
     fn leave_behind(&mut self, i: usize) {
         let Some(op) = self.interpreter.threads[i].op.take() else { return };
+        // It ends when that is recorded.
+        let _flight = self.interpreter.threads[i].flight.take();
         let completion = Completion::Info(OpError::new(ABANDONED, "its phase was dropped"));
         self.interpreter.executor.completed(self.caller(i), self.phase, &op, completion);
         self.next_process(i);
@@ -105,7 +107,11 @@ impl<'a> Run<'a> {
             self.follow();
             let wake = match generator.next(&self.context(now)) {
                 Next::Op(planned) if planned.time <= now => {
+                    let node = self.interpreter.bound[planned.thread.index()];
+                    // A node that is about to leave: who remains is known in a moment.
+                    let Some(flight) = self.interpreter.flights.begin(node) else { continue };
                     generator.take(&self.context(now));
+                    self.interpreter.threads[planned.thread.index()].flight = Some(flight);
                     self.invoke(planned, generator);
                     continue;
                 }
@@ -306,6 +312,8 @@ impl<'a> Run<'a> {
     /// Records what became of a thread's operation, and passes it to the generator.
     fn complete(&mut self, i: usize, completion: Completion, generator: &mut dyn Generator) {
         let op = self.interpreter.threads[i].op.take().expect("what completes was in flight");
+        // It ends when that is recorded.
+        let _flight = self.interpreter.threads[i].flight.take();
         let caller = self.caller(i);
         let (completion, now) =
             self.interpreter.executor.completed(caller, self.phase, &op, completion);

@@ -272,7 +272,7 @@ fn a_node_that_joins_gets_threads_and_one_that_left_gets_no_more_operations() {
     let mut bench = Bench::new(4);
     let members = |ids: &[u16]| ids.iter().copied().map(NodeId).collect::<Arc<[NodeId]>>();
     let (change, following) = watch::channel(members(&[0, 1]));
-    bench.interpreter.members = Some(following);
+    bench.interpreter = bench.interpreter.following(following, Flights::default());
     let mut asked = 0;
     let changing = from_fn(move || {
         asked += 1;
@@ -308,6 +308,52 @@ fn a_node_that_joins_gets_threads_and_one_that_left_gets_no_more_operations() {
     // What the generator was asked for as it changed was planned for a thread of that moment.
     assert!(after_the_leave.is_empty(), "{after_the_leave:?}");
     assert_eq!(nodes["last"], BTreeMap::from([(0, 3), (2, 3)]));
+}
+
+/// Between the moment when a node gets no more operations and the one when its threads hear of it, none is sent to
+/// it. Those in flight on it are awaited; one that hangs is, until its time-out.
+#[test]
+fn a_node_that_is_about_to_leave_is_let_go_when_its_operations_have_ended() {
+    for f in ["slow", "hang"] {
+        let mut bench = Bench::new(4);
+        let members = |ids: &[u16]| ids.iter().copied().map(NodeId).collect::<Arc<[NodeId]>>();
+        let (change, following) = watch::channel(members(&[0, 1]));
+        let flights = Flights::default();
+        bench.interpreter = bench.interpreter.following(following, flights.clone());
+        let (recorder, leaving) = (bench.recorder.clone(), NodeId(1));
+        let on_leaving = move |kind: Kind| -> usize {
+            recorder.with(|h| {
+                let of_node = |i: &usize| h.node(*i) == Some(leaving) && h.kind(*i) == kind;
+                (0..h.len()).filter(of_node).count()
+            })
+        };
+        let (started, mut asked) = (Arc::new(tokio::sync::Notify::new()), 0);
+        let leave = {
+            let (started, on_leaving) = (started.clone(), on_leaving.clone());
+            async move {
+                started.notified().await;
+                flights.close(leaving);
+                tokio::time::sleep(millis(5)).await;
+                change.send_replace(members(&[0]));
+                flights.ended(leaving).await;
+                let done = [Kind::Ok, Kind::Info].into_iter().map(&on_leaving).sum::<usize>();
+                let invoked = on_leaving(Kind::Invoke);
+                assert!(invoked > 0 && invoked == done, "{f}: {invoked} and {done}");
+                invoked
+            }
+        };
+        let leave = bench.runtime.spawn(leave);
+        let operations = from_fn(move || {
+            asked += 1;
+            if asked == 12 {
+                started.notify_one();
+            }
+            Some(Invocation::new(f, asked))
+        });
+        bench.run(operations.limit(40));
+        let invoked = bench.runtime.block_on(leave).unwrap();
+        assert_eq!(on_leaving(Kind::Invoke), invoked, "no later one either");
+    }
 }
 
 #[test]

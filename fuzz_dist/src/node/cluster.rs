@@ -1,11 +1,12 @@
 //! All hosts of a test, and the links between its nodes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::roster::{Roster, id_of, id_of_other};
-use super::{Links, Node};
+use super::{Flights, Links, Node};
 use crate::clock::Clock;
 use crate::env::wire::Wire;
 use crate::env::{Environment, Error as EnvError, HostSpec, Membership, Role};
@@ -30,7 +31,12 @@ struct Inner {
     wire: Option<Arc<dyn Wire>>,
     /// Held while a host is chosen and added.
     adding: tokio::sync::Mutex<()>,
+    /// How many hosts are being added or removed by tasks that nobody may wait for.
+    unsettled: watch::Sender<usize>,
 }
+
+/// More time than an operation's own limit, so that its time-out is recorded first.
+const OP_GRACE: Duration = Duration::from_secs(1);
 
 impl Cluster {
     /// The cluster of all hosts that the environment has. Whatever waits for them waits by this clock.
@@ -49,8 +55,9 @@ impl Cluster {
         let roster = Arc::new(Roster::new(nodes));
         let links = Links::new(env.clone(), clock.clone(), roster.clone());
         let wire = env.wire();
-        let adding = tokio::sync::Mutex::default();
-        Ok(Cluster(Arc::new(Inner { env, clock, roster, others, links, wire, adding })))
+        let (adding, unsettled) = (tokio::sync::Mutex::default(), watch::Sender::new(0));
+        let inner = Inner { env, clock, roster, others, links, wire, adding, unsettled };
+        Ok(Cluster(Arc::new(inner)))
     }
 
     /// The nodes that take part now, in the test's order, those that joined last: not those that are about to
@@ -102,13 +109,41 @@ impl Cluster {
     }
 
     /// Has every change recorded by this function before anybody else sees it, and no more nodes at a time than
-    /// the test has clients: nodes without a client would never be tested.
+    /// the test has clients: nodes without a client would never be tested. Operations of these take so long at most.
     pub(crate) fn follow_with(
         &self,
         clients: usize,
+        op_limit: Duration,
         record: impl Fn(&Node, MemberState) + Send + Sync + 'static,
     ) {
-        self.0.roster.follow_with(clients, record);
+        self.0.roster.follow_with(clients, op_limit, record);
+    }
+
+    /// The operations in flight on the nodes.
+    pub(crate) fn flights(&self) -> &Flights {
+        self.0.roster.flights()
+    }
+
+    /// The node is about to leave: it gets no operation any more, and those in flight on it have ended when this
+    /// returns, or have passed their limit. The last member is refused.
+    pub(crate) async fn begin_leave(&self, node: &Node) -> Result<(), Error> {
+        self.0.roster.leave(node)?;
+        let ended = self.flights().ended(node.id());
+        // One that hangs on is indeterminate.
+        let _ = self.clock().timeout(self.0.roster.op_limit() + OP_GRACE, ended).await;
+        Ok(())
+    }
+
+    /// A host is added or removed by tasks that nobody may wait for, until this is dropped.
+    pub(crate) fn settling(&self) -> Settling {
+        self.0.unsettled.send_modify(|under_way| *under_way += 1);
+        Settling(self.clone())
+    }
+
+    /// Waits until nothing of that kind is under way.
+    pub(crate) async fn settled(&self) {
+        // The sender is there as long as the cluster.
+        let _ = self.0.unsettled.subscribe().wait_for(|under_way| *under_way == 0).await;
     }
 
     /// Only one host at a time is chosen and added.
@@ -116,12 +151,18 @@ impl Cluster {
         self.0.adding.lock().await
     }
 
-    /// Adds a host for a node, which is joining.
+    /// Adds a host for a node, which is joining. It must not be dropped on the way, or nobody knows of the host.
     pub(crate) async fn add(&self, spec: HostSpec) -> Result<Node, Error> {
         self.0.roster.has_room()?;
-        let host = self.membership()?.add_host(spec.clone()).await.map_err(Error::environment)?;
+        let membership = self.membership()?;
+        let host = membership.add_host(spec.clone()).await.map_err(Error::environment)?;
         let (env, clock) = (self.0.env.clone(), self.0.clock.clone());
-        self.0.roster.add(move |id| Node::new(id, host, spec, env, clock))
+        let added = self.0.roster.add(move |id| Node::new(id, host, spec, env, clock));
+        if added.is_err() {
+            // A host that cannot be a node is none; one that is gone is as good.
+            let _ = membership.remove_host(host).await;
+        }
+        added
     }
 
     /// The node is in this state from now on; `false` where it was already, or in a later one.
@@ -191,5 +232,14 @@ impl Cluster {
     /// The environment.
     pub fn env(&self) -> &Arc<dyn Environment> {
         &self.0.env
+    }
+}
+
+/// See [`Cluster::settling`].
+pub(crate) struct Settling(Cluster);
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.0.unsettled.send_modify(|under_way| *under_way -= 1);
     }
 }

@@ -17,12 +17,15 @@ use crate::history::MemberState;
 use crate::op::NodeId;
 
 mod cluster;
+mod flights;
 mod held;
 mod links;
 mod roster;
 
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
+pub(crate) use cluster::Settling;
+pub(crate) use flights::{Flights, InFlight};
 pub(crate) use held::Hold;
 pub use links::{Links, Proof};
 pub(crate) use roster::is_of_node;

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Node;
+use super::{Flights, Node};
 use crate::error::Error;
 use crate::history::MemberState;
 use crate::op::NodeId;
@@ -18,10 +19,19 @@ pub(super) struct Roster {
     at_start: usize,
     nodes: Mutex<Vec<Node>>,
     members: watch::Sender<Arc<[NodeId]>>,
-    /// So many nodes at a time, and who records changes.
-    follower: OnceLock<(usize, Record)>,
+    follower: OnceLock<Follower>,
+    flights: Flights,
     /// Held from a change to its record, so that both are in one order.
     changing: Mutex<()>,
+}
+
+/// Who has clients, and records changes.
+struct Follower {
+    /// So many nodes at a time.
+    clients: usize,
+    /// How long one of their operations takes at most.
+    op_limit: Duration,
+    record: Record,
 }
 
 /// Records that a node's state changed.
@@ -38,8 +48,9 @@ impl std::fmt::Debug for Roster {
 impl Roster {
     pub(super) fn new(nodes: Vec<Node>) -> Roster {
         let members = watch::Sender::new(nodes.iter().map(Node::id).collect());
-        let (follower, changing) = Default::default();
-        Roster { at_start: nodes.len(), nodes: Mutex::new(nodes), members, follower, changing }
+        let (follower, flights, changing) = Default::default();
+        let (at_start, nodes) = (nodes.len(), Mutex::new(nodes));
+        Roster { at_start, nodes, members, follower, flights, changing }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Node>> {
@@ -79,9 +90,20 @@ impl Roster {
     pub(super) fn follow_with(
         &self,
         clients: usize,
+        op_limit: Duration,
         record: impl Fn(&Node, MemberState) + Send + Sync + 'static,
     ) {
-        let _ = self.follower.set((clients, Box::new(record)));
+        let _ = self.follower.set(Follower { clients, op_limit, record: Box::new(record) });
+    }
+
+    /// The operations in flight on the nodes.
+    pub(super) fn flights(&self) -> &Flights {
+        &self.flights
+    }
+
+    /// How long one of them takes at most, where anybody has clients.
+    pub(super) fn op_limit(&self) -> Duration {
+        self.follower.get().map(|follower| follower.op_limit).unwrap_or_default()
     }
 
     /// Is there a client for one node more?
@@ -90,7 +112,7 @@ impl Roster {
             |node: &&Node| matches!(node.state(), MemberState::Joining | MemberState::Member);
         let nodes = self.lock().iter().filter(here).count();
         match self.follower.get() {
-            Some((clients, _)) if nodes >= *clients => Err(Error::usage(format!(
+            Some(Follower { clients, .. }) if nodes >= *clients => Err(Error::usage(format!(
                 "one node more than {nodes} would have no client, and would never be tested; raise \
                  `concurrency` from {clients}"
             ))),
@@ -111,11 +133,31 @@ impl Roster {
         Ok(node)
     }
 
+    /// The node is about to leave from now on, unless it was already, and gets no operation any more. The last
+    /// member is refused: whether there is another one is decided together with the change.
+    pub(super) fn leave(&self, node: &Node) -> Result<(), Error> {
+        let one_at_a_time = self.changing();
+        if node.state() < MemberState::Leaving
+            && !self.members().iter().any(|other| other.id() != node.id())
+        {
+            let name = node.name();
+            return Err(Error::usage(format!("{name} is the last node, which cannot leave")));
+        }
+        self.changed(node, MemberState::Leaving, &one_at_a_time);
+        Ok(())
+    }
+
     /// The node is in this state from now on, unless it was already, or in a later one. Was it changed?
     pub(super) fn change(&self, node: &Node, state: MemberState) -> bool {
-        let _one_at_a_time = self.changing();
+        self.changed(node, state, &self.changing())
+    }
+
+    fn changed(&self, node: &Node, state: MemberState, _: &MutexGuard<'_, ()>) -> bool {
         if node.state() >= state {
             return false;
+        }
+        if state >= MemberState::Leaving {
+            self.flights.close(node.id());
         }
         node.0.state.set(state);
         let send = || self.members.send_replace(self.members().iter().map(Node::id).collect());
@@ -131,8 +173,8 @@ impl Roster {
     }
 
     fn record(&self, node: &Node, state: MemberState) {
-        if let Some((_, record)) = self.follower.get() {
-            record(node, state);
+        if let Some(follower) = self.follower.get() {
+            (follower.record)(node, state);
         }
     }
 

@@ -67,6 +67,7 @@ fn nodedowns(history: &History) -> Vec<Json> {
                 "reason": &*d.reason,
                 "up_ns": d.up.map(|t| t.0),
                 "fault": d.fault,
+                "left": d.left.map(|node| history.node_name(node)),
                 "event": d.event,
             })
         })

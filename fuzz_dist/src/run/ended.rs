@@ -1,4 +1,4 @@
-//! What there is to say of a node whose processes ended although nobody ended them.
+//! What there is to say of a node, or a service, whose processes ended although nobody ended them.
 
 use std::time::Duration;
 
@@ -15,14 +15,15 @@ const BYTES_MAX: usize = 4096;
 /// The end of a process is heard of a moment after whoever was connected to it noticed.
 const HEAR_LIMIT: Duration = Duration::from_secs(1);
 
-/// The error that has to do with nodes, or that the processes of one of them ended, which explains it.
+/// The error that has to do with nodes, or that the processes of one of them, or of a service, ended, which explains it.
 pub(super) async fn or(cluster: &Cluster, error: Error) -> Error {
     let clock = cluster.clock();
     let begun = clock.now();
     loop {
         let nodes = cluster.nodes();
-        let ended = |n: &&Node| n.failed_process().is_some() || !n.is_running();
-        if let Some(node) = nodes.iter().find(ended) {
+        let services = cluster.others().iter().filter(|host| host.is_service());
+        let ended = |n: &&Node| n.failed_process().is_some() || !n.is_running() && !n.is_service();
+        if let Some(node) = services.chain(&nodes).find(ended) {
             return Error::new(error.kind(), format!("{error}; {}{}", what(node), said(node)));
         }
         if clock.now().since(begun) > HEAR_LIMIT {

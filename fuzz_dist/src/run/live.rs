@@ -43,6 +43,9 @@ pub(super) const FIRST_PROCESS: u32 = 1 << 30;
 /// A test whose cluster is up.
 pub(crate) struct Live {
     pub(crate) cluster: Cluster,
+    /// The services on which processes ran when the set-up was over, or had failed by then: what a database only
+    /// does once at the start may end.
+    pub(super) services: Vec<Node>,
     pub(crate) db: AnyDb,
     pub(crate) nemesis: Nemesis,
     pub(crate) workload: Workload,
@@ -219,7 +222,7 @@ impl Live {
         interpreter.run(phase, generator, &LiveOpener(self), limit, &mut cancel).await
     }
 
-    /// Nodes whose processes ended although no fault killed them, in sentences. Those that are hit by
+    /// Nodes and services whose processes ended although no fault killed them, in sentences. Those that are hit by
     /// a fault that was not verified as removed are its work.
     pub(super) fn ended_by_themselves(&self) -> Vec<String> {
         let dead = self.dead();
@@ -237,6 +240,7 @@ impl Live {
     fn dead(&self) -> Vec<Node> {
         let hit = self.faults.board().hit();
         let mut dead = self.cluster.nodes();
+        dead.extend(self.services.iter().cloned());
         dead.retain(|n| !n.is_running() && !hit.contains(&n.id()));
         dead
     }

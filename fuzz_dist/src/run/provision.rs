@@ -200,7 +200,7 @@ async fn bring_up(
     recorder.began(clock.wall());
     session.recording(&recorder);
     let phase = Arc::new(Mutex::new(Phase::Setup));
-    cluster.follow_with(effective.clients, {
+    cluster.follow_with(effective.clients, effective.op_limit, {
         let (recorder, clock, phase) = (recorder.clone(), clock.clone(), phase.clone());
         let overlapping = effective.overlapping_partitions.zip(runtime.clone());
         move |node, state| {
@@ -225,7 +225,7 @@ async fn bring_up(
             ..InterpreterOptions::for_nodes(nodes.len() as u16)
         },
     )?;
-    let interpreter = interpreter.following(cluster.following());
+    let interpreter = interpreter.following(cluster.following(), cluster.flights().clone());
     let interpreter = match cluster.wire() {
         Ok(wire) => {
             let triggering = Triggering { cluster: cluster.clone(), wire };
@@ -307,8 +307,12 @@ async fn bring_up(
         file: Some(folder.join(schedule::FILE)),
     });
     let pace = session.pace().of_run(&clock);
+    let services = cluster.others().iter().filter(|host| host.is_service());
+    let services = services.filter(|host| host.is_running() || host.failed_process().is_some());
+    let services = services.cloned().collect();
     let live = Arc::new(Live {
         cluster,
+        services,
         db,
         nemesis,
         workload,

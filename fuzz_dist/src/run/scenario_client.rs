@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::live::{Live, LiveOpener};
-use crate::client::{ABANDONED, PANICKED};
+use crate::client::{ABANDONED, NO_CLIENT, PANICKED};
 use crate::generator::Thread;
 use crate::interpreter::{Caller, Connection, Done, caught};
-use crate::node::Node;
+use crate::node::{InFlight, Node};
 use crate::op::{Completion, Invocation, Name, OpError, Process, Value};
 
 /// An operation of a scenario: [`Add`], [`Read`], or any [`Invocation`].
@@ -133,7 +133,8 @@ impl ScenarioClient {
     /// The rules are those of the main phase: a function that the workload declares pure fails where
     /// its outcome is indeterminate; after any other indeterminate outcome the client goes on as a
     /// new process with a new connection. A future that is dropped before it is done leaves an
-    /// indeterminate operation behind, and the client can be used again.
+    /// indeterminate operation behind, and the client can be used again. A node that is about to leave gets no
+    /// operation: it fails.
     ///
     /// # Errors
     ///
@@ -143,8 +144,16 @@ impl ScenarioClient {
         let live = self.live.clone();
         let opener = LiveOpener(&live);
         let caller = self.caller();
+        let in_flight = live.cluster.flights().begin(self.node.id());
+        let is_leaving = in_flight.is_none();
         live.executor.invoked(caller, live.phase(), &op);
-        let flight = Flight { client: self, op: Some(op.clone()) };
+        let flight = Flight { client: self, op: Some(op.clone()), _in_flight: in_flight };
+        if is_leaving {
+            let text =
+                format!("{} takes no operation: it leaves the cluster", flight.client.node.name());
+            let failed = Completion::Fail(OpError::new(NO_CLIENT, text));
+            return flight.complete(failed).map(|value| operation.value(value));
+        }
         let connection = std::mem::take(&mut flight.client.connection);
         let target = live.executor.target(&opener, caller);
         let completion = match caught(Box::pin(target.execute(connection, op))).await {
@@ -169,6 +178,8 @@ impl ScenarioClient {
 struct Flight<'a> {
     client: &'a mut ScenarioClient,
     op: Option<Invocation>,
+    /// As the node knows of it, until the end is recorded.
+    _in_flight: Option<InFlight>,
 }
 
 impl Flight<'_> {

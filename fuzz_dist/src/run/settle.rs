@@ -18,6 +18,9 @@ use crate::time::Time;
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
+/// How long the host of a node whose join was dropped may take to be gone.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
 /// Rounds of final reads at most. A round is as short as a read, so that a single late update hardly
 /// meets more than one.
 const FINAL_ROUNDS_MAX: usize = 3;
@@ -136,6 +139,8 @@ impl Live {
             self.enter(Phase::Heal);
             self.faults.heal(limit).await;
         }
+        // The hosts of nodes that did not come to join are gone, and the history says so.
+        let _ = self.clock.timeout(SETTLE_LIMIT, self.cluster.settled()).await;
     }
 
     /// Reads in rounds until all nodes agree twice in a row on all that the history promises. False

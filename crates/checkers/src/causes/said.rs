@@ -241,15 +241,24 @@ fn first_within<'a>(
     causes.iter().find(|c| meets(c, span, nodes))
 }
 
-/// Some nodedowns that one node saw, as one cause.
+/// The reason of a nodedown of which one side had left the cluster, whatever the runtime calls it.
+const LEFT: &str = "left the cluster";
+
+/// Some nodedowns that one node saw, as one cause. Those of nodes that left on purpose are named where there are no
+/// others: nothing else is to be blamed on them, and they on nothing else.
 fn nodedown(downs: &[&NodeDown], shown: Time) -> Cause {
+    let mut downs = downs.to_vec();
+    if downs.iter().any(|d| d.left.is_none()) {
+        downs.retain(|d| d.left.is_none());
+    }
     let (mut peers, mut reasons): (Vec<Name>, Vec<&str>) = (Vec::new(), Vec::new());
-    for down in downs {
+    for down in &downs {
         if !peers.contains(&down.gone) {
             peers.push(down.gone.clone());
         }
-        if !reasons.contains(&&*down.reason) {
-            reasons.push(&down.reason);
+        let reason = if down.left.is_some() { LEFT } else { &*down.reason };
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
         }
     }
     peers.sort_unstable();

@@ -2,8 +2,8 @@
 
 use super::super::histories::Recorder;
 use super::*;
-use fuzz_dist_history::Edge;
 use fuzz_dist_history::op::{Kind, Process, Value};
+use fuzz_dist_history::{Edge, MemberState};
 
 /// n1 takes an add from 5.000 s to 5.001 s; a read on n2 at 9 s lacks it.
 struct Scenery(Recorder);
@@ -133,6 +133,34 @@ fn restarts_blocked_senders_and_crashes_are_reported() {
         anomaly.explanation,
         "1 is lost. n2 logged at 6.000 s: error proc_lib crash: a server went away."
     );
+}
+
+/// What a node left on purpose is not blamed on a fault that acts at the time, and does not hide what the fault did.
+#[test]
+fn a_node_that_left_is_not_lost_to_a_fault() {
+    for cut in [false, true] {
+        let mut scenery = Scenery::new();
+        scenery.fault(500, 4000);
+        for (ms, state) in [(600, MemberState::Leaving), (900, MemberState::Left)] {
+            let (f, value) = History::member_event("n3", state);
+            let node = Some(NodeId(2));
+            scenery.at(ms).event(Process::RUNTIME, node, Kind::Info, f, value);
+        }
+        scenery.says(910, 0, "nodedown", &[("peer", "n3"), ("reason", "connection_closed")]);
+        if cut {
+            scenery.says(1000, 0, "nodedown", &[("peer", "n2"), ("reason", "net_tick_timeout")]);
+        }
+        scenery.add();
+        let anomaly = scenery.explained();
+        let expected = match cut {
+            false => "1 is lost. n1 had lost n3 since 0.910 s (left the cluster).",
+            true => {
+                "1 is lost. n1 had lost n2 since 1.000 s (net_tick_timeout), under blip n1 x n2."
+            }
+        };
+        assert_eq!(anomaly.explanation, expected);
+        assert_eq!(anomaly.fault, cut.then_some(7));
+    }
 }
 
 #[test]

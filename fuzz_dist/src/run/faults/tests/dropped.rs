@@ -11,7 +11,7 @@ use crate::nemesis::Nemesis;
 
 /// Polls a future until it is ready or was polled `n` times, with time for others after each poll;
 /// is it ready?
-async fn polled<T>(
+pub(super) async fn polled<T>(
     clock: &Clock,
     mut future: Pin<&mut dyn Future<Output = T>>,
     n: usize,

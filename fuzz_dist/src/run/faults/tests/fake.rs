@@ -41,16 +41,37 @@ impl FewHosts {
     }
 }
 
+/// The host is there, or gone, before whoever asked for it is told.
 impl Membership for FewHosts {
     fn add_host(&self, spec: HostSpec) -> BoxFuture<'_, Result<HostId, EnvError>> {
-        let mut hosts = self.0.lock().unwrap();
-        hosts.push(Some(spec));
-        let id = HostId::new(hosts.len() as u16 - 1);
-        Box::pin(std::future::ready(Ok(id)))
+        Box::pin(async move {
+            for_a_moment().await;
+            let id = {
+                let mut hosts = self.0.lock().unwrap();
+                if hosts.iter().flatten().any(|host| host.name == spec.name) {
+                    return Err(EnvError::Invalid(format!("two hosts are named {}", spec.name)));
+                }
+                hosts.push(Some(spec));
+                HostId::new(hosts.len() as u16 - 1)
+            };
+            for_a_moment().await;
+            Ok(id)
+        })
     }
     fn remove_host(&self, host: HostId) -> BoxFuture<'_, Result<(), EnvError>> {
-        let removed = self.0.lock().unwrap()[host.index()].take();
-        Box::pin(async { removed.map(drop).ok_or(EnvError::UnknownHost("it".into())) })
+        Box::pin(async move {
+            for_a_moment().await;
+            let removed = self.0.lock().unwrap()[host.index()].take();
+            for_a_moment().await;
+            removed.map(drop).ok_or(EnvError::UnknownHost("it".into()))
+        })
+    }
+}
+
+/// Lets others go on a few times.
+async fn for_a_moment() {
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -315,6 +336,7 @@ pub(super) fn kept(
     });
     Arc::new(Live {
         cluster,
+        services: Vec::new(),
         db,
         nemesis,
         workload: g_set(),

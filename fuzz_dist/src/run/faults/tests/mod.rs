@@ -6,5 +6,6 @@ mod fake;
 mod healed;
 mod hostile;
 mod lanes;
+mod members;
 mod replayed;
 mod whole;
