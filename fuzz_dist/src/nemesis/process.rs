@@ -112,6 +112,15 @@ fn nodes<'a>(targets: Targets<'a>, hit: &'a [NodeId]) -> impl Iterator<Item = No
     hit.iter().map(move |id| cluster.node(*id)).filter(|node| !node.has_left())
 }
 
+/// What a step on one of these nodes gives; nothing where the node has left meanwhile, and its host is gone.
+fn of_those_there<T>(node: &Node, done: Result<T, Error>) -> Result<Option<T>, Error> {
+    let is_there = || node.env().hosts().iter().any(|(host, _)| *host == node.host());
+    match done {
+        Err(_) if !is_there() => Ok(None),
+        done => done.map(Some),
+    }
+}
+
 impl Fault for KillFault {
     type Plan = Hit;
 
@@ -145,14 +154,16 @@ impl Fault for KillFault {
 pub(super) async fn kill_all(targets: Targets<'_>, hit: &[NodeId]) -> Result<bool, Error> {
     let mut kills = JoinSet::new();
     for node in nodes(targets, hit) {
-        kills.spawn(async move { node.kill().await });
+        kills.spawn(async move { of_those_there(&node, node.kill().await) });
     }
     // Of nodes that have left meanwhile nothing is killed.
-    let mut gone = !kills.is_empty();
+    let (mut gone, mut any) = (true, false);
     while let Some(killed) = kills.join_next().await {
-        gone &= killed??;
+        if let Some(killed) = killed?? {
+            (gone, any) = (gone && killed, true);
+        }
     }
-    Ok(gone)
+    Ok(gone && any)
 }
 
 /// Starts the database again on these nodes, all at once: one may need the others to get ready.
@@ -166,6 +177,7 @@ pub(super) async fn restart_all(
         let (cluster, db) = (targets.cluster.clone(), targets.db.clone());
         restarting.spawn(async move {
             let restarted = restart(Targets { cluster: &cluster, db: &db }, &node).await;
+            let restarted = of_those_there(&node, restarted);
             restarted.map_err(|e| format!("{}: {e}", node.name()))
         });
     }
@@ -247,7 +259,7 @@ impl Fault for PauseFault {
         nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Stopped));
         let (mut stopped, mut any) = (true, false);
         for node in nodes(targets, &plan.nodes) {
-            stopped &= node.pause().await?;
+            stopped &= of_those_there(&node, node.pause().await)?.unwrap_or(true);
             any |= !node.process_states().await.is_empty();
         }
         // Where there is no process, none is paused.
@@ -259,7 +271,7 @@ impl Fault for PauseFault {
         let mut going = true;
         // What another pause holds goes on when that one ends.
         for node in nodes(targets, &plan.nodes).filter(|node| !node.is_held(Hold::Stopped)) {
-            going &= node.resume().await?;
+            going &= of_those_there(&node, node.resume().await)?.unwrap_or(true);
         }
         Ok(Check::seen(going, states(targets, plan).await))
     }

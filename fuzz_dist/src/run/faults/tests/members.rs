@@ -10,6 +10,7 @@ use crate::clock::{Clock, Manual};
 use crate::db::{AnyDb, Db, join, leave};
 use crate::error::Error;
 use crate::history::MemberState;
+use crate::nemesis::{Fault, Hit, KillFault, PauseFault, Targets};
 use crate::node::{Cluster, Node};
 use crate::op::Name;
 use crate::time::millis;
@@ -178,4 +179,25 @@ fn a_leave_that_is_dropped_is_called_again() {
             agree(&cluster, &recorded, 2);
         });
     }
+}
+
+/// A node that leaves while a kill or a pause of it begins or ends is no failure of that: nothing of it is left. These
+/// hosts refuse signals, as long as they are there.
+#[test]
+fn faults_of_a_node_that_leaves_meanwhile_do_not_fail() {
+    Manual::run(|clock| async move {
+        let (cluster, _) = cluster(2, &clock);
+        let db = slow(false);
+        let targets = Targets { cluster: &cluster, db: &db };
+        let node = cluster.nodes().remove(0);
+        let hit = Hit { shape: "n1".into(), nodes: vec![node.id()] };
+        let (kill, pause) = (KillFault::default(), PauseFault::default());
+        assert!(kill.start(targets, &hit).await.is_err());
+        assert!(pause.start(targets, &hit).await.is_err());
+        assert!(pause.stop(targets, &hit).await.is_err());
+        cluster.env().membership().unwrap().remove_host(node.host()).await.unwrap();
+        assert_eq!(kill.start(targets, &hit).await.unwrap().seen, Some(false));
+        assert_eq!(pause.start(targets, &hit).await.unwrap().seen, Some(false));
+        assert_eq!(pause.stop(targets, &hit).await.unwrap().seen, Some(true));
+    });
 }
