@@ -18,7 +18,7 @@ use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
-use crate::db::{AnyDb, provided};
+use crate::db::{AnyDb, Load, provided};
 use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
@@ -89,10 +89,13 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
 }
 
 /// How much of the machine the run takes. Faults that last as long as a boundary is away need one
-/// that keeps time.
+/// that keeps time. Simulated time needs a core for its governor, and stands still while another trial of this process works;
+/// nothing can disturb its timing.
 fn share(resolved: &Resolved) -> Share {
+    let simulated = matches!(resolved.effective.time, Timing::Simulated | Timing::Natural);
     match resolved.effective.exclusive {
         Some(true) => Share::Machine,
+        _ if simulated => Share::Cluster(Load::Heavy),
         None if resolved.nemesis.is_tight() => Share::Machine,
         _ => Share::Cluster(resolved.db.facts().load),
     }
