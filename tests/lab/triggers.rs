@@ -311,7 +311,7 @@ fn healed(heal: Heal) -> (u64, Duration) {
 
 fn a_prompt_heal_delivers_at_once() {
     let (delivered, prompt) = healed(Heal::Prompt);
-    assert_eq!(delivered, 1, "the last segment is delivered by the heal itself");
+    assert_eq!(delivered, 1, "what was lost is delivered by the heal itself, once");
     let (delivered, natural) = healed(Heal::Natural);
     assert_eq!(delivered, 0, "TCP itself has to send it again");
     assert!(prompt < natural, "{prompt:?} against {natural:?}");

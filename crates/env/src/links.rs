@@ -71,8 +71,8 @@ pub enum Heal {
     /// length later.
     #[default]
     Natural,
-    /// At once: of every flow the last segment that the cut dropped is delivered when its link is
-    /// open again, so that the receiver answers and the sender goes on.
+    /// At once: the segments that the cut dropped are delivered when their link is open again, each once.
+    /// No sender has to wait for its retransmission.
     Prompt,
 }
 

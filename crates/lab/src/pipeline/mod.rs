@@ -9,7 +9,6 @@ mod packet;
 pub(super) mod tests;
 
 use super::link::{Link, LinkSet};
-use super::owed::Owed;
 use super::recorder::{Outcome, Reason, Recorder};
 pub(super) use delays::{Delays, Hold, Next, Put, Until, Waiting};
 use fuzz_dist_clock::Clock;
@@ -85,14 +84,11 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) delays: Delays,
     pub(super) clock: Clock,
-    /// In simulated time.
-    owed: Option<Arc<Owed>>,
 }
 
 impl Shared {
     pub(super) fn new(heal: Heal, clock: Clock) -> Shared {
-        let owed = clock.preload().map(|_| Owed::new(clock.clone()));
-        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock, owed }
+        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock }
     }
 }
 
@@ -198,14 +194,11 @@ impl<D: Devices> Pipeline<D> {
         self.heal();
     }
 
-    /// Where heals are prompt: delivers what was dropped last on links that are open now. The rules that
-    /// dropped it do not see it again.
+    /// Where heals are prompt: delivers what was dropped on links that are open now. The rules that dropped it do
+    /// not see it again; later ones, such as the latency of its link, do.
     pub(super) fn heal(&self) {
         let recorder = &self.shared.recorder;
         let frames = recorder.take_dropped(|link| self.cut(link).is_none());
-        if let Some(owed) = &self.shared.owed {
-            owed.begin(&frames);
-        }
         for (link, frame) in frames {
             let number = recorder.next_packet(link);
             self.go_on(&Waiting { link, number, stage: Stage::Connections, frame });
@@ -224,9 +217,6 @@ impl<D: Devices> Pipeline<D> {
 
     fn deliver(&self, link: Link, at_ns: u64, frame: &[u8]) {
         let taken = self.devices.write(link, frame);
-        if taken && let Some(owed) = &self.shared.owed {
-            owed.see(link, frame);
-        }
         let outcome = if taken { Outcome::Delivered } else { Outcome::Failed };
         self.shared.recorder.record(link, at_ns, frame, outcome);
     }
