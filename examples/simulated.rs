@@ -79,7 +79,8 @@ fn twice() -> ExitCode {
     for store in &stores {
         let program = std::env::current_exe().expect("this program");
         let mut run = Command::new(program);
-        let done = run.arg("mnesia_keeps").env("FUZZ_DIST_STORE", store).status();
+        let done =
+            run.args(["mnesia_keeps", "--test-threads=1"]).env("FUZZ_DIST_STORE", store).status();
         assert!(done.is_ok_and(|status| status.success()), "the loss was not found");
     }
     let [first, second] = stores.map(|store| histories(&store));

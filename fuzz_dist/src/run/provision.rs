@@ -89,11 +89,11 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
 }
 
 /// How much of the machine the run takes. Faults that last as long as a boundary is away need one
-/// that keeps time.
+/// that keeps time. Where time stands still while anybody works, trials of one process hold each other's.
 fn share(resolved: &Resolved) -> Share {
     match resolved.effective.exclusive {
         Some(true) => Share::Machine,
-        None if resolved.nemesis.is_tight() => Share::Machine,
+        None if resolved.nemesis.is_tight() || leaps(&resolved.effective) => Share::Machine,
         _ => Share::Cluster(resolved.db.facts().load),
     }
 }
@@ -379,12 +379,16 @@ impl Settings {
     }
 }
 
+/// Whether time leaps when everybody waits.
+fn leaps(effective: &Effective) -> bool {
+    matches!(effective.time, Timing::Simulated | Timing::Natural)
+}
+
 /// How long packets between hosts are on their way: as long as it takes, but in simulated time for a while of their
 /// link, so that those of different links arrive at different instants.
 fn latency(session: &Session, effective: &Effective) -> Option<Latency> {
     let (low, high) = (Duration::from_micros(200), Duration::from_millis(2));
-    let is_simulated = matches!(effective.time, Timing::Simulated | Timing::Natural);
-    is_simulated.then(|| Latency { seed: session.seed(), low, high })
+    leaps(effective).then(|| Latency { seed: session.seed(), low, high })
 }
 
 /// When each node is started: at once, but in simulated time apart, since otherwise all of their timers would run
