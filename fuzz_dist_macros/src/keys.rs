@@ -228,7 +228,7 @@ pub(crate) const KEYS: &[Key] = &[
         .of("bool", "false").method("bool").form("`deterministic = true`").otherwise("off"),
     key("exclusive", Kind::Flag, "exclusive = true",
         "runs no other cluster trial on this machine at the same time")
-        .of("bool", "").method("bool").form("`exclusive = true`").otherwise("off, on for faults near a boundary and where time leaps"),
+        .of("bool", "").method("bool").form("`exclusive = true`").otherwise("off, on for faults near a boundary"),
     key("ignore", Kind::Reason, "ignore = \"takes an hour\"",
         "runs only with `--ignored`").form("`ignore`, `ignore = \"reason\"`").otherwise("off"),
 ];

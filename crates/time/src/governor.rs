@@ -18,6 +18,8 @@ use std::time::Duration;
 
 const NAP_MIN_NS: i64 = 20_000;
 const NAP_MAX_NS: i64 = 200_000;
+/// The longest nap while everybody waits for something else than time: a trial in a queue, say.
+const IDLE_NAP_MAX_NS: i64 = 10_000_000;
 /// A thread that has used a processor for so long without a wait may be waiting for the clock in a loop.
 const SPIN_NS: u64 = 1_000_000_000;
 /// When all together have used so much since anybody was idle, a loop may move between threads.
@@ -29,6 +31,11 @@ const FLOW_NS: i64 = 50_000;
 
 /// The usual reason why a thread that lives cannot be looked at.
 const CANNOT_LOOK: &str = "cannot be looked at: too many open files in this process? (ulimit -n)";
+
+/// How long to nap after so long of it.
+fn nap_of_idle(since_ns: i64) -> i64 {
+    (since_ns / 4).clamp(2 * NAP_MIN_NS, IDLE_NAP_MAX_NS)
+}
 
 /// The governors of this process: they are always at work, and hold nobody's time.
 static GOVERNORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -72,6 +79,7 @@ pub(crate) struct Governor {
     /// Who held time at the last look, or was woken since.
     holder: Option<Busy>,
     busy_since: Option<i64>,
+    idle_since: Option<i64>,
     guarded_until: i64,
     flowed: i64,
 }
@@ -90,6 +98,7 @@ impl Governor {
             interrupts: interrupts(),
             holder: None,
             busy_since: None,
+            idle_since: None,
             guarded_until: 0,
             flowed: 0,
         }
@@ -114,21 +123,43 @@ impl Governor {
         if self.inner.shared.speed.load(SeqCst) != 0 {
             self.flow(t);
         }
-        let leaps = self.inner.control().pace.leaps();
+        // Before the look: whoever sets a limit later may have started a process, which the look did not see.
+        let (leaps, limit, round) = {
+            let control = self.inner.control();
+            (control.pace.leaps(), control.limit, control.round)
+        };
+        if limit == NEVER && self.has_nobody() {
+            let since = *self.idle_since.get_or_insert(t);
+            return nap_of_idle(t - since);
+        }
         let looked = if leaps { self.look_anew() } else { Err(Busy::Other("time flows")) };
         self.holder = looked.err();
         self.inner.control().busy = self.holder;
         match looked {
             Ok(next) => {
                 self.busy_since = None;
-                self.idle(next)
+                if self.idle(next, limit, round) {
+                    let since = *self.idle_since.get_or_insert(t);
+                    return nap_of_idle(t - since);
+                }
+                self.idle_since = None;
+                0
             }
             Err(busy) => {
+                self.idle_since = None;
                 let since = *self.busy_since.get_or_insert(t);
                 self.guard(busy, t, since);
                 ((t - since) / 8).clamp(NAP_MIN_NS, NAP_MAX_NS)
             }
         }
+    }
+
+    /// Whether nobody is in simulated time yet: a trial in a queue, say.
+    fn has_nobody(&self) -> bool {
+        let shared = &self.inner.shared;
+        shared.speed.load(SeqCst) == 0
+            && self.inner.manual.next_ns().is_none()
+            && shared.used().iter().all(|slot| slot.tid.load(SeqCst) == 0)
     }
 
     /// Puts another pace into force.
@@ -159,33 +190,32 @@ impl Governor {
         }
     }
 
-    /// Everybody waits, the first until `next`.
-    fn idle(&mut self, next: i64) -> i64 {
+    /// Everybody waits, the first until `next`; gives whether time has nowhere to go.
+    fn idle(&mut self, next: i64, limit: i64, round: u64) -> bool {
         let shared = &self.inner.shared;
         let now = shared.now();
         // Who is due and has not noticed: the harness first, then one thread after the other.
         if self.inner.manual.advance_to_ns(now.unsigned_abs()) {
-            return 0;
+            return false;
         }
         if next <= now {
             self.wake_first(now);
-            return 0;
+            return false;
         }
-        let limit = self.inner.control().limit;
         if next > limit || next == NEVER {
             if limit != NEVER && limit > now {
                 shared.set_clock(limit, shared.speed.load(SeqCst));
-                return 0;
+                return false;
             }
-            self.inner.reached(now);
-            return 2 * NAP_MIN_NS;
+            self.inner.reached(now, round);
+            return true;
         }
         self.inner.counts.leaps.fetch_add(1, Relaxed);
         shared.set_clock(next, shared.speed.load(SeqCst));
         if !self.inner.manual.advance_to_ns(next.unsigned_abs()) {
             self.wake_first(next);
         }
-        0
+        false
     }
 
     /// Of those that are due, the first by deadline and host alone: the others once it waits again. So what happens

@@ -79,6 +79,8 @@ struct Control {
     pace: Pace,
     /// Time goes no further.
     limit: i64,
+    /// How often it was set: what the governor saw before may be out of date.
+    round: u64,
     /// Where time stood when everybody waited and the limit was reached.
     reached: Option<i64>,
     /// Processes that shall be watched from now on.
@@ -86,6 +88,13 @@ struct Control {
     ended: bool,
     /// What the last look found, where somebody did not wait.
     busy: Option<governor::Busy>,
+}
+
+impl Control {
+    fn set_limit(&mut self, limit: i64) {
+        (self.limit, self.reached) = (limit, None);
+        self.round += 1;
+    }
 }
 
 impl Simulation {
@@ -105,6 +114,7 @@ impl Simulation {
         let control = Control {
             pace,
             limit: first,
+            round: 0,
             reached: None,
             watch: Vec::new(),
             ended: false,
@@ -143,8 +153,7 @@ impl Simulation {
 
     /// Lets time go on without a limit.
     pub fn run(&self) {
-        let mut control = self.inner.control();
-        (control.limit, control.reached) = (NEVER, None);
+        self.inner.control().set_limit(NEVER);
     }
 
     /// Lets time go on for so long, and waits until it is there and everybody waits; gives the time of the clock's
@@ -157,7 +166,7 @@ impl Simulation {
     /// Lets time go on until the clock reads so many nanoseconds, and waits until it does and everybody waits.
     pub fn until(&self, reading_ns: u64) -> u64 {
         let mut control = self.inner.control();
-        (control.limit, control.reached) = (i64::try_from(reading_ns).unwrap_or(NEVER), None);
+        control.set_limit(i64::try_from(reading_ns).unwrap_or(NEVER));
         loop {
             if let Some(reached) = control.reached {
                 return reached.unsigned_abs();
@@ -208,10 +217,10 @@ impl Inner {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The limit is reached, and everybody waits.
-    fn reached(&self, now: i64) {
+    /// The limit of this round is reached, and everybody waits.
+    fn reached(&self, now: i64, round: u64) {
         let mut control = self.control();
-        if control.reached.is_none() && now >= control.limit {
+        if control.reached.is_none() && control.round == round && now >= control.limit {
             control.reached = Some(now);
             self.changed.notify_all();
         }

@@ -18,7 +18,7 @@ use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
-use crate::db::{AnyDb, provided};
+use crate::db::{AnyDb, Load, provided};
 use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Latency, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
@@ -89,11 +89,13 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
 }
 
 /// How much of the machine the run takes. Faults that last as long as a boundary is away need one
-/// that keeps time. Where time stands still while anybody works, trials of one process hold each other's.
+/// that keeps time. Simulated time needs a core for its governor, and stands still while another trial of this process works;
+/// nothing can disturb its timing.
 fn share(resolved: &Resolved) -> Share {
     match resolved.effective.exclusive {
         Some(true) => Share::Machine,
-        None if resolved.nemesis.is_tight() || leaps(&resolved.effective) => Share::Machine,
+        _ if leaps(&resolved.effective) => Share::Cluster(Load::Heavy),
+        None if resolved.nemesis.is_tight() => Share::Machine,
         _ => Share::Cluster(resolved.db.facts().load),
     }
 }
