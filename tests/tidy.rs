@@ -62,7 +62,6 @@ const OFF_THE_CLOCK: &[(&str, &str)] = &[
         "crates/lab/src/control.rs",
         "agents of hosts are processes of the machine, and answer in its time",
     ),
-    ("crates/lab/src/owed.rs", "connections catch up in the machine's time"),
     ("crates/lab/src/lib.rs", "the end of a lab awaits processes of the machine"),
     ("fuzz_dist/src/error.rs", "errors of tokio's time-outs, which tests may use"),
     ("fuzz_dist/src/harness/", "it makes the clock, and watches a run from outside of its runtime"),

@@ -42,6 +42,10 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Has its node on this host start with this setting, whoever starts it.
     fn set(&self, node: &Node, setting: &str, value: &str);
 
+    /// Has its node on this host do one thing after the other, whoever starts it: what happens at different instants
+    /// then happens in one order.
+    fn one_at_a_time(&self, node: &Node);
+
     /// Observes a node from inside. Once this returns, nothing that happens goes unseen.
     fn observe<'a>(&'a self, node: &'a Node)
     -> BoxFuture<'a, Result<Box<dyn NodeObserver>, Error>>;

@@ -223,9 +223,12 @@ pub(crate) const KEYS: &[Key] = &[
         "`\"simulated\"`: time stands still while anybody works, and leaps when everybody waits; `\"simulated-1x\"`: it leaps when everybody waits; `\"10x\"`: it passes ten times as fast").matrix()
         .of("Timing", "Timing::Real").variable().form("`time = \"simulated\"`")
         .otherwise("`\"real\"`"),
+    key("deterministic", Kind::Flag, "deterministic = true",
+        "only with `time = \"simulated\"`: nodes do one thing after the other, so that the same seed gives the same run")
+        .of("bool", "false").method("bool").form("`deterministic = true`").otherwise("off"),
     key("exclusive", Kind::Flag, "exclusive = true",
         "runs no other cluster trial on this machine at the same time")
-        .of("bool", "").method("bool").form("`exclusive = true`").otherwise("off, on for faults near a boundary"),
+        .of("bool", "").method("bool").form("`exclusive = true`").otherwise("off, on for faults near a boundary and where time leaps"),
     key("ignore", Kind::Reason, "ignore = \"takes an hour\"",
         "runs only with `--ignored`").form("`ignore`, `ignore = \"reason\"`").otherwise("off"),
 ];

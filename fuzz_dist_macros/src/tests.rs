@@ -79,7 +79,7 @@ fn keys_are_corrected_at_the_key() {
             "colour: unknown key `colour`; the keys are db, workload, nemesis, checker, nodes, env, \
            concurrency, rate, time_limit, setup_limit, op_limit, quiesce_limit, total_limit, seed, \
            attempts, expect, unknown, sessions, heal, reconnect, overlapping_partitions, wire, samples, \
-           announce, stop, time, exclusive, ignore",
+           announce, stop, time, deterministic, exclusive, ignore",
         ],
     );
     check("db = \"a\", db = \"b\"", &["db: key `db` is given twice"]);

@@ -1,7 +1,7 @@
 //! The network: cuts, counters, watchers, and large transfers.
 
 use super::support::*;
-use fuzz_dist::env::{Environment, HostId, LinkControl, LinkMatrix};
+use fuzz_dist::env::{Environment, HostId, Latency, LinkControl, LinkMatrix};
 use fuzz_dist::lab::{Fate, Lab, Outcome, Reason, Recorded, Sighting, Watcher};
 use fuzz_dist::random::Seed;
 use std::hash::{DefaultHasher, Hasher};
@@ -247,7 +247,7 @@ fn latency_delays_a_round_trip_and_is_undone() {
             near.read_exact(&mut byte).await.unwrap();
             started.elapsed()
         };
-        lab.set_latency(Some((Seed(1), LATENCY, 2 * LATENCY))).unwrap();
+        lab.set_latency(Some(Latency { seed: Seed(1), low: LATENCY, high: 2 * LATENCY })).unwrap();
         for _ in 0..3 {
             let took = round_trip().await;
             assert!(took >= 2 * LATENCY, "a round trip took {took:?}");

@@ -26,7 +26,7 @@ pub use facet::{Capabilities, Facet, LinkControl, Membership};
 pub use host::{Access, Folder, HostFile, HostId, HostSpec, Role};
 pub use links::{Heal, LinkCount, LinkCounters, LinkMatrix};
 pub use process::{Process, ProcessControl, ProcessInfo, ProcessState, Signal};
-pub use provider::{AnyProvider, EnvironmentSpec, Provider};
+pub use provider::{AnyProvider, EnvironmentSpec, Latency, Provider};
 #[doc(hidden)]
 pub use scratch::Scratch;
 

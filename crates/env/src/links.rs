@@ -71,9 +71,8 @@ pub enum Heal {
     /// length later.
     #[default]
     Natural,
-    /// At once: of every flow the last segment that the cut dropped is sent again when its link is
-    /// open again, so that the receiver answers and the sender goes on. Watchers and triggers see it as any other
-    /// segment; where a trigger waits for what came before it, TCP goes on as with a natural heal.
+    /// At once: the segments that the cut dropped are sent again when their link is open again, each once, and no
+    /// sender has to wait for its retransmission. Watchers and triggers see them as any others.
     Prompt,
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fuzz_dist_clock::Clock;
+use fuzz_dist_random::Seed;
 
 use super::wire::Protocol;
 use super::{BoxFuture, Capabilities, Environment, Error, Heal, HostSpec};
@@ -49,6 +51,17 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
     }
 }
 
+/// The latency of the links between hosts: constant for each direction, drawn from the seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// What it is drawn from.
+    pub seed: Seed,
+    /// The shortest.
+    pub low: Duration,
+    /// The longest.
+    pub high: Duration,
+}
+
 /// What an environment shall be.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -67,6 +80,8 @@ pub struct EnvironmentSpec {
     pub heal: Heal,
     /// What actions at triggers, and limits of commands and connections, take their time from.
     pub clock: Clock,
+    /// How long packets between hosts are on their way, by the clock; as long as it takes if `None`.
+    pub latency: Option<Latency>,
     /// About how many bytes each log of a process keeps; the provider's own limit if `None`.
     pub log_limit: Option<u64>,
 }
@@ -81,6 +96,7 @@ impl EnvironmentSpec {
             follow: false,
             heal: Heal::Natural,
             clock: Clock::system(),
+            latency: None,
             log_limit: None,
         }
     }

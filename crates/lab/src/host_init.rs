@@ -58,9 +58,26 @@ fn set_up(plan: &HostPlan, notes: &mut Vec<String>) -> Result<(OwnedFd, Proc), F
         .set_address(INTERFACE, plan.address, plan.mask)
         .at(network("give the interface its address"))?;
     interfaces.up(INTERFACE).at(network("switch on the interface"))?;
+    if plan.shared.is_some() {
+        leave_time_to_the_clock(&proc);
+    }
     let (multicast, mask) = (Ipv4Addr::new(224, 0, 0, 0), Ipv4Addr::new(240, 0, 0, 0));
     interfaces.route(INTERFACE, multicast, mask).at(network("route multicast"))?;
     Ok((tun, proc))
+}
+
+/// In simulated time: TCP's timers, which are the machine's, decide nothing. The network loses no segment, so that none
+/// has to be sent again, however long it is on its way. What a kernel does not know is left as it is.
+fn leave_time_to_the_clock(proc: &Proc) {
+    let settings = [
+        ("tcp_rto_min_us", "60000000"),
+        ("tcp_early_retrans", "0"),
+        ("tcp_slow_start_after_idle", "0"),
+        ("tcp_autocorking", "0"),
+    ];
+    for (name, value) in settings {
+        let _ = proc.write(&format!("sys/net/ipv4/{name}"), value);
+    }
 }
 
 /// Moves into a user namespace within the lab's. The kernel locks all mounts that come along: what

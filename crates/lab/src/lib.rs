@@ -18,7 +18,6 @@ mod kernel;
 mod link;
 mod logs;
 mod mounts;
-mod owed;
 mod packet;
 mod pipeline;
 mod plans;
@@ -44,11 +43,10 @@ pub use start::LabOptions;
 
 use control::{Connection, Control};
 use fuzz_dist_clock::Clock;
-use fuzz_dist_env::{Error, HostId};
-use fuzz_dist_random::Seed;
+use fuzz_dist_env::{Error, HostId, Latency};
 use host::Host;
 use pipeline::Stage;
-use rules::latency::Latency;
+use rules::latency::Latencies;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -125,10 +123,9 @@ impl Lab {
     /// # Errors
     /// As [`Lab::watch`].
     #[doc(hidden)]
-    pub fn set_latency(&self, drawn: Option<(Seed, Duration, Duration)>) -> Result<(), Error> {
-        let rule = drawn.map(|(seed, low, high)| {
-            Arc::new(Latency::drawn(seed, low, high)) as Arc<dyn pipeline::Rule>
-        });
+    pub fn set_latency(&self, latency: Option<Latency>) -> Result<(), Error> {
+        let rule =
+            latency.map(|drawn| Arc::new(Latencies::drawn(drawn)) as Arc<dyn pipeline::Rule>);
         self.switch.install(Stage::Latency, rule)
     }
 

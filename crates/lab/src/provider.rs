@@ -37,6 +37,7 @@ impl Provider for Local {
             let options = LabOptions {
                 heal: spec.heal,
                 clock: spec.clock,
+                latency: spec.latency,
                 protocol: spec.protocol,
                 follow: spec.follow,
                 log_limit: spec.log_limit.unwrap_or(options.log_limit),

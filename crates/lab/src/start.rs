@@ -13,7 +13,7 @@ use super::{Hosts, Lab, end, lock, logs, simulated, wire};
 use fuzz_dist_clock::Clock;
 use fuzz_dist_env::local::HostFolder;
 use fuzz_dist_env::wire::Protocol;
-use fuzz_dist_env::{Error, Heal, HostId, HostSpec, Scratch, threads};
+use fuzz_dist_env::{Error, Heal, HostId, HostSpec, Latency, Scratch, threads};
 use rustix::process::PidfdFlags;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -54,6 +54,8 @@ pub struct LabOptions {
     pub log_limit: u64,
     /// What actions at triggers and limits of commands and connections take their time from.
     pub clock: Clock,
+    /// How long packets between hosts are on their way, by the clock; as long as it takes if `None`.
+    pub latency: Option<Latency>,
 }
 
 impl LabOptions {
@@ -69,6 +71,7 @@ impl LabOptions {
             heal: Heal::Natural,
             log_limit: logs::LIMIT,
             clock: Clock::system(),
+            latency: None,
         }
     }
 }
@@ -94,6 +97,7 @@ impl Lab {
         if options.follow {
             lab.switch.follow()?;
         }
+        lab.set_latency(options.latency)?;
         let ids = (0..options.hosts.len() as u16).map(HostId::new);
         let ask = |(id, spec): (_, &HostSpec)| {
             let spec = plans::with_relative_places(spec.clone());

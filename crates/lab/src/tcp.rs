@@ -18,8 +18,6 @@ pub(super) struct Segment<'a> {
     pub(super) ports: (u16, u16),
     /// The number of its first byte.
     pub(super) sequence: u32,
-    /// The number of the first byte that its sender has not received.
-    pub(super) acknowledged: u32,
     flags: u8,
     /// The lengths of the headers of IP and of TCP.
     headers: (usize, usize),
@@ -47,7 +45,6 @@ impl<'a> Segment<'a> {
             frame,
             ports: (u16::from_be_bytes([tcp[0], tcp[1]]), u16::from_be_bytes([tcp[2], tcp[3]])),
             sequence: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
-            acknowledged: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
             flags: tcp[13],
             headers: (ip_header, tcp_header),
             payload,

@@ -22,6 +22,9 @@ use crate::runtime::{
 /// Words for the virtual machine, put before those of whatever script starts it.
 const ERL_AFLAGS: &str = "ERL_AFLAGS";
 
+/// The same, put after all others, so that they have the last word.
+const ERL_ZFLAGS: &str = "ERL_ZFLAGS";
+
 /// Erlang's virtual machine, whose nodes speak the Erlang distribution protocol.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Beam;
@@ -58,6 +61,10 @@ impl Runtime for Beam {
 
     fn set(&self, node: &Node, setting: &str, value: &str) {
         node.with_variable(ERL_AFLAGS, format!("-kernel {setting} {value}"));
+    }
+
+    fn one_at_a_time(&self, node: &Node) {
+        node.with_variable(ERL_ZFLAGS, "+S 1:1 +SDcpu 1:1 +SDio 1 +A 1");
     }
 
     fn observe<'a>(

@@ -159,4 +159,6 @@ impl Interpreter {
 }
 
 #[cfg(test)]
+mod overlap_tests;
+#[cfg(test)]
 mod tests;

@@ -34,6 +34,8 @@ pub(crate) use roster::is_of_node;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the kernel may take until signalled processes are seen gone, stopped, going on.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
+/// How often is looked for that in a row in simulated time, which stands still meanwhile.
+const LOOKS_MAX: u32 = 10_000;
 /// Pauses of [`wait_until`].
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
@@ -344,13 +346,23 @@ impl Node {
         done: impl Fn(ProcessState) -> bool,
     ) -> Result<bool, Error> {
         let env = &self.0.env;
+        let is_simulated = self.clock().preload().is_some();
+        // How long the machine takes to end or to stop processes is no time of theirs.
+        let mut held = Some(self.clock().hold());
         env.signal_host(self.0.host, signal).await.map_err(Error::environment)?;
         let end = self.clock().now() + SIGNAL_LIMIT;
+        let mut looks = 0;
         loop {
             let all = env.processes(self.0.host).await.map_err(Error::environment)?;
             if all.iter().all(|p| done(p.state)) {
                 return Ok(true);
             }
+            looks += 1;
+            if is_simulated && looks < LOOKS_MAX {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            drop(held.take());
             if self.clock().now() > end {
                 return Ok(false);
             }

@@ -57,10 +57,13 @@ impl Able {
     ///
     /// As for a nemesis.
     pub(super) fn options(&self, options: &Effective) -> Result<(), Error> {
+        let is_real = options.time == Timing::Real;
+        // Heals in simulated time are prompt by themselves.
+        let is_prompt = is_real && options.heal == Heal::Prompt;
         let needed = [
             (options.wire, Facet::Wire, "`wire = true`"),
-            (options.heal == Heal::Prompt, Facet::PromptHeal, "`heal = \"prompt\"`"),
-            (options.time != Timing::Real, Facet::SimulatedTime, "`time`"),
+            (is_prompt, Facet::PromptHeal, "`heal = \"prompt\"`"),
+            (!is_real, Facet::SimulatedTime, "`time`"),
         ];
         let needed = needed.into_iter().filter(|(said, ..)| *said);
         needed.into_iter().try_for_each(|(_, facet, who)| {

@@ -204,6 +204,10 @@ macro_rules! options {
                     $($name: settled!(value self.$name, $($default)?),)*
                 };
                 effective.clients = effective.concurrency.clients(effective.nodes);
+                // TCP's timers are the machine's: in another time they must decide nothing.
+                if effective.time != Timing::Real {
+                    effective.heal = Heal::Prompt;
+                }
                 effective
             }
         }
@@ -244,6 +248,13 @@ pub enum OptionsError {
         show(*.0), show(SAMPLES_MIN)
     )]
     SamplesTooOften(Duration),
+    /// The machine's speed would decide about the order of what happens.
+    #[error(
+        "deterministic = true is for `time = \"simulated\"`, and the time is \"{}\", in which the machine's speed decides \
+         what happens first; write `time = \"simulated\"`, or leave `deterministic` out",
+        .0.as_str()
+    )]
+    Deterministic(Timing),
     /// The total would cut stages off that were given more time.
     #[error(
         "total_limit {} is not above {} = {}, which these stages may take; raise total_limit, or leave it out",
@@ -312,6 +323,9 @@ impl Effective {
         }
         if self.attempts == 0 {
             return Err(OptionsError::NoAttempts);
+        }
+        if self.deterministic && self.time != Timing::Simulated {
+            return Err(OptionsError::Deterministic(self.time));
         }
         if !self.samples.is_zero() && self.samples < SAMPLES_MIN {
             return Err(OptionsError::SamplesTooOften(self.samples));
@@ -387,6 +401,7 @@ impl fmt::Display for Effective {
             (self.time == Timing::Simulated, "simulated time"),
             (self.time == Timing::Natural, "simulated time, 1x while anybody works"),
             (self.time == Timing::Tenfold, "time passes ten times as fast"),
+            (self.deterministic, "deterministic"),
         ];
         flags.iter().filter(|(set, _)| *set).try_for_each(|(_, text)| write!(f, ", {text}"))
     }

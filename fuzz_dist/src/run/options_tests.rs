@@ -43,6 +43,7 @@ fn everything_that_was_said_is_in_the_line() {
         announce: Some(Announce::Operations),
         stop: Some(Stop::FirstAnomaly),
         time: Some(Timing::Simulated),
+        deterministic: Some(true),
         ..seeded()
     };
     assert_eq!(
@@ -51,7 +52,26 @@ fn everything_that_was_said_is_in_the_line() {
          quiesce limit 40s, total limit 5m, seed 7, 3 attempts, samples every 200ms, \
          expects invalid, unknown only warns, reconnects after heal, prompt heal, follows the wire, \
          sessions count, exclusive, announces operations, stops at the first anomaly, \
-         simulated time"
+         simulated time, deterministic"
+    );
+}
+
+#[test]
+fn only_simulated_time_is_deterministic_and_heals_are_prompt_in_all_but_the_machines() {
+    for time in [Timing::Real, Timing::Simulated, Timing::Natural, Timing::Tenfold] {
+        let options = Options { time: Some(time), ..seeded() };
+        let is_prompt = effective(options.clone()).unwrap().heal == Heal::Prompt;
+        assert_eq!(is_prompt, time != Timing::Real, "{time:?}");
+        let settled = effective(Options { deterministic: Some(true), ..options });
+        match time {
+            Timing::Simulated => assert!(settled.unwrap().deterministic),
+            _ => assert_eq!(settled, Err(OptionsError::Deterministic(time))),
+        }
+    }
+    let text = OptionsError::Deterministic(Timing::Tenfold).to_string();
+    assert!(
+        text.contains("the time is \"10x\"") && text.contains("`time = \"simulated\"`"),
+        "{text}"
     );
 }
 

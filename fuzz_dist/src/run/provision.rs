@@ -13,13 +13,13 @@ use super::faults::{Faults, Scene};
 use super::lease::Share;
 use super::live::{FIRST_PROCESS, Live, Triggering, open};
 use super::needs::Able;
-use super::options::{Announce, Effective, Heal, Timing};
+use super::options::{Announce, Effective, Overlapping, Timing};
 use super::progress::{self, Progress};
 use super::session::Session;
 use super::{Plan, announce, cancel, ended, observe};
 use crate::checker::AnyChecker;
-use crate::db::{AnyDb, Load, provided};
-use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Role};
+use crate::db::{AnyDb, provided};
+use crate::env::{self, AnyProvider, EnvironmentSpec, Facet, HostSpec, Latency, Role};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Generator, nothing};
 use crate::grudge::Member;
@@ -88,15 +88,12 @@ pub(super) async fn provision(session: &Session, plan: &Plan) -> Result<Arc<Live
     }
 }
 
-/// How much of the machine the run takes. Faults that last as long as a boundary is away need one
-/// that keeps time. Simulated time needs a core for its governor, and stands still while another trial of this process works;
-/// nothing can disturb its timing.
+/// How much of the machine the run takes. Faults that last as long as a boundary is away need one that keeps time. Where
+/// time stands still while anybody works, trials of one process hold each other's, and governors take a core each.
 fn share(resolved: &Resolved) -> Share {
-    let simulated = matches!(resolved.effective.time, Timing::Simulated | Timing::Natural);
     match resolved.effective.exclusive {
         Some(true) => Share::Machine,
-        _ if simulated => Share::Cluster(Load::Heavy),
-        None if resolved.nemesis.is_tight() => Share::Machine,
+        None if resolved.nemesis.is_tight() || leaps(&resolved.effective) => Share::Machine,
         _ => Share::Cluster(resolved.db.facts().load),
     }
 }
@@ -177,8 +174,8 @@ async fn bring_up(
     let follows =
         nemesis.lanes().iter().flat_map(Lane::faults).any(|f| f.needs().contains(&Facet::Wire));
     let mut spec = EnvironmentSpec::new(folder.join("hosts"), hosts);
-    // TCP's timers are the machine's: in simulated time they must decide nothing.
-    spec.heal = if effective.time == Timing::Real { effective.heal } else { Heal::Prompt };
+    spec.heal = effective.heal;
+    spec.latency = latency(session, &effective);
     spec.protocol = runtime.as_ref().and_then(|runtime| runtime.protocol());
     spec.follow = effective.wire || follows;
     spec.clock = session.clock().clone();
@@ -189,11 +186,8 @@ async fn bring_up(
     let clock = session.clock().restarted();
     let cluster = Cluster::new(env, clock.clone())?;
     session.up(&cluster);
-    if let Some((overlapping, runtime)) = effective.overlapping_partitions.zip(runtime.as_ref()) {
-        for node in cluster.nodes().iter().chain(cluster.others()) {
-            runtime.set(node, OVERLAPPING, overlapping.prevented());
-        }
-    }
+    let settings = Settings::of(&effective, runtime.clone());
+    cluster.nodes().iter().chain(cluster.others()).for_each(|node| settings.give(node));
 
     let nodes = cluster.nodes();
     let names = nodes.iter().map(|n| Name::from(n.name()));
@@ -205,10 +199,9 @@ async fn bring_up(
     let phase = Arc::new(Mutex::new(Phase::Setup));
     cluster.follow_with(effective.clients, effective.op_limit, {
         let (recorder, clock, phase) = (recorder.clone(), clock.clone(), phase.clone());
-        let overlapping = effective.overlapping_partitions.zip(runtime.clone());
         move |node, state| {
-            if let (MemberState::Joining, Some((overlapping, runtime))) = (state, &overlapping) {
-                runtime.set(node, OVERLAPPING, overlapping.prevented());
+            if state == MemberState::Joining {
+                settings.give(node);
             }
             let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
             record_member(&recorder, (clock.now(), phase), node, state);
@@ -365,6 +358,43 @@ fn record_member(
     let _ = recorder.record(Event { time, process, node, kind, f, value, error, phase });
 }
 
+/// What the nodes of the runtime system are started with, whoever starts them.
+struct Settings {
+    runtime: Option<AnyRuntime>,
+    overlapping: Option<Overlapping>,
+    deterministic: bool,
+}
+
+impl Settings {
+    fn of(effective: &Effective, runtime: Option<AnyRuntime>) -> Settings {
+        let (overlapping, deterministic) =
+            (effective.overlapping_partitions, effective.deterministic);
+        Settings { runtime, overlapping, deterministic }
+    }
+
+    fn give(&self, node: &Node) {
+        let Some(runtime) = &self.runtime else { return };
+        if let Some(overlapping) = self.overlapping {
+            runtime.set(node, OVERLAPPING, overlapping.prevented());
+        }
+        if self.deterministic {
+            runtime.one_at_a_time(node);
+        }
+    }
+}
+
+/// Whether time leaps when everybody waits.
+fn leaps(effective: &Effective) -> bool {
+    matches!(effective.time, Timing::Simulated | Timing::Natural)
+}
+
+/// How long packets between hosts are on their way: as long as it takes, but in simulated time for a while of their
+/// link, so that those of different links arrive at different instants.
+fn latency(session: &Session, effective: &Effective) -> Option<Latency> {
+    let (low, high) = (Duration::from_micros(200), Duration::from_millis(2));
+    leaps(effective).then(|| Latency { seed: session.seed(), low, high })
+}
+
 /// When each node is started: at once, but in simulated time apart, since otherwise all of their timers would run
 /// out at the same instants for ever.
 fn start_times(session: &Session, effective: &Effective, nodes: usize) -> Vec<Duration> {
@@ -447,6 +477,9 @@ fn facts(
     ];
     if effective.time != Timing::Real {
         meta.push(("time".into(), effective.time.as_str().into()));
+    }
+    if effective.deterministic {
+        meta.push(("deterministic".into(), true.into()));
     }
     if effective.sessions {
         meta.push(("sessions".into(), true.into()));

@@ -9,7 +9,6 @@ mod packet;
 pub(super) mod tests;
 
 use super::link::{Link, LinkSet};
-use super::owed::Owed;
 use super::recorder::{Outcome, Reason, Recorder};
 pub(super) use delays::{Delays, Hold, Next, Put, Until, Waiting};
 use fuzz_dist_clock::Clock;
@@ -85,14 +84,11 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
     pub(super) delays: Delays,
     pub(super) clock: Clock,
-    /// In simulated time.
-    owed: Option<Arc<Owed>>,
 }
 
 impl Shared {
     pub(super) fn new(heal: Heal, clock: Clock) -> Shared {
-        let owed = clock.preload().map(|_| Owed::new(clock.clone()));
-        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock, owed }
+        Shared { recorder: Recorder::new(heal), delays: Delays::default(), clock }
     }
 }
 
@@ -198,15 +194,11 @@ impl<D: Devices> Pipeline<D> {
         self.heal();
     }
 
-    /// Where heals are prompt: sends what was dropped last on links that are open now, as its sender would
-    /// do later. It meets every rule: what is delivered past one that counts or follows packets would be
-    /// missing there for ever, since TCP does not send again what has arrived.
+    /// Where heals are prompt: sends what was dropped on links that are open now, as its sender would do later. It
+    /// meets every rule: what is delivered past one that counts or follows packets would be missing there for ever,
+    /// since TCP does not send again what has arrived.
     pub(super) fn heal(&self) {
-        let recorder = &self.shared.recorder;
-        let frames = recorder.take_dropped(|link| self.cut(link).is_none());
-        if let Some(owed) = &self.shared.owed {
-            owed.begin(&frames);
-        }
+        let frames = self.shared.recorder.take_dropped(|link| self.cut(link).is_none());
         frames.iter().for_each(|(link, frame)| self.pass(*link, frame));
     }
 
@@ -222,9 +214,6 @@ impl<D: Devices> Pipeline<D> {
 
     fn deliver(&self, link: Link, at_ns: u64, frame: &[u8]) {
         let taken = self.devices.write(link, frame);
-        if taken && let Some(owed) = &self.shared.owed {
-            owed.see(link, frame);
-        }
         let outcome = if taken { Outcome::Delivered } else { Outcome::Failed };
         self.shared.recorder.record(link, at_ns, frame, outcome);
     }

@@ -1,8 +1,13 @@
 //! The pipeline without a network, and its queues on a clock that is moved by hand.
 
 use super::*;
+use crate::rules::cuts::Cuts;
+use crate::rules::latency::Latencies;
+use crate::tcp::Segment;
+use crate::tcp::tests::frame;
 use fuzz_dist_clock::Manual;
-use fuzz_dist_env::HostId;
+use fuzz_dist_env::{HostId, Latency, LinkMatrix};
+use fuzz_dist_random::Seed;
 use std::cell::RefCell;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -192,6 +197,51 @@ fn a_delayed_packet_of_a_link_that_is_cut_by_then_is_dropped() {
     net.manual.advance(Duration::from_millis(1));
     assert_eq!(net.due().len(), 1);
     assert_eq!((net.counts(LINK), net.counts((N2, N1))), ([0, 1, 0], [1, 0, 0]));
+}
+
+/// With a latency, what a cut took is delivered by a prompt heal one latency later: in order, once, and before what is
+/// sent after it. Nobody has to send it again.
+#[test]
+fn what_a_cut_took_arrives_a_latency_after_a_prompt_heal() {
+    let manual = Manual::new();
+    let shared = Arc::new(Shared::new(Heal::Prompt, manual.clock()));
+    let (low, high) = (Duration::from_micros(200), Duration::from_millis(2));
+    let latency = Latency { seed: Seed(1), low, high };
+    let latencies = Arc::new(Latencies::drawn(latency));
+    let pipeline = |cut: bool| {
+        let mut links = LinkMatrix::default();
+        if cut {
+            links.cut(LINK.0, LINK.1);
+        }
+        let cuts = (Stage::Links, Arc::new(Cuts::new(&links)) as Arc<dyn Rule>);
+        let rules = [cuts, (Stage::Latency, Arc::clone(&latencies) as Arc<dyn Rule>)].into();
+        Pipeline::new(&rules, Sink::default(), Arc::clone(&shared))
+    };
+    let segment = |sequence, payload: &[u8]| frame((7, 8), sequence, 0x10, payload);
+    let (open, cut) = (pipeline(false), pipeline(true));
+    // The first is on its way when the cut begins, and is lost after the second.
+    open.pass(LINK, &segment(1, b"a"));
+    cut.pass(LINK, &segment(2, b"b"));
+    manual.advance(high);
+    let (due, _) = shared.delays.due(shared.clock.reading_ns());
+    due.iter().for_each(|waiting| cut.go_on(waiting));
+    cut.pass(LINK, &segment(1, b"a"));
+    manual.advance(Duration::from_secs(100));
+    open.heal();
+    open.pass(LINK, &segment(3, b"c"));
+    open.heal();
+    assert!(open.devices().take().is_empty() && cut.devices().take().is_empty());
+    manual.advance(Duration::from_nanos(latencies.of(LINK)));
+    for expected in [b"a", b"b", b"c"] {
+        let (due, _) = shared.delays.due(shared.clock.reading_ns());
+        due.iter().for_each(|waiting| open.go_on(waiting));
+        let delivered = open.devices().take();
+        let payloads: Vec<_> =
+            delivered.iter().map(|(_, frame)| Segment::of(frame).unwrap().payload).collect();
+        assert_eq!(payloads, [expected], "each at an instant of its own");
+        manual.advance(Duration::from_nanos(1));
+    }
+    assert_eq!(shared.delays.waiting(), 0);
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! The one recorder of what became of packets: counters of every link, the last packets, and, where
-//! heals are prompt, the last segment of every flow that was dropped.
+//! heals are prompt, the segments that were dropped.
 
 mod counters;
-mod last_dropped;
+mod kept;
 mod ring;
 
 use super::link::Link;
 use super::packet;
 use counters::Counters;
 use fuzz_dist_env::{Heal, HostId, LinkCounters};
-use last_dropped::LastDropped;
+use kept::Kept;
 use ring::Ring;
 
 /// Why a packet was dropped.
@@ -78,13 +78,13 @@ pub(super) struct Recorder {
     counters: Counters,
     ring: Ring,
     /// Where heals are prompt.
-    last: Option<LastDropped>,
+    kept: Option<Kept>,
 }
 
 impl Recorder {
     pub(super) fn new(heal: Heal) -> Recorder {
-        let last = (heal == Heal::Prompt).then(LastDropped::default);
-        Recorder { counters: Counters::new(), ring: Ring::new(ring::PACKETS_MAX), last }
+        let kept = (heal == Heal::Prompt).then(Kept::default);
+        Recorder { counters: Counters::new(), ring: Ring::new(ring::PACKETS_MAX), kept }
     }
 
     /// The number of the packet that comes now on a link, counted from 0.
@@ -101,17 +101,17 @@ impl Recorder {
             Outcome::Failed => counter.failed(),
             Outcome::Dropped(_) => {
                 counter.dropped();
-                if let Some(last) = &self.last {
-                    last.keep(link, frame);
+                if let Some(kept) = &self.kept {
+                    kept.keep(link, frame);
                 }
             }
         }
         self.ring.put(link, at_ns, outcome, packet);
     }
 
-    /// Where heals are prompt: what was dropped last on links that are open now; it is forgotten.
+    /// Where heals are prompt: the segments that were dropped on links that are open now; it is forgotten.
     pub(super) fn take_dropped(&self, open: impl Fn(Link) -> bool) -> Vec<(Link, Vec<u8>)> {
-        self.last.as_ref().map(|last| last.take(open)).unwrap_or_default()
+        self.kept.as_ref().map(|kept| kept.take(open)).unwrap_or_default()
     }
 
     /// The counters of all links among the first `hosts` hosts.

@@ -5,9 +5,10 @@ use crate::link::Link;
 use crate::packet::address;
 use crate::pipeline::{Decision, Packet, Until};
 use crate::recorder::{Outcome, Reason};
-use crate::rules::latency::Latency;
+use crate::rules::latency::Latencies;
 use crate::rules::watch::{Fate, Sighting};
 use fuzz_dist_clock::Manual;
+use fuzz_dist_env::Latency;
 use fuzz_dist_random::Seed;
 use fuzz_dist_sys::device::VNET_HEADER_LEN;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -69,11 +70,10 @@ impl Net {
         frame[length - 1]
     }
 
-    fn latency(&self, low: Duration, high: Duration) -> Latency {
-        let rule = Latency::drawn(Seed(1), low, high);
-        let same = Latency::drawn(Seed(1), low, high);
-        self.switch.install(Stage::Latency, Some(Arc::new(rule))).unwrap();
-        same
+    fn latency(&self, low: Duration, high: Duration) -> Arc<Latencies> {
+        let rule = Arc::new(Latencies::drawn(Latency { seed: Seed(1), low, high }));
+        self.switch.install(Stage::Latency, Some(Arc::clone(&rule) as _)).unwrap();
+        rule
     }
 
     /// Waits until so many packets wait or have an outcome.
