@@ -70,14 +70,17 @@ impl Target<'_> {
                 return Done::Op(connection, Completion::Fail(error));
             }
         };
-        let completion =
-            match self.clock.timeout(self.op_timeout, self.over_the_way(&mut *client, &op)).await {
-                Ok(completion) => completion,
-                Err(_) => {
-                    let text = format!("no answer within {:?}", self.op_timeout);
-                    Completion::Info(OpError::new(TIMEOUT, text))
-                }
-            };
+        let invoking = match self.latency {
+            None => client.invoke(&op),
+            Some(seed) => Box::pin(self.delayed(seed, &mut *client, &op)),
+        };
+        let completion = match self.clock.timeout(self.op_timeout, invoking).await {
+            Ok(completion) => completion,
+            Err(_) => {
+                let text = format!("no answer within {:?}", self.op_timeout);
+                Completion::Info(OpError::new(TIMEOUT, text))
+            }
+        };
         let broken = match &completion {
             Completion::Ok(_) => false,
             Completion::Fail(error) => breaks_connection(error),
@@ -93,8 +96,7 @@ impl Target<'_> {
 
     /// The operation with its way there and back. Where work takes no time, the way has to: otherwise no two
     /// operations would overlap, and time would stand still while clients ask one thing after the other.
-    async fn over_the_way(&self, client: &mut dyn DynClient, op: &Invocation) -> Completion {
-        let Some(seed) = self.latency else { return client.invoke(op).await };
+    async fn delayed(&self, seed: Seed, client: &mut dyn DynClient, op: &Invocation) -> Completion {
         let now = self.clock.reading_ns();
         let mut stream = seed.stream(&format!("latency {} {now}", self.thread.0));
         self.clock.sleep(stream.duration(LATENCY_MIN, LATENCY_MAX)).await;

@@ -49,8 +49,9 @@ impl Executor {
     pub(crate) fn invoked(&self, caller: Caller, phase: Phase, op: &Invocation) -> Time {
         self.counters.invoked.fetch_add(1, Ordering::Relaxed);
         let (time, index) = self.record(caller, phase, Kind::Invoke, op, None);
-        let sent = sent(caller, time, index, op);
-        self.observers.iter().for_each(|observer| observer.about_to_invoke(&sent));
+        for observer in &self.observers {
+            observer.about_to_invoke(&sent(caller, time, index, op));
+        }
         time
     }
 
@@ -66,8 +67,9 @@ impl Executor {
         let completion = self.judged(op, completion);
         self.counters.completed(&completion);
         let (time, index) = self.record(caller, phase, completion.kind(), op, Some(&completion));
-        let sent = sent(caller, time, index, op);
-        self.observers.iter().for_each(|observer| observer.completed(&sent, &completion));
+        for observer in &self.observers {
+            observer.completed(&sent(caller, time, index, op), &completion);
+        }
         (completion, time)
     }
 

@@ -15,7 +15,7 @@ use crate::client::DynOpener;
 use crate::clock::Clock;
 use crate::generator::{Generator, Thread};
 use crate::history::Recorder;
-use crate::node::{Flights, InFlight};
+use crate::node::{Flights, InFlight, OnNode};
 use crate::op::{Invocation, NodeId, Phase, Process};
 
 mod connection;
@@ -43,6 +43,8 @@ pub struct Interpreter {
     wanted: Vec<NodeId>,
     members: Option<Members>,
     flights: Flights,
+    /// The same of each node, as far as it was needed.
+    on_nodes: Vec<OnNode>,
     cursor: Thread,
 }
 
@@ -78,6 +80,7 @@ impl Interpreter {
             bound,
             members: None,
             flights: Flights::default(),
+            on_nodes: Vec::new(),
             processes: threads.clone().map(|i| Process(i.into())).collect(),
             threads: threads
                 .map(|_| ThreadState {
@@ -110,7 +113,17 @@ impl Interpreter {
     #[must_use]
     pub(crate) fn following(mut self, members: Members, flights: Flights) -> Interpreter {
         (self.members, self.flights) = (Some(members), flights);
+        self.on_nodes.clear();
         self
+    }
+
+    /// Begins an operation on a node; `None` where it gets no more.
+    fn begin(&mut self, node: NodeId) -> Option<InFlight> {
+        while self.on_nodes.len() <= node.index() {
+            let next = NodeId(self.on_nodes.len() as u16);
+            self.on_nodes.push(self.flights.on(next));
+        }
+        self.on_nodes[node.index()].begin()
     }
 
     /// Takes up who takes part now; did that change?

@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
                 Next::Op(planned) if planned.time <= now => {
                     let node = self.interpreter.bound[planned.thread.index()];
                     // A node that is about to leave: who remains is known in a moment.
-                    let Some(flight) = self.interpreter.flights.begin(node) else { continue };
+                    let Some(flight) = self.interpreter.begin(node) else { continue };
                     generator.take(&self.context(now));
                     self.interpreter.threads[planned.thread.index()].flight = Some(flight);
                     self.invoke(planned, generator);

@@ -1,6 +1,7 @@
 //! Operations in flight on each node: one that leaves gets no new ones, and is let go once it has none.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -10,77 +11,76 @@ use crate::op::NodeId;
 ///
 /// A handle: clones count the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flights(Arc<Inner>);
+pub(crate) struct Flights(Arc<Mutex<Vec<OnNode>>>);
+
+/// Those of one node: whoever sends many keeps it, so that each costs two steps of an atomic number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OnNode(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// At the place of each node's id.
-    nodes: Mutex<Vec<OnNode>>,
+    /// How many are in flight, with [`CLOSED`] where there will be no more.
+    state: AtomicU32,
     /// A node that gets no more operations has none any more.
     none_left: Notify,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct OnNode {
-    in_flight: u32,
-    is_closed: bool,
-}
+const CLOSED: u32 = 1 << 31;
 
 impl Flights {
     /// An operation is about to be sent to a node; it is in flight until this is dropped. `None` where the node
     /// is about to leave, or has left.
     pub(crate) fn begin(&self, node: NodeId) -> Option<InFlight> {
-        let begun = self.change(node, |on| {
-            on.in_flight += u32::from(!on.is_closed);
-            !on.is_closed
-        });
-        begun.then(|| InFlight { flights: self.clone(), node })
+        self.on(node).begin()
+    }
+
+    /// The operations of one node.
+    pub(crate) fn on(&self, node: NodeId) -> OnNode {
+        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if nodes.len() <= node.index() {
+            nodes.resize_with(node.index() + 1, OnNode::default);
+        }
+        nodes[node.index()].clone()
     }
 
     /// The node gets no operation from now on.
     pub(crate) fn close(&self, node: NodeId) {
-        self.change(node, |on| on.is_closed = true);
+        self.on(node).0.state.fetch_or(CLOSED, SeqCst);
     }
 
     /// Waits until no operation is in flight on a node that gets no more.
     pub(crate) async fn ended(&self, node: NodeId) {
+        let on = self.on(node).0;
         loop {
-            let none_left = self.0.none_left.notified();
-            if self.change(node, |on| on.in_flight == 0) {
+            let none_left = on.none_left.notified();
+            if on.state.load(SeqCst) & !CLOSED == 0 {
                 return;
             }
             none_left.await;
         }
     }
+}
 
-    fn change<R>(&self, node: NodeId, change: impl FnOnce(&mut OnNode) -> R) -> R {
-        let mut nodes = self.lock();
-        if nodes.len() <= node.index() {
-            nodes.resize(node.index() + 1, OnNode::default());
-        }
-        change(&mut nodes[node.index()])
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<OnNode>> {
-        self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+impl OnNode {
+    /// As [`Flights::begin`].
+    #[inline]
+    pub(crate) fn begin(&self) -> Option<InFlight> {
+        let one_more = |state: u32| (state & CLOSED == 0).then_some(state + 1);
+        self.0.state.fetch_update(SeqCst, SeqCst, one_more).ok()?;
+        Some(InFlight(self.clone()))
     }
 }
 
 /// An operation in flight.
 #[derive(Debug)]
-pub(crate) struct InFlight {
-    flights: Flights,
-    node: NodeId,
-}
+pub(crate) struct InFlight(OnNode);
 
 impl Drop for InFlight {
+    #[inline]
     fn drop(&mut self) {
-        let is_last = self.flights.change(self.node, |on| {
-            on.in_flight -= 1;
-            on.is_closed && on.in_flight == 0
-        });
-        if is_last {
-            self.flights.0.none_left.notify_waiters();
+        let before = self.0.0.state.fetch_sub(1, SeqCst);
+        if before == CLOSED + 1 {
+            self.0.0.none_left.notify_waiters();
         }
     }
 }

@@ -25,7 +25,7 @@ mod roster;
 pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
 pub(crate) use cluster::Settling;
-pub(crate) use flights::{Flights, InFlight};
+pub(crate) use flights::{Flights, InFlight, OnNode};
 pub(crate) use held::Hold;
 pub use links::{Links, Proof};
 pub(crate) use roster::is_of_node;
