@@ -3,13 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::error::Error;
-use crate::provision::{cache, command};
-
-/// How long `tar` may take.
-const UNPACK_LIMIT: Duration = Duration::from_secs(120);
+use crate::provision::{cache, given};
 
 /// Names the release where the test does not.
 const VARIABLE: &str = "FUZZ_DIST_ANTIDOTE";
@@ -30,7 +26,7 @@ pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, Error> {
         (None, Some(named)) => (named, "named by FUZZ_DIST_ANTIDOTE", Error::usage),
         (None, None) => (PathBuf::from(BESIDE), "where `make rel` leaves it", Error::missing),
     };
-    let Some(found) = existing(&path) else {
+    let Some(found) = given::existing(&path) else {
         return Err(error(format!(
             "no release of AntidoteDB at {} ({who}); {REMEDY}",
             path.display()
@@ -40,19 +36,12 @@ pub(super) fn find(given: Option<&Path>) -> Result<PathBuf, Error> {
         true => found,
         false => {
             let cache = cache::folder().map_err(Error::environment)?.join("antidote");
-            unpacked_into(&cache, &found)?
+            given::unpacked_into(&cache, &found)?
         }
     };
     let release = root_in(&folder)?;
     zeromq(&release)?;
     Ok(release)
-}
-
-/// The path itself, or below the package that cargo runs.
-fn existing(path: &Path) -> Option<PathBuf> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let places = [Some(path.to_path_buf()), package.map(|p| p.join(path))];
-    places.into_iter().flatten().find_map(|place| fs::canonicalize(place).ok())
 }
 
 /// The release's own folder: `folder`, or the only one in it, as tarballs have it.
@@ -122,38 +111,6 @@ fn zeromq(release: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A tarball's content, in a folder of the cache that belongs to this very file.
-fn unpacked_into(cache: &Path, tarball: &Path) -> Result<PathBuf, Error> {
-    let about = fs::metadata(tarball)?;
-    let changed = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-    let version = changed.unwrap_or_default().as_nanos();
-    let name = tarball.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    cache::create_folder(cache).map_err(Error::environment)?;
-    let folder = cache.join(format!("{name}-{:x}-{version:x}", about.len()));
-    let waiting =
-        || fuzz_dist_sys::say!("waiting for another process that unpacks {}", tarball.display());
-    let lock = cache::Lock::take(&cache.join("lock"), waiting).map_err(Error::environment)?;
-    if folder.is_dir() {
-        return Ok(folder);
-    }
-    // Whoever is killed meanwhile leaves no half folder under the final name.
-    let partial = cache.join(format!("{name}.partial"));
-    cache::remove_folder(&partial).map_err(Error::environment)?;
-    cache::create_folder(&partial).map_err(Error::environment)?;
-    let mut tar = Command::new("tar");
-    tar.arg("-xf").arg(tarball).arg("-C").arg(&partial);
-    let tar = command::run(tar, lock.as_input(), UNPACK_LIMIT).map_err(Error::environment)?;
-    if !tar.status.success() {
-        return Err(Error::usage(format!(
-            "{} could not be unpacked: {}; expected a release folder or its tarball",
-            tarball.display(),
-            tar.output
-        )));
-    }
-    fs::rename(&partial, &folder)?;
-    Ok(folder)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,31 +167,5 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("no releases/*/network.config, no erts-*"), "{text}");
         assert!(!text.contains("no bin/antidote"), "{text}");
-    }
-
-    #[test]
-    fn a_tarball_is_unpacked_and_nonsense_is_refused() {
-        let release = Folder::release();
-        let place = Folder::new();
-        let tarball = place.0.join("antidote.tar");
-        let name = release.0.file_name().unwrap();
-        let (parent, rename) = (release.0.parent().unwrap(), "s,^[^/]*,antidote,");
-        let packed = Command::new("tar")
-            .args(["--transform", rename, "-cf"])
-            .arg(&tarball)
-            .arg("-C")
-            .arg(parent)
-            .arg(name)
-            .status();
-        assert!(packed.unwrap().success());
-        let first = unpacked_into(&place.0, &tarball).unwrap();
-        assert!(root_in(&first).unwrap().join("bin/antidote").is_file());
-        assert_eq!(unpacked_into(&place.0, &tarball).unwrap(), first);
-
-        let nonsense = place.0.join("nonsense.tar");
-        fs::write(&nonsense, "this is no archive").unwrap();
-        let error = unpacked_into(&place.0, &nonsense).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Usage);
-        assert!(error.to_string().contains("expected a release folder or its tarball"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{Db, Facts, Load};
+use super::{Db, Facts, Load, mesh};
 use crate::args;
 use crate::beam::{Atom, Connection, NodeSpec, Term};
 use crate::env::{Command, Facet, Folder, HostSpec, Role, Scratch};
@@ -23,9 +23,6 @@ const EPMD_PORT: u16 = 4369;
 const EBIN: &str = "/srv/fuzz_dist/ebin";
 /// The part before the `@` of node names.
 const NODE_NAME: &str = "app";
-/// How long the nodes may take to see each other.
-const MESH_LIMIT: Duration = Duration::from_secs(30);
-
 /// An application of a few Erlang modules on a cluster of plain Erlang nodes.
 ///
 /// The modules are compiled on the spot with the runtime that is found on the PATH, named by
@@ -232,7 +229,7 @@ async fn tell(
     let Some((module, function)) = function else { return Ok(()) };
     let control = node.control().await.map_err(Error::setup)?;
     let telling = control.call::<()>(module, function, args![names(cluster)]);
-    telling.within(MESH_LIMIT).await.map_err(Error::setup)
+    telling.within(mesh::LIMIT).await.map_err(Error::setup)
 }
 
 /// A command line as a process of a host.
@@ -322,7 +319,7 @@ impl Db for ErlangApp {
         if let Some((module, function)) = &self.form {
             let control = first.control().await.map_err(Error::setup)?;
             let forming = control.call::<()>(module, function, args![names(cluster)]);
-            forming.within(MESH_LIMIT).await.map_err(Error::setup)?;
+            forming.within(mesh::LIMIT).await.map_err(Error::setup)?;
         }
         // All at once: a node that is late does not delay the question to the next.
         let mut joining = JoinSet::new();
@@ -330,8 +327,10 @@ impl Db for ErlangApp {
             let (node, cluster, formed) = (node.clone(), cluster.clone(), self.formed.clone());
             joining.spawn(async move {
                 let what = format!("{} as a part of the cluster", node.name());
-                wait_until(node.clock(), &what, MESH_LIMIT, || takes_part(&node, &cluster, &formed))
-                    .await
+                wait_until(node.clock(), &what, mesh::LIMIT, || {
+                    takes_part(&node, &cluster, &formed)
+                })
+                .await
             });
         }
         while let Some(joined) = joining.join_next().await {
@@ -352,7 +351,7 @@ impl Db for ErlangApp {
         tell(node, &self.join, cluster).await?;
         let Some((module, function)) = &self.formed else { return Ok(()) };
         let what = format!("{} as a part of the cluster", node.name());
-        wait_until(node.clock(), &what, MESH_LIMIT, || async {
+        wait_until(node.clock(), &what, mesh::LIMIT, || async {
             let control = node.control().await.map_err(Error::setup)?;
             says_formed(&control, module, function).await
         })
@@ -364,23 +363,7 @@ impl Db for ErlangApp {
     }
 
     async fn reconnect(&self, cluster: &Cluster) -> Result<(), Error> {
-        for node in cluster.nodes() {
-            let control = node.control().await.map_err(Error::setup)?;
-            for other in cluster.nodes().iter().filter(|other| other.id() != node.id()) {
-                let name = Atom::from(erlang_name(other.name()).as_str());
-                let connect = || async {
-                    let connecting =
-                        control.call("net_kernel", "connect_node", args![name.clone()]);
-                    match connecting.await.map_err(Error::setup)? {
-                        true => Ok(()),
-                        false => Err(Error::setup(format!("{name} cannot be reached"))),
-                    }
-                };
-                let what = format!("{} connecting to {}", node.name(), other.name());
-                wait_until(node.clock(), &what, MESH_LIMIT, connect).await?;
-            }
-        }
-        Ok(())
+        mesh::connect(cluster).await
     }
 }
 

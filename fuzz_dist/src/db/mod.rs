@@ -2,9 +2,12 @@
 
 mod erlang;
 mod membership;
+mod mesh;
+mod release;
 
 pub use erlang::ErlangApp;
 pub(crate) use membership::{join, leave, provided};
+pub use release::{Form, Ready, Release, ReleaseNode};
 
 use std::future::Future;
 use std::sync::Arc;

@@ -8,11 +8,7 @@ use std::time::{Duration, Instant};
 use super::cache::{Lock, create_folder, remove_folder};
 use super::command;
 use super::error::{ProvisionError, io_error};
-
-/// What the runtime is made of: the virtual machine with the compiler, and the applications that
-/// clusters commonly need.
-pub(crate) const PACKAGES: [&str; 4] =
-    ["erlang-base", "erlang-crypto", "erlang-mnesia", "erlang-runtime-tools"];
+use super::packages::Set;
 
 /// Steps that wait for the network end earlier where nothing comes (`command::STALL_LIMIT`).
 const UPDATE_LIMIT: Duration = Duration::from_secs(180);
@@ -22,7 +18,7 @@ const UNPACK_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Is this a system whose packages we can fetch?
-pub(crate) fn available() -> Result<(), ProvisionError> {
+pub(crate) fn available(set: &Set) -> Result<(), ProvisionError> {
     let missing: Vec<&str> = ["apt-get", "dpkg"]
         .into_iter()
         .filter(|program| super::find::on_path(program).is_none())
@@ -32,7 +28,7 @@ pub(crate) fn available() -> Result<(), ProvisionError> {
     }
     let reason =
         format!("there is no {} (that works on Debian and Ubuntu only)", missing.join(" and no "));
-    Err(ProvisionError::CannotFetch { reason })
+    Err(ProvisionError::CannotFetch { what: set.what, reason, help: set.help() })
 }
 
 /// The system's kind, such as `debian-12-x86_64`: what was fetched on one does not suit another.
@@ -49,14 +45,16 @@ pub(crate) fn system() -> String {
 /// Fetches the packages and unpacks them into `work/root`. What an interrupted run has left in
 /// `work` is used again; apt checks all of it by its hashes.
 pub(crate) fn fetch(
+    set: &Set,
     work: &Path,
     lock: &Lock,
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, ProvisionError> {
-    Fetch { work, debs: work.join("packages"), lock, progress }.run()
+    Fetch { set, work, debs: work.join("packages"), lock, progress }.run()
 }
 
 struct Fetch<'a> {
+    set: &'a Set,
     work: &'a Path,
     debs: PathBuf,
     lock: &'a Lock,
@@ -95,25 +93,22 @@ impl Fetch<'_> {
         match (self.download_with(&lists), updated) {
             (Ok(()), _) => Ok(()),
             (Err(_), Err(error)) => Err(error),
-            (Err(ProvisionError::FetchFailed { step, output }), Ok(warnings)) => {
-                Err(ProvisionError::FetchFailed {
-                    step,
-                    output: last_lines(&format!("{warnings}\n{output}")),
-                })
+            (Err(ProvisionError::FetchFailed { step, output, .. }), Ok(warnings)) => {
+                Err(self.failed(&step, last_lines(&format!("{warnings}\n{output}"))))
             }
             (Err(error), Ok(_)) => Err(error),
         }
     }
 
     fn download_with(&self, config: &Path) -> Result<(), ProvisionError> {
-        let step = format!("apt-get download {}", PACKAGES.join(" "));
+        let step = format!("apt-get download {}", self.set.packages.join(" "));
         let mut arguments = vec!["--print-uris", "download"];
-        arguments.extend(PACKAGES);
+        arguments.extend(self.set.packages);
         let uris = self.checked(&step, apt_get(config, &arguments), DOWNLOAD_LIMIT)?;
         let wanted: Vec<(String, u64)> = uris.lines().filter_map(name_and_bytes).collect();
         let megabytes = wanted.iter().map(|(_, bytes)| *bytes as f64 / 1e6).sum::<f64>();
-        let packages = PACKAGES.join(", ");
-        (self.progress)(&format!("fetching the Erlang runtime ({packages}: {megabytes:.1} MB)"));
+        let packages = self.set.packages.join(", ");
+        (self.progress)(&format!("fetching {} ({packages}: {megabytes:.1} MB)", self.set.what));
         // Packages of other versions, left by a run of long ago, must not be unpacked over each other.
         for left in packages_in(&self.debs)? {
             let name = left.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -125,11 +120,14 @@ impl Fetch<'_> {
         command.current_dir(&self.debs);
         self.checked(&step, command, DOWNLOAD_LIMIT)?;
         match packages_in(&self.debs)?.len() {
-            found if found == PACKAGES.len() => Ok(()),
-            found => {
-                Err(ProvisionError::FetchFailed { step, output: format!("{found} packages came") })
-            }
+            found if found == self.set.packages.len() => Ok(()),
+            found => Err(self.failed(&step, format!("{found} packages came"))),
         }
+    }
+
+    fn failed(&self, step: &str, output: String) -> ProvisionError {
+        let (what, help) = (self.set.what, self.set.help());
+        ProvisionError::FetchFailed { what, step: step.to_owned(), output, help }
     }
 
     /// Says whether bytes still come into our folder.
@@ -155,7 +153,7 @@ impl Fetch<'_> {
         command: Command,
         limit: Duration,
     ) -> Result<String, ProvisionError> {
-        let failed = |output: String| ProvisionError::FetchFailed { step: step.to_owned(), output };
+        let failed = |output| self.failed(step, output);
         let coming = self.coming();
         let finished = command::run_while(command, self.lock.as_input(), limit, coming)
             .map_err(|error| failed(error.to_string()))?;

@@ -15,10 +15,7 @@ pub(crate) fn folder() -> Result<PathBuf, ProvisionError> {
         .filter(|path| path.is_absolute())
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("fuzz_dist"))
-        .ok_or_else(|| ProvisionError::CannotFetch {
-            reason: "neither XDG_CACHE_HOME nor HOME is set, so there is no place to keep it"
-                .into(),
-        })
+        .ok_or(ProvisionError::NoCache)
 }
 
 /// How long one test waits for another that fetches the same thing.

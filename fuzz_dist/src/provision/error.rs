@@ -26,24 +26,36 @@ pub enum ProvisionError {
     },
     /// There is no runtime on the PATH, and this is no system that it can be fetched for.
     #[error(
-        "no usable Erlang runtime on the PATH, and none can be fetched here: {reason}\n{}",
-        remedy()
+        "{what} is not on the PATH in a version that can be used, and cannot be fetched here: {reason}\n{help}"
     )]
     CannotFetch {
+        /// What.
+        what: &'static str,
         /// Why not.
         reason: String,
+        /// What to do.
+        help: String,
     },
+    /// There is no folder to keep what is fetched.
+    #[error(
+        "neither XDG_CACHE_HOME nor HOME is set: there is no folder to keep what is fetched; set one of them"
+    )]
+    NoCache,
     /// Fetching the packages failed.
-    #[error("failed to fetch the Erlang runtime: {step}: {output}\n{}", remedy())]
+    #[error("failed to fetch {what}: {step}: {output}\n{help}")]
     FetchFailed {
+        /// What.
+        what: &'static str,
         /// What was being done.
         step: String,
         /// The last lines that the program printed, or what the system said.
         output: String,
+        /// What to do.
+        help: String,
     },
     /// Another process has been fetching it for too long.
     #[error(
-        "another process has held {lock} for more than {} s: it fetches the Erlang runtime, or hangs; end it and \
+        "another process has held {lock} for more than {} s: it fetches or builds something, or hangs; end it and \
          start again",
         .limit.as_secs()
     )]
@@ -53,13 +65,17 @@ pub enum ProvisionError {
         /// How long we waited.
         limit: Duration,
     },
-    /// The runtime was unpacked and does not start.
-    #[error("the Erlang runtime in {root} does not start: {output}\n{}", remedy())]
+    /// It was unpacked and does not start.
+    #[error("{what} in {root} does not start: {output}\n{help}")]
     DoesNotStart {
+        /// What.
+        what: &'static str,
         /// Where it lies.
         root: PathBuf,
         /// What it printed.
         output: String,
+        /// What to do.
+        help: String,
     },
     /// The compiler refused the sources.
     #[error("failed to compile {sources}:\n{output}")]
@@ -137,15 +153,6 @@ impl ProvisionError {
 }
 
 crate::error::becomes_an_error![ProvisionError];
-
-/// What a user can do who has no runtime.
-fn remedy() -> String {
-    format!(
-        "help: install the packages {} (on other systems: Erlang/OTP 25 or later with the compiler and mnesia), or set \
-         FUZZ_DIST_ERLANG to the folder of a runtime; `cargo run --release --example embedded` needs none",
-        super::apt::PACKAGES.join(", ")
-    )
-}
 
 pub(crate) fn io_error(
     action: &'static str,

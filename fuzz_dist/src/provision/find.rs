@@ -8,12 +8,10 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::apt;
-use super::cache::{self, Lock, create_folder, remove_folder};
 use super::command;
 use super::erlang::Runtime;
-use super::error::{ProvisionError, io_error};
-use super::manifest;
+use super::error::ProvisionError;
+use super::packages;
 
 /// The oldest release that is talked to: its calls are `erpc`'s, its handshake the present one.
 const OTP_RELEASE_MIN: u32 = 23;
@@ -48,38 +46,13 @@ impl Runtime {
 
     /// The runtime in the user's cache, fetched if it is not there, or damaged.
     fn fetched() -> Result<Runtime, ProvisionError> {
-        let cache = cache::folder()?;
-        let name = format!("erlang-{}", apt::system());
-        let home = cache.join(&name);
-        let say = |text: &str| fuzz_dist_sys::say!("fuzz_dist: {text}");
-        let kept = kept_in(&home);
-        if let Ok(Some(runtime)) = kept {
-            return Ok(runtime);
-        }
-        if let Err(damage) = &kept {
-            let home = home.display();
-            say(&format!("the Erlang runtime in {home} is damaged: {damage}; it is fetched anew"));
-        }
-        apt::available()?;
-        create_folder(&cache)?;
-        let waiting = || say("waiting for another test that fetches the Erlang runtime");
-        let lock = Lock::take(&cache.join(format!("{name}.lock")), waiting)?;
-        // Whoever held the lock before us may have put it there.
-        if let Ok(Some(runtime)) = kept_in(&home) {
-            return Ok(runtime);
-        }
-        say(&format!("fetching an Erlang runtime, once, into {}", home.display()));
-        let work = cache.join(format!("{name}.fetching"));
-        let unpacked = apt::fetch(&work, &lock, &say)?;
-        Runtime::at(unpacked.join(ROOT))?.check()?;
-        manifest::write(&unpacked)?;
-        // It appears whole or not at all.
-        remove_folder(&home)?;
-        fs::rename(&unpacked, &home).map_err(io_error("move into place", &home))?;
-        remove_folder(&work)?;
-        let runtime = Runtime::at(home.join(ROOT))?;
-        say(&format!("Erlang/OTP {} is ready", runtime.otp_version));
-        Ok(runtime)
+        let check = |unpacked: &Path| {
+            let runtime = Runtime::at(unpacked.join(ROOT))?;
+            runtime.check()?;
+            fuzz_dist_sys::say!("fuzz_dist: Erlang/OTP {} is ready", runtime.otp_version);
+            Ok(())
+        };
+        Runtime::at(packages::ERLANG.fetched(check)?.join(ROOT))
     }
 
     fn suffices(&self) -> Result<(), String> {
@@ -100,8 +73,12 @@ impl Runtime {
         );
         let mut command = self.erl(["-noshell", "-eval", &program]).to_command();
         command.env("HOME", "/").env("ERL_CRASH_DUMP_SECONDS", "0");
-        let does_not_start =
-            |output| ProvisionError::DoesNotStart { root: self.root.clone(), output };
+        let does_not_start = |output| ProvisionError::DoesNotStart {
+            what: packages::ERLANG.what,
+            root: self.root.clone(),
+            output,
+            help: packages::ERLANG.help(),
+        };
         let finished = command::run(command, Stdio::null(), START_LIMIT)
             .map_err(|error| does_not_start(error.to_string()))?;
         if finished.status.success() { Ok(()) } else { Err(does_not_start(finished.output)) }
@@ -109,7 +86,7 @@ impl Runtime {
 }
 
 /// Where the runtime lies in what was unpacked.
-const ROOT: &str = "usr/lib/erlang";
+pub(super) const ROOT: &str = "usr/lib/erlang";
 
 fn look() -> Result<Runtime, ProvisionError> {
     if let Some(root) = std::env::var_os("FUZZ_DIST_ERLANG").filter(|root| !root.is_empty()) {
@@ -132,20 +109,6 @@ fn look() -> Result<Runtime, ProvisionError> {
                 .map_err(|error| ProvisionError::UnusableErl { unusable, error: error.into() })
         }
     }
-}
-
-/// The runtime in a folder of the cache; `None` if it was never fetched, `Err` with the damage.
-fn kept_in(home: &Path) -> Result<Option<Runtime>, String> {
-    if !home.exists() {
-        return Ok(None);
-    }
-    if !manifest::exists(home) {
-        // Of an older version of this library, which kept none.
-        let runtime = Runtime::at(home.join(ROOT)).map_err(|error| error.to_string())?;
-        runtime.check().and_then(|()| manifest::write(home)).map_err(|error| error.to_string())?;
-    }
-    manifest::verify(home)?;
-    Runtime::at(home.join(ROOT)).map(Some).map_err(|error| error.to_string())
 }
 
 /// The runtime of an `erl`, or why it does not do.

@@ -7,8 +7,11 @@ mod compile;
 mod erlang;
 mod error;
 mod find;
+pub(crate) mod given;
 mod manifest;
 mod modules;
+pub(crate) mod packages;
+pub(crate) mod tools;
 
 pub use command::CommandLine;
 pub use erlang::Runtime;
