@@ -37,7 +37,8 @@ fn split(test: Test) -> Test {
 #[fuzz_dist::test(db = shop(false), quiesce_limit = "4s", seed = 1, expect = "invalid")]
 async fn carts_without_exchange_lose_items(test: Test) -> Outcome {
     let verdict = split(test).run().await?;
-    let found = verdict.anomalies.iter().any(|a| ["lost", "missing", "different"].contains(&&*a.kind));
+    let found =
+        verdict.anomalies.iter().any(|a| ["lost", "missing", "different"].contains(&&*a.kind));
     assert!(found, "{}", verdict.summary());
     Ok(verdict)
 }

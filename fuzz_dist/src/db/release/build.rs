@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::layout::Kind;
+use crate::env::Scratch;
 use crate::error::Error;
 use crate::provision::tools::Tool;
 use crate::provision::{ProvisionError, cache, command};
 
 /// How long a build may take; fetching its tool is apart from it.
 const BUILD_LIMIT: Duration = Duration::from_secs(12 * 60);
+
+/// How long copying a release may take.
+const COPY_LIMIT: Duration = Duration::from_secs(120);
 
 /// So many lines of what a failed build printed are repeated.
 const LINES_MAX: usize = 30;
@@ -32,23 +36,21 @@ pub(super) fn project_of(release: &Path) -> Option<PathBuf> {
     above.find(|folder| PROJECTS.iter().any(|file| folder.join(file).is_file())).map(Path::to_owned)
 }
 
-/// Runs the command that builds the release, once for each program and once at a time on this machine.
+/// Runs the command that builds the release, once for each program and once at a time on this machine; then `copy` is
+/// called, while nobody else builds it.
 ///
 /// # Errors
 ///
 /// What the command printed last, where it fails. A tool that cannot be fetched is the environment's failure.
-pub(super) fn build(line: &str, project: &Path) -> Result<(), Error> {
+pub(super) fn build<T>(
+    line: &str,
+    project: &Path,
+    copy: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
     type Built = HashMap<(String, PathBuf), Result<(), Error>>;
     static BUILT: Mutex<Option<Built>> = Mutex::new(None);
     // Whoever asks meanwhile waits for the result.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let built = built.get_or_insert_default().entry((line.into(), project.into()));
-    built.or_insert_with(|| build_now(line, project)).clone()
-}
-
-fn build_now(line: &str, project: &Path) -> Result<(), Error> {
-    let tool = Tool::of(line);
-    let variables = tool.map(Tool::variables).transpose().map_err(ProvisionError::explained)?;
     let cache = cache::folder().map_err(Error::environment)?.join("builds");
     cache::create_folder(&cache).map_err(Error::environment)?;
     let mut hasher = DefaultHasher::new();
@@ -58,6 +60,14 @@ fn build_now(line: &str, project: &Path) -> Result<(), Error> {
     };
     let lock = cache::Lock::take(&cache.join(format!("{:016x}.lock", hasher.finish())), waiting);
     let lock = lock.map_err(Error::environment)?;
+    let built = built.get_or_insert_default().entry((line.into(), project.into()));
+    built.or_insert_with(|| build_now(line, project, &lock)).clone()?;
+    copy()
+}
+
+fn build_now(line: &str, project: &Path, lock: &cache::Lock) -> Result<(), Error> {
+    let tool = Tool::of(line);
+    let variables = tool.map(Tool::variables).transpose().map_err(ProvisionError::explained)?;
     fuzz_dist_sys::say!("fuzz_dist: `{line}` in {}", project.display());
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(line).current_dir(project).envs(variables.into_iter().flatten());
@@ -68,7 +78,6 @@ fn build_now(line: &str, project: &Path) -> Result<(), Error> {
         // Elixir warns of any other.
         shell.env("LANG", "C.UTF-8");
     }
-    // A package manager that is not there would ask whether to install it.
     let finished = command::run(shell, lock.as_input(), BUILD_LIMIT).map_err(|e| {
         Error::setup(e).context(format!("building the release in {}", project.display()))
     })?;
@@ -78,10 +87,25 @@ fn build_now(line: &str, project: &Path) -> Result<(), Error> {
     let said: Vec<&str> = finished.output.lines().collect();
     let said = said[said.len().saturating_sub(LINES_MAX)..].join("\n");
     Err(Error::setup(format!(
-        "`{line}` in {} ended with {}; run it there by hand:\n{said}",
+        "`{line}` in {} ended with {}:\n{said}",
         project.display(),
         finished.status
     )))
+}
+
+/// A copy of a release that no later build changes while hosts use it.
+pub(super) fn copied(release: &Path) -> Result<Scratch, Error> {
+    let copy = Scratch::new()
+        .map_err(|e| Error::environment(format!("a temporary folder could not be made: {e}")))?;
+    let mut cp = Command::new("cp");
+    cp.args(["-a", "--reflink=auto"]).arg(release.join(".")).arg(copy.path());
+    let what = format!("copying {}", release.display());
+    let finished = command::run(cp, Stdio::null(), COPY_LIMIT)
+        .map_err(|e| Error::environment(e).context(&what))?;
+    match finished.status.success() {
+        true => Ok(copy),
+        false => Err(Error::environment(finished.output).context(what)),
+    }
 }
 
 /// A warning where a source is newer than the release.
@@ -151,7 +175,7 @@ mod tests {
     #[test]
     fn a_build_that_fails_says_what_it_printed() {
         let folder = tempfile::tempdir().unwrap();
-        let failed = build("echo 'undefined function cart/0'; exit 3", folder.path());
+        let failed = build("echo 'undefined function cart/0'; exit 3", folder.path(), || Ok(()));
         let failed = failed.unwrap_err().to_string();
         assert!(
             failed.contains("exit status: 3") && failed.ends_with("undefined function cart/0"),
@@ -159,8 +183,8 @@ mod tests {
         );
         // Once only: the second trial of a program is given the same.
         let counted = "echo x >> built";
-        build(counted, folder.path()).unwrap();
-        build(counted, folder.path()).unwrap();
+        build(counted, folder.path(), || Ok(())).unwrap();
+        build(counted, folder.path(), || Ok(())).unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("built")).unwrap(), "x\n");
     }
 }

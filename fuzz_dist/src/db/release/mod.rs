@@ -24,7 +24,7 @@ use self::surroundings::Variable;
 use super::{Db, Facts, Load, mesh};
 use crate::args;
 use crate::beam::{Atom, Term};
-use crate::env::{Facet, Folder, HostSpec};
+use crate::env::{Facet, Folder, HostSpec, Scratch};
 use crate::error::{Error, ErrorKind};
 use crate::node::{Cluster, Node, wait_until};
 use crate::op::{Name, NodeId, Value};
@@ -99,6 +99,9 @@ pub struct Release {
 #[derive(Debug)]
 struct State {
     layout: Option<Layout>,
+    /// The copy that it is in, where it is one.
+    #[allow(dead_code, reason = "the folder lasts as long as this")]
+    copy: Option<Scratch>,
     /// Hosts on which the commands for each ran.
     begun: BTreeSet<NodeId>,
     /// How the commands that run once ended.
@@ -109,8 +112,8 @@ struct State {
 
 impl Default for State {
     fn default() -> Self {
-        let (layout, begun, looked_at) = Default::default();
-        State { layout, begun, once: watch::Sender::new(None), looked_at }
+        let (layout, copy, begun, looked_at) = Default::default();
+        State { layout, copy, begun, once: watch::Sender::new(None), looked_at }
     }
 }
 
@@ -380,8 +383,8 @@ impl Db for Release {
 
     async fn prepare(&self) -> Result<(), Error> {
         let source = self.source.clone();
-        let layout = tokio::task::spawn_blocking(move || source.find()).await??;
-        *self.state() = State { layout: Some(layout), ..State::default() };
+        let (layout, copy) = tokio::task::spawn_blocking(move || source.find()).await??;
+        *self.state() = State { layout: Some(layout), copy, ..State::default() };
         Ok(())
     }
 

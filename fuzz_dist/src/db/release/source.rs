@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::build;
 use super::layout::{Kind, Layout};
+use crate::env::Scratch;
 use crate::error::Error;
 use crate::provision::{cache, given};
 
@@ -19,20 +20,30 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Builds and reads it.
-    pub(super) fn find(&self) -> Result<Layout, Error> {
-        if let Some(line) = &self.build {
-            let project = match &self.project {
-                Some(folder) => given::existing(folder).ok_or_else(|| {
-                    Error::usage(format!(
-                        "there is no folder {} (`Release::project`)",
-                        folder.display()
-                    ))
-                })?,
-                None => self.project_of_given()?,
-            };
-            build::build(line, &project)?;
+    /// Builds and reads it. What a run builds is copied, so that the next build does not change it under hosts; the copy
+    /// lasts as long as the second value.
+    pub(super) fn find(&self) -> Result<(Layout, Option<Scratch>), Error> {
+        let Some(line) = &self.build else { return Ok((self.found()?, None)) };
+        build::build(line, &self.project()?, || {
+            let layout = self.found()?;
+            let copy = build::copied(&layout.root)?;
+            Ok((Layout { root: copy.path().to_owned(), ..layout }, Some(copy)))
+        })
+    }
+
+    fn project(&self) -> Result<PathBuf, Error> {
+        match &self.project {
+            Some(folder) => given::existing(folder).ok_or_else(|| {
+                Error::usage(format!(
+                    "there is no folder {} (`Release::project`)",
+                    folder.display()
+                ))
+            }),
+            None => self.project_of_given(),
         }
+    }
+
+    fn found(&self) -> Result<Layout, Error> {
         let missing = || {
             let made_by = self.kind.unwrap_or(Kind::Mix).made_by();
             let how = match self.build.as_deref() {

@@ -186,12 +186,25 @@ RELEASE_TMP=$FUZZ_DIST_RELEASE_TMP
 export RELEASE_NODE RELEASE_COOKIE RELEASE_DISTRIBUTION RELEASE_VM_ARGS RELEASE_TMP
 ";
 
-/// A word as a file of arguments has it (`erl -args_file`).
+/// A word as a file of arguments has it (`erl -args_file`): there is no escape, but two kinds of quotes.
 fn quoted(word: &str) -> String {
-    let is_plain =
-        !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || "\"'\\#".contains(c));
-    match is_plain {
-        true => word.to_owned(),
-        false => format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")),
+    let special = |c: char| c.is_whitespace() || "\"'\\#".contains(c);
+    if !word.is_empty() && !word.contains(special) {
+        return word.to_owned();
+    }
+    let parts = word.split('"').map(|part| format!("\"{part}\""));
+    parts.collect::<Vec<_>>().join("'\"'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_with_spaces_and_quotes_are_quoted() {
+        assert_eq!(quoted("+S"), "+S");
+        assert_eq!(quoted(""), "\"\"");
+        assert_eq!(quoted("two words"), "\"two words\"");
+        assert_eq!(quoted("a\"b c"), "\"a\"'\"'\"b c\"");
     }
 }
