@@ -3,7 +3,6 @@
 //!
 //! `cargo run --release --example shop`; where there is no Elixir, it is fetched (Debian and Ubuntu).
 
-use fuzz_dist::db::{Ready, Release};
 use fuzz_dist::prelude::*;
 
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop");

@@ -75,7 +75,7 @@ macro_rules! main {
 pub mod prelude {
     pub use crate::args;
     pub use crate::checker::{Checker, Verdict};
-    pub use crate::db::{Db, ErlangApp};
+    pub use crate::db::{Db, ErlangApp, Ready, Release};
     pub use crate::error::Error;
     pub use crate::nemesis::{
         Nemesis, at, blip, block_schedulers, bridge, busy_dist, cut_at_tick, disallow, gc_pressure,

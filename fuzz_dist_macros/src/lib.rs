@@ -49,7 +49,7 @@ pub fn with_options(callback: TokenStream) -> TokenStream {
 /// ```ignore
 /// #[fuzz_dist::db("shop", aliases = ["web_shop"])]
 /// fn shop() -> Release {
-///     Release::at("_build/prod/rel/shop").nodes(3)
+///     Release::at("_build/prod/rel/shop").env("PEERS", "{nodes}")
 /// }
 /// ```
 #[proc_macro_attribute]

@@ -1,7 +1,7 @@
 //! The tests that are run and looked at.
 
 use fuzz_dist::beam::{Term, atom};
-use fuzz_dist::db::{Form, Ready, Release};
+use fuzz_dist::db::Form;
 use fuzz_dist::prelude::*;
 
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/releases/ledger");

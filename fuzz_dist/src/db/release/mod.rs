@@ -53,7 +53,6 @@ pub enum Form {
 ///
 /// ```no_run
 /// use fuzz_dist::prelude::*;
-/// use fuzz_dist::db::{Ready, Release};
 ///
 /// fn shop() -> Release {
 ///     Release::at("_build/prod/rel/shop")
