@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::control::{Control, Process};
-use super::error::{CallError, Class, CloseReason};
+use super::error::{CallError, Class, CloseReason, is_undefined};
 use super::from_term::FromTerm;
 use super::into_term::{Args, Bytes, IntoArgs};
 use super::shared::{Answer, Shared, WaitRefused};
@@ -119,6 +119,9 @@ impl<R: FromTerm + Send + 'static> IntoFuture for Call<R> {
             let name = self.what.to_string();
             let running = run(&self.connection, self.what);
             let term = match self.connection.clock().timeout(limit, running).await {
+                Ok(Err(error)) if is_undefined(&error, &name) => {
+                    return Err(CallError::Undefined { peer, what: name });
+                }
                 Ok(result) => result?,
                 Err(_) => return Err(CallError::TimedOut { peer, what: name, limit }),
             };

@@ -107,7 +107,7 @@ pub enum Class {
 #[non_exhaustive]
 pub enum CallError {
     /// The function was executed, and raised an exception.
-    #[error("exception on {peer}: {}", exception(.class, .reason))]
+    #[error("exception on {peer}: {}{}", exception(.class, .reason), raised_in(.stacktrace))]
     Exception {
         /// The node.
         peer: String,
@@ -117,6 +117,16 @@ pub enum CallError {
         reason: Term,
         /// Where it was raised; an empty list if the node does not report it.
         stacktrace: Term,
+    },
+    /// The node has no such function, or does not export it with so many arguments; nothing was executed.
+    #[error(
+        "{peer} has no function {what}: is the module in the release, and the function exported with so many arguments?"
+    )]
+    Undefined {
+        /// The node.
+        peer: String,
+        /// What was called.
+        what: String,
     },
     /// No answer came in time. It may come, and take effect, later.
     #[error("no answer from {peer} to {what} within {} ms", .limit.as_millis())]
@@ -204,6 +214,7 @@ impl CallError {
             CallError::NotConnected { .. }
             | CallError::NotStarted { .. }
             | CallError::NotEncodable(_)
+            | CallError::Undefined { .. }
             | CallError::TooManyPending { .. } => true,
             CallError::Exception { .. }
             | CallError::TimedOut { .. }
@@ -233,6 +244,7 @@ impl CallError {
                 "timeout"
             }
             CallError::Exception { .. } => "exception",
+            CallError::Undefined { .. } => "undefined",
             CallError::Disconnected { .. } => "disconnected",
             CallError::NotConnected { .. } => "not_connected",
             CallError::NoProcess { .. } => "noproc",
@@ -267,4 +279,171 @@ fn exception(class: &Class, reason: &Term) -> String {
         }
     }
     format!("{class}: {}", shortened(reason))
+}
+
+/// The first parts of the names of Elixir's own modules.
+const ELIXIR: [&str; 54] = [
+    "Access",
+    "Agent",
+    "Application",
+    "Atom",
+    "Base",
+    "Bitwise",
+    "Calendar",
+    "Code",
+    "Collectable",
+    "Config",
+    "Date",
+    "DateTime",
+    "DynamicSupervisor",
+    "EEx",
+    "Enum",
+    "Enumerable",
+    "Exception",
+    "File",
+    "Float",
+    "Function",
+    "GenServer",
+    "IO",
+    "Inspect",
+    "Integer",
+    "Kernel",
+    "Keyword",
+    "List",
+    "Logger",
+    "Macro",
+    "Map",
+    "MapSet",
+    "Module",
+    "NaiveDateTime",
+    "Node",
+    "OptionParser",
+    "PartitionSupervisor",
+    "Path",
+    "Port",
+    "Process",
+    "Protocol",
+    "Range",
+    "Record",
+    "Regex",
+    "Registry",
+    "Stream",
+    "String",
+    "StringIO",
+    "Supervisor",
+    "System",
+    "Task",
+    "Time",
+    "Tuple",
+    "URI",
+    "Version",
+];
+
+/// A frame of a stack trace as text, and whether it is the application's rather than a library's.
+fn frame(term: &Term) -> Option<(String, bool)> {
+    let [Term::Atom(module), Term::Atom(function), arity, location] = term.as_tuple()? else {
+        return None;
+    };
+    let arity = match arity {
+        // Where the arguments themselves were wrong, they are there.
+        Term::List(arguments) => arguments.len() as i64,
+        other => other.as_i64()?,
+    };
+    let place = |key| {
+        location.as_list()?.iter().find_map(|item| match item.as_tuple()? {
+            [Term::Atom(name), value] if name.as_str() == key => Some(value),
+            _ => None,
+        })
+    };
+    let file = place("file").and_then(Term::as_text);
+    let line = place("line").and_then(Term::as_i64);
+    let at = match (&file, line) {
+        (Some(file), Some(line)) => format!(" ({file}:{line})"),
+        _ => String::new(),
+    };
+    let name = module.as_str();
+    let text = match name.strip_prefix("Elixir.") {
+        Some(module) => format!("{module}.{}/{arity}{at}", function.as_str()),
+        None => format!("{name}:{}/{arity}{at}", function.as_str()),
+    };
+    // Modules of OTP were compiled in the folder of their sources, and functions in C have no file.
+    let is_library = match name.strip_prefix("Elixir.") {
+        Some(module) => module.split('.').next().is_some_and(|first| ELIXIR.contains(&first)),
+        None => file.is_none_or(|file| !file.contains('/')),
+    };
+    Some((text, !is_library))
+}
+
+/// Where an exception was raised: the first frame that is the application's, where there is one.
+fn raised_in(stacktrace: &Term) -> String {
+    let mut frames = stacktrace.as_list().unwrap_or_default().iter().filter_map(frame);
+    let own = frames.find(|(_, is_own)| *is_own);
+    own.map_or(String::new(), |(text, _)| format!(", in {text}"))
+}
+
+/// Is it an exception that says that this very function, `module:function/arity`, is not there?
+pub(crate) fn is_undefined(error: &CallError, called: &str) -> bool {
+    let CallError::Exception { class: Class::Error, reason, stacktrace, .. } = error else {
+        return false;
+    };
+    let top = stacktrace.as_list().and_then(<[Term]>::first).and_then(Term::as_tuple);
+    let Some([Term::Atom(module), Term::Atom(function), arguments, ..]) = top else { return false };
+    let arity = match arguments {
+        Term::List(arguments) => arguments.len() as i64,
+        other => other.as_i64().unwrap_or(-1),
+    };
+    reason.is_atom("undef") && format!("{module}:{function}/{arity}") == called
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{atom, charlist};
+
+    fn frame(
+        module: &'static str,
+        function: &'static str,
+        arity: Term,
+        file: &str,
+        line: i64,
+    ) -> Term {
+        let location =
+            Term::from(vec![(atom("file"), charlist(file)), (atom("line"), line.into())]);
+        Term::Tuple(vec![atom(module), atom(function), arity, location])
+    }
+
+    fn raised(stacktrace: Vec<Term>) -> String {
+        let reason = Term::Map(
+            [
+                (atom("__struct__"), atom("Elixir.ArgumentError")),
+                (atom("message"), "no such cart".into()),
+            ]
+            .into(),
+        );
+        let stacktrace = Term::List(stacktrace);
+        CallError::Exception { peer: "shop@n1".into(), class: Class::Error, reason, stacktrace }
+            .to_string()
+    }
+
+    #[test]
+    fn an_exception_names_the_first_frame_of_the_application() {
+        let own = frame("Elixir.Shop.Cart", "add", 2.into(), "lib/shop/cart.ex", 31);
+        let libraries = [
+            frame("erlang", "binary_to_integer", Term::from(vec![1]), "erlang.erl", 1),
+            frame("Elixir.Enum", "map", 2.into(), "lib/enum.ex", 1658),
+            frame("gen_server", "call", 3.into(), "gen_server.erl", 370),
+        ];
+        let with_own = [libraries.as_slice(), &[own]].concat();
+        assert_eq!(
+            raised(with_own),
+            "exception on shop@n1: ArgumentError: no such cart, in Shop.Cart.add/2 (lib/shop/cart.ex:31)"
+        );
+        assert_eq!(raised(libraries.to_vec()), "exception on shop@n1: ArgumentError: no such cart");
+        let erlang = frame("cart", "add", Term::from(vec![1, 2]), "/src/shop/src/cart.erl", 7);
+        assert!(raised(vec![erlang]).ends_with(", in cart:add/2 (/src/shop/src/cart.erl:7)"));
+        // What is no stack trace is none.
+        assert!(
+            raised(vec![atom("odd"), Term::Tuple(vec![1.into(); 4])]).ends_with("no such cart")
+        );
+    }
 }

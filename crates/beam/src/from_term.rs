@@ -3,24 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
+use super::elixir;
 use super::into_term::Bytes;
 use super::term::{Atom, Pid, Term};
 
 /// A result was not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, got {found}")]
+#[error("expected {expected}, got {found}{}", at(.path))]
 #[non_exhaustive]
 pub struct ConvertError {
     /// What was asked for.
     pub expected: String,
     /// What came, as Erlang prints it, cut after some hundred characters.
     pub found: String,
+    /// Where in the result it was, from the outside: `[key]` of a map, `[3]` of a list (counted from 0), `{2}` of a tuple
+    /// (counted from 1). Empty for the result itself.
+    pub path: String,
+}
+
+fn at(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" at {path}") }
 }
 
 impl ConvertError {
     /// The error for a term that is not what was asked for.
     pub fn new(expected: impl Into<String>, found: &Term) -> Self {
-        ConvertError { expected: expected.into(), found: shortened(found) }
+        let (expected, found) = (expected.into(), shortened(found));
+        ConvertError { expected, found, path: String::new() }
+    }
+
+    /// The same error, of a part of a larger term.
+    fn within(mut self, step: impl std::fmt::Display) -> Self {
+        self.path.insert_str(0, &step.to_string());
+        self
     }
 }
 
@@ -53,11 +68,12 @@ impl FromTerm for Term {
     }
 }
 
-/// Anything but an error: not `error`, and no tuple that begins with `error`, `aborted`
+/// Anything but an error: not `error`, `false`, `nil` or `undefined`, and no tuple that begins with `error`, `aborted`
 /// (a transaction's), `badrpc` or `EXIT`.
 impl FromTerm for () {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
-        if error_reason(&term).is_some() {
+        let is_nothing = ["false", "nil", "undefined"].iter().any(|name| term.is_atom(name));
+        if is_nothing || error_reason(&term).is_some() {
             Err(ConvertError::new("success", &term))
         } else {
             Ok(())
@@ -66,10 +82,10 @@ impl FromTerm for () {
 }
 
 /// `ok`, `{ok, Value}` or `{atomic, Value}` against `error`, `{error, Reason}` or `{aborted, Reason}`.
-impl<T: FromTerm> FromTerm for Result<T, Term> {
+impl<T: FromTerm, E: FromTerm> FromTerm for Result<T, E> {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
         if let Some(reason) = error_reason(&term) {
-            return Ok(Err(reason));
+            return E::from_term(reason).map(Err);
         }
         match term {
             Term::Tuple(mut parts)
@@ -141,13 +157,20 @@ impl FromTerm for f64 {
     }
 }
 
-/// From a binary of UTF-8 or a list of characters.
+/// From a binary of UTF-8, a list of characters (the empty list is the empty text), an atom other than `nil` and
+/// `undefined`, or one of Elixir's dates and times, as ISO 8601 has them.
 impl FromTerm for String {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
         match term {
             Term::Binary(bytes) => String::from_utf8(bytes)
                 .map_err(|error| ConvertError::new("text", &Term::Binary(error.into_bytes()))),
-            term => term.as_text().ok_or_else(|| ConvertError::new("text", &term)),
+            Term::Atom(name) if !["nil", "undefined"].contains(&name.as_str()) => {
+                Ok(name.as_str().to_owned())
+            }
+            term => {
+                let text = term.as_text().or_else(|| elixir::iso8601(&term));
+                text.ok_or_else(|| ConvertError::new("text", &term))
+            }
         }
     }
 }
@@ -190,25 +213,14 @@ impl<T: FromTerm> FromTerm for Option<T> {
     }
 }
 
-fn elements(term: Term) -> Result<Vec<Term>, ConvertError> {
-    match term {
-        Term::List(elements) => Ok(elements),
-        term => Err(ConvertError::new("a list", &term)),
-    }
-}
-
-fn pairs(term: Term) -> Result<BTreeMap<Term, Term>, ConvertError> {
-    match term {
-        Term::Map(pairs) => Ok(pairs),
-        term => Err(ConvertError::new("a map", &term)),
-    }
-}
-
 macro_rules! lists {
     ($([$($bound:tt)*] $collection:ty;)+) => {$(
         impl<T: FromTerm $($bound)*> FromTerm for $collection {
             fn from_term(term: Term) -> Result<Self, ConvertError> {
-                elements(term)?.into_iter().map(T::from_term).collect()
+                let elements = elixir::elements(term)?.into_iter().enumerate();
+                elements
+                    .map(|(at, term)| T::from_term(term).map_err(|e| e.within(format_args!("[{at}]"))))
+                    .collect()
             }
         }
     )+};
@@ -224,7 +236,12 @@ macro_rules! maps {
     ($([$($bound:tt)*] $collection:ty;)+) => {$(
         impl<K: FromTerm $($bound)*, V: FromTerm> FromTerm for $collection {
             fn from_term(term: Term) -> Result<Self, ConvertError> {
-                pairs(term)?.into_iter().map(|(k, v)| Ok((K::from_term(k)?, V::from_term(v)?))).collect()
+                let pair = |(key, value): (Term, Term)| {
+                    let at = format!("[{}]", shortened(&key));
+                    let value = V::from_term(value).map_err(|e| e.within(at))?;
+                    Ok((K::from_term(key).map_err(|e| e.within("a key of "))?, value))
+                };
+                elixir::pairs(term)?.into_iter().map(pair).collect()
             }
         }
     )+};
@@ -242,9 +259,12 @@ macro_rules! tuples {
                 const ARITY: usize = [$(stringify!($name)),+].len();
                 match term {
                     Term::Tuple(parts) if parts.len() == ARITY => {
-                        let mut parts = parts.into_iter();
-                        let mut next = || parts.next().unwrap_or(Term::List(Vec::new()));
-                        Ok(($($name::from_term(next())?,)+))
+                        let mut parts = parts.into_iter().enumerate();
+                        let mut next = || parts.next().unwrap_or((0, Term::List(Vec::new())));
+                        Ok(($({
+                            let (at, part) = next();
+                            $name::from_term(part).map_err(|e| e.within(format_args!("{{{}}}", at + 1)))?
+                        },)+))
                     }
                     term => Err(ConvertError::new(format!("a tuple of {ARITY}"), &term)),
                 }

@@ -11,6 +11,7 @@ mod connection;
 pub mod control;
 pub mod decode;
 mod display;
+mod elixir;
 mod encode;
 pub mod epmd;
 mod error;

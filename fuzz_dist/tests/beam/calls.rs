@@ -47,8 +47,19 @@ async fn exceptions_have_their_class() {
         let raised = node.call("erlang", function, args![atom("boom")]).await;
         assert_eq!(class_and_reason(raised), (class, atom("boom")));
     }
-    let undefined = node.call("no_such", "thing", args![]).await;
-    assert_eq!(class_and_reason(undefined), (Class::Error, atom("undef")));
+    for undefined in [
+        node.call::<Term>("no_such", "thing", args![1, 2]).await,
+        node.call_rex::<Term>("no_such", "thing", args![1, 2]).await,
+    ] {
+        let undefined = undefined.unwrap_err();
+        assert!(undefined.certainly_not_executed());
+        let text = undefined.to_string();
+        assert!(
+            text.starts_with("probe@localhost has no function no_such:thing/2: is the"),
+            "{text}"
+        );
+    }
+    // What a function calls that is there is for the application to judge.
     let killed = node
         .call("erlang", "apply", args![atom("no_such"), atom("thing"), Vec::<Term>::new()])
         .await;
