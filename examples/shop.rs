@@ -22,7 +22,11 @@ fn shop(exchange: bool) -> Release {
 fn carts() -> Workload {
     set_workload()
         .add(|node, item| node.call::<()>("Shop.Cart", "add", args!["cart-1", item]))
-        .read(|node| node.call::<Vec<i64>>("Shop.Cart", "items", args!["cart-1"]))
+        .read(|node| async move {
+            node.call::<Result<Vec<i64>, String>>("Shop.Cart", "items", args!["cart-1"])
+                .await
+                .or_info()
+        })
         .into()
 }
 

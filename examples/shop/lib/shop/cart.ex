@@ -11,7 +11,7 @@ defmodule Shop.Cart do
   @spec add(String.t(), integer) :: :ok
   def add(cart, item), do: GenServer.call(__MODULE__, {:add, cart, item})
 
-  @spec items(String.t()) :: [integer]
+  @spec items(String.t()) :: {:ok, MapSet.t(integer)}
   def items(cart), do: GenServer.call(__MODULE__, {:items, cart})
 
   @impl true
@@ -28,7 +28,7 @@ defmodule Shop.Cart do
   end
 
   def handle_call({:items, cart}, _from, state) do
-    {:reply, MapSet.to_list(Map.get(state.carts, cart, MapSet.new())), state}
+    {:reply, {:ok, Map.get(state.carts, cart, MapSet.new())}, state}
   end
 
   @impl true
