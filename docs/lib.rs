@@ -14,4 +14,5 @@ pages! {
     Erlang "docs/erlang.md"
     Simulated "docs/simulated.md"
     Wire "docs/wire.md"
+    YourRelease "docs/your_release.md"
 }
