@@ -3,24 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
+use super::elixir;
 use super::into_term::Bytes;
 use super::term::{Atom, Pid, Term};
 
 /// A result was not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, got {found}")]
+#[error("expected {expected}, got {found}{}", at(.path))]
 #[non_exhaustive]
 pub struct ConvertError {
     /// What was asked for.
     pub expected: String,
     /// What came, as Erlang prints it, cut after some hundred characters.
     pub found: String,
+    /// Where it is inside of the result, as `[2]["name"].0`; empty where it is the result itself.
+    pub path: String,
+}
+
+fn at(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" (at {path} of the result)") }
 }
 
 impl ConvertError {
     /// The error for a term that is not what was asked for.
     pub fn new(expected: impl Into<String>, found: &Term) -> Self {
-        ConvertError { expected: expected.into(), found: shortened(found) }
+        ConvertError { expected: expected.into(), found: shortened(found), path: String::new() }
+    }
+
+    /// The same error, of a part that is found by this step.
+    pub(crate) fn inside(mut self, step: impl std::fmt::Display) -> Self {
+        self.path = format!("{step}{}", self.path);
+        self
     }
 }
 
@@ -53,11 +66,13 @@ impl FromTerm for Term {
     }
 }
 
-/// Anything but an error: not `error`, and no tuple that begins with `error`, `aborted`
-/// (a transaction's), `badrpc` or `EXIT`.
+/// Anything but an error or nothing: not `error`, `false`, `nil` or `undefined`, and no tuple that
+/// begins with `error`, `aborted` (a transaction's), `badrpc` or `EXIT`. Where such a result is no
+/// failure, ask for a `bool`, an `Option` or a [`Term`].
 impl FromTerm for () {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
-        if error_reason(&term).is_some() {
+        let nothing = ["false", "nil", "undefined"].iter().any(|name| term.is_atom(name));
+        if nothing || error_reason(&term).is_some() {
             Err(ConvertError::new("success", &term))
         } else {
             Ok(())
@@ -66,10 +81,12 @@ impl FromTerm for () {
 }
 
 /// `ok`, `{ok, Value}` or `{atomic, Value}` against `error`, `{error, Reason}` or `{aborted, Reason}`.
-impl<T: FromTerm> FromTerm for Result<T, Term> {
+///
+/// The reason of a bare `error` is `error`; of `{error, Kind, More}` it is the whole tuple.
+impl<T: FromTerm, E: FromTerm> FromTerm for Result<T, E> {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
         if let Some(reason) = error_reason(&term) {
-            return Ok(Err(reason));
+            return E::from_term(reason).map(Err).map_err(|error| error.inside(".error"));
         }
         match term {
             Term::Tuple(mut parts)
@@ -79,6 +96,7 @@ impl<T: FromTerm> FromTerm for Result<T, Term> {
                     .pop()
                     .map_or_else(|| T::from_term(Term::Tuple(Vec::new())), T::from_term)
                     .map(Ok)
+                    .map_err(|error| error.inside(".ok"))
             }
             term if term.is_atom("ok") => T::from_term(term).map(Ok),
             term => Err(ConvertError::new("ok, {ok, Value}, error or {error, Reason}", &term)),
@@ -141,12 +159,24 @@ impl FromTerm for f64 {
     }
 }
 
-/// From a binary of UTF-8 or a list of characters.
+/// From a binary of UTF-8, a charlist, an atom, or a date or time of Elixir.
+///
+/// The type that is asked for decides what an empty list is: here the empty charlist, for a `Vec`
+/// no elements. An atom is its name, a module of Elixir's without `Elixir.`; `nil` and `undefined`
+/// are refused, since they are no value: ask for an `Option<String>`. A `Date`, `Time`,
+/// `NaiveDateTime` or `DateTime` is written as ISO 8601.
 impl FromTerm for String {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
         match term {
             Term::Binary(bytes) => String::from_utf8(bytes)
                 .map_err(|error| ConvertError::new("text", &Term::Binary(error.into_bytes()))),
+            Term::Atom(name) if !["nil", "undefined"].contains(&name.as_str()) => {
+                let name = name.as_str();
+                Ok(name.strip_prefix("Elixir.").unwrap_or(name).to_owned())
+            }
+            Term::Map(_) => {
+                elixir::iso8601(&term).unwrap_or_else(|| Err(ConvertError::new("text", &term)))
+            }
             term => term.as_text().ok_or_else(|| ConvertError::new("text", &term)),
         }
     }
@@ -190,49 +220,89 @@ impl<T: FromTerm> FromTerm for Option<T> {
     }
 }
 
+/// The elements of a list, a `MapSet` or a `Range`.
 fn elements(term: Term) -> Result<Vec<Term>, ConvertError> {
     match term {
         Term::List(elements) => Ok(elements),
-        term => Err(ConvertError::new("a list", &term)),
+        term => elixir::elements(&term)
+            .unwrap_or_else(|| Err(ConvertError::new("a list, a MapSet or a Range", &term))),
     }
 }
 
-fn pairs(term: Term) -> Result<BTreeMap<Term, Term>, ConvertError> {
-    match term {
-        Term::Map(pairs) => Ok(pairs),
-        term => Err(ConvertError::new("a map", &term)),
+/// The same, or those of a set of Erlang's `sets`.
+fn members(term: Term) -> Result<Vec<Term>, ConvertError> {
+    match elixir::set_elements(&term) {
+        Some(members) => Ok(members),
+        None => elements(term),
     }
+}
+
+fn indexed<T: FromTerm>((index, term): (usize, Term)) -> Result<T, ConvertError> {
+    T::from_term(term).map_err(|error| error.inside(format_args!("[{index}]")))
 }
 
 macro_rules! lists {
-    ($([$($bound:tt)*] $collection:ty;)+) => {$(
+    ($($(#[$meta:meta])* [$($bound:tt)*] $collection:ty, $from:ident;)+) => {$(
+        $(#[$meta])*
         impl<T: FromTerm $($bound)*> FromTerm for $collection {
             fn from_term(term: Term) -> Result<Self, ConvertError> {
-                elements(term)?.into_iter().map(T::from_term).collect()
+                $from(term)?.into_iter().enumerate().map(indexed).collect()
             }
         }
     )+};
 }
 
 lists! {
-    [] Vec<T>;
-    [+ Ord] BTreeSet<T>;
-    [+ Hash + Eq] HashSet<T>;
+    /// From a list, a `MapSet` (in the order of terms) or a `Range` of at most a million elements.
+    [] Vec<T>, elements;
+    /// From a list, a `MapSet`, a `Range` or a set of Erlang's `sets`.
+    [+ Ord] BTreeSet<T>, members;
+    /// From a list, a `MapSet`, a `Range` or a set of Erlang's `sets`.
+    [+ Hash + Eq] HashSet<T>, members;
+}
+
+/// The pairs of a map, of a struct's fields, or of a list of pairs.
+fn pairs(term: Term) -> Result<Vec<(Term, Term)>, ConvertError> {
+    let expected = |term: &Term| ConvertError::new("a map, a struct or a keyword list", term);
+    match term {
+        Term::Map(map) => Ok(elixir::fields(map).into_iter().collect()),
+        Term::List(elements) => {
+            let pair = |(index, term): (usize, &Term)| match term.as_tuple() {
+                Some([key, value]) => Ok((key.clone(), value.clone())),
+                _ => Err(ConvertError::new("a pair", term).inside(format_args!("[{index}]"))),
+            };
+            elements.iter().enumerate().map(pair).collect()
+        }
+        term => Err(expected(&term)),
+    }
 }
 
 macro_rules! maps {
-    ($([$($bound:tt)*] $collection:ty;)+) => {$(
-        impl<K: FromTerm $($bound)*, V: FromTerm> FromTerm for $collection {
+    ($([$($bound:tt)*] $collection:ident;)+) => {$(
+        /// From a map, the fields of a struct, or a keyword list. Two keys that are the same in
+        /// Rust (`a` and `<<"a">>` as `String`, or twice the same in a keyword list) are an error;
+        /// a `Vec` of pairs takes such a list.
+        impl<K: FromTerm $($bound)*, V: FromTerm> FromTerm for $collection<K, V> {
             fn from_term(term: Term) -> Result<Self, ConvertError> {
-                pairs(term)?.into_iter().map(|(k, v)| Ok((K::from_term(k)?, V::from_term(v)?))).collect()
+                let mut map = $collection::new();
+                for (key, value) in pairs(term)? {
+                    let step = format!("[{}]", shortened(&key));
+                    let as_key = |error: ConvertError| error.inside(format!("{step} (a key)"));
+                    let converted = K::from_term(key.clone()).map_err(as_key)?;
+                    let value = V::from_term(value).map_err(|error| error.inside(&step))?;
+                    if map.insert(converted, value).is_some() {
+                        return Err(ConvertError::new("different keys", &key).inside(step));
+                    }
+                }
+                Ok(map)
             }
         }
     )+};
 }
 
 maps! {
-    [+ Ord] BTreeMap<K, V>;
-    [+ Hash + Eq] HashMap<K, V>;
+    [+ Ord] BTreeMap;
+    [+ Hash + Eq] HashMap;
 }
 
 macro_rules! tuples {
@@ -244,7 +314,12 @@ macro_rules! tuples {
                     Term::Tuple(parts) if parts.len() == ARITY => {
                         let mut parts = parts.into_iter();
                         let mut next = || parts.next().unwrap_or(Term::List(Vec::new()));
-                        Ok(($($name::from_term(next())?,)+))
+                        let mut index = 0..;
+                        let inside = |error: ConvertError, at: usize| error.inside(format_args!(".{at}"));
+                        Ok(($({
+                            let at = index.next().unwrap_or(0);
+                            $name::from_term(next()).map_err(|error| inside(error, at))?
+                        },)+))
                     }
                     term => Err(ConvertError::new(format!("a tuple of {ARITY}"), &term)),
                 }
