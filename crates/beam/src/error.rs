@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::control::Process;
 use super::encode::EncodeError;
 use super::epmd::EpmdError;
+use super::exception;
 use super::from_term::{ConvertError, shortened};
 use super::handshake::HandshakeError;
 use super::term::Term;
@@ -107,7 +108,7 @@ pub enum Class {
 #[non_exhaustive]
 pub enum CallError {
     /// The function was executed, and raised an exception.
-    #[error("exception on {peer}: {}", exception(.class, .reason))]
+    #[error("exception on {peer}: {}", exception::message(*.class, .reason, .stacktrace))]
     Exception {
         /// The node.
         peer: String,
@@ -117,6 +118,18 @@ pub enum CallError {
         reason: Term,
         /// Where it was raised; an empty list if the node does not report it.
         stacktrace: Term,
+    },
+    /// There is no such function on the node: the call names a wrong module, function or number of
+    /// arguments, or the node has not loaded the module (yet).
+    #[error("{function} is undefined on {peer}{}; check module, function and number of arguments",
+        called_at(.at))]
+    Undefined {
+        /// The node.
+        peer: String,
+        /// The function, as `cart:add/2` or `Shop.Cart.add/2`.
+        function: String,
+        /// The line of the call, as `tests/shop.rs:12`, where it is known.
+        at: Option<String>,
     },
     /// No answer came in time. It may come, and take effect, later.
     #[error("no answer from {peer} to {what} within {} ms", .limit.as_millis())]
@@ -197,8 +210,9 @@ impl CallError {
     /// Is it certain that the function was not executed, and never will be?
     ///
     /// Nothing was sent, or the node said that it could not start. Of a process that was not there
-    /// it is *not* certain: one may be registered between our watch and our message. Exceptions
-    /// are for the application to judge.
+    /// it is *not* certain: one may be registered between our watch and our message, nor of an
+    /// undefined function: one that calls itself may lose its code on the way. Exceptions are for the
+    /// application to judge.
     pub fn certainly_not_executed(&self) -> bool {
         match self {
             CallError::NotConnected { .. }
@@ -206,6 +220,7 @@ impl CallError {
             | CallError::NotEncodable(_)
             | CallError::TooManyPending { .. } => true,
             CallError::Exception { .. }
+            | CallError::Undefined { .. }
             | CallError::TimedOut { .. }
             | CallError::Disconnected { .. }
             | CallError::NoProcess { .. }
@@ -233,6 +248,7 @@ impl CallError {
                 "timeout"
             }
             CallError::Exception { .. } => "exception",
+            CallError::Undefined { .. } => "undefined",
             CallError::Disconnected { .. } => "disconnected",
             CallError::NotConnected { .. } => "not_connected",
             CallError::NoProcess { .. } => "noproc",
@@ -250,21 +266,6 @@ fn is_timeout(reason: &Term) -> bool {
     matches!(reason.as_tuple(), Some([why, _called]) if why.is_atom("timeout"))
 }
 
-/// An exception as Elixir's message, if it has one, or as the class and the reason.
-fn exception(class: &Class, reason: &Term) -> String {
-    let class = match class {
-        Class::Error => "error",
-        Class::Exit => "exit",
-        Class::Throw => "throw",
-    };
-    if let Term::Map(fields) = reason {
-        let field = |name| fields.get(&super::term::atom(name));
-        if let (Some(module), Some(message)) =
-            (field("__struct__"), field("message").and_then(Term::as_text))
-        {
-            let module = module.as_atom().map_or("", |name| name.as_str());
-            return format!("{}: {message}", module.trim_start_matches("Elixir."));
-        }
-    }
-    format!("{class}: {}", shortened(reason))
+fn called_at(at: &Option<String>) -> String {
+    at.as_ref().map_or_else(String::new, |at| format!(" (called at {at})"))
 }

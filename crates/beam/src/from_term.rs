@@ -49,6 +49,21 @@ pub(crate) fn shortened(term: &Term) -> String {
 
 /// A Rust value that a term can be read as.
 ///
+/// | Elixir and Erlang | Rust |
+/// |---|---|
+/// | integer, float, `true` and `false` | every integer type, `f64`, `bool` |
+/// | binary, charlist, atom; `Date`, `Time`, `NaiveDateTime`, `DateTime` (as ISO 8601) | `String` |
+/// | any binary; atom; pid | [`Bytes`], [`Atom`], [`Pid`] |
+/// | list, `MapSet`, `Range` of any step | `Vec<T>`, `BTreeSet<T>`, `HashSet<T>` |
+/// | a set of Erlang's `sets` | `BTreeSet<T>`, `HashSet<T>` |
+/// | `Range` of step 1 | `RangeInclusive<T>` |
+/// | map, struct (its fields), keyword list | `BTreeMap<K, V>`, `HashMap<K, V>` |
+/// | tuple of up to six | the same |
+/// | `{ok, V}`, `ok`, `{error, R}`, `error` | `Result<V, R>` |
+/// | `nil`, `undefined`, or a value | `Option<T>` |
+/// | anything but `false`, `nil`, `undefined`, `error`, `{error, _}` | `()` |
+/// | anything | [`Term`] |
+///
 /// ```
 /// use fuzz_dist_beam::{FromTerm, Term, atom};
 /// let pairs = Term::from(vec![("a", 1), ("b", 2)]);

@@ -15,6 +15,7 @@ mod elixir;
 mod encode;
 pub mod epmd;
 mod error;
+mod exception;
 pub mod follow;
 pub mod frame;
 mod from_term;

@@ -36,6 +36,72 @@ impl Failure {
     }
 }
 
+/// What an application may answer instead of success: the `E` of `{ok, Value}` and `{error, E}`.
+///
+/// Whether `{error, E}` means that nothing happened only the application knows: a failed write may
+/// have reached some replicas. By itself it is therefore indeterminate (`info`), as where a client
+/// asks for `()` and gets `{error, E}`. A client says otherwise with [`Refusal::or_fail`]:
+///
+/// ```
+/// use fuzz_dist::args;
+/// use fuzz_dist::node::Node;
+/// use fuzz_dist::workload::{Refusal, Workload, set_workload};
+///
+/// let cart: Workload = set_workload()
+///     // {error, full}: the item was certainly not added.
+///     .add(|node: Node, item| async move {
+///         let added: Result<(), String> = node.call("Shop.Cart", "add", args![item]).await?;
+///         added.or_fail()
+///     })
+///     .read(|node: Node| node.call::<Vec<i64>>("Shop.Cart", "items", args![]))
+///     .into();
+/// ```
+///
+/// Where some reasons are certain and others are not, `or_fail_if` distinguishes them:
+///
+/// ```
+/// use fuzz_dist::workload::{Failure, Refusal};
+///
+/// let refused = |reason: &str| Err::<(), _>(reason.to_owned()).or_fail_if(|r| r == "full");
+/// assert_eq!(refused("full"), Err(Failure::fail("refused", "full")));
+/// assert_eq!(refused("timeout"), Err(Failure::info("refused", "timeout")));
+/// ```
+pub trait Refusal: Sized {
+    /// The value of `{ok, Value}`.
+    type Value;
+    /// The reason of `{error, Reason}`.
+    type Reason;
+
+    /// `{error, Reason}` is a failure of the kind `refused`: definite (`fail`) where the function
+    /// says so of the reason, indeterminate (`info`) otherwise.
+    fn or_fail_if(
+        self,
+        definite: impl FnOnce(&Self::Reason) -> bool,
+    ) -> Result<Self::Value, Failure>;
+
+    /// `{error, Reason}` is definite (`fail`): it certainly did not happen, and never will.
+    fn or_fail(self) -> Result<Self::Value, Failure> {
+        self.or_fail_if(|_| true)
+    }
+
+    /// `{error, Reason}` is indeterminate (`info`): it may have happened.
+    fn or_info(self) -> Result<Self::Value, Failure> {
+        self.or_fail_if(|_| false)
+    }
+}
+
+impl<T, E: std::fmt::Display> Refusal for Result<T, E> {
+    type Value = T;
+    type Reason = E;
+
+    fn or_fail_if(self, definite: impl FnOnce(&E) -> bool) -> Result<T, Failure> {
+        self.map_err(|reason| match definite(&reason) {
+            true => Failure::fail("refused", reason),
+            false => Failure::info("refused", reason),
+        })
+    }
+}
+
 /// `Fail` only where the call certainly was not executed.
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
