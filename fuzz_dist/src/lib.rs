@@ -87,7 +87,7 @@ pub mod prelude {
     pub use crate::node::{Cluster, Node};
     pub use crate::run::{Add, InvokeError, Outcome, Read, Running, Test};
     pub use crate::time::{millis, secs};
-    pub use crate::workload::{Answer, Failure, Workload, g_set, set_workload};
+    pub use crate::workload::{Failure, Refusal, Workload, g_set, set_workload};
 }
 
 // What the attributes emit refers to; no part of the interface.

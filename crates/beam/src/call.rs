@@ -2,12 +2,14 @@
 
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::connection::Connection;
 use super::control::{Control, Process};
-use super::error::{CallError, Class, CloseReason, is_undefined};
+use super::error::{CallError, Class, CloseReason};
+use super::exception;
 use super::from_term::FromTerm;
 use super::into_term::{Args, Bytes, IntoArgs};
 use super::shared::{Answer, Shared, WaitRefused};
@@ -22,6 +24,7 @@ pub struct Call<R> {
     connection: Connection,
     limit: Duration,
     what: What,
+    at: &'static Location<'static>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -49,6 +52,7 @@ impl Connection {
     /// let sum: i64 = node.call("lists", "sum", args![vec![1, 2, 3]]).within(Duration::from_secs(1)).await?;
     /// # Ok(()) }
     /// ```
+    #[track_caller]
     pub fn call<R: FromTerm>(&self, module: &str, function: &str, args: impl IntoArgs) -> Call<R> {
         let what = What::Function {
             module: Atom::of_name(module),
@@ -61,6 +65,7 @@ impl Connection {
     /// Calls a function, as `rpc:call/4` did before OTP 23: through the server `rex`.
     ///
     /// Errors and exits cannot be distinguished this way, and a thrown value is a result.
+    #[track_caller]
     pub fn call_rex<R: FromTerm>(
         &self,
         module: &str,
@@ -77,6 +82,7 @@ impl Connection {
 
     /// Sends a request to a `gen_server` (Elixir's `GenServer`) and waits for its reply, as
     /// `gen_server:call/3` does. The process is watched meanwhile.
+    #[track_caller]
     pub fn gen_call<R: FromTerm>(
         &self,
         process: impl Into<Process>,
@@ -95,12 +101,25 @@ impl Connection {
         self.call::<()>("code", "load_binary", arguments).await
     }
 
+    #[track_caller]
     fn prepared<R>(&self, what: What) -> Call<R> {
-        Call { connection: self.clone(), limit: self.call_limit(), what, result: PhantomData }
+        Call {
+            connection: self.clone(),
+            limit: self.call_limit(),
+            what,
+            at: Location::caller(),
+            result: PhantomData,
+        }
     }
 }
 
 impl<R> Call<R> {
+    /// The line that errors name as that of the call, where it is not the one that made this value.
+    pub fn called_at(mut self, at: &'static Location<'static>) -> Self {
+        self.at = at;
+        self
+    }
+
     /// Waits so long at most (the default is the connection's).
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -117,16 +136,53 @@ impl<R: FromTerm + Send + 'static> IntoFuture for Call<R> {
             let peer = self.connection.peer().to_owned();
             let limit = self.limit;
             let name = self.what.to_string();
+            let called = self.what.function();
             let running = run(&self.connection, self.what);
             let term = match self.connection.clock().timeout(limit, running).await {
-                Ok(Err(error)) if is_undefined(&error, &name) => {
-                    return Err(CallError::Undefined { peer, what: name });
-                }
-                Ok(result) => result?,
+                Ok(result) => result.map_err(|error| of_no_function(error, called, self.at))?,
                 Err(_) => return Err(CallError::TimedOut { peer, what: name, limit }),
             };
             R::from_term(term).map_err(|error| CallError::UnexpectedResult { peer, error })
         })
+    }
+}
+
+/// The error of a call whose own function does not exist; any other as it is.
+fn of_no_function(
+    error: CallError,
+    called: Option<(Atom, Atom, usize)>,
+    at: &'static Location<'static>,
+) -> CallError {
+    match (error, called) {
+        (
+            CallError::Exception { peer, reason, stacktrace, .. },
+            Some((module, function, arity)),
+        ) if exception::undefined(
+            (module.as_str(), function.as_str(), arity),
+            &reason,
+            &stacktrace,
+        ) =>
+        {
+            let function = exception::name(module.as_str(), function.as_str(), arity);
+            CallError::Undefined {
+                peer,
+                function,
+                at: Some(format!("{}:{}", at.file(), at.line())),
+            }
+        }
+        (error, _) => error,
+    }
+}
+
+impl What {
+    /// The function that is called: module, name and number of arguments.
+    fn function(&self) -> Option<(Atom, Atom, usize)> {
+        match self {
+            What::Function { module, function, args } | What::Rex { module, function, args } => {
+                Some((module.clone(), function.clone(), args.len()))
+            }
+            What::Request { .. } => None,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::control::Process;
 use super::encode::EncodeError;
 use super::epmd::EpmdError;
+use super::exception;
 use super::from_term::{ConvertError, shortened};
 use super::handshake::HandshakeError;
 use super::term::Term;
@@ -107,7 +108,7 @@ pub enum Class {
 #[non_exhaustive]
 pub enum CallError {
     /// The function was executed, and raised an exception.
-    #[error("exception on {peer}: {}{}", exception(.class, .reason), raised_in(.stacktrace))]
+    #[error("exception on {peer}: {}", exception::message(*.class, .reason, .stacktrace))]
     Exception {
         /// The node.
         peer: String,
@@ -118,15 +119,17 @@ pub enum CallError {
         /// Where it was raised; an empty list if the node does not report it.
         stacktrace: Term,
     },
-    /// The node has no such function, or does not export it with so many arguments; nothing was executed.
-    #[error(
-        "{peer} has no function {what}: is the module in the release, and the function exported with so many arguments?"
-    )]
+    /// There is no such function on the node: the call names a wrong module, function or number of
+    /// arguments, or the node has not loaded the module (yet).
+    #[error("{function} is undefined on {peer}{}; check module, function and number of arguments",
+        called_at(.at))]
     Undefined {
         /// The node.
         peer: String,
-        /// What was called.
-        what: String,
+        /// The function, as `cart:add/2` or `Shop.Cart.add/2`.
+        function: String,
+        /// The line of the call, as `tests/shop.rs:12`, where it is known.
+        at: Option<String>,
     },
     /// No answer came in time. It may come, and take effect, later.
     #[error("no answer from {peer} to {what} within {} ms", .limit.as_millis())]
@@ -206,9 +209,10 @@ pub enum CallError {
 impl CallError {
     /// Is it certain that the function was not executed, and never will be?
     ///
-    /// Nothing was sent, or the node said that it could not start. Of a process that was not there
-    /// it is *not* certain: one may be registered between our watch and our message. Exceptions
-    /// are for the application to judge.
+    /// Nothing was sent, or the node said that it could not start, or has no such function. Of a process that was not there
+    /// it is *not* certain: one may be registered between our watch and our message, nor of an
+    /// undefined function: one that calls itself may lose its code on the way. Exceptions are for the
+    /// application to judge.
     pub fn certainly_not_executed(&self) -> bool {
         match self {
             CallError::NotConnected { .. }
@@ -262,188 +266,6 @@ fn is_timeout(reason: &Term) -> bool {
     matches!(reason.as_tuple(), Some([why, _called]) if why.is_atom("timeout"))
 }
 
-/// An exception as Elixir's message, if it has one, or as the class and the reason.
-fn exception(class: &Class, reason: &Term) -> String {
-    let class = match class {
-        Class::Error => "error",
-        Class::Exit => "exit",
-        Class::Throw => "throw",
-    };
-    if let Term::Map(fields) = reason {
-        let field = |name| fields.get(&super::term::atom(name));
-        if let (Some(module), Some(message)) =
-            (field("__struct__"), field("message").and_then(Term::as_text))
-        {
-            let module = module.as_atom().map_or("", |name| name.as_str());
-            return format!("{}: {message}", module.trim_start_matches("Elixir."));
-        }
-    }
-    format!("{class}: {}", shortened(reason))
-}
-
-/// The first parts of the names of Elixir's own modules.
-const ELIXIR: [&str; 54] = [
-    "Access",
-    "Agent",
-    "Application",
-    "Atom",
-    "Base",
-    "Bitwise",
-    "Calendar",
-    "Code",
-    "Collectable",
-    "Config",
-    "Date",
-    "DateTime",
-    "DynamicSupervisor",
-    "EEx",
-    "Enum",
-    "Enumerable",
-    "Exception",
-    "File",
-    "Float",
-    "Function",
-    "GenServer",
-    "IO",
-    "Inspect",
-    "Integer",
-    "Kernel",
-    "Keyword",
-    "List",
-    "Logger",
-    "Macro",
-    "Map",
-    "MapSet",
-    "Module",
-    "NaiveDateTime",
-    "Node",
-    "OptionParser",
-    "PartitionSupervisor",
-    "Path",
-    "Port",
-    "Process",
-    "Protocol",
-    "Range",
-    "Record",
-    "Regex",
-    "Registry",
-    "Stream",
-    "String",
-    "StringIO",
-    "Supervisor",
-    "System",
-    "Task",
-    "Time",
-    "Tuple",
-    "URI",
-    "Version",
-];
-
-/// A frame of a stack trace as text, and whether it is the application's rather than a library's.
-fn frame(term: &Term) -> Option<(String, bool)> {
-    let [Term::Atom(module), Term::Atom(function), arity, location] = term.as_tuple()? else {
-        return None;
-    };
-    let arity = match arity {
-        // Where the arguments themselves were wrong, they are there.
-        Term::List(arguments) => arguments.len() as i64,
-        other => other.as_i64()?,
-    };
-    let place = |key| {
-        location.as_list()?.iter().find_map(|item| match item.as_tuple()? {
-            [Term::Atom(name), value] if name.as_str() == key => Some(value),
-            _ => None,
-        })
-    };
-    let file = place("file").and_then(Term::as_text);
-    let line = place("line").and_then(Term::as_i64);
-    let at = match (&file, line) {
-        (Some(file), Some(line)) => format!(" ({file}:{line})"),
-        _ => String::new(),
-    };
-    let name = module.as_str();
-    let text = match name.strip_prefix("Elixir.") {
-        Some(module) => format!("{module}.{}/{arity}{at}", function.as_str()),
-        None => format!("{name}:{}/{arity}{at}", function.as_str()),
-    };
-    // Modules of OTP were compiled in the folder of their sources, and functions in C have no file.
-    let is_library = match name.strip_prefix("Elixir.") {
-        Some(module) => module.split('.').next().is_some_and(|first| ELIXIR.contains(&first)),
-        None => file.is_none_or(|file| !file.contains('/')),
-    };
-    Some((text, !is_library))
-}
-
-/// Where an exception was raised: the first frame that is the application's, where there is one.
-fn raised_in(stacktrace: &Term) -> String {
-    let mut frames = stacktrace.as_list().unwrap_or_default().iter().filter_map(frame);
-    let own = frames.find(|(_, is_own)| *is_own);
-    own.map_or(String::new(), |(text, _)| format!(", in {text}"))
-}
-
-/// Is it an exception that says that this very function, `module:function/arity`, is not there?
-pub(crate) fn is_undefined(error: &CallError, called: &str) -> bool {
-    let CallError::Exception { class: Class::Error, reason, stacktrace, .. } = error else {
-        return false;
-    };
-    let top = stacktrace.as_list().and_then(<[Term]>::first).and_then(Term::as_tuple);
-    let Some([Term::Atom(module), Term::Atom(function), arguments, ..]) = top else { return false };
-    let arity = match arguments {
-        Term::List(arguments) => arguments.len() as i64,
-        other => other.as_i64().unwrap_or(-1),
-    };
-    reason.is_atom("undef") && format!("{module}:{function}/{arity}") == called
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{atom, charlist};
-
-    fn frame(
-        module: &'static str,
-        function: &'static str,
-        arity: Term,
-        file: &str,
-        line: i64,
-    ) -> Term {
-        let location =
-            Term::from(vec![(atom("file"), charlist(file)), (atom("line"), line.into())]);
-        Term::Tuple(vec![atom(module), atom(function), arity, location])
-    }
-
-    fn raised(stacktrace: Vec<Term>) -> String {
-        let reason = Term::Map(
-            [
-                (atom("__struct__"), atom("Elixir.ArgumentError")),
-                (atom("message"), "no such cart".into()),
-            ]
-            .into(),
-        );
-        let stacktrace = Term::List(stacktrace);
-        CallError::Exception { peer: "shop@n1".into(), class: Class::Error, reason, stacktrace }
-            .to_string()
-    }
-
-    #[test]
-    fn an_exception_names_the_first_frame_of_the_application() {
-        let own = frame("Elixir.Shop.Cart", "add", 2.into(), "lib/shop/cart.ex", 31);
-        let libraries = [
-            frame("erlang", "binary_to_integer", Term::from(vec![1]), "erlang.erl", 1),
-            frame("Elixir.Enum", "map", 2.into(), "lib/enum.ex", 1658),
-            frame("gen_server", "call", 3.into(), "gen_server.erl", 370),
-        ];
-        let with_own = [libraries.as_slice(), &[own]].concat();
-        assert_eq!(
-            raised(with_own),
-            "exception on shop@n1: ArgumentError: no such cart, in Shop.Cart.add/2 (lib/shop/cart.ex:31)"
-        );
-        assert_eq!(raised(libraries.to_vec()), "exception on shop@n1: ArgumentError: no such cart");
-        let erlang = frame("cart", "add", Term::from(vec![1, 2]), "/src/shop/src/cart.erl", 7);
-        assert!(raised(vec![erlang]).ends_with(", in cart:add/2 (/src/shop/src/cart.erl:7)"));
-        // What is no stack trace is none.
-        assert!(
-            raised(vec![atom("odd"), Term::Tuple(vec![1.into(); 4])]).ends_with("no such cart")
-        );
-    }
+fn called_at(at: &Option<String>) -> String {
+    at.as_ref().map_or_else(String::new, |at| format!(" (called at {at})"))
 }

@@ -16,25 +16,23 @@ pub struct ConvertError {
     pub expected: String,
     /// What came, as Erlang prints it, cut after some hundred characters.
     pub found: String,
-    /// Where in the result it was, from the outside: `[key]` of a map, `[3]` of a list (counted from 0), `{2}` of a tuple
-    /// (counted from 1). Empty for the result itself.
+    /// Where it is inside of the result, as `[2]["name"].0`; empty where it is the result itself.
     pub path: String,
 }
 
 fn at(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(" at {path}") }
+    if path.is_empty() { String::new() } else { format!(" (at {path} of the result)") }
 }
 
 impl ConvertError {
     /// The error for a term that is not what was asked for.
     pub fn new(expected: impl Into<String>, found: &Term) -> Self {
-        let (expected, found) = (expected.into(), shortened(found));
-        ConvertError { expected, found, path: String::new() }
+        ConvertError { expected: expected.into(), found: shortened(found), path: String::new() }
     }
 
-    /// The same error, of a part of a larger term.
-    fn within(mut self, step: impl std::fmt::Display) -> Self {
-        self.path.insert_str(0, &step.to_string());
+    /// The same error, of a part that is found by this step.
+    pub(crate) fn inside(mut self, step: impl std::fmt::Display) -> Self {
+        self.path = format!("{step}{}", self.path);
         self
     }
 }
@@ -50,6 +48,21 @@ pub(crate) fn shortened(term: &Term) -> String {
 }
 
 /// A Rust value that a term can be read as.
+///
+/// | Elixir and Erlang | Rust |
+/// |---|---|
+/// | integer, float, `true` and `false` | every integer type, `f64`, `bool` |
+/// | binary, charlist, atom; `Date`, `Time`, `NaiveDateTime`, `DateTime` (as ISO 8601) | `String` |
+/// | any binary; atom; pid | [`Bytes`], [`Atom`], [`Pid`] |
+/// | list, `MapSet`, `Range` of any step | `Vec<T>`, `BTreeSet<T>`, `HashSet<T>` |
+/// | a set of Erlang's `sets` | `BTreeSet<T>`, `HashSet<T>` |
+/// | `Range` of step 1 | `RangeInclusive<T>` |
+/// | map, struct (its fields), keyword list | `BTreeMap<K, V>`, `HashMap<K, V>` |
+/// | tuple of up to six | the same |
+/// | `{ok, V}`, `ok`, `{error, R}`, `error` | `Result<V, R>` |
+/// | `nil`, `undefined`, or a value | `Option<T>` |
+/// | anything but `false`, `nil`, `undefined`, `error`, `{error, _}` | `()` |
+/// | anything | [`Term`] |
 ///
 /// ```
 /// use fuzz_dist_beam::{FromTerm, Term, atom};
@@ -68,12 +81,13 @@ impl FromTerm for Term {
     }
 }
 
-/// Anything but an error: not `error`, `false`, `nil` or `undefined`, and no tuple that begins with `error`, `aborted`
-/// (a transaction's), `badrpc` or `EXIT`.
+/// Anything but an error or nothing: not `error`, `false`, `nil` or `undefined`, and no tuple that
+/// begins with `error`, `aborted` (a transaction's), `badrpc` or `EXIT`. Where such a result is no
+/// failure, ask for a `bool`, an `Option` or a [`Term`].
 impl FromTerm for () {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
-        let is_nothing = ["false", "nil", "undefined"].iter().any(|name| term.is_atom(name));
-        if is_nothing || error_reason(&term).is_some() {
+        let nothing = ["false", "nil", "undefined"].iter().any(|name| term.is_atom(name));
+        if nothing || error_reason(&term).is_some() {
             Err(ConvertError::new("success", &term))
         } else {
             Ok(())
@@ -82,10 +96,12 @@ impl FromTerm for () {
 }
 
 /// `ok`, `{ok, Value}` or `{atomic, Value}` against `error`, `{error, Reason}` or `{aborted, Reason}`.
+///
+/// The reason of a bare `error` is `error`; of `{error, Kind, More}` it is the whole tuple.
 impl<T: FromTerm, E: FromTerm> FromTerm for Result<T, E> {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
         if let Some(reason) = error_reason(&term) {
-            return E::from_term(reason).map(Err);
+            return E::from_term(reason).map(Err).map_err(|error| error.inside(".error"));
         }
         match term {
             Term::Tuple(mut parts)
@@ -95,6 +111,7 @@ impl<T: FromTerm, E: FromTerm> FromTerm for Result<T, E> {
                     .pop()
                     .map_or_else(|| T::from_term(Term::Tuple(Vec::new())), T::from_term)
                     .map(Ok)
+                    .map_err(|error| error.inside(".ok"))
             }
             term if term.is_atom("ok") => T::from_term(term).map(Ok),
             term => Err(ConvertError::new("ok, {ok, Value}, error or {error, Reason}", &term)),
@@ -157,20 +174,25 @@ impl FromTerm for f64 {
     }
 }
 
-/// From a binary of UTF-8, a list of characters (the empty list is the empty text), an atom other than `nil` and
-/// `undefined`, or one of Elixir's dates and times, as ISO 8601 has them.
+/// From a binary of UTF-8, a charlist, an atom, or a date or time of Elixir.
+///
+/// The type that is asked for decides what an empty list is: here the empty charlist, for a `Vec`
+/// no elements. An atom is its name, a module of Elixir's without `Elixir.`; `nil` and `undefined`
+/// are refused, since they are no value: ask for an `Option<String>`. A `Date`, `Time`,
+/// `NaiveDateTime` or `DateTime` is written as ISO 8601.
 impl FromTerm for String {
     fn from_term(term: Term) -> Result<Self, ConvertError> {
         match term {
             Term::Binary(bytes) => String::from_utf8(bytes)
                 .map_err(|error| ConvertError::new("text", &Term::Binary(error.into_bytes()))),
             Term::Atom(name) if !["nil", "undefined"].contains(&name.as_str()) => {
-                Ok(name.as_str().to_owned())
+                let name = name.as_str();
+                Ok(name.strip_prefix("Elixir.").unwrap_or(name).to_owned())
             }
-            term => {
-                let text = term.as_text().or_else(|| elixir::iso8601(&term));
-                text.ok_or_else(|| ConvertError::new("text", &term))
+            Term::Map(_) => {
+                elixir::iso8601(&term).unwrap_or_else(|| Err(ConvertError::new("text", &term)))
             }
+            term => term.as_text().ok_or_else(|| ConvertError::new("text", &term)),
         }
     }
 }
@@ -213,43 +235,89 @@ impl<T: FromTerm> FromTerm for Option<T> {
     }
 }
 
+/// The elements of a list, a `MapSet` or a `Range`.
+fn elements(term: Term) -> Result<Vec<Term>, ConvertError> {
+    match term {
+        Term::List(elements) => Ok(elements),
+        term => elixir::elements(&term)
+            .unwrap_or_else(|| Err(ConvertError::new("a list, a MapSet or a Range", &term))),
+    }
+}
+
+/// The same, or those of a set of Erlang's `sets`.
+fn members(term: Term) -> Result<Vec<Term>, ConvertError> {
+    match elixir::set_elements(&term) {
+        Some(members) => Ok(members),
+        None => elements(term),
+    }
+}
+
+fn indexed<T: FromTerm>((index, term): (usize, Term)) -> Result<T, ConvertError> {
+    T::from_term(term).map_err(|error| error.inside(format_args!("[{index}]")))
+}
+
 macro_rules! lists {
-    ($([$($bound:tt)*] $collection:ty;)+) => {$(
+    ($($(#[$meta:meta])* [$($bound:tt)*] $collection:ty, $from:ident;)+) => {$(
+        $(#[$meta])*
         impl<T: FromTerm $($bound)*> FromTerm for $collection {
             fn from_term(term: Term) -> Result<Self, ConvertError> {
-                let elements = elixir::elements(term)?.into_iter().enumerate();
-                elements
-                    .map(|(at, term)| T::from_term(term).map_err(|e| e.within(format_args!("[{at}]"))))
-                    .collect()
+                $from(term)?.into_iter().enumerate().map(indexed).collect()
             }
         }
     )+};
 }
 
 lists! {
-    [] Vec<T>;
-    [+ Ord] BTreeSet<T>;
-    [+ Hash + Eq] HashSet<T>;
+    /// From a list, a `MapSet` (in the order of terms) or a `Range` of at most a million elements.
+    [] Vec<T>, elements;
+    /// From a list, a `MapSet`, a `Range` or a set of Erlang's `sets`.
+    [+ Ord] BTreeSet<T>, members;
+    /// From a list, a `MapSet`, a `Range` or a set of Erlang's `sets`.
+    [+ Hash + Eq] HashSet<T>, members;
+}
+
+/// The pairs of a map, of a struct's fields, or of a list of pairs.
+fn pairs(term: Term) -> Result<Vec<(Term, Term)>, ConvertError> {
+    let expected = |term: &Term| ConvertError::new("a map, a struct or a keyword list", term);
+    match term {
+        Term::Map(map) => Ok(elixir::fields(map).into_iter().collect()),
+        Term::List(elements) => {
+            let pair = |(index, term): (usize, &Term)| match term.as_tuple() {
+                Some([key, value]) => Ok((key.clone(), value.clone())),
+                _ => Err(ConvertError::new("a pair", term).inside(format_args!("[{index}]"))),
+            };
+            elements.iter().enumerate().map(pair).collect()
+        }
+        term => Err(expected(&term)),
+    }
 }
 
 macro_rules! maps {
-    ($([$($bound:tt)*] $collection:ty;)+) => {$(
-        impl<K: FromTerm $($bound)*, V: FromTerm> FromTerm for $collection {
+    ($([$($bound:tt)*] $collection:ident;)+) => {$(
+        /// From a map, the fields of a struct, or a keyword list. Two keys that are the same in
+        /// Rust (`a` and `<<"a">>` as `String`, or twice the same in a keyword list) are an error;
+        /// a `Vec` of pairs takes such a list.
+        impl<K: FromTerm $($bound)*, V: FromTerm> FromTerm for $collection<K, V> {
             fn from_term(term: Term) -> Result<Self, ConvertError> {
-                let pair = |(key, value): (Term, Term)| {
-                    let at = format!("[{}]", shortened(&key));
-                    let value = V::from_term(value).map_err(|e| e.within(at))?;
-                    Ok((K::from_term(key).map_err(|e| e.within("a key of "))?, value))
-                };
-                elixir::pairs(term)?.into_iter().map(pair).collect()
+                let mut map = $collection::new();
+                for (key, value) in pairs(term)? {
+                    let step = format!("[{}]", shortened(&key));
+                    let as_key = |error: ConvertError| error.inside(format!("{step} (a key)"));
+                    let converted = K::from_term(key.clone()).map_err(as_key)?;
+                    let value = V::from_term(value).map_err(|error| error.inside(&step))?;
+                    if map.insert(converted, value).is_some() {
+                        return Err(ConvertError::new("different keys", &key).inside(step));
+                    }
+                }
+                Ok(map)
             }
         }
     )+};
 }
 
 maps! {
-    [+ Ord] BTreeMap<K, V>;
-    [+ Hash + Eq] HashMap<K, V>;
+    [+ Ord] BTreeMap;
+    [+ Hash + Eq] HashMap;
 }
 
 macro_rules! tuples {
@@ -259,11 +327,13 @@ macro_rules! tuples {
                 const ARITY: usize = [$(stringify!($name)),+].len();
                 match term {
                     Term::Tuple(parts) if parts.len() == ARITY => {
-                        let mut parts = parts.into_iter().enumerate();
-                        let mut next = || parts.next().unwrap_or((0, Term::List(Vec::new())));
+                        let mut parts = parts.into_iter();
+                        let mut next = || parts.next().unwrap_or(Term::List(Vec::new()));
+                        let mut index = 0..;
+                        let inside = |error: ConvertError, at: usize| error.inside(format_args!(".{at}"));
                         Ok(($({
-                            let (at, part) = next();
-                            $name::from_term(part).map_err(|e| e.within(format_args!("{{{}}}", at + 1)))?
+                            let at = index.next().unwrap_or(0);
+                            $name::from_term(next()).map_err(|error| inside(error, at))?
                         },)+))
                     }
                     term => Err(ConvertError::new(format!("a tuple of {ARITY}"), &term)),

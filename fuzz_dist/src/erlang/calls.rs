@@ -1,6 +1,7 @@
 //! Calls into the Erlang node that runs on a host.
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ impl Node {
     /// let items: Vec<i64> = node.call("Shop.Cart", "items", args!["cart-1"]).await?;
     /// # Ok(()) }
     /// ```
+    #[track_caller]
     pub fn call<R: FromTerm + Send + 'static>(
         &self,
         module: &str,
@@ -72,10 +74,11 @@ impl Node {
         args: impl IntoArgs,
     ) -> BoxFuture<'static, Result<R, CallError>> {
         let (node, args) = (self.clone(), args.into_args());
+        let at = Location::caller();
         let (module, function) = (module.to_owned(), function.to_owned());
         Box::pin(async move {
             let line = node.line(&node.lines().operations).await?;
-            line.call::<R>(&module, &function, args).await
+            line.call::<R>(&module, &function, args).called_at(at).await
         })
     }
 

@@ -36,6 +36,72 @@ impl Failure {
     }
 }
 
+/// What an application may answer instead of success: the `E` of `{ok, Value}` and `{error, E}`.
+///
+/// Whether `{error, E}` means that nothing happened only the application knows: a failed write may
+/// have reached some replicas. By itself it is therefore indeterminate (`info`), as where a client
+/// asks for `()` and gets `{error, E}`. A client says otherwise with [`Refusal::or_fail`]:
+///
+/// ```
+/// use fuzz_dist::args;
+/// use fuzz_dist::node::Node;
+/// use fuzz_dist::workload::{Refusal, Workload, set_workload};
+///
+/// let cart: Workload = set_workload()
+///     // {error, full}: the item was certainly not added.
+///     .add(|node: Node, item| async move {
+///         let added: Result<(), String> = node.call("Shop.Cart", "add", args![item]).await?;
+///         added.or_fail()
+///     })
+///     .read(|node: Node| node.call::<Vec<i64>>("Shop.Cart", "items", args![]))
+///     .into();
+/// ```
+///
+/// Where some reasons are certain and others are not, `or_fail_if` distinguishes them:
+///
+/// ```
+/// use fuzz_dist::workload::{Failure, Refusal};
+///
+/// let refused = |reason: &str| Err::<(), _>(reason.to_owned()).or_fail_if(|r| r == "full");
+/// assert_eq!(refused("full"), Err(Failure::fail("refused", "full")));
+/// assert_eq!(refused("timeout"), Err(Failure::info("refused", "timeout")));
+/// ```
+pub trait Refusal: Sized {
+    /// The value of `{ok, Value}`.
+    type Value;
+    /// The reason of `{error, Reason}`.
+    type Reason;
+
+    /// `{error, Reason}` is a failure of the kind `refused`: definite (`fail`) where the function
+    /// says so of the reason, indeterminate (`info`) otherwise.
+    fn or_fail_if(
+        self,
+        definite: impl FnOnce(&Self::Reason) -> bool,
+    ) -> Result<Self::Value, Failure>;
+
+    /// `{error, Reason}` is definite (`fail`): it certainly did not happen, and never will.
+    fn or_fail(self) -> Result<Self::Value, Failure> {
+        self.or_fail_if(|_| true)
+    }
+
+    /// `{error, Reason}` is indeterminate (`info`): it may have happened.
+    fn or_info(self) -> Result<Self::Value, Failure> {
+        self.or_fail_if(|_| false)
+    }
+}
+
+impl<T, E: std::fmt::Display> Refusal for Result<T, E> {
+    type Value = T;
+    type Reason = E;
+
+    fn or_fail_if(self, definite: impl FnOnce(&E) -> bool) -> Result<T, Failure> {
+        self.map_err(|reason| match definite(&reason) {
+            true => Failure::fail("refused", reason),
+            false => Failure::info("refused", reason),
+        })
+    }
+}
+
 /// `Fail` only where the call certainly was not executed.
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
@@ -44,48 +110,6 @@ impl From<CallError> for Failure {
             true => Failure::Fail(op_error),
             false => Failure::Info(op_error),
         }
-    }
-}
-
-/// What an application itself said: `{:ok, value}` or `{:error, reason}`, as a call gives it. Only whoever knows the
-/// application knows what its `{:error, reason}` means for a history.
-///
-/// ```
-/// use fuzz_dist::prelude::*;
-///
-/// let carts: Workload = set_workload()
-///     .add(|node, item| async move {
-///         // The cart says `{:error, :full}` before it does anything.
-///         node.call::<Result<(), String>>("Shop.Cart", "add", args!["cart-1", item]).await.or_fail()
-///     })
-///     .read(|node| async move {
-///         node.call::<Result<Vec<i64>, String>>("Shop.Cart", "items", args!["cart-1"]).await.or_info()
-///     })
-///     .into();
-/// ```
-pub trait Answer<T> {
-    /// The value; an `{:error, reason}` means that the operation certainly did not happen, and will not.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Fail`] of the kind `error` with the reason, or what became of the call.
-    fn or_fail(self) -> Result<T, Failure>;
-
-    /// The value; an `{:error, reason}` says nothing about whether the operation happened, or will.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Info`] of the kind `error` with the reason, or what became of the call.
-    fn or_info(self) -> Result<T, Failure>;
-}
-
-impl<T, R: std::fmt::Display> Answer<T> for Result<Result<T, R>, CallError> {
-    fn or_fail(self) -> Result<T, Failure> {
-        self?.map_err(|reason| Failure::fail("error", reason))
-    }
-
-    fn or_info(self) -> Result<T, Failure> {
-        self?.map_err(|reason| Failure::info("error", reason))
     }
 }
 
@@ -98,30 +122,5 @@ impl From<std::io::Error> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::info("error", error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_of_the_application_is_what_the_workload_says() {
-        let said = |answer: Result<i64, &'static str>| Ok::<_, CallError>(answer);
-        assert_eq!(said(Ok(1)).or_fail(), Ok(1));
-        assert_eq!(said(Err("full")).or_fail(), Err(Failure::fail("error", "full")));
-        assert_eq!(said(Err("full")).or_info(), Err(Failure::info("error", "full")));
-        // What became of the call is judged as everywhere.
-        let (peer, what) = ("shop@n1".to_owned(), "cart:ad/2".to_owned());
-        let undefined = || {
-            Err::<Result<i64, String>, _>(CallError::Undefined {
-                peer: peer.clone(),
-                what: what.clone(),
-            })
-        };
-        assert!(matches!(undefined().or_info(), Err(Failure::Fail(_))));
-        let limit = std::time::Duration::from_secs(1);
-        let late = || CallError::TimedOut { peer: peer.clone(), what: what.clone(), limit };
-        assert!(matches!(Err::<Result<i64, String>, _>(late()).or_fail(), Err(Failure::Info(_))));
     }
 }

@@ -28,7 +28,7 @@ pub use counter::{
     Strategy as CounterStrategy, pn_counter, pn_counter_grow, pn_counter_spread, pn_counter_swing,
     pn_counter_with,
 };
-pub use failure::{Answer, Failure};
+pub use failure::{Failure, Refusal};
 pub use jobs::{JobsWorkload, jobs_workload};
 pub use liveness::liveness_workload;
 pub use names::{NamesWorkload, names_workload};

@@ -129,3 +129,19 @@ fn the_seed_alone_decides() {
     assert_eq!(all(4), all(4));
     assert_ne!(all(4), all(5));
 }
+
+#[test]
+fn a_refusal_is_definite_only_where_the_workload_says_so() {
+    use super::Refusal;
+    use crate::beam::{CallError, ConvertError, FromTerm, Term, atom};
+    type Added = Result<(), Term>;
+    let refused = || Added::from_term(Term::from((atom("error"), atom("full")))).unwrap();
+    assert_eq!(refused().or_fail(), Err(Failure::fail("refused", "full")));
+    assert_eq!(refused().or_info(), Err(Failure::info("refused", "full")));
+    assert_eq!(refused().or_fail_if(|r| r.is_atom("no")), Err(Failure::info("refused", "full")));
+    assert_eq!(Added::from_term(atom("ok")).unwrap().or_fail(), Ok(()));
+    // Where a client asks for `()`, nobody says that it is certain.
+    let error = ConvertError::new("success", &Term::from((atom("error"), atom("full"))));
+    let plain = Failure::from(CallError::UnexpectedResult { peer: "shop@n1".into(), error });
+    assert!(matches!(plain, Failure::Info(_)), "{plain:?}");
+}

@@ -47,19 +47,6 @@ async fn exceptions_have_their_class() {
         let raised = node.call("erlang", function, args![atom("boom")]).await;
         assert_eq!(class_and_reason(raised), (class, atom("boom")));
     }
-    for undefined in [
-        node.call::<Term>("no_such", "thing", args![1, 2]).await,
-        node.call_rex::<Term>("no_such", "thing", args![1, 2]).await,
-    ] {
-        let undefined = undefined.unwrap_err();
-        assert!(undefined.certainly_not_executed());
-        let text = undefined.to_string();
-        assert!(
-            text.starts_with("probe@localhost has no function no_such:thing/2: is the"),
-            "{text}"
-        );
-    }
-    // What a function calls that is there is for the application to judge.
     let killed = node
         .call("erlang", "apply", args![atom("no_such"), atom("thing"), Vec::<Term>::new()])
         .await;
@@ -69,6 +56,43 @@ async fn exceptions_have_their_class() {
     let message =
         node.call::<Term>("erlang", "error", args![atom("boom")]).await.unwrap_err().to_string();
     assert_eq!(message, "exception on probe@localhost: error: boom");
+}
+
+#[tokio::test]
+async fn an_undefined_function_is_named_with_the_line_of_its_call() {
+    let lone = lone_node();
+    let node = lone.node.connect().await;
+    for (module, name) in [("no_such", "no_such:thing/1"), ("Shop.Cart", "Shop.Cart.thing/1")] {
+        let (through_rex, call) =
+            (node.call_rex(module, "thing", args![1]), node.call(module, "thing", args![1]));
+        let line = line!() - 1;
+        for result in [through_rex.await, call.await] {
+            let error: CallError = Result::<Term, _>::unwrap_err(result);
+            assert!(
+                matches!(&error, CallError::Undefined { function, .. } if function == name),
+                "{error:?}"
+            );
+            let expected = format!(
+                "{name} is undefined on probe@localhost (called at fuzz_dist/tests/beam/calls.rs:{line})"
+            );
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            assert!(error.certainly_not_executed());
+        }
+    }
+}
+
+#[tokio::test]
+async fn sets_of_the_node_are_read_in_both_versions() {
+    use std::collections::HashSet;
+    let lone = lone_node();
+    let node = lone.node.connect().await;
+    let (list, all): (Vec<i64>, HashSet<i64>) = ((0..500).collect(), (0..500).collect());
+    for version in [1, 2] {
+        let options = vec![(atom("version"), version)];
+        let set: HashSet<i64> =
+            node.call("sets", "from_list", args![list.clone(), options]).await.unwrap();
+        assert_eq!(set, all);
+    }
 }
 
 #[tokio::test]
