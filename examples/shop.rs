@@ -24,7 +24,7 @@ fn carts() -> Workload {
         .add(|node, item| node.call::<()>("Shop.Cart", "add", args!["cart-1", item]))
         .read(|node| async move {
             node.call::<Result<Vec<i64>, String>>("Shop.Cart", "items", args!["cart-1"])
-                .await
+                .await?
                 .or_info()
         })
         .into()
