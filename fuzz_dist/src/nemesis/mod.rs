@@ -13,7 +13,7 @@ use crate::db::{AnyDb, Facts};
 use crate::env::Facet;
 use crate::error::Error;
 use crate::grudge::Member;
-use crate::node::{BoxFuture, Cluster, Node};
+use crate::node::{BoxFuture, Cluster, Holder, Node};
 use crate::op::{Name, Value};
 use crate::random::Stream;
 
@@ -57,6 +57,20 @@ pub struct Targets<'a> {
     pub cluster: &'a Cluster,
     /// The system under test, for faults that need its help.
     pub db: &'a AnyDb,
+    /// Which fault asks.
+    holder: Holder,
+}
+
+impl<'a> Targets<'a> {
+    /// For the fault of this number.
+    pub(crate) fn of(cluster: &'a Cluster, db: &'a AnyDb, holder: Holder) -> Targets<'a> {
+        Targets { cluster, db, holder }
+    }
+
+    /// For whoever holds no node.
+    pub(crate) fn of_nobody(cluster: &'a Cluster, db: &'a AnyDb) -> Targets<'a> {
+        Targets::of(cluster, db, -1)
+    }
 }
 
 impl Targets<'_> {

@@ -133,13 +133,13 @@ impl Fault for KillFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Down));
+        nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Down, targets.holder));
         let gone = kill_all(targets, &plan.nodes).await?;
         Ok(Check::seen(gone, states(targets, plan).await))
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, &plan.nodes).for_each(|node| node.release(Hold::Down));
+        nodes(targets, &plan.nodes).for_each(|node| node.release(Hold::Down, targets.holder));
         let problems = restart_all(targets, &plan.nodes).await?;
         let evidence = match problems.is_empty() {
             true => states(targets, plan).await,
@@ -174,9 +174,9 @@ pub(super) async fn restart_all(
 ) -> Result<Vec<String>, Error> {
     let mut restarting = JoinSet::new();
     for node in nodes(targets, hit) {
-        let (cluster, db) = (targets.cluster.clone(), targets.db.clone());
+        let (cluster, db, holder) = (targets.cluster.clone(), targets.db.clone(), targets.holder);
         restarting.spawn(async move {
-            let restarted = restart(Targets { cluster: &cluster, db: &db }, &node).await;
+            let restarted = restart(Targets::of(&cluster, &db, holder), &node).await;
             let restarted = of_those_there(&node, restarted);
             restarted.map_err(|e| format!("{}: {e}", node.name()))
         });
@@ -256,7 +256,7 @@ impl Fault for PauseFault {
     }
 
     async fn start(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Stopped));
+        nodes(targets, &plan.nodes).for_each(|node| node.hold(Hold::Stopped, targets.holder));
         let (mut stopped, mut any) = (true, false);
         for node in nodes(targets, &plan.nodes) {
             stopped &= of_those_there(&node, node.pause().await)?.unwrap_or(true);
@@ -267,7 +267,7 @@ impl Fault for PauseFault {
     }
 
     async fn stop(&self, targets: Targets<'_>, plan: &Hit) -> Result<Check, Error> {
-        nodes(targets, &plan.nodes).for_each(|node| node.release(Hold::Stopped));
+        nodes(targets, &plan.nodes).for_each(|node| node.release(Hold::Stopped, targets.holder));
         let mut going = true;
         // What another pause holds goes on when that one ends.
         for node in nodes(targets, &plan.nodes).filter(|node| !node.is_held(Hold::Stopped)) {

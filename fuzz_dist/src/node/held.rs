@@ -1,6 +1,8 @@
 //! Which faults keep a node's processes down or stopped, so that the end of one does not end another.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Node;
 
@@ -13,39 +15,43 @@ pub(crate) enum Hold {
     Stopped,
 }
 
-/// How many faults hold a node.
+/// Which fault: its number in the run.
+pub(crate) type Holder = i64;
+
+/// Which faults hold a node. They are known by their numbers, not counted: a fault whose start was aborted before it
+/// held the node, or whose end is run twice, must not release what another one holds.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    down: AtomicU32,
-    stopped: AtomicU32,
+    down: Mutex<BTreeSet<Holder>>,
+    stopped: Mutex<BTreeSet<Holder>>,
     /// Was it started again without taking part yet?
     returning: AtomicBool,
 }
 
 impl Held {
-    fn count(&self, hold: Hold) -> &AtomicU32 {
-        match hold {
+    fn by(&self, hold: Hold) -> MutexGuard<'_, BTreeSet<Holder>> {
+        let holders = match hold {
             Hold::Down => &self.down,
             Hold::Stopped => &self.stopped,
-        }
+        };
+        holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Node {
-    /// One more fault holds the node.
-    pub(crate) fn hold(&self, hold: Hold) {
-        self.0.held.count(hold).fetch_add(1, Ordering::SeqCst);
+    /// The fault holds the node.
+    pub(crate) fn hold(&self, hold: Hold, holder: Holder) {
+        self.0.held.by(hold).insert(holder);
     }
 
-    /// One fault less holds it. The end of a fault may be run twice: there is never less than none.
-    pub(crate) fn release(&self, hold: Hold) {
-        let less = |count: u32| count.checked_sub(1);
-        let _ = self.0.held.count(hold).fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+    /// The fault holds it no longer, where it did.
+    pub(crate) fn release(&self, hold: Hold, holder: Holder) {
+        self.0.held.by(hold).remove(&holder);
     }
 
     /// Does any fault hold it?
     pub(crate) fn is_held(&self, hold: Hold) -> bool {
-        self.0.held.count(hold).load(Ordering::SeqCst) > 0
+        !self.0.held.by(hold).is_empty()
     }
 
     /// Was the database started again on it, without taking part yet?

@@ -26,7 +26,7 @@ pub use crate::env::BoxFuture;
 pub use cluster::Cluster;
 pub(crate) use cluster::Settling;
 pub(crate) use flights::{Flights, InFlight, OnNode};
-pub(crate) use held::Hold;
+pub(crate) use held::{Hold, Holder};
 pub use links::{Links, Proof};
 pub(crate) use roster::is_of_node;
 

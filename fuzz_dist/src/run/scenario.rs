@@ -158,7 +158,7 @@ impl LiveCluster {
     }
 
     fn targets(&self) -> Targets<'_> {
-        Targets { cluster: &self.live.cluster, db: &self.live.db }
+        Targets::of_nobody(&self.live.cluster, &self.live.db)
     }
 
     /// Arms a fault that waits for something on the wire (see [`at`](crate::nemesis::at)), and

@@ -246,7 +246,7 @@ impl Owner {
         self.scene.announcements.fault(Edge::Start, id, &announced);
         let plan = Arc::new(plan);
         let polled = polled.and_then(|polled| Some((polled, self.held(id)?)));
-        let step = step::start(begin.fault.clone(), self.reach(), plan.clone(), polled);
+        let step = step::start((id, begin.fault.clone()), self.reach(), plan.clone(), polled);
         let task = self.steps.spawn(self.watched(format!("`Fault::start` of `{name}`"), step));
         self.running.insert(task.id(), Step::Start(i));
         let until = self.step_limit(Duration::ZERO);
@@ -326,10 +326,11 @@ impl Owner {
         entry.enter(Edge::Stop);
         entry.stops += 1;
         let (fault, plan, name) = (entry.fault.clone(), entry.plan.clone(), entry.name.clone());
-        let value = History::fault_value(entry.id, Edge::Stop, "", None);
+        let id = entry.id;
+        let value = History::fault_value(id, Edge::Stop, "", None);
         self.scene.record(name.clone(), Edge::Stop, value);
-        let step = self
-            .watched(format!("`Fault::stop` of `{name}`"), step::stop(fault, self.reach(), plan));
+        let step = step::stop((id, fault), self.reach(), plan);
+        let step = self.watched(format!("`Fault::stop` of `{name}`"), step);
         let task = self.steps.spawn(step);
         self.running.insert(task.id(), Step::Stop(i));
         self.entries[i].state = State::Stopping { task, until };

@@ -43,7 +43,8 @@ pub(super) async fn plan(
     mut random: Stream,
     stored: impl FnOnce(&dyn DynFault) -> Option<Result<AnyPlan, String>>,
 ) -> Done {
-    let targets = Targets { cluster: &cluster, db: &db };
+    // Its number is given when it begins; planning holds nothing.
+    let targets = Targets::of_nobody(&cluster, &db);
     let (stored, departure) = match stored(&*fault) {
         Some(Ok(plan)) => (Some(plan), None),
         Some(Err(departure)) => (None, Some(departure)),
@@ -59,12 +60,12 @@ pub(super) async fn plan(
 
 /// Starts the fault; `polled` is sent when the future was polled for the first time.
 pub(super) async fn start(
-    fault: Arc<dyn DynFault>,
+    (id, fault): (i64, Arc<dyn DynFault>),
     (cluster, db): (Cluster, AnyDb),
     plan: Arc<AnyPlan>,
     polled: Option<(oneshot::Sender<Held>, Held)>,
 ) -> Done {
-    let mut starting = fault.start(Targets { cluster: &cluster, db: &db }, &plan);
+    let mut starting = fault.start(Targets::of(&cluster, &db, id), &plan);
     let mut polled = polled;
     let check = std::future::poll_fn(|context| {
         let result = starting.as_mut().poll(context);
@@ -79,11 +80,11 @@ pub(super) async fn start(
 
 /// Undoes the fault.
 pub(super) async fn stop(
-    fault: Arc<dyn DynFault>,
+    (id, fault): (i64, Arc<dyn DynFault>),
     (cluster, db): (Cluster, AnyDb),
     plan: Arc<AnyPlan>,
 ) -> Done {
-    let stopped = fault.stop(Targets { cluster: &cluster, db: &db }, &plan).await;
+    let stopped = fault.stop(Targets::of(&cluster, &db, id), &plan).await;
     let hit = &plan.hit().nodes;
     // What changes members has itself let them leave: its end is that another one joins.
     let is_of_hosts = !fault.needs().contains(&Facet::Membership);

@@ -188,7 +188,7 @@ fn faults_of_a_node_that_leaves_meanwhile_do_not_fail() {
     Manual::run(|clock| async move {
         let (cluster, _) = cluster(2, &clock);
         let db = slow(false);
-        let targets = Targets { cluster: &cluster, db: &db };
+        let targets = Targets::of(&cluster, &db, 0);
         let node = cluster.nodes().remove(0);
         let hit = Hit { shape: "n1".into(), nodes: vec![node.id()] };
         let (kill, pause) = (KillFault::default(), PauseFault::default());

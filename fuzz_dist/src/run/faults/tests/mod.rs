@@ -4,6 +4,7 @@
 mod dropped;
 mod fake;
 mod healed;
+mod holds;
 mod hostile;
 mod lanes;
 mod members;
