@@ -29,6 +29,7 @@ pub(crate) fn all() -> Vec<Trial> {
         what_takes_too_long_ends,
         a_known_loss_passes_with_that_verdict_alone,
         unknown_fails_by_default,
+        a_run_whose_time_broke_is_unknown,
         attempts_have_seeds_of_their_own,
         one_attempt_is_enough_for_a_loss_and_not_for_a_promise,
         what_cannot_run_here_fails_or_is_counted,
@@ -238,6 +239,12 @@ fn a_known_loss_passes_with_that_verdict_alone() {
     let whole = Runtime::new().run("fixture::loses_as_expected --exact", &verbose);
     whole.ended_with(0).says("as expected, fixture::loses_as_expected: invalid").says("again: ");
     ended.says("expected invalid, and this run is not: valid");
+}
+
+fn a_run_whose_time_broke_is_unknown() {
+    let ended = run("fixture::its_time_breaks --exact");
+    ended.ended_with(101).says("fixture::its_time_breaks: unknown - ");
+    ended.says("what moves simulated time broke (a waker of the test); from then on time passed");
 }
 
 fn unknown_fails_by_default() {

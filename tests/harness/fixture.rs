@@ -1,5 +1,7 @@
 //! Tests that pass, fail, panic or cannot even start, on a cluster of one node that does nothing.
 
+use std::future::Future as _;
+
 use fuzz_dist::client::{Client, DynClient, Error as ClientError};
 use fuzz_dist::env::Command;
 use fuzz_dist::history::History;
@@ -276,4 +278,26 @@ mod matrix {
         fuzz_dist::insta::assert_snapshot!("named", verdict.summary());
         judged(test, verdict).await
     }
+}
+
+/// Wakes nobody, but panics: on the thread of whoever moves the clock.
+struct Bad;
+
+impl std::task::Wake for Bad {
+    fn wake(self: std::sync::Arc<Self>) {
+        panic!("a waker of the test");
+    }
+}
+
+/// What moves simulated time dies in the middle of a run whose checker finds nothing wrong.
+#[fuzz_dist::test(db = "fixture", nodes = 1, time = "simulated", total_limit = "60s")]
+async fn its_time_breaks(test: Test) -> Outcome {
+    let running = test.start().await?;
+    let clock = running.clock().clone();
+    let mut sleeping = std::pin::pin!(clock.sleep(millis(100)));
+    let waker = std::task::Waker::from(std::sync::Arc::new(Bad));
+    assert!(sleeping.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    running.client("n1").invoke(Add(1)).await?;
+    clock.clone().sleep(millis(300)).await;
+    running.check(Says(Verdict::valid("says"))).await
 }

@@ -22,6 +22,12 @@ pub trait Preload: Send + Sync {
     /// What kept it from registering, in words.
     fn registered(&self, pid: i32) -> Result<(), String>;
 
+    /// Why time is no longer what was asked for, although it was: what was found from then on says nothing about the
+    /// system under test.
+    fn broken(&self) -> Option<String> {
+        None
+    }
+
     /// The date at which the clock reads 0, in nanoseconds since 1970.
     fn epoch_ns(&self) -> u64;
 }

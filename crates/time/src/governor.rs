@@ -5,11 +5,10 @@
 //! same. A thread that was woken and has not had a processor yet is not asleep, so a loaded machine cannot make a busy
 //! cluster look idle; and whoever woke another after that one was looked at has run itself, which its counter shows.
 
-use super::look::{self, Found, Process, Thread, interrupts};
-use super::page::{NEVER, SIGNAL, state};
+use super::look::{Found, Process, Thread, interrupts};
+use super::page::{NEVER, state};
 use super::shared::machine_now;
 use super::{Inner, Pace};
-use fuzz_dist_sys::signals::signal_thread;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -236,13 +235,7 @@ impl Governor {
     }
 
     fn kick(&self, index: usize) {
-        let slot = &self.inner.shared.slots[index];
-        let [pid, tid] = [&slot.outer_pid, &slot.outer_tid].map(|id| id.load(SeqCst));
-        if tid > 0 && slot.state.load(SeqCst) == state::WAIT {
-            self.inner.counts.wakes.fetch_add(1, Relaxed);
-            // One that is gone is found at the next look.
-            let _ = signal_thread(pid, tid, SIGNAL);
-        }
+        self.inner.kick(index);
     }
 
     /// [`look`](Self::look), but who held time at the last look is looked at first: mostly it still works, and a
@@ -483,17 +476,5 @@ impl Drop for Governor {
             self.kick(index);
         }
         self.inner.ended();
-    }
-}
-
-impl Inner {
-    /// The ids by which this process knows a slot's thread.
-    fn outer_ids(&self, slot: &super::page::Slot) -> Option<(i32, i32)> {
-        let [pid, tid] = [&slot.pid, &slot.tid].map(|id| id.load(SeqCst));
-        let space = slot.space.load(SeqCst);
-        if space == self.space {
-            return std::fs::exists(format!("/proc/{pid}/task/{tid}")).ok()?.then_some((pid, tid));
-        }
-        look::resolve(space, tid)
     }
 }

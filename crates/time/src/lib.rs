@@ -8,12 +8,16 @@ mod look;
 mod page;
 mod shared;
 mod status;
+mod wake;
+mod without;
 
 use fuzz_dist_clock::{Clock, Manual, Preload};
 use governor::Governor;
 use page::{NEVER, ORDER_VARIABLE, PAGE_VARIABLE, state};
 use shared::{Shared, machine_now};
+use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -86,6 +90,8 @@ struct Control {
     /// Processes that shall be watched from now on.
     watch: Vec<i32>,
     ended: bool,
+    /// Why the governor ended before it was told to.
+    broken: Option<String>,
     /// What the last look found, where somebody did not wait.
     busy: Option<governor::Busy>,
 }
@@ -118,6 +124,7 @@ impl Simulation {
             reached: None,
             watch: Vec::new(),
             ended: false,
+            broken: None,
             busy: None,
         };
         let inner = Arc::new(Inner {
@@ -133,9 +140,13 @@ impl Simulation {
         let weak = Arc::downgrade(&inner);
         inner.manual.attach(weak);
         let governed = Arc::clone(&inner);
-        let thread = std::thread::Builder::new()
-            .name("time governor".into())
-            .spawn(move || Governor::new(governed).run())?;
+        let thread = std::thread::Builder::new().name("time governor".into()).spawn(move || {
+            let governor = Governor::new(Arc::clone(&governed));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| governor.run())) {
+                governed.broke(&*panic);
+                without::go_on(&governed);
+            }
+        })?;
         Ok(Simulation { inner, thread: Some(thread) })
     }
 
@@ -226,6 +237,16 @@ impl Inner {
         }
     }
 
+    /// The governor panicked.
+    fn broke(&self, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "it left no message".into());
+        self.control().broken = Some(format!(
+            "what moves simulated time broke ({text}); from then on time passed at the machine's speed"
+        ));
+    }
+
     /// The governor has ended.
     fn ended(&self) {
         self.control().ended = true;
@@ -253,6 +274,10 @@ impl Preload for Inner {
 
     fn registered(&self, pid: i32) -> Result<(), String> {
         self.registered_within(pid, REGISTRATION_MAX)
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.control().broken.clone()
     }
 
     fn epoch_ns(&self) -> u64 {

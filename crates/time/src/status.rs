@@ -40,6 +40,8 @@ pub struct Status {
     /// Processes whose parent has registered them, and which have not reported: static programs, or such without the
     /// library in their environment.
     pub unregistered: Vec<String>,
+    /// Why time passes at the machine's speed although it was to be simulated.
+    pub broken: Option<String>,
     /// What was asked for and is not simulated.
     pub refused: Vec<String>,
 }
@@ -56,6 +58,7 @@ impl Inner {
             holder: self.holder(),
             working: Vec::new(),
             unregistered: Vec::new(),
+            broken: self.control().broken.clone(),
             refused: self.refused(),
         };
         for slot in self.shared.used().iter().filter(|slot| slot.tid.load(SeqCst) != 0) {

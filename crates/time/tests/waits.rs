@@ -6,6 +6,7 @@ mod support;
 
 use fuzz_dist_time::{Pace, Simulation, Status};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::future::Future as _;
 use std::process::ExitCode;
 use std::time::Duration;
 use support::{LIMIT, Program, erlang, limited, python, python_with, sleep};
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         },
     ));
     trials.push(limited("without_a_governor_time_goes_on", without_a_governor));
+    trials.push(limited("a_governor_that_panics_is_told_and_time_goes_on", broken));
     trials.push(limited("who_does_not_register_is_named", unregistered));
     trials.push(limited("several_simulations_hold_each_other_up_in_no_way", several));
     trials.push(limited("time_goes_no_further_than_asked_for", no_further));
@@ -71,6 +73,40 @@ fn without_a_governor() -> Result<(), Failed> {
     while !child.has_ended() {
         std::thread::sleep(Duration::from_millis(2));
     }
+    Ok(())
+}
+
+/// Wakes nobody, but panics: on the thread of whoever moves the clock.
+struct Bad;
+
+impl std::task::Wake for Bad {
+    fn wake(self: std::sync::Arc<Self>) {
+        panic!("a waker of the test");
+    }
+}
+
+/// A waker of somebody else's runtime may panic on the governor's thread. Processes and this process's waits go on, at the
+/// machine's speed.
+fn broken() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let simulation = Simulation::start(folder.path(), Pace::Still)?;
+    let environment = simulation.environment(folder.path(), 0);
+    let mut child = Program::start(sleep("2").envs(environment));
+    simulation.registered(child.id(), LIMIT)?;
+    assert_eq!(simulation.status().broken, None);
+    let clock = simulation.clock();
+    let mut sleeping = std::pin::pin!(clock.sleep(Duration::from_secs(1)));
+    let waker = std::task::Waker::from(std::sync::Arc::new(Bad));
+    assert!(sleeping.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    simulation.run();
+    child.ends(&simulation);
+    let broken = simulation.status().broken.expect("it says so");
+    assert!(broken.contains("broke (a waker of the test); from then on"), "{broken}");
+    let before = clock.now();
+    clock.block(Duration::from_millis(50));
+    assert!(clock.now().0 >= before.0 + 50_000_000);
+    // Whoever waits for a time of the clock is told that there is no governor any more.
+    simulation.advance(Duration::from_secs(1000));
     Ok(())
 }
 

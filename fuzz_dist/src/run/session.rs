@@ -272,6 +272,7 @@ impl Session {
         let disk = written.err().map(|e| e.to_string());
         problems.extend(disk.clone());
         problems.extend(live.ended_by_themselves());
+        problems.extend(live.clock.preload().and_then(|preload| preload.broken()));
         let refused = live.refused_threads();
         let kinds = live.workload.kinds().to_vec();
         let asked =
