@@ -88,7 +88,7 @@ pub(super) enum Output {
 
 const AFTER_CHECK: &str = "\
 The folder of a run is target/fuzz_dist/TEST/TIME, or Jepsen's store/TEST/TIME, whose results name no checkers. Of the
-folder of a test the latest run is taken.
+folder of a test the run is taken that `latest` in it names.
 
 Examples:
   cargo fuzz-dist check store/latest --checker list-append -o model=snapshot-isolation

@@ -199,10 +199,23 @@ pub(super) fn text(judged: &Judged<'_>) -> String {
     if events.len() > EVENTS_MAX {
         put(&mut text, format_args!("    and {} more\n", events.len() - EVENTS_MAX));
     }
-    let figures: Vec<String> = (verdict.results.iter())
-        .filter(|(_, figure)| figure.is_number() || figure.is_boolean() || figure.is_string())
-        .map(|(name, figure)| format!("{name} {figure}"))
-        .collect();
+    let mut figures: Vec<String> = Vec::new();
+    // What a checker counts of all operations stands in an object.
+    let of_all = verdict.results.get("all").and_then(Json::as_object).into_iter().flatten();
+    let of_all = of_all.map(|(name, figure)| (name.as_str(), figure));
+    let others = verdict.results.iter().map(|(name, figure)| (&**name, figure));
+    for (name, figure) in of_all.chain(others) {
+        match figure {
+            Json::Number(_) | Json::Bool(_) | Json::String(_) => {
+                figures.push(format!("{name} {figure}"));
+            }
+            Json::Object(errors) if name == "errors" && !errors.is_empty() => {
+                let kinds = errors.iter().map(|(kind, count)| format!("{} {count}", cut(kind)));
+                figures.push(format!("errors {}", kinds.collect::<Vec<_>>().join(" ")));
+            }
+            _ => {}
+        }
+    }
     put(&mut text, format_args!("\n  {} events, {}", history.len(), judged.format));
     put(
         &mut text,

@@ -482,3 +482,17 @@ fn commands_and_flags_are_documented() {
         assert!(page.contains(&format!("| `{format}` |")), "docs/checkers.md lacks {format}");
     }
 }
+
+/// Of a history in which nothing succeeded there is something to count as well.
+#[test]
+fn stats_counts_outcomes_and_kinds_of_error() {
+    let failed = op("invoke", 0, "add", "1")
+        + "{:type :fail, :process 0, :f :add, :value 1, :error [:conflict \"no\"]}\n"
+        + &op("invoke", 0, "add", "2")
+        + "{:type :info, :process 0, :f :add, :value 2, :error :timeout}\n";
+    let text = expect(VALID, "check - --checker stats", &failed);
+    contains(
+        &text,
+        &["count 2, ", "fail_count 1", "info_count 1", "ok_count 0", "errors conflict 1 timeout 1"],
+    );
+}

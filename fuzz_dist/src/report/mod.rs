@@ -28,6 +28,8 @@ const ANOMALIES_MAX: usize = 5;
 
 /// The most characters of an explanation that are printed.
 const EXPLANATION_MAX: usize = 1000;
+/// So much of the name of a kind of error is printed.
+const KIND_MAX: usize = 40;
 
 /// What a run was, besides its history and verdict.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ pub(crate) fn line(facts: &RunFacts, history: &History, verdict: &Verdict) -> St
         facts.notes.iter().map(|n| format!("\n  note: {}", cut(n, LINE_MAX))).collect();
     let store =
         facts.folder.as_ref().map_or(String::new(), |f| format!("; report: {}", f.display()));
-    let sentence = cut(&sentence(verdict), LINE_MAX);
+    let sentence = cut(&sentence(verdict), LINE_MAX) + &kinds_of_errors(history, verdict);
     format!("{}: {sentence}; {}{faults}{store}{notes}", facts.name, operations(history))
 }
 
@@ -74,7 +76,8 @@ pub(crate) fn screenful(
     verdict: &Verdict,
 ) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}: {}", facts.name, sentence(verdict));
+    let kinds = kinds_of_errors(history, verdict);
+    let _ = writeln!(out, "{}: {}{kinds}", facts.name, sentence(verdict));
     if !facts.promise.is_empty() && verdict.validity == Validity::Invalid {
         let _ = writeln!(out, "  the promise was: {}", facts.promise.trim());
     }
@@ -202,6 +205,33 @@ fn operations(history: &History) -> String {
         format!("{f} {}", parts.join(", "))
     });
     format!("operations: {}", all.collect::<Vec<_>>().join("; "))
+}
+
+/// Of an unknown verdict, for its first line: the kinds of error that operations ended with, and how many did.
+fn kinds_of_errors(history: &History, verdict: &Verdict) -> String {
+    const SHOWN: usize = 4;
+    if verdict.validity != Validity::Unknown {
+        return String::new();
+    }
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for i in (0..history.len()).filter(|i| history.process(*i).is_client()) {
+        if let Some(error) = history.error(i) {
+            *kinds.entry(&error.kind).or_default() += 1;
+        }
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let more = kinds.len().saturating_sub(SHOWN);
+    let mut shown: Vec<String> = kinds
+        .iter()
+        .take(SHOWN)
+        .map(|(kind, count)| format!("{} {count}", cut(kind, KIND_MAX)))
+        .collect();
+    shown.extend((more > 0).then(|| format!("{more} more kinds")));
+    match shown.is_empty() {
+        true => String::new(),
+        false => format!("; errors of operations: {}", shown.join(", ")),
+    }
 }
 
 /// The errors of operations by function and kind, the most frequent first, each with the text of its
@@ -379,6 +409,10 @@ mod tests {
         history.push(event).unwrap();
         let line = "errors of add: exception 1, such as: cart:ad/2 is undefined";
         assert_eq!(errors(&history), [line]);
+        let unknown = Verdict::unknown("verdict", "no `add` succeeded");
+        assert_eq!(kinds_of_errors(&history, &unknown), "; errors of operations: exception 1");
+        assert_eq!(kinds_of_errors(&history, &Verdict::valid("verdict")), "");
+        assert_eq!(kinds_of_errors(&History::new(["n1"]), &unknown), "");
     }
 
     #[test]
