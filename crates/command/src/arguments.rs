@@ -1,10 +1,12 @@
 //! What the command line asks for.
 
+use std::path::PathBuf;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use fuzz_dist_history::Format;
 
-/// Judges histories of operations on a distributed system.
+/// Judges histories of operations on a distributed system, and begins tests of one.
 #[derive(Parser)]
 #[command(
     name = "cargo-fuzz-dist",
@@ -27,6 +29,19 @@ pub(super) enum Task {
     Convert(Convert),
     /// List the checkers and their options.
     Checkers,
+    /// Write a crate of cluster tests beside an Elixir or Erlang application.
+    Init(Init),
+}
+
+/// An application that shall have cluster tests.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The folder with mix.exs or rebar.config.
+    #[arg(value_name = "PROJECT", default_value = ".")]
+    pub(super) project: PathBuf,
+    /// The folder of the crate fuzz_dist in a checkout [default: the published crate].
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) path: Option<PathBuf>,
 }
 
 /// A history to judge.

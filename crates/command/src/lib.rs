@@ -1,4 +1,5 @@
-//! The command `cargo fuzz-dist`: judges recorded histories, and converts them.
+//! The command `cargo fuzz-dist`: judges recorded histories, converts them, and begins
+//! cluster tests of an application.
 //!
 //! Its output and exit codes are described by `--help`, and in docs/checkers.md.
 
@@ -7,6 +8,7 @@ mod check;
 mod checkers;
 mod compressed;
 mod folder;
+mod init;
 mod input;
 mod output;
 mod progress;
@@ -30,6 +32,9 @@ pub fn main() -> ExitCode {
         Ok(Task::Checkers) => ended(print(&checkers::list()).map(|()| VALID)),
         Ok(Task::Check(ask)) => ended(check::check(&ask)),
         Ok(Task::Convert(ask)) => ended(convert(&ask)),
+        Ok(Task::Init(ask)) => {
+            ended(init::init(&ask).and_then(|said| print(&said)).map(|()| VALID))
+        }
         Err(asked)
             if matches!(asked.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
