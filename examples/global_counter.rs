@@ -4,10 +4,8 @@
 //!
 //! `cargo run --release --example global_counter` runs both.
 
-use fuzz_dist::client::{Client, Error as ClientError, unsupported};
-use fuzz_dist::op::{Completion, Invocation, Value};
 use fuzz_dist::prelude::*;
-use fuzz_dist::workload::pn_counter_grow;
+use fuzz_dist::workload::{CounterStrategy, counter_workload};
 
 /// The counter of `examples/global_counter/global_counter.erl`, a copy on every node.
 fn counter(net_ticktime: u32) -> ErlangApp {
@@ -18,31 +16,11 @@ fn counter(net_ticktime: u32) -> ErlangApp {
 }
 
 fn increments() -> Workload {
-    pn_counter_grow().client(|node| Box::new(Counter(node.clone())))
-}
-
-struct Counter(Node);
-
-impl Client for Counter {
-    async fn invoke(&mut self, op: &Invocation) -> Completion {
-        Failure::completion(match (&*op.f, &op.value) {
-            ("add", Value::Int(n)) => {
-                let added = self.0.call::<()>("global_counter", "add", args![*n]).await;
-                added.map(|()| Value::Int(*n)).map_err(Failure::from)
-            }
-            ("add", value) => Err(Failure::fail("bad_argument", format!("add {value}"))),
-            ("read", _) => {
-                let read = self.0.call::<i64>("global_counter", "read", args![]).await;
-                read.map(Value::Int).map_err(Failure::from)
-            }
-            _ => return unsupported(op, ["add", "read"]),
-        })
-    }
-
-    /// It holds no connection of its own.
-    async fn reopen(&mut self) -> Result<(), ClientError> {
-        Ok(())
-    }
+    counter_workload()
+        .strategy(CounterStrategy::Grow)
+        .add(|node, by| node.call::<()>("global_counter", "add", args![by]))
+        .read(|node| node.call::<i64>("global_counter", "read", args![]))
+        .into()
 }
 
 /// Increments that were acknowledged count on every node after the network has healed.

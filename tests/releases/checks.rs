@@ -23,10 +23,12 @@ fn releases_run_as_they_are() {
         "names_with_addresses_form_a_mesh",
         "nobody_connects_nodes_that_do_not_do_it_themselves",
         "a_killed_node_is_started_again",
+        "a_register_on_one_node_keeps_the_last_value",
+        "a_register_on_unconnected_nodes_diverges",
     ];
     let ended = run(&format!("--exact {}", names.map(|name| format!("fixture::{name}")).join(" ")));
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    ended.says("5 passed");
+    ended.says("7 passed");
 }
 
 /// The test fails, with these texts, and not with a verdict.

@@ -3,6 +3,7 @@
 use fuzz_dist::beam::{Term, atom};
 use fuzz_dist::db::Form;
 use fuzz_dist::prelude::*;
+use fuzz_dist::workload::register_workload;
 
 const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/releases/ledger");
 
@@ -91,9 +92,13 @@ async fn names_with_addresses_form_a_mesh(test: Test) -> Outcome {
     end(cluster).await
 }
 
+fn unconnected() -> Release {
+    Release::relx(format!("{PROJECT}/_build/default/rel/ledger")).build("rebar3 release")
+}
+
 /// Nothing that the release does for itself connects the nodes of this one.
 #[fuzz_dist::test(
-    db = Release::relx(format!("{PROJECT}/_build/default/rel/ledger")).build("rebar3 release"),
+    db = unconnected(),
     workload = entries(),
     nodes = 2,
     unknown = "warn"
@@ -120,6 +125,31 @@ async fn a_killed_node_is_started_again(test: Test) -> Outcome {
     let verdict = test.nemesis(kill().after(millis(500)).lasting(millis(500))).run().await?;
     assert!(verdict.anomalies.iter().any(|a| &*a.kind == "missing"), "{}", verdict.summary());
     Ok(verdict)
+}
+
+fn notes() -> Workload {
+    register_workload()
+        .write(|node, value| node.call::<()>("ledger", "note", args![value]))
+        .read(|node| node.call::<Option<i64>>("ledger", "noted", args![]))
+        .into()
+}
+
+#[fuzz_dist::test(db = ledger(), workload = notes(), nodes = 1, time_limit = "2s")]
+async fn a_register_on_one_node_keeps_the_last_value(test: Test) -> Outcome {
+    test.run().await
+}
+
+/// Nodes that are not connected never agree.
+#[fuzz_dist::test(
+    db = unconnected(),
+    workload = notes(),
+    nodes = 2,
+    time_limit = "2s",
+    quiesce_limit = "1s",
+    expect = "invalid"
+)]
+async fn a_register_on_unconnected_nodes_diverges(test: Test) -> Outcome {
+    test.run().await
 }
 
 #[fuzz_dist::test(

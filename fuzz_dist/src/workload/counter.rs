@@ -1,11 +1,14 @@
 //! Counters that go up and down: increments of many sizes, reads of the whole.
 
+use std::future::Future;
 use std::sync::Arc;
 
-use super::Workload;
+use super::functions::{Asking, Called, Functions, WithArgument, asking, with_argument};
+use super::{Failure, Workload};
 use crate::checker::{convergence, pn_counter as judge};
 use crate::generator::{Generator, from_fn, mix, repeat};
 use crate::history::History;
+use crate::node::Node;
 use crate::op::{Invocation, Kind, Value};
 use crate::random::{Seed, Stream};
 
@@ -96,6 +99,90 @@ fn size(strategy: Strategy, count: u32, random: &mut Stream) -> i64 {
         Strategy::Rand => random.chance(0.5),
     };
     if up { size } else { -size }
+}
+
+/// Starts a workload of a counter over functions of your own; see [`CounterWorkload`].
+pub fn counter_workload() -> CounterWorkload<(), ()> {
+    CounterWorkload { strategy: Strategy::default(), add: (), read: () }
+}
+
+/// A counter over two functions: how to add a number to it, which may be negative, and how to read it. Judged as
+/// [`pn_counter_with`] is.
+///
+/// ```
+/// use fuzz_dist::prelude::*;
+/// use fuzz_dist::workload::{CounterStrategy, counter_workload};
+///
+/// let likes: Workload = counter_workload()
+///     .strategy(CounterStrategy::Grow)
+///     .add(|node, by| node.call::<()>("Shop.Likes", "add", args![by]))
+///     .read(|node| node.call::<i64>("Shop.Likes", "count", args![]))
+///     .into();
+/// ```
+pub struct CounterWorkload<A, R> {
+    strategy: Strategy,
+    add: A,
+    read: R,
+}
+
+impl<A, R> CounterWorkload<A, R> {
+    /// How the numbers are chosen; up and down at random unless set.
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+}
+
+impl<R> CounterWorkload<(), R> {
+    /// How to add a number through a node.
+    #[expect(clippy::should_implement_trait, reason = "it is what counters are about")]
+    pub fn add<F, Fut, E>(self, add: F) -> CounterWorkload<WithArgument<i64, ()>, R>
+    where
+        F: Fn(Node, i64) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Failure>,
+    {
+        CounterWorkload { strategy: self.strategy, add: with_argument(add), read: self.read }
+    }
+}
+
+impl<A> CounterWorkload<A, ()> {
+    /// How to read the value through a node.
+    pub fn read<F, Fut, E>(self, read: F) -> CounterWorkload<A, Asking<i64>>
+    where
+        F: Fn(Node) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<i64, E>> + Send + 'static,
+        E: Into<Failure>,
+    {
+        CounterWorkload { strategy: self.strategy, add: self.add, read: asking(read) }
+    }
+}
+
+impl From<CounterWorkload<WithArgument<i64, ()>, Asking<i64>>> for Workload {
+    fn from(counter: CounterWorkload<WithArgument<i64, ()>, Asking<i64>>) -> Workload {
+        let CounterWorkload { strategy, add, read } = counter;
+        pn_counter_with(strategy).client(move |node| {
+            let (add, read) = (add.clone(), read.clone());
+            let call = move |node: &Node, f: &str, value: &Value| match (f, value) {
+                ("add", Value::Int(by)) => {
+                    let (adding, by) = (add(node.clone(), *by), *by);
+                    Called::Answer(Box::pin(async move { adding.await.map(|()| by.into()) }))
+                }
+                ("add", _) => Called::BadArgument,
+                ("read", _) => {
+                    let reading = read(node.clone());
+                    Called::Answer(Box::pin(async move { reading.await.map(Value::Int) }))
+                }
+                _ => Called::Unsupported,
+            };
+            Box::new(Functions {
+                node: node.clone(),
+                known: &["add", "read"],
+                call: Arc::new(call),
+            })
+        })
+    }
 }
 
 /// Lies the value between all that was acknowledged with everything unknown that lowers it, and

@@ -25,8 +25,8 @@ mod tests;
 mod transactions;
 
 pub use counter::{
-    Strategy as CounterStrategy, pn_counter, pn_counter_grow, pn_counter_spread, pn_counter_swing,
-    pn_counter_with,
+    CounterWorkload, Strategy as CounterStrategy, counter_workload, pn_counter, pn_counter_grow,
+    pn_counter_spread, pn_counter_swing, pn_counter_with,
 };
 pub use failure::{Failure, Refusal};
 pub use jobs::{JobsWorkload, jobs_workload};
@@ -34,7 +34,7 @@ pub use liveness::liveness_workload;
 pub use names::{NamesWorkload, names_workload};
 pub use or_set::or_set;
 pub use pool::{QueueWorkload, queue_workload};
-pub use register::{lww_register, mv_register};
+pub use register::{RegisterWorkload, lww_register, mv_register, register_workload};
 pub use set::{SetWorkload, g_set, g_set_spread, set_workload};
 pub use transactions::transactions;
 
