@@ -173,6 +173,11 @@ async fn it_never_takes_part(test: Test) -> Outcome {
     end(test.start().await?).await
 }
 
+#[fuzz_dist::test(db = ledger().formed("ledger", "conected"), workload = entries(), nodes = 2)]
+async fn its_function_is_misspelt(test: Test) -> Outcome {
+    end(test.start().await?).await
+}
+
 #[fuzz_dist::test(db = ledger().env("LEDGER_TICKTIME", "30"), workload = entries(), nodes = 2)]
 async fn its_ticktime_is_another(test: Test) -> Outcome {
     end(test.start().await?).await

@@ -447,22 +447,21 @@ fn a_folder_has_a_history_or_says_what_is_missing() {
 fn commands_and_flags_are_documented() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/checkers.md"));
-    let page = page.expect("the page");
+    let release =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/your_release.md"));
+    let page = page.expect("the page") + &release.expect("the page");
     let help = expect(VALID, "--help", "");
     let commands = help.split_once("Commands:\n").expect("commands").1;
     let commands = commands.lines().take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(commands, ["check", "convert", "checkers", "help"]);
+    assert_eq!(commands, ["check", "convert", "checkers", "init", "help"]);
     let flags_in = |text: &str| -> std::collections::BTreeSet<String> {
         let words = text.split(|c: char| c != '-' && !c.is_alphanumeric());
         words.filter(|word| word.starts_with("--") && word.len() > 2).map(String::from).collect()
     };
     let mut offered = flags_in(&help);
-    for command in &commands[..3] {
-        assert!(
-            page.contains(&format!("cargo fuzz-dist {command}")),
-            "docs/checkers.md: {command}"
-        );
+    for command in &commands[..4] {
+        assert!(page.contains(&format!("cargo fuzz-dist {command}")), "the pages lack {command}");
         let of_command = expect(VALID, &format!("{command} --help"), "");
         contains(&of_command, &[&format!("Usage: cargo fuzz-dist {command}")]);
         offered.extend(flags_in(&of_command));
@@ -470,7 +469,7 @@ fn commands_and_flags_are_documented() {
     assert!(offered.len() >= 7, "{offered:?}");
     // What is offered stands on the page, and what the page shows is offered.
     for flag in &offered {
-        assert!(page.contains(flag.as_str()), "docs/checkers.md does not have {flag}");
+        assert!(page.contains(flag.as_str()), "the pages do not have {flag}");
     }
     let shown = page.lines().filter(|line| line.starts_with("cargo fuzz-dist "));
     for flag in shown.flat_map(flags_in) {

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::node::{Cluster, Node};
 
 /// So much of the end of what a process wrote is repeated.
-const CHARS_MAX: usize = 400;
+const CHARS_MAX: usize = 1000;
 
 /// So much of a log is read for that, with what is around these characters.
 const BYTES_MAX: usize = 4096;

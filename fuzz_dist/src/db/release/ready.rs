@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::args;
-use crate::beam::{Atom, Term};
+use crate::beam::{Atom, CallError, Term};
 use crate::error::Error;
 use crate::node::Node;
 
@@ -111,7 +111,13 @@ impl Ready {
 pub(super) async fn says_yes(node: &Node, module: &str, function: &str) -> Result<(), Error> {
     let control = node.control().await.map_err(Error::setup)?;
     let asking = control.call::<Term>(module, function, args![]).within(ANSWER_LIMIT);
-    let said = asking.await.map_err(Error::setup)?;
+    let said = asking.await.map_err(|error| match error {
+        // The application has started, so that all of its modules are there: no waiting mends it.
+        CallError::Undefined { function, peer, .. } => Error::usage(format!(
+            "{function} is undefined on {peer}; check module and function of `Ready::call` or `.formed(…)`"
+        )),
+        other => Error::setup(other),
+    })?;
     match said == Term::from(true) || said == Term::from(Atom::from("ok")) {
         true => Ok(()),
         false => Err(Error::setup(format!("{module}.{function}() on {} says {said}", node.name()))),
