@@ -14,5 +14,6 @@ pages! {
     Erlang "docs/erlang.md"
     Simulated "docs/simulated.md"
     Wire "docs/wire.md"
+    YourDatabase "docs/your_database.md"
     YourRelease "docs/your_release.md"
 }

@@ -11,6 +11,8 @@ use fuzz_dist::op::{Name, Value};
 use fuzz_dist::prelude::*;
 use fuzz_dist::random::Stream;
 
+#[path = "embedded/forwarded.rs"]
+mod forwarded;
 #[path = "embedded/members.rs"]
 mod members;
 #[path = "embedded/overlap.rs"]

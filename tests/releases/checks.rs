@@ -55,6 +55,7 @@ fn what_goes_wrong_is_explained() {
         "it_never_takes_part",
         &["ledger.never() on n", "says false", "does not connect the nodes of a release"],
     );
+    fails("its_function_is_misspelt", &["ledger:conected/0 is undefined on ledger@n"]);
     fails(
         "its_ticktime_is_another",
         &["a net_ticktime of 30 s, not 60 s", "say `.net_ticktime(30)`"],

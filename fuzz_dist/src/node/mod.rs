@@ -18,6 +18,7 @@ use crate::op::NodeId;
 
 mod cluster;
 mod flights;
+mod forward;
 mod held;
 mod links;
 mod roster;
@@ -58,6 +59,7 @@ struct Inner {
     /// Set for every process, over the host's own and under the command's.
     variables: Mutex<Vec<(String, String)>>,
     held: held::Held,
+    forwards: forward::Forwards,
     state: roster::State,
     extensions: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
@@ -71,7 +73,7 @@ impl Node {
         clock: Clock,
     ) -> Result<Node, Error> {
         let address = env.address(host).map_err(Error::environment)?;
-        let (processes, variables, held, extensions) = Default::default();
+        let (processes, variables, held, forwards, extensions) = Default::default();
         let state = roster::State::new(MemberState::Member);
         Ok(Node(Arc::new(Inner {
             id,
@@ -83,6 +85,7 @@ impl Node {
             processes,
             variables,
             held,
+            forwards,
             state,
             extensions,
         })))
