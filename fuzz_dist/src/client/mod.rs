@@ -218,7 +218,7 @@ pub fn unsupported<'a>(op: &Invocation, known: impl IntoIterator<Item = &'a str>
 }
 
 /// The definite failure of an operation whose argument has a form that its function does not take.
-pub(crate) fn bad_argument(op: &Invocation) -> Completion {
+pub fn bad_argument(op: &Invocation) -> Completion {
     let text = format!("`{}` does not take {}", op.f, op.value);
     Completion::Fail(OpError::new(BAD_ARGUMENT, text))
 }
