@@ -64,7 +64,18 @@ pub(super) fn read(
     notation: Notation,
     chunk: usize,
 ) -> Result<History, Failure> {
+    read_within(source, notation, chunk, FORM_MAX)
+}
+
+/// The same, with another limit for an operation.
+pub(super) fn read_within(
+    source: &mut dyn Read,
+    notation: Notation,
+    chunk: usize,
+    form_max: usize,
+) -> Result<History, Failure> {
     let mut reader = Reader {
+        form_max,
         buffer: Vec::new(),
         end: 0,
         at: 0,
@@ -106,6 +117,8 @@ pub(super) fn read(
 }
 
 struct Reader {
+    /// No operation is longer.
+    form_max: usize,
     /// What was read ends at `end`; what stands behind it is of no meaning.
     buffer: Vec<u8>,
     end: usize,
@@ -129,10 +142,12 @@ impl Reader {
         self.buffer.copy_within(self.at..self.end, 0);
         self.end -= self.at;
         self.at = 0;
-        if self.end > FORM_MAX {
-            return Err(self.wrong(0, "an operation of less than 1 GiB"));
+        if self.end > self.form_max {
+            let expected = format!("an operation of at most {} bytes", self.form_max);
+            return Err(self.wrong(0, expected));
         }
-        let full = self.end + want;
+        // What is longer by a byte is refused: no more of it is kept than that.
+        let full = (self.end + want).min(self.form_max + 1);
         if self.buffer.len() < full {
             self.buffer.resize(full, 0);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::super::edn::{Failure, Notation, read};
+use super::super::edn::{Failure, Notation, read, read_within};
 use super::super::*;
 use super::disk::{assert_same, record, step, value};
 use crate::op::OpError;
@@ -216,5 +216,37 @@ fn wrong_lines_are_named_with_what_was_expected() {
     match read(&mut "[{:type".as_bytes(), Notation::Edn, 4) {
         Err(Failure::Line(1, said)) => assert!(said.contains("the end of an operation"), "{said}"),
         other => panic!("{other:?}"),
+    }
+}
+
+/// However long a text is, an operation has a limit, to the byte; and no more of it is kept in memory.
+#[test]
+fn an_operation_longer_than_the_limit_is_refused_with_its_line() {
+    let edn = |length: usize| {
+        let operation = "{:type :invoke, :process 0, :f :add, :value \"\"}";
+        operation.replace("\"\"", &format!("\"{}\"", "x".repeat(length - operation.len())))
+    };
+    let json = |length: usize| {
+        let operation = r#"{"type":"invoke","process":0,"f":"add","value":""}"#;
+        operation.replace("\"\"}", &format!("\"{}\"}}", "x".repeat(length - operation.len())))
+    };
+    let done = [
+        "{:type :fail, :process 0, :f :add, :value 1}\n",
+        "{\"type\":\"fail\",\"process\":0,\"f\":\"add\",\"value\":1}\n",
+    ];
+    for chunk in [1, 7, 64, 4096] {
+        let texts = [(Notation::Edn, &edn as &dyn Fn(usize) -> String), (Notation::Json, &json)];
+        for ((notation, operation), done) in texts.into_iter().zip(done) {
+            let of = |length| (operation(length) + "\n" + done).repeat(3);
+            let all = read_within(&mut of(100).as_bytes(), notation, chunk, 101).unwrap();
+            assert_eq!(all.len(), 6);
+            let text = of(100) + &operation(400) + "\n";
+            match read_within(&mut text.as_bytes(), notation, chunk, 101) {
+                Err(Failure::Line(7, expected)) => {
+                    assert_eq!(expected, "an operation of at most 101 bytes")
+                }
+                other => panic!("{:?}", other.map(|history| history.len())),
+            }
+        }
     }
 }
