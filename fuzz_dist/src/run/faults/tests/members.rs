@@ -39,6 +39,9 @@ impl Db for Slow {
     }
     async fn leave(&self, node: &Node, _: &Cluster) -> Result<(), Error> {
         node.clock().sleep(millis(2)).await;
+        if !node.env().hosts().iter().any(|(host, _)| *host == node.host()) {
+            return Err(Error::setup("nobody answers on a host that is gone"));
+        }
         self.left.lock().unwrap().push(node.name().into());
         Ok(())
     }
