@@ -3,6 +3,12 @@
 //! A change is recorded as an event `member` of [`Process::RUNTIME`] on the node, whose value is a map with
 //! the node's `name` and its `state`. The first event of a node that the history does not know yet adds it.
 //! Nodes of the start that no event names are members.
+//!
+//! Each attempt to let a node leave records `leaving`. One that the database refuses records it once more, with the
+//! database's reason as `refused`: the node still belongs to the cluster until the next attempt.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::{History, View, Word};
 use crate::op::{Name, NodeId, Process, Value};
@@ -10,6 +16,8 @@ use crate::time::Time;
 
 /// The function of the events.
 const MEMBER: &str = "member";
+/// Why an attempt to leave failed.
+const REFUSED: &str = "refused";
 
 /// A node's part in the cluster. It only ever goes on to a later one: whoever comes back is a new node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,16 +80,63 @@ impl History {
         (MEMBER.into(), value)
     }
 
-    /// All changes, in the order in which they were recorded.
+    /// The function and the value of the event that records that the database did not let a node leave, and why.
+    pub fn leave_refused_event(name: &str, why: &str) -> (Name, Value) {
+        let state = MemberState::Leaving.as_str();
+        let value = [("name", name.into()), ("state", state.into()), (REFUSED, why.into())];
+        (MEMBER.into(), Value::map(value))
+    }
+
+    /// All changes, in the order in which they were recorded. A node that is leaving already and is let go by a
+    /// further attempt has changed once.
     pub fn member_changes(&self) -> Vec<MemberChange> {
+        let mut states: BTreeMap<NodeId, MemberState> = BTreeMap::new();
+        let is_change =
+            |c: &MemberChange| states.insert(c.node, c.state).is_none_or(|before| before < c.state);
+        self.member_events().into_iter().map(|(change, _)| change).filter(is_change).collect()
+    }
+
+    /// All events of members: attempts to leave that follow others, and their refusals, too (`true`).
+    fn member_events(&self) -> Vec<(MemberChange, bool)> {
         let Some(member) = self.find_function(MEMBER) else { return Vec::new() };
         let of_members = |i: &usize| self.function_index(*i) == member;
         let change = |event: usize| {
-            let state = self.view(event)?.get("state").and_then(View::as_text)?;
-            let (state, node) = (MemberState::parse(state)?, self.node(event)?);
-            Some(MemberChange { node, state, time: self.time(event), event })
+            let value = self.view(event)?;
+            let state = MemberState::parse(value.get("state").and_then(View::as_text)?)?;
+            let refused = state == MemberState::Leaving && value.get(REFUSED).is_some();
+            let (node, time) = (self.node(event)?, self.time(event));
+            Some((MemberChange { node, state, time, event }, refused))
         };
         self.of_process(Process::RUNTIME).filter(of_members).filter_map(change).collect()
+    }
+
+    /// The events between which a node was about to leave, or had left, for each node that left in the end: from
+    /// an attempt to its refusal, or to the end of the history. An attempt that was given up is not refused: whether
+    /// the database has let the node go is not known.
+    pub(super) fn leaves(&self) -> Vec<(NodeId, Range<usize>)> {
+        let events = self.member_events();
+        let mut attempts: BTreeMap<NodeId, (usize, usize)> = BTreeMap::new();
+        let mut leaves = Vec::new();
+        for (change, refused) in events.iter().filter(|(c, _)| c.state >= MemberState::Leaving) {
+            let (under_way, since) = attempts.entry(change.node).or_default();
+            if *refused {
+                *under_way = under_way.saturating_sub(1);
+                if *under_way == 0 {
+                    leaves.push((change.node, *since..change.event));
+                }
+            } else {
+                if *under_way == 0 {
+                    *since = change.event;
+                }
+                *under_way += 1;
+            }
+        }
+        let on = attempts.into_iter().filter(|(_, (under_way, _))| *under_way > 0);
+        leaves.extend(on.map(|(node, (_, since))| (node, since..usize::MAX)));
+        let left =
+            |node| events.iter().any(|(c, _)| c.node == node && c.state == MemberState::Left);
+        leaves.retain(|(node, _)| left(*node));
+        leaves
     }
 
     /// The nodes that take part at the end, in the order of their ids.

@@ -4,9 +4,10 @@
 //! with the values `peer` and `reason`, or `mnesia` with `event` and `peer`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
-use super::{FaultSpan, History, MemberState};
+use super::{FaultSpan, History};
 use crate::op::{Name, NodeId, Process, Value};
 use crate::time::Time;
 
@@ -60,8 +61,9 @@ impl History {
             let time = self.time(i);
             match &**self.function(i) {
                 "nodedown" => {
-                    let has_left = |(node, leaving): &&(NodeId, usize)| {
-                        *leaving < i && (*node == seen_by || *self.node_name(*node) == *peer)
+                    let has_left = |(node, leaving): &&(NodeId, Range<usize>)| {
+                        let is_of_it = *node == seen_by || *self.node_name(*node) == *peer;
+                        is_of_it && leaving.contains(&i)
                     };
                     let left = leaves.iter().find(has_left).map(|(node, _)| *node);
                     let fault = if left.is_none() { cause(&faults, time, late) } else { None };
@@ -79,15 +81,6 @@ impl History {
             }
         }
         downs
-    }
-
-    /// The nodes that left the cluster, each with the event from which on it was leaving. One that was not let go
-    /// is still part of it.
-    fn leaves(&self) -> Vec<(NodeId, usize)> {
-        let changes = self.member_changes();
-        let left = |node| changes.iter().any(|c| c.node == node && c.state == MemberState::Left);
-        let leaving = changes.iter().filter(|c| c.state == MemberState::Leaving && left(c.node));
-        leaving.map(|c| (c.node, c.event)).collect()
     }
 
     /// The first time that mnesia reported `inconsistent_database`, for every pair of nodes.
@@ -182,7 +175,7 @@ fn cause(faults: &[FaultSpan], time: Time, late: Duration) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Edge;
+    use super::super::{Edge, MemberState};
     use super::*;
     use crate::op::{Event, Kind, Phase};
 
@@ -284,6 +277,32 @@ mod tests {
         let blamed: Vec<_> = downs.iter().map(|d| (d.fault, d.left)).collect();
         let (fault, leave) = ((Some(0), None), (None, Some(NodeId(0))));
         assert_eq!(blamed, [fault, leave, leave, fault]);
+    }
+
+    /// Whoever was refused belongs to the cluster until the next attempt: what it loses meanwhile, a fault took. An
+    /// attempt that was given up may have let it go.
+    #[test]
+    fn a_nodedown_after_a_refused_leave_comes_from_a_fault() {
+        for refused in [true, false] {
+            let mut hand = Hand::new();
+            hand.fault(0, 1000, 9000);
+            let leaving = History::member_event("n1", MemberState::Leaving).1;
+            let refusal = History::leave_refused_event("n1", "partitions move").1;
+            let left = History::member_event("n1", MemberState::Left).1;
+            let steps = [leaving.clone(), refusal, leaving, left];
+            for (i, value) in steps.into_iter().enumerate() {
+                if i != 1 || refused {
+                    let ms = 2000 + 100 * i as u64;
+                    hand.event(ms, Process::RUNTIME, Some(0), "member", value);
+                }
+                let lost = [("peer", "n1"), ("reason", "net_tick_timeout")];
+                hand.says(2050 + 100 * i as u64, 1, "nodedown", &lost);
+            }
+            let faults: Vec<_> = hand.0.nodedowns().iter().map(|d| d.fault).collect();
+            assert_eq!(faults, [None, refused.then_some(0), None, None]);
+            let states: Vec<_> = hand.0.member_changes().iter().map(|c| c.state).collect();
+            assert_eq!(states, [MemberState::Leaving, MemberState::Left]);
+        }
     }
 
     #[test]

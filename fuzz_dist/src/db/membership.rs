@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::AnyDb;
 use crate::env::{HostSpec, Role};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::history::MemberState;
 use crate::node::{Cluster, Node, Settling, wait_until};
 
@@ -68,7 +68,13 @@ pub(crate) async fn leave(cluster: &Cluster, db: &AnyDb, node: &Node) -> Result<
     if cluster.env().hosts().iter().any(|(host, _)| *host == node.host()) {
         let left = cluster.clock().timeout(STEP_LIMIT, db.leave(node, cluster)).await;
         let left = left.unwrap_or_else(|_| Err(too_long()));
-        left.map_err(|error| error.context(format!("{} could not leave", node.name())))?;
+        if let Err(error) = left {
+            // Whether the database lets it go after the limit is not known.
+            if error.kind() != ErrorKind::Deadline {
+                cluster.leave_refused(node, &error);
+            }
+            return Err(error.context(format!("{} could not leave", node.name())));
+        }
     }
     cluster.remove(node).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::roster::{Roster, id_of, id_of_other};
+use super::roster::{Roster, Turn, id_of, id_of_other};
 use super::{Flights, Links, Node};
 use crate::clock::Clock;
 use crate::env::wire::Wire;
@@ -114,7 +114,7 @@ impl Cluster {
         &self,
         clients: usize,
         op_limit: Duration,
-        record: impl Fn(&Node, MemberState) + Send + Sync + 'static,
+        record: impl Fn(&Node, Turn<'_>) + Send + Sync + 'static,
     ) {
         self.0.roster.follow_with(clients, op_limit, record);
     }
@@ -132,6 +132,11 @@ impl Cluster {
         // One that hangs on is indeterminate.
         let _ = self.clock().timeout(self.0.roster.op_limit() + OP_GRACE, ended).await;
         Ok(())
+    }
+
+    /// The database did not let the node go, which is about to leave all the same.
+    pub(crate) fn leave_refused(&self, node: &Node, why: &Error) {
+        self.0.roster.refused(node, why);
     }
 
     /// A host is added or removed by tasks that nobody may wait for, until this is dropped.

@@ -29,7 +29,7 @@ pub(crate) use cluster::Settling;
 pub(crate) use flights::{Flights, InFlight, OnNode};
 pub(crate) use held::{Hold, Holder};
 pub use links::{Links, Proof};
-pub(crate) use roster::is_of_node;
+pub(crate) use roster::{Turn, is_of_node};
 
 /// How long a connection within a host may take to be made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

@@ -34,8 +34,17 @@ struct Follower {
     record: Record,
 }
 
-/// Records that a node's state changed.
-type Record = Box<dyn Fn(&Node, MemberState) + Send + Sync>;
+/// Records what became of a node.
+type Record = Box<dyn Fn(&Node, Turn<'_>) + Send + Sync>;
+
+/// What a history records of a node's part in the cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn<'a> {
+    /// It is in this state from now on. Each attempt to let it leave is recorded, also where it is leaving already.
+    To(MemberState),
+    /// The database did not let it go.
+    LeaveRefused(&'a Error),
+}
 
 impl std::fmt::Debug for Roster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,7 +100,7 @@ impl Roster {
         &self,
         clients: usize,
         op_limit: Duration,
-        record: impl Fn(&Node, MemberState) + Send + Sync + 'static,
+        record: impl Fn(&Node, Turn<'_>) + Send + Sync + 'static,
     ) {
         let _ = self.follower.set(Follower { clients, op_limit, record: Box::new(record) });
     }
@@ -129,7 +138,7 @@ impl Roster {
         let node = make(id_of(self.len())?)?;
         node.0.state.set(MemberState::Joining);
         self.lock().push(node.clone());
-        self.record(&node, MemberState::Joining);
+        self.record(&node, Turn::To(MemberState::Joining));
         Ok(node)
     }
 
@@ -143,8 +152,19 @@ impl Roster {
             let name = node.name();
             return Err(Error::usage(format!("{name} is the last node, which cannot leave")));
         }
-        self.changed(node, MemberState::Leaving, &one_at_a_time);
+        if !self.changed(node, MemberState::Leaving, &one_at_a_time)
+            && node.state() == MemberState::Leaving
+        {
+            self.record(node, Turn::To(MemberState::Leaving));
+        }
         Ok(())
+    }
+
+    /// The database did not let the node go. It stays about to leave, but belongs to the cluster until `leave` is
+    /// called again.
+    pub(super) fn refused(&self, node: &Node, why: &Error) {
+        let _one_at_a_time = self.changing();
+        self.record(node, Turn::LeaveRefused(why));
     }
 
     /// The node is in this state from now on, unless it was already, or in a later one. Was it changed?
@@ -164,17 +184,17 @@ impl Roster {
         // Who joins is recorded before it gets operations, who leaves once it gets none.
         if state != MemberState::Member {
             send();
-            self.record(node, state);
+            self.record(node, Turn::To(state));
         } else {
-            self.record(node, state);
+            self.record(node, Turn::To(state));
             send();
         }
         true
     }
 
-    fn record(&self, node: &Node, state: MemberState) {
+    fn record(&self, node: &Node, turn: Turn<'_>) {
         if let Some(follower) = self.follower.get() {
-            (follower.record)(node, state);
+            (follower.record)(node, turn);
         }
     }
 

@@ -26,7 +26,7 @@ use crate::grudge::Member;
 use crate::history::{COMPLETED, History, MemberState, Recorder, Samples};
 use crate::interpreter::{Interpreter, Options as InterpreterOptions};
 use crate::nemesis::{Boundaries, Lane, Nemesis, Schedule, schedule};
-use crate::node::{Cluster, Node, wait_until};
+use crate::node::{Cluster, Node, Turn, wait_until};
 use crate::op::{Event, Invocation, Kind, Name, Phase, Process, Value};
 use crate::runtime::AnyRuntime;
 use crate::time::Time;
@@ -199,12 +199,12 @@ async fn bring_up(
     let phase = Arc::new(Mutex::new(Phase::Setup));
     cluster.follow_with(effective.clients, effective.op_limit, {
         let (recorder, clock, phase) = (recorder.clone(), clock.clone(), phase.clone());
-        move |node, state| {
-            if state == MemberState::Joining {
+        move |node, turn| {
+            if matches!(turn, Turn::To(MemberState::Joining)) {
                 settings.give(node);
             }
             let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
-            record_member(&recorder, (clock.now(), phase), node, state);
+            record_member(&recorder, (clock.now(), phase), node, turn);
         }
     });
     let announcements = Announcements::new(effective.announce, clock.clone(), nodes.len());
@@ -345,14 +345,12 @@ async fn bring_up(
     Ok(live)
 }
 
-/// Records that a node joins or leaves.
-fn record_member(
-    recorder: &Recorder,
-    (time, phase): (Time, Phase),
-    node: &Node,
-    state: MemberState,
-) {
-    let (f, value) = History::member_event(node.name(), state);
+/// Records that a node joins or leaves, or cannot leave.
+fn record_member(recorder: &Recorder, (time, phase): (Time, Phase), node: &Node, turn: Turn<'_>) {
+    let (f, value) = match turn {
+        Turn::To(state) => History::member_event(node.name(), state),
+        Turn::LeaveRefused(why) => History::leave_refused_event(node.name(), &why.to_string()),
+    };
     let (process, node, kind, error) = (Process::RUNTIME, Some(node.id()), Kind::Info, None);
     // Events of the runtime have no partner, so that none can be malformed.
     let _ = recorder.record(Event { time, process, node, kind, f, value, error, phase });

@@ -11,7 +11,7 @@ use crate::db::{AnyDb, Db, join, leave};
 use crate::error::Error;
 use crate::history::MemberState;
 use crate::nemesis::{Fault, Hit, KillFault, PauseFault, Targets};
-use crate::node::{Cluster, Node};
+use crate::node::{Cluster, Node, Turn};
 use crate::op::Name;
 use crate::time::millis;
 
@@ -39,6 +39,9 @@ impl Db for Slow {
     }
     async fn leave(&self, node: &Node, _: &Cluster) -> Result<(), Error> {
         node.clock().sleep(millis(2)).await;
+        if !node.env().hosts().iter().any(|(host, _)| *host == node.host()) {
+            return Err(Error::setup("nobody answers on a host that is gone"));
+        }
         self.left.lock().unwrap().push(node.name().into());
         Ok(())
     }
@@ -55,8 +58,10 @@ fn cluster(nodes: usize, clock: &Clock) -> (Cluster, Recorded) {
     let cluster = Cluster::new(Arc::new(FewHosts::new(nodes)), clock.clone()).unwrap();
     let recorded = Recorded::default();
     let record = recorded.clone();
-    cluster.follow_with(99, millis(200), move |node, state| {
-        record.lock().unwrap().insert(node.name().into(), state);
+    cluster.follow_with(99, millis(200), move |node, turn| {
+        if let Turn::To(state) = turn {
+            record.lock().unwrap().insert(node.name().into(), state);
+        }
     });
     (cluster, recorded)
 }
@@ -177,6 +182,63 @@ fn a_leave_that_is_dropped_is_called_again() {
             leave(&cluster, &db, &node).await.unwrap();
             assert_eq!(node.state(), MemberState::Left);
             agree(&cluster, &recorded, 2);
+        });
+    }
+}
+
+/// The first attempts to leave end as they say, later ones well.
+struct Reluctant(Mutex<Vec<Answer>>);
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Refuses,
+    Hangs,
+}
+
+impl Db for Reluctant {
+    fn name(&self) -> Name {
+        "reluctant".into()
+    }
+    async fn start(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn ready(&self, _: &Node) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn leave(&self, _: &Node, _: &Cluster) -> Result<(), Error> {
+        let answer = self.0.lock().unwrap().pop();
+        match answer {
+            Some(Answer::Refuses) => Err(Error::setup("partitions move")),
+            Some(Answer::Hangs) => std::future::pending().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Each attempt to leave is recorded, and that the database refused it: until the next one the node belongs to the
+/// cluster. Of an attempt that passed its limit nobody knows that.
+#[test]
+fn a_leave_that_is_refused_is_recorded_and_one_that_hangs_is_not() {
+    for (answer, then) in [(Answer::Refuses, Some("refused")), (Answer::Hangs, None)] {
+        Manual::run(move |clock| async move {
+            let cluster = Cluster::new(Arc::new(FewHosts::new(2)), clock).unwrap();
+            let turns: Arc<Mutex<Vec<&str>>> = Arc::default();
+            let recorded = turns.clone();
+            cluster.follow_with(99, millis(200), move |_, turn| {
+                recorded.lock().unwrap().push(match turn {
+                    Turn::To(state) => state.as_str(),
+                    Turn::LeaveRefused(_) => "refused",
+                });
+            });
+            let db: AnyDb = Arc::new(Reluctant(Mutex::new(vec![answer])));
+            let node = cluster.nodes().remove(0);
+            let error = leave(&cluster, &db, &node).await.unwrap_err().to_string();
+            assert!(error.starts_with("n1 could not leave: "), "{error}");
+            leave(&cluster, &db, &node).await.unwrap();
+            leave(&cluster, &db, &node).await.unwrap();
+            let expected = [Some("leaving"), then, Some("leaving"), Some("left")];
+            let expected: Vec<&str> = expected.into_iter().flatten().collect();
+            assert_eq!(*turns.lock().unwrap(), expected);
         });
     }
 }
